@@ -1,0 +1,126 @@
+//! The messages that were sent and not yet received, in order.
+//!
+//! One type serves all channels: a rendezvous channel's limit is 0, so that its buffer is always
+//! empty and always full; a bounded channel's buffer is one ring of `limit` places, allocated when
+//! the channel is made; an unbounded channel's buffer is a chain of small rings, so that growing
+//! never moves a message and what was drained is given back.
+//!
+//! Invariants:
+//!
+//! - `front` is empty only if `rest` is.
+//! - `rest` is empty in a bounded buffer, and all its blocks but the last are full.
+
+use std::collections::{LinkedList, VecDeque};
+
+#[derive(Debug)]
+pub(crate) struct Buffer<T> {
+    /// The oldest messages.
+    front: VecDeque<T>,
+    /// What does not fit into `front`, in blocks of [`Buffer::BLOCK`] messages.
+    rest: LinkedList<VecDeque<T>>,
+    /// How many messages fit. `usize::MAX` stands for no limit.
+    limit: usize,
+}
+
+impl<T> Buffer<T> {
+    /// Messages in a block: about a kilobyte of them, so that neither the cost of an allocation
+    /// counts nor the block that an idle channel keeps.
+    const BLOCK: usize = match size_of::<T>() {
+        size if size >= 1024 => 1,
+        size if size <= 16 => 64,
+        size => 1024 / size,
+    };
+
+    /// A buffer of `limit` places.
+    ///
+    /// # Panics
+    ///
+    /// If memory for so many messages cannot be had, or their number cannot be counted.
+    pub(crate) fn bounded(limit: usize) -> Self {
+        assert_ne!(limit, usize::MAX, "a channel of capacity {limit} cannot count its messages");
+        let mut front = VecDeque::new();
+        if let Err(error) = front.try_reserve_exact(limit) {
+            panic!("no memory for a channel of capacity {limit}: {error}");
+        }
+        Self { front, rest: LinkedList::new(), limit }
+    }
+
+    /// A buffer that grows.
+    pub(crate) fn unbounded() -> Self {
+        Self { front: VecDeque::new(), rest: LinkedList::new(), limit: usize::MAX }
+    }
+
+    /// The number of places, or `None` if the buffer grows.
+    pub(crate) fn capacity(&self) -> Option<usize> {
+        (self.limit != usize::MAX).then_some(self.limit)
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.front.is_empty()
+    }
+
+    /// No place is free. Never so in a buffer that grows, where `front` is at most a block.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.front.len() >= self.limit
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        let rest = match self.rest.back() {
+            Some(last) => (self.rest.len() - 1) * Self::BLOCK + last.len(),
+            None => 0,
+        };
+        self.front.len() + rest
+    }
+
+    /// Appends a message. The buffer is not full.
+    #[inline]
+    pub(crate) fn push(&mut self, message: T) {
+        debug_assert!(!self.is_full());
+        if self.front.len() < self.front.capacity() && self.rest.is_empty() {
+            self.front.push_back(message);
+        } else {
+            self.push_rest(message);
+        }
+    }
+
+    #[inline(never)]
+    fn push_rest(&mut self, message: T) {
+        if self.front.capacity() == 0 {
+            self.front.reserve_exact(Self::BLOCK);
+            return self.front.push_back(message);
+        }
+        match self.rest.back_mut() {
+            Some(last) if last.len() < Self::BLOCK => last.push_back(message),
+            _ => {
+                let mut block = VecDeque::with_capacity(Self::BLOCK);
+                block.push_back(message);
+                self.rest.push_back(block);
+            }
+        }
+    }
+
+    /// The oldest message.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        if self.front.len() == 1 && !self.rest.is_empty() {
+            return self.pop_last_of_block();
+        }
+        self.front.pop_front()
+    }
+
+    /// Takes the last message of `front` and replaces it by the next block.
+    #[cold]
+    #[inline(never)]
+    fn pop_last_of_block(&mut self) -> Option<T> {
+        let next = self.rest.pop_front().unwrap_or_default();
+        std::mem::replace(&mut self.front, next).pop_front()
+    }
+
+    /// Takes all messages out, with their memory. Dropping what is returned drops them in order,
+    /// and goes on with the next one if one of them panics.
+    pub(crate) fn drain(&mut self) -> (VecDeque<T>, LinkedList<VecDeque<T>>) {
+        (std::mem::take(&mut self.front), std::mem::take(&mut self.rest))
+    }
+}

@@ -1,0 +1,305 @@
+//! The errors of the operations. Those of a send hand the unsent message back.
+
+use std::error::Error;
+use std::fmt;
+
+/// [`Sender::send`](crate::Sender::send) failed because no receiver is left.
+///
+/// # Examples
+///
+/// ```
+/// use lisle_channel::{SendError, bounded};
+///
+/// lisle_scheduler::run(|| {
+///     let (sender, receiver) = bounded(1);
+///     drop(receiver);
+///     assert_eq!(sender.send("letter"), Err(SendError("letter")));
+/// });
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SendError<T>(pub T);
+
+/// [`Sender::try_send`](crate::Sender::try_send) failed.
+///
+/// # Examples
+///
+/// ```
+/// use lisle_channel::{TrySendError, bounded};
+///
+/// lisle_scheduler::run(|| {
+///     let (sender, receiver) = bounded(1);
+///     sender.try_send('a').unwrap();
+///     assert_eq!(sender.try_send('b'), Err(TrySendError::Full('b')));
+///     drop(receiver);
+///     assert_eq!(sender.try_send('c'), Err(TrySendError::Disconnected('c')));
+/// });
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TrySendError<T> {
+    /// The buffer is full or, in a rendezvous channel, no receiver is waiting.
+    Full(T),
+    /// No receiver is left.
+    Disconnected(T),
+}
+
+/// [`Sender::send_timeout`](crate::Sender::send_timeout) or
+/// [`Sender::send_deadline`](crate::Sender::send_deadline) failed.
+///
+/// # Examples
+///
+/// ```
+/// use lisle_channel::{SendTimeoutError, bounded};
+/// use std::time::Duration;
+///
+/// lisle_scheduler::run(|| {
+///     let (sender, receiver) = bounded(0);
+///     let timeout = Duration::from_millis(1);
+///     assert_eq!(sender.send_timeout(7, timeout), Err(SendTimeoutError::Timeout(7)));
+///     drop(receiver);
+///     assert_eq!(sender.send_timeout(8, timeout), Err(SendTimeoutError::Disconnected(8)));
+/// });
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SendTimeoutError<T> {
+    /// The deadline passed before a place in the buffer or a receiver was free.
+    Timeout(T),
+    /// No receiver is left.
+    Disconnected(T),
+}
+
+/// [`Receiver::recv`](crate::Receiver::recv) failed because the channel is empty and no sender is
+/// left.
+///
+/// # Examples
+///
+/// ```
+/// use lisle_channel::{RecvError, unbounded};
+///
+/// lisle_scheduler::run(|| {
+///     let (sender, receiver) = unbounded::<u8>();
+///     drop(sender);
+///     assert_eq!(receiver.recv(), Err(RecvError));
+/// });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecvError;
+
+/// [`Receiver::try_recv`](crate::Receiver::try_recv) failed.
+///
+/// # Examples
+///
+/// ```
+/// use lisle_channel::{TryRecvError, unbounded};
+///
+/// lisle_scheduler::run(|| {
+///     let (sender, receiver) = unbounded::<u8>();
+///     assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+///     drop(sender);
+///     assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+/// });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryRecvError {
+    /// No message is in the buffer or, in a rendezvous channel, no sender is waiting.
+    Empty,
+    /// The channel is empty and no sender is left.
+    Disconnected,
+}
+
+/// [`Receiver::recv_timeout`](crate::Receiver::recv_timeout) or
+/// [`Receiver::recv_deadline`](crate::Receiver::recv_deadline) failed.
+///
+/// # Examples
+///
+/// ```
+/// use lisle_channel::{RecvTimeoutError, unbounded};
+/// use std::time::Duration;
+///
+/// lisle_scheduler::run(|| {
+///     let (sender, receiver) = unbounded::<u8>();
+///     let timeout = Duration::from_millis(1);
+///     assert_eq!(receiver.recv_timeout(timeout), Err(RecvTimeoutError::Timeout));
+///     drop(sender);
+///     assert_eq!(receiver.recv_timeout(timeout), Err(RecvTimeoutError::Disconnected));
+/// });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecvTimeoutError {
+    /// The deadline passed before a message came.
+    Timeout,
+    /// The channel is empty and no sender is left.
+    Disconnected,
+}
+
+impl<T> SendError<T> {
+    /// The message that was not sent.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> TrySendError<T> {
+    /// The message that was not sent.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Full(message) | Self::Disconnected(message) => message,
+        }
+    }
+
+    /// Whether the channel was full.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+
+    /// Whether no receiver was left.
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, Self::Disconnected(_))
+    }
+}
+
+impl<T> SendTimeoutError<T> {
+    /// The message that was not sent.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Timeout(message) | Self::Disconnected(message) => message,
+        }
+    }
+
+    /// Whether the deadline passed.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout(_))
+    }
+
+    /// Whether no receiver was left.
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, Self::Disconnected(_))
+    }
+}
+
+impl TryRecvError {
+    /// Whether the channel was empty, with senders left.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+
+    /// Whether the channel was empty and no sender was left.
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, Self::Disconnected)
+    }
+}
+
+impl RecvTimeoutError {
+    /// Whether the deadline passed.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout)
+    }
+
+    /// Whether the channel was empty and no sender was left.
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self, Self::Disconnected)
+    }
+}
+
+impl<T> From<SendError<T>> for TrySendError<T> {
+    fn from(SendError(message): SendError<T>) -> Self {
+        Self::Disconnected(message)
+    }
+}
+
+impl<T> From<SendError<T>> for SendTimeoutError<T> {
+    fn from(SendError(message): SendError<T>) -> Self {
+        Self::Disconnected(message)
+    }
+}
+
+impl From<RecvError> for TryRecvError {
+    fn from(_: RecvError) -> Self {
+        Self::Disconnected
+    }
+}
+
+impl From<RecvError> for RecvTimeoutError {
+    fn from(_: RecvError) -> Self {
+        Self::Disconnected
+    }
+}
+
+// Messages need not be `Debug`, so the errors that carry one do not show it. The quotes that `str`'s
+// `Debug` adds are there in crossbeam-channel's output too.
+
+impl<T> fmt::Debug for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt("SendError(..)", f)
+    }
+}
+
+impl<T> fmt::Debug for TrySendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Full(_) => "Full(..)",
+            Self::Disconnected(_) => "Disconnected(..)",
+        };
+        fmt::Debug::fmt(text, f)
+    }
+}
+
+impl<T> fmt::Debug for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt("SendTimeoutError(..)", f)
+    }
+}
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("sending on a disconnected channel")
+    }
+}
+
+impl<T> fmt::Display for TrySendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Full(_) => "sending on a full channel",
+            Self::Disconnected(_) => "sending on a disconnected channel",
+        })
+    }
+}
+
+impl<T> fmt::Display for SendTimeoutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Timeout(_) => "timed out waiting on send operation",
+            Self::Disconnected(_) => "sending on a disconnected channel",
+        })
+    }
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("receiving on an empty and disconnected channel")
+    }
+}
+
+impl fmt::Display for TryRecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Empty => "receiving on an empty channel",
+            Self::Disconnected => "receiving on an empty and disconnected channel",
+        })
+    }
+}
+
+impl fmt::Display for RecvTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Timeout => "timed out waiting on receive operation",
+            Self::Disconnected => "channel is empty and disconnected",
+        })
+    }
+}
+
+impl<T: Send> Error for SendError<T> {}
+impl<T: Send> Error for TrySendError<T> {}
+impl<T: Send> Error for SendTimeoutError<T> {}
+impl Error for RecvError {}
+impl Error for TryRecvError {}
+impl Error for RecvTimeoutError {}

@@ -1,0 +1,168 @@
+//! Loom models of the hand-over protocol, one for each race that `README.md` argues about.
+//!
+//! The parties are plain threads, whose `park` is small; tasks use the same unparkers. The messages
+//! own a loom `Arc` each: the end of a model checks that none was lost or freed twice.
+
+use std::time::Instant;
+
+use lisle_runtime::primitive::Arc;
+use loom::thread;
+
+use crate::error::{RecvTimeoutError, SendError, SendTimeoutError};
+use crate::{Receiver, RecvError, Sender, bounded, unbounded};
+
+#[derive(Debug)]
+struct Message(Arc<u32>);
+
+impl Message {
+    fn new(number: u32) -> Self {
+        Self(Arc::new(number))
+    }
+}
+
+impl PartialEq<u32> for Message {
+    fn eq(&self, number: &u32) -> bool {
+        *self.0 == *number
+    }
+}
+
+fn rendezvous() -> (Sender<Message>, Receiver<Message>) {
+    bounded(0)
+}
+
+/// Either party may come first and park. The message passes through the slot of the parked one.
+///
+/// Seen to fail with `wake` before `put` in `serve_receiver`: the receiver's and the sender's
+/// accesses to the slot overlap.
+#[test]
+fn loom_rendezvous() {
+    loom::model(|| {
+        let (sender, receiver) = rendezvous();
+        let receiving =
+            thread::spawn(move || [(); 2].map(|()| receiver.recv().expect("a sender is left")));
+        sender.send(Message::new(1)).unwrap();
+        sender.send(Message::new(2)).unwrap();
+        assert_eq!(receiving.join().unwrap(), [1, 2]);
+    });
+}
+
+/// A receiver that gives up races with a sender that wins it: the message is received, or comes
+/// back to a sender that finds no receiver left.
+///
+/// Seen to fail with a `Channel::wait` that trusts the clock, that is, reports the time-out if the
+/// deadline has passed whatever `park` says: a message was sent and never received.
+#[test]
+fn loom_receive_timeout_against_hand_over() {
+    loom::model(|| {
+        let (sender, receiver) = rendezvous();
+        let receiving = thread::spawn(move || receiver.recv_deadline(Instant::now()));
+        let sent = sender.send(Message::new(1));
+        match receiving.join().unwrap() {
+            Ok(message) => {
+                assert_eq!(message, 1);
+                assert!(sent.is_ok());
+            }
+            Err(error) => {
+                assert_eq!(error, RecvTimeoutError::Timeout);
+                assert_eq!(sent.unwrap_err().into_inner(), 1);
+            }
+        }
+    });
+}
+
+/// A sender that gives up races with a receiver that wins it: the message is received or comes
+/// back.
+///
+/// Seen to fail with the same change: the message is received and comes back.
+#[test]
+fn loom_send_timeout_against_hand_over() {
+    loom::model(|| {
+        let (sender, receiver) = rendezvous();
+        let sending = thread::spawn(move || sender.send_deadline(Message::new(1), Instant::now()));
+        let received = receiver.recv();
+        match sending.join().unwrap() {
+            Ok(()) => assert_eq!(received.unwrap(), 1),
+            Err(SendTimeoutError::Timeout(message)) => {
+                assert_eq!(message, 1);
+                assert_eq!(received.unwrap_err(), RecvError);
+            }
+            Err(SendTimeoutError::Disconnected(_)) => panic!("the receiver was there"),
+        }
+    });
+}
+
+/// The last sender goes while two receivers park.
+///
+/// Seen to fail with `disconnect` waking one party only: deadlock.
+#[test]
+fn loom_disconnect_against_receivers() {
+    loom::model(|| {
+        let (sender, receiver) = rendezvous();
+        let receiving =
+            [receiver.clone(), receiver].map(|receiver| thread::spawn(move || receiver.recv()));
+        drop(sender);
+        for receiving in receiving {
+            assert!(receiving.join().unwrap().is_err());
+        }
+    });
+}
+
+/// The last receiver goes while one of two senders parks behind the other's message. The parked
+/// one gets its own message back, the buffered one is dropped.
+///
+/// Seen to fail with the verdict `Transferred` in `disconnect`: both sends have succeeded.
+#[test]
+fn loom_disconnect_against_senders() {
+    loom::model(|| {
+        let (sender, receiver) = bounded(1);
+        let sending = [(sender.clone(), 1), (sender, 2)]
+            .map(|(sender, message)| thread::spawn(move || sender.send(Message::new(message))));
+        drop(receiver);
+        let mut buffered = 0;
+        for (sending, sent) in sending.into_iter().zip(1..) {
+            match sending.join().unwrap() {
+                Ok(()) => buffered += 1,
+                Err(SendError(message)) => assert_eq!(message, sent),
+            }
+        }
+        assert!(buffered <= 1);
+    });
+}
+
+/// Two senders and one place: one of them may park, and its message follows through the buffer.
+///
+/// Seen to fail with a `Channel::send` that releases the lock after its look and takes it again to
+/// park: sender and receiver are both parked, deadlock.
+#[test]
+fn loom_bounded_two_senders() {
+    loom::model(|| {
+        let (sender, receiver) = bounded(1);
+        let sending = [(sender.clone(), 1), (sender, 2)]
+            .map(|(sender, message)| thread::spawn(move || sender.send(Message::new(message))));
+        let received = [(); 2].map(|()| *receiver.recv().unwrap().0);
+        assert_eq!(received[0] + received[1], 3);
+        for sending in sending {
+            assert!(sending.join().unwrap().is_ok());
+        }
+        assert!(receiver.recv().is_err());
+    });
+}
+
+/// A send finds the receiver parked, or leaves the message in the buffer for it.
+///
+/// Seen to fail with a `Channel::recv` that releases the lock after its look and takes it again to
+/// park: the message stays in the buffer and the receiver sleeps, deadlock.
+#[test]
+fn loom_unbounded() {
+    loom::model(|| {
+        let (sender, receiver) = unbounded();
+        let sending = thread::spawn(move || {
+            sender.send(Message::new(1)).unwrap();
+            sender.send(Message::new(2)).unwrap();
+        });
+        assert_eq!(receiver.recv().unwrap(), 1);
+        assert_eq!(receiver.recv().unwrap(), 2);
+        assert!(receiver.recv().is_err());
+        sending.join().unwrap();
+    });
+}

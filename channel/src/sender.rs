@@ -1,0 +1,257 @@
+//! The sending end.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::time::{Duration, Instant};
+
+use lisle_runtime::primitive::Arc;
+
+use crate::channel::{Channel, End};
+use crate::error::{SendError, SendTimeoutError, TrySendError};
+
+/// The sending end of a channel.
+///
+/// Clones send into the same channel. When the last of them is dropped the channel is
+/// disconnected: receivers still get what is buffered, and then an error.
+///
+/// # Examples
+///
+/// ```
+/// use lisle_channel::unbounded;
+///
+/// lisle_scheduler::run(|| {
+///     let (first, receiver) = unbounded();
+///     let second = first.clone();
+///     lisle_scheduler::spawn(move || first.send(1).unwrap());
+///     lisle_scheduler::spawn(move || second.send(2).unwrap());
+///     assert_eq!(receiver.iter().sum::<i32>(), 3);
+/// });
+/// ```
+pub struct Sender<T> {
+    channel: Arc<Channel<T>>,
+}
+
+impl<T> UnwindSafe for Sender<T> {}
+impl<T> RefUnwindSafe for Sender<T> {}
+
+impl<T> Sender<T> {
+    /// The one handle that [`Channel::new`] has counted.
+    pub(crate) fn first(channel: Arc<Channel<T>>) -> Self {
+        Self { channel }
+    }
+
+    /// Sends if that is possible at once: if a receiver is waiting or the buffer has a free place.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the channel is full or no receiver is left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::{TrySendError, bounded};
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, receiver) = bounded(1);
+    ///     assert_eq!(sender.try_send(1), Ok(()));
+    ///     assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
+    ///     assert_eq!(receiver.recv(), Ok(1));
+    /// });
+    /// ```
+    #[inline]
+    pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+        self.channel.try_send(message)
+    }
+
+    /// Sends, and blocks the calling task or thread while the channel is full.
+    ///
+    /// In a rendezvous channel it returns when a receiver has taken the message.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if no receiver is left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::bounded;
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, receiver) = bounded(0);
+    ///     let task = lisle_scheduler::spawn(move || receiver.recv());
+    ///     sender.send("hello").unwrap();
+    ///     assert_eq!(task.join().unwrap(), Ok("hello"));
+    ///     assert!(sender.send("anybody there?").is_err());
+    /// });
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn send(&self, message: T) -> Result<(), SendError<T>> {
+        match self.channel.send(message, None) {
+            Ok(()) => Ok(()),
+            Err(SendTimeoutError::Disconnected(message)) => Err(SendError(message)),
+            Err(SendTimeoutError::Timeout(_)) => unreachable!("there is no deadline"),
+        }
+    }
+
+    /// Like [`send`](Self::send), for at most `timeout`.
+    ///
+    /// A timeout that ends after the last representable [`Instant`] never expires.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the time is over or no receiver is left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::{SendTimeoutError, bounded};
+    /// use std::time::Duration;
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, receiver) = bounded(1);
+    ///     sender.send('a').unwrap();
+    ///     let result = sender.send_timeout('b', Duration::from_millis(1));
+    ///     assert_eq!(result, Err(SendTimeoutError::Timeout('b')));
+    ///     assert_eq!(receiver.len(), 1);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
+        self.channel.send(message, Instant::now().checked_add(timeout))
+    }
+
+    /// Like [`send`](Self::send), until `deadline`.
+    ///
+    /// After a deadline in the past it still sends if that is possible at once.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if the deadline has passed or no receiver is left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::bounded;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, receiver) = bounded(1);
+    ///     let deadline = Instant::now() + Duration::from_millis(1);
+    ///     assert!(sender.send_deadline(1, deadline).is_ok());
+    ///     assert!(sender.send_deadline(2, deadline).unwrap_err().is_timeout());
+    ///     assert_eq!(receiver.recv(), Ok(1));
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn send_deadline(&self, message: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
+        self.channel.send(message, Some(deadline))
+    }
+
+    /// Whether no message is buffered. Always so in a rendezvous channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::unbounded;
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, _receiver) = unbounded();
+    ///     assert!(sender.is_empty());
+    ///     sender.send(0).unwrap();
+    ///     assert!(!sender.is_empty());
+    /// });
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        self.channel.is_empty()
+    }
+
+    /// Whether the buffer has no free place. Always so in a rendezvous channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::bounded;
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, _receiver) = bounded(1);
+    ///     assert!(!sender.is_full());
+    ///     sender.send(0).unwrap();
+    ///     assert!(sender.is_full());
+    /// });
+    /// ```
+    pub fn is_full(&self) -> bool {
+        self.channel.is_full()
+    }
+
+    /// The number of buffered messages.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::unbounded;
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, _receiver) = unbounded();
+    ///     sender.send('x').unwrap();
+    ///     sender.send('y').unwrap();
+    ///     assert_eq!(sender.len(), 2);
+    /// });
+    /// ```
+    pub fn len(&self) -> usize {
+        self.channel.len()
+    }
+
+    /// The number of messages that can be buffered, or `None` if there is no limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::{bounded, unbounded};
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     assert_eq!(unbounded::<u8>().0.capacity(), None);
+    ///     assert_eq!(bounded::<u8>(5).0.capacity(), Some(5));
+    ///     assert_eq!(bounded::<u8>(0).0.capacity(), Some(0));
+    /// });
+    /// ```
+    pub fn capacity(&self) -> Option<usize> {
+        self.channel.capacity()
+    }
+
+    /// Whether both send into the same channel.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::unbounded;
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, _receiver) = unbounded::<u8>();
+    ///     assert!(sender.same_channel(&sender.clone()));
+    ///     assert!(!sender.same_channel(&unbounded().0));
+    /// });
+    /// ```
+    pub fn same_channel(&self, other: &Sender<T>) -> bool {
+        Arc::ptr_eq(&self.channel, &other.channel)
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.channel.attach(End::Sending);
+        Self { channel: self.channel.clone() }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.channel.detach(End::Sending);
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Sender { .. }")
+    }
+}

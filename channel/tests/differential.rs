@@ -1,0 +1,154 @@
+//! Random programs of operations that do not block, run on our channels and on crossbeam-channel's:
+//! all results agree.
+//!
+//! One thing is left out: how many messages a bounded channel holds after its last receiver has
+//! gone. Ours drops them at once; the peer keeps them until its senders are gone too.
+#![cfg(not(lisle_loom))]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel as peer;
+
+/// A small generator of random numbers (xorshift64*), so that a seed names a program.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % limit
+    }
+}
+
+/// A message that counts itself while it lives.
+#[derive(Clone)]
+struct Counted {
+    number: usize,
+    alive: Arc<AtomicUsize>,
+}
+
+impl Counted {
+    fn new(number: usize, alive: &Arc<AtomicUsize>) -> Self {
+        alive.fetch_add(1, Ordering::Relaxed);
+        Self { number, alive: alive.clone() }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The same program for each implementation: what it sees is written down as text.
+macro_rules! interpreter {
+    ($name:ident, $channel:ident) => {
+        fn $name(seed: u64, capacity: Option<usize>) -> (Vec<String>, usize) {
+            let mut random = Random(seed);
+            let alive = Arc::new(AtomicUsize::new(0));
+            let past = Instant::now();
+            let (sender, receiver) = match capacity {
+                Some(capacity) => $channel::bounded(capacity),
+                None => $channel::unbounded(),
+            };
+            let (mut senders, mut receivers) = (vec![sender], vec![receiver]);
+            let mut log = Vec::new();
+            for number in 0..120 {
+                let (s, r) = (random.below(8), random.below(8));
+                let sender = (!senders.is_empty()).then(|| s % senders.len());
+                let receiver = (!receivers.is_empty()).then(|| r % receivers.len());
+                let connected = sender.is_some() && receiver.is_some();
+                let message = || Counted::new(number, &alive);
+                let entry = match (random.below(40), sender, receiver) {
+                    (0..8, Some(at), _) => format!(
+                        "{:?}",
+                        senders[at].try_send(message()).map_err(|error| (
+                            error.to_string(),
+                            error.is_full(),
+                            error.into_inner().number
+                        ))
+                    ),
+                    (8..12, Some(at), _) => format!(
+                        "{:?}",
+                        senders[at].send_deadline(message(), past).map_err(|error| (
+                            error.to_string(),
+                            error.is_timeout(),
+                            error.into_inner().number
+                        ))
+                    ),
+                    (12..20, _, Some(at)) => {
+                        format!("{:?}", receivers[at].try_recv().map(|message| message.number))
+                    }
+                    (20..24, _, Some(at)) => {
+                        let result = receivers[at].recv_timeout(Duration::ZERO);
+                        format!("{:?}", result.map(|message| message.number))
+                    }
+                    (24..26, Some(at), _) if connected => format!(
+                        "{:?}",
+                        (
+                            senders[at].len(),
+                            senders[at].is_empty(),
+                            senders[at].is_full(),
+                            senders[at].capacity(),
+                        )
+                    ),
+                    (26..28, _, Some(at)) => format!(
+                        "{:?}",
+                        (
+                            receivers[at].len(),
+                            receivers[at].is_empty(),
+                            receivers[at].is_full(),
+                            receivers[at].capacity(),
+                        )
+                    ),
+                    (28..30, _, Some(at)) => {
+                        let numbers = receivers[at].try_iter().map(|message| message.number);
+                        format!("{:?}", numbers.take(3).collect::<Vec<_>>())
+                    }
+                    (30..32, Some(at), _) => {
+                        senders.push(senders[at].clone());
+                        let last = senders.len() - 1;
+                        format!("{}", senders[last].same_channel(&senders[at]))
+                    }
+                    (32..34, _, Some(at)) => {
+                        receivers.push(receivers[at].clone());
+                        let last = receivers.len() - 1;
+                        format!("{}", receivers[last].same_channel(&receivers[at]))
+                    }
+                    (34..37, Some(at), _) => {
+                        senders.swap_remove(at);
+                        String::from("a sender goes")
+                    }
+                    (37..40, _, Some(at)) => {
+                        receivers.swap_remove(at);
+                        String::from("a receiver goes")
+                    }
+                    _ => continue,
+                };
+                log.push(entry);
+            }
+            drop((senders, receivers));
+            (log, alive.load(Ordering::Relaxed))
+        }
+    };
+}
+
+interpreter!(ours, lisle_channel);
+interpreter!(theirs, peer);
+
+#[test]
+fn random_programs_agree_with_crossbeam_channel() {
+    let base = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
+    println!("seeds from {base}");
+    for capacity in [Some(0), Some(1), Some(2), Some(5), None] {
+        for seed in (base..base + 300).map(|seed| seed | 1) {
+            let (our_log, our_rest) = ours(seed, capacity);
+            let (their_log, _) = theirs(seed, capacity);
+            assert_eq!(our_log, their_log, "seed {seed}, capacity {capacity:?}");
+            assert_eq!(our_rest, 0, "seed {seed}, capacity {capacity:?}: messages leak");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Waits with an end.
+#![cfg(not(lisle_loom))]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{LONG, everywhere, everywhere_with};
+use lisle_channel::{RecvTimeoutError, SendTimeoutError, Sender, bounded, unbounded};
+
+const SHORT: Duration = Duration::from_millis(5);
+
+#[test]
+fn a_receive_times_out_not_before_its_time() {
+    everywhere_with(|_, _sender: Sender<u8>, receiver| {
+        let begin = Instant::now();
+        assert_eq!(receiver.recv_timeout(SHORT), Err(RecvTimeoutError::Timeout));
+        assert!(begin.elapsed() >= SHORT);
+        let deadline = Instant::now() + SHORT;
+        assert_eq!(receiver.recv_deadline(deadline), Err(RecvTimeoutError::Timeout));
+        assert!(Instant::now() >= deadline);
+    });
+}
+
+#[test]
+fn a_send_times_out_not_before_its_time() {
+    for capacity in [0, 1, 3] {
+        everywhere(|_| {
+            let (sender, receiver) = bounded(capacity);
+            (0..capacity).for_each(|n| sender.send(n).unwrap());
+            let begin = Instant::now();
+            assert_eq!(sender.send_timeout(7, SHORT), Err(SendTimeoutError::Timeout(7)));
+            assert!(begin.elapsed() >= SHORT);
+            let deadline = Instant::now() + SHORT;
+            assert_eq!(sender.send_deadline(8, deadline), Err(SendTimeoutError::Timeout(8)));
+            assert!(Instant::now() >= deadline);
+            assert!(receiver.try_iter().eq(0..capacity), "what was given up leaves no trace");
+        });
+    }
+}
+
+#[test]
+fn no_time_left_is_enough_for_what_is_possible_at_once() {
+    let past = Instant::now();
+    everywhere(|_| {
+        let (sender, receiver) = bounded(1);
+        assert_eq!(receiver.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout));
+        assert_eq!(sender.send_deadline(1, past), Ok(()));
+        assert_eq!(sender.send_deadline(2, past), Err(SendTimeoutError::Timeout(2)));
+        assert_eq!(receiver.recv_deadline(past), Ok(1));
+        assert_eq!(receiver.recv_deadline(past), Err(RecvTimeoutError::Timeout));
+    });
+}
+
+#[test]
+fn a_long_timeout_does_not_expire() {
+    everywhere_with(|ground, sender, receiver| {
+        let receiving = ground.spawn(move || [(); 2].map(|()| receiver.recv_timeout(LONG)));
+        ground.pause();
+        sender.send_timeout(1, LONG).unwrap();
+        sender.send_timeout(2, LONG).unwrap();
+        assert_eq!(receiving.join(), [Ok(1), Ok(2)]);
+    });
+}
+
+#[test]
+fn a_timeout_beyond_all_time_is_no_deadline() {
+    everywhere_with(|ground, sender, receiver| {
+        let receiving = ground.spawn(move || receiver.recv_timeout(Duration::MAX));
+        ground.pause();
+        assert_eq!(sender.send_timeout(1, Duration::MAX), Ok(()));
+        assert_eq!(receiving.join(), Ok(1));
+    });
+}
+
+#[test]
+fn who_gives_up_leaves_its_place_in_the_queue() {
+    // On tasks of one worker the order of parking is the order of spawning.
+    lisle_scheduler::run(|| {
+        let (sender, receiver) = bounded(0);
+        let receiving: Vec<_> = [None, Some(SHORT), None, Some(SHORT), None, Some(SHORT)]
+            .into_iter()
+            .map(|patience| {
+                let receiver = receiver.clone();
+                lisle_scheduler::spawn(move || match patience {
+                    None => receiver.recv().ok(),
+                    Some(timeout) => receiver.recv_timeout(timeout).ok(),
+                })
+            })
+            .collect();
+        // All six are parked before this wait begins, and it ends after theirs.
+        let (_never, silence) = unbounded::<()>();
+        assert!(silence.recv_timeout(SHORT * 2).is_err());
+        for n in 0..3 {
+            sender.try_send(n).unwrap();
+        }
+        assert!(sender.try_send(3).is_err());
+        let received: Vec<_> = receiving.into_iter().map(|task| task.join().unwrap()).collect();
+        assert_eq!(received, [Some(0), None, Some(1), None, Some(2), None]);
+    });
+}

@@ -1,0 +1,222 @@
+//! Messages of all kinds: without size, huge, local to a thread, with destructors that count, panic
+//! or use the channel, and channels themselves.
+#![cfg(not(lisle_loom))]
+
+mod common;
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use common::{everywhere, everywhere_with};
+use lisle_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+
+#[test]
+fn messages_without_size() {
+    everywhere_with(|ground, sender, receiver| {
+        let sending = ground.spawn(move || (0..300).for_each(|_| sender.send(()).unwrap()));
+        assert_eq!(receiver.iter().count(), 300);
+        sending.join();
+    });
+    let (sender, receiver) = bounded(2);
+    sender.try_send(()).unwrap();
+    sender.try_send(()).unwrap();
+    assert_eq!(sender.try_send(()), Err(TrySendError::Full(())));
+    assert_eq!(receiver.len(), 2);
+}
+
+#[test]
+fn messages_of_a_mebibyte() {
+    const SIZE: usize = 1024 * 1024;
+    fn exchange(sender: Sender<[u8; SIZE]>, receiver: Receiver<[u8; SIZE]>) {
+        // Tasks and test threads have small stacks for such messages.
+        let roomy = |body: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new().stack_size(64 * SIZE).spawn(body).unwrap()
+        };
+        let sending = roomy(Box::new(move || {
+            for n in 0..4 {
+                assert!(sender.send([n; SIZE]).is_ok());
+            }
+        }));
+        let receiving = roomy(Box::new(move || {
+            for n in 0..4 {
+                let message = receiver.recv().unwrap();
+                assert!(message.iter().all(|&byte| byte == n));
+            }
+            assert!(receiver.recv().is_err());
+        }));
+        sending.join().unwrap();
+        receiving.join().unwrap();
+    }
+    for capacity in [0, 1, 2] {
+        let (sender, receiver) = bounded(capacity);
+        exchange(sender, receiver);
+    }
+    let (sender, receiver) = unbounded();
+    exchange(sender, receiver);
+}
+
+#[test]
+fn messages_that_stay_on_their_thread() {
+    lisle_scheduler::run(|| {
+        let (sender, receiver) = bounded(0);
+        let shared = Rc::new(RefCell::new(Vec::new()));
+        let writer = lisle_scheduler::spawn_local(move || {
+            for list in receiver {
+                let list: Rc<RefCell<Vec<i32>>> = list;
+                list.borrow_mut().push(1);
+            }
+        });
+        sender.send(shared.clone()).unwrap();
+        sender.send(shared.clone()).unwrap();
+        drop(sender);
+        writer.join().unwrap();
+        assert_eq!(*shared.borrow(), [1, 1]);
+    });
+}
+
+#[test]
+fn channels_through_channels() {
+    everywhere(|ground| {
+        let (requests, served) = bounded::<(u32, Sender<u32>)>(0);
+        let server = ground.spawn(move || {
+            for (number, answer) in served {
+                answer.send(number * number).unwrap();
+            }
+        });
+        let clients: Vec<_> = (0..10)
+            .map(|number| {
+                let requests = requests.clone();
+                ground.spawn(move || {
+                    let (answer, answered) = bounded(1);
+                    requests.send((number, answer)).unwrap();
+                    answered.recv().unwrap()
+                })
+            })
+            .collect();
+        let answers: Vec<_> = clients.into_iter().map(|client| client.join()).collect();
+        assert!(answers.into_iter().eq((0..10).map(|number| number * number)));
+        drop(requests);
+        server.join();
+    });
+}
+
+#[test]
+fn a_channel_in_its_own_buffer_is_freed_with_its_receiver() {
+    struct Loop(#[allow(dead_code, reason = "only its drop counts")] Sender<Loop>);
+    let (sender, receiver) = unbounded();
+    sender.send(Loop(sender.clone())).unwrap();
+    drop(receiver);
+    assert!(sender.send(Loop(sender.clone())).is_err());
+}
+
+/// Writes its number down when it is dropped, and panics if the number is odd.
+struct Noted {
+    number: usize,
+    list: Arc<Mutex<Vec<usize>>>,
+    panics: Panics,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Panics {
+    Never,
+    IfThirteen,
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.list.lock().unwrap().push(self.number);
+        if self.panics == Panics::IfThirteen && self.number == 13 {
+            panic!("thirteen");
+        }
+    }
+}
+
+#[test]
+fn every_message_is_dropped_once_on_whatever_way_it_takes() {
+    everywhere_with(|ground, sender, receiver| {
+        const ALL: usize = 300;
+        let list = Arc::new(Mutex::new(Vec::new()));
+        let noted = |number| Noted { number, list: list.clone(), panics: Panics::Never };
+        let messages: Vec<_> = (0..ALL).map(noted).collect();
+        let sending = ground.spawn(move || {
+            messages
+                .into_iter()
+                .fold(0, |failed, message| failed + sender.send(message).is_err() as u32)
+        });
+        for _ in 0..ALL / 2 {
+            receiver.recv().unwrap();
+        }
+        drop(receiver);
+        sending.join();
+        let mut list = list.lock().unwrap().clone();
+        list.sort_unstable();
+        assert!(list.into_iter().eq(0..ALL));
+    });
+}
+
+#[test]
+fn a_panic_while_messages_are_discarded_spares_none_of_them() {
+    // 200 messages fill several blocks; the panicking one is in the first.
+    for (sender, receiver) in [bounded(200), unbounded()] {
+        let list = Arc::new(Mutex::new(Vec::new()));
+        for number in 0..200 {
+            let message = Noted { number, list: list.clone(), panics: Panics::IfThirteen };
+            assert!(sender.send(message).is_ok());
+        }
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(receiver))).is_err());
+        assert!(list.lock().unwrap().iter().copied().eq(0..200));
+        let refused = sender.try_send(Noted { number: 0, list, panics: Panics::Never });
+        assert!(refused.is_err_and(|error| error.is_disconnected()));
+    }
+}
+
+#[test]
+fn parked_senders_come_home_though_a_discarded_message_panics() {
+    lisle_scheduler::run(|| {
+        let list = Arc::new(Mutex::new(Vec::new()));
+        let (sender, receiver) = bounded(1);
+        let send = |number| {
+            let message = Noted { number, list: list.clone(), panics: Panics::IfThirteen };
+            let sender = sender.clone();
+            lisle_scheduler::spawn(move || match sender.send(message) {
+                Ok(()) => None,
+                Err(returned) => Some(returned.into_inner().number),
+            })
+        };
+        let tasks = [send(13), send(14), send(15)];
+        lisle_scheduler::yield_now();
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(receiver))).is_err());
+        let returned = tasks.map(|task| task.join().unwrap());
+        assert_eq!(returned, [None, Some(14), Some(15)]);
+        assert_eq!(*list.lock().unwrap(), [13, 14, 15]);
+    });
+}
+
+/// Looks at the channel when it is dropped, lets other tasks run, and sends into the channel.
+struct Curious(Option<Sender<Curious>>);
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        if let Some(sender) = &self.0 {
+            assert!(sender.is_empty());
+            lisle_scheduler::yield_now();
+            assert!(sender.try_send(Curious(None)).is_err_and(|error| error.is_disconnected()));
+        }
+    }
+}
+
+#[test]
+fn destructors_may_use_the_channel_and_switch() {
+    lisle_scheduler::run(|| {
+        for (sender, receiver) in [bounded(3), unbounded()] {
+            for _ in 0..3 {
+                assert!(sender.send(Curious(Some(sender.clone()))).is_ok());
+            }
+            let elsewhere = lisle_scheduler::spawn(move || sender.len());
+            drop(receiver);
+            assert_eq!(elsewhere.join().unwrap(), 0);
+        }
+    });
+}

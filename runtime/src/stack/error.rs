@@ -1,0 +1,60 @@
+//! What goes wrong when a stack is wanted, in words that say what to do about it.
+
+use std::io;
+
+use super::guard::{GuardKind, VARIABLE};
+use super::size::StackSize;
+
+/// Address space could not be had.
+pub(super) fn cannot_map(
+    size: StackSize,
+    in_use: usize,
+    kind: GuardKind,
+    source: io::Error,
+) -> io::Error {
+    let maps = match kind {
+        GuardKind::Install => "",
+        GuardKind::Mprotect => ", or raise vm.max_map_count, since each stack takes two maps",
+    };
+    io::Error::new(
+        source.kind(),
+        format!(
+            "no address space for another stack of {bytes} bytes with {in_use} of them in use: \
+             take smaller stacks (LISLE_STACK_SIZE, Builder::stack_size) or raise RLIMIT_AS \
+             (ulimit -v){maps} ({source})",
+            bytes = size.bytes(),
+        ),
+    )
+}
+
+/// A guard page could not be had.
+pub(super) fn cannot_guard(
+    size: StackSize,
+    in_use: usize,
+    kind: GuardKind,
+    source: io::Error,
+) -> io::Error {
+    let advice = match (kind, source.raw_os_error()) {
+        (GuardKind::Mprotect, _) => {
+            "each stack takes two memory maps: raise vm.max_map_count, keep fewer tasks, or use \
+             Linux 6.13 or later, where guards take no maps"
+                .to_string()
+        }
+        (GuardKind::Install, Some(libc::EINVAL)) => format!(
+            "the kernel refuses this kind of guard in locked memory: do not lock it (mlockall), \
+             or set {VARIABLE}=mprotect"
+        ),
+        (GuardKind::Install, _) => {
+            "the kernel has no memory for page tables: raise the memory limit or keep fewer tasks"
+                .to_string()
+        }
+    };
+    io::Error::new(
+        source.kind(),
+        format!(
+            "no guard page for another stack of {bytes} bytes with {in_use} of them in use: \
+             {advice} ({source})",
+            bytes = size.bytes(),
+        ),
+    )
+}

@@ -1,0 +1,118 @@
+//! Stacks with guard pages, cheap enough for a million of them.
+//!
+//! One stack, drawn with high addresses above:
+//!
+//! ```text
+//!    top() ──▶ ┌───────────────┐  aligned to the page
+//!              │ first frames  │  touched: a page of memory
+//!              │       ↓       │
+//!              │               │  not touched: address space only
+//! bottom() ──▶ ├───────────────┤
+//!              │  guard page   │  any access faults
+//!              └───────────────┘
+//! ```
+//!
+//! Stacks lie side by side in regions ([`StackSize`] apart, so the guard of one ends the room of
+//! the next) that are mapped without memory behind them and stay mapped. A stack is made by giving
+//! its lowest page a guard ([`GuardKind`]); nothing touches its pages before it is run on. It is
+//! never destroyed: whoever is done with it returns it for reuse, at once and warm to the
+//! [`StackCache`] of a worker, or without its memory to a pool of the whole process.
+//!
+//! A program that runs on a guard page has overflowed its stack, and [`overflow`] says so.
+//!
+//! A `fork` child has no stacks but the one it was forked on. It may run another program, or end,
+//! or start afresh with a new cache; it must not look at other stacks of its parent.
+
+mod advice;
+mod cache;
+mod class;
+mod error;
+mod fork;
+mod guard;
+pub mod overflow;
+mod pool;
+mod signal_stack;
+mod size;
+mod slab;
+
+use std::io;
+use std::ops::Range;
+
+pub use self::cache::StackCache;
+pub use self::guard::GuardKind;
+pub use self::size::StackSize;
+use self::slab::Slot;
+
+/// A stack that nobody else has. The picture is in the [module documentation](self).
+///
+/// Its memory is zero, or what an earlier user left there. Dropping it returns it to the pool of
+/// the process and its memory to the kernel; this must not happen while anything runs on it or is
+/// suspended on it. Forgetting it is always sound: the stack is then never used again.
+///
+/// # Examples
+///
+/// ```
+/// use lisle_runtime::stack::{Stack, StackSize};
+///
+/// let stack = Stack::allocate(StackSize::new(1 << 20))?;
+/// assert_eq!(stack.top().addr() - stack.guard().start, 1 << 20);
+/// assert_eq!(stack.guard().end, stack.bottom().addr());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Stack {
+    slot: Slot,
+    size: StackSize,
+    /// Of the process that made it: in a fork child the stack is gone.
+    generation: u32,
+}
+
+impl Stack {
+    /// A stack of `size` from the pool of the process: for sizes that no [`StackCache`] serves.
+    ///
+    /// # Errors
+    ///
+    /// If there is no address space for it, or the kernel refuses its guard page. The text says what
+    /// to raise.
+    pub fn allocate(size: StackSize) -> io::Result<Self> {
+        pool::allocate(StackSize::new(size.bytes()))
+    }
+
+    /// The end of the stack, where it begins to grow downwards. Aligned to the page.
+    #[inline]
+    pub fn top(&self) -> *mut u8 {
+        self.slot.base().as_ptr().wrapping_add(self.size.bytes())
+    }
+
+    /// The lowest usable byte.
+    pub fn bottom(&self) -> *mut u8 {
+        self.slot.base().as_ptr().wrapping_add(size::page_size())
+    }
+
+    /// The addresses of the guard page, just below [`Stack::bottom`].
+    pub fn guard(&self) -> Range<usize> {
+        let start = self.slot.base().addr().get();
+        start..start + size::page_size()
+    }
+
+    /// The size, guard page included.
+    #[inline]
+    pub fn size(&self) -> StackSize {
+        self.size
+    }
+
+    /// The slot of a stack that this process has.
+    fn into_slot(self) -> Option<Slot> {
+        let slot = (self.generation == fork::generation()).then_some(self.slot);
+        std::mem::forget(self);
+        slot
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if self.generation == fork::generation() {
+            pool::give(self.size, &[self.slot], 0);
+        }
+    }
+}

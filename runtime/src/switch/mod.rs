@@ -1,0 +1,75 @@
+//! The switch: leave one stack, continue on another.
+//!
+//! This is the whole contract between Lisle and a processor. A backend is one file that provides
+//!
+//! - `prepare(top, entry, data)`: lay out a fresh stack so that the first switch to it calls
+//!   `entry(data)` with an aligned stack and a frame at which every unwinder stops;
+//! - `switch(save, to)`: store where the caller can be continued in `*save`, then continue `to`.
+//!
+//! A [`Context`] is good for one continuation. What a switch preserves is what the platform's C
+//! calling convention preserves over a call: callee-saved registers and the caller's stack. The
+//! floating-point control words (mxcsr, x87, fpcr) are not saved; they belong to the OS thread, so a
+//! task that changes a rounding mode restores it before it lets others run.
+//!
+//! [`x86_64`](self) is the canonical backend, written in assembly. `ucontext` is the portable
+//! fallback, forced by `RUSTFLAGS='--cfg lisle_switch="ucontext"'`. `tests/switch.rs` runs one
+//! contract suite on whichever is compiled in.
+
+#[cfg(any(not(target_arch = "x86_64"), lisle_switch = "ucontext"))]
+#[path = "ucontext.rs"]
+mod backend;
+#[cfg(all(target_arch = "x86_64", not(lisle_switch = "ucontext")))]
+#[path = "x86_64.rs"]
+mod backend;
+
+/// A suspended thread of execution: the address at which its backend finds how to continue it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Context(*mut u8);
+
+impl Context {
+    /// No continuation. A placeholder for a slot that a [`switch`] will fill.
+    pub const NONE: Context = Context(std::ptr::null_mut());
+
+    /// The lowest address of the suspended frame, for prefetching it ahead of the switch.
+    #[inline]
+    pub fn frame(self) -> *const u8 {
+        self.0
+    }
+}
+
+/// The first function on a fresh stack. It never returns: it ends by switching away for good.
+pub type Entry = unsafe extern "C" fn(data: *mut ()) -> !;
+
+/// The name of the backend that is compiled in: `"x86_64"` or `"ucontext"`.
+pub const BACKEND: &str = backend::NAME;
+
+/// Lays out the stack that ends at `top` so that the first switch to it calls `entry(data)`.
+///
+/// # Safety
+///
+/// `top` is 16-byte aligned and the end of a writable, unused stack. The stack stays allocated until
+/// `entry` has switched away for the last time. `entry` does not unwind.
+#[inline]
+pub unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Context {
+    debug_assert!(top.addr().is_multiple_of(16), "a stack top is 16-byte aligned");
+    // SAFETY: the caller's promise is the backend's requirement.
+    unsafe { backend::prepare(top, entry, data) }
+}
+
+/// Suspends the caller, leaves its continuation in `*save` and continues `to`. Returns when
+/// somebody switches to that continuation.
+///
+/// # Safety
+///
+/// - `to` was made by [`prepare`] or by a `switch`, has not been continued since, and its stack is
+///   still allocated.
+/// - `to` has run on this OS thread before, or has not run at all, or everything on its stack may
+///   change thread.
+/// - `save` is valid for a write until the switch has happened.
+/// - No unwinding is under way that would have to cross the switch.
+#[inline(always)]
+pub unsafe fn switch(save: *mut Context, to: Context) {
+    // SAFETY: the caller's promise is the backend's requirement.
+    unsafe { backend::switch(save, to) }
+}

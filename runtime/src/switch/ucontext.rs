@@ -1,0 +1,73 @@
+//! The portable fallback: `makecontext` and `swapcontext` of the C library.
+//!
+//! A [`Context`] points to the `ucontext_t` of a suspended stack, which lives on that stack: at its
+//! top while it is fresh, in the frame of `switch` once it has run. Each switch saves and restores
+//! the signal mask with a system call, which makes it some 150 times dearer than assembly.
+
+use std::mem::MaybeUninit;
+
+use libc::{c_int, getcontext, makecontext, swapcontext, ucontext_t};
+
+use super::{Context, Entry};
+
+pub(super) const NAME: &str = "ucontext";
+
+/// What a fresh stack holds at its top.
+#[repr(C, align(16))]
+struct FreshFrame {
+    context: ucontext_t,
+    entry: Entry,
+    data: *mut (),
+}
+
+pub(super) unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Context {
+    let frame = top.wrapping_sub(size_of::<FreshFrame>()).cast::<FreshFrame>();
+    // SAFETY: the caller owns the stack below `top`, whose alignment of 16 the frame's size keeps.
+    // `getcontext` fills the context before it is read. `makecontext` is told of a stack that ends
+    // where the frame begins; it uses the length only to find that end. A pointer travels as two
+    // `c_int`s because that is what the interface passes.
+    unsafe {
+        (&raw mut (*frame).entry).write(entry);
+        (&raw mut (*frame).data).write(data);
+        let context = &raw mut (*frame).context;
+        context.write_bytes(0, 1);
+        let failed = getcontext(context);
+        assert_eq!(failed, 0, "getcontext cannot fail on Linux");
+        const ROOM: usize = 1024;
+        (*context).uc_stack.ss_sp = frame.cast::<u8>().wrapping_sub(ROOM).cast();
+        (*context).uc_stack.ss_size = ROOM;
+        (*context).uc_link = std::ptr::null_mut();
+        let [low, high] = halves(frame.expose_provenance());
+        let start: extern "C" fn(c_int, c_int) -> ! = start;
+        let start: extern "C" fn() = std::mem::transmute(start);
+        makecontext(context, start, 2, low, high);
+        Context(context.cast())
+    }
+}
+
+#[inline(never)]
+pub(super) unsafe fn switch(save: *mut Context, to: Context) {
+    let mut here = MaybeUninit::<ucontext_t>::uninit();
+    // SAFETY: `here` stays in this frame until it is continued, and `swapcontext` fills it before
+    // anyone can continue it. `to` points to a context that `prepare` or `swapcontext` filled.
+    unsafe {
+        save.write(Context(here.as_mut_ptr().cast()));
+        let failed = swapcontext(here.as_mut_ptr(), to.0.cast());
+        assert_eq!(failed, 0, "swapcontext cannot fail on Linux");
+    }
+}
+
+extern "C" fn start(low: c_int, high: c_int) -> ! {
+    let frame = std::ptr::with_exposed_provenance::<FreshFrame>(join(low, high));
+    // SAFETY: `prepare` has written the frame, above the stack that this function runs on, and its
+    // caller promised that `entry` may be called with `data`.
+    unsafe { ((*frame).entry)((*frame).data) }
+}
+
+fn halves(address: usize) -> [c_int; 2] {
+    [address as u32 as c_int, ((address as u64) >> 32) as u32 as c_int]
+}
+
+fn join(low: c_int, high: c_int) -> usize {
+    (((high as u32 as u64) << 32) | low as u32 as u64) as usize
+}

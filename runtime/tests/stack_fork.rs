@@ -1,0 +1,109 @@
+//! What a fork child finds: the stack it runs on, no other one, and a pool that works.
+#![cfg(target_env = "gnu")]
+
+mod stack_support;
+
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+
+use lisle_runtime::stack::{GuardKind, Stack, StackCache, StackSize};
+use stack_support::{in_child, run_on, writable};
+
+/// A stack on which the forking code does not run.
+static OTHER: AtomicPtr<Stack> = AtomicPtr::new(ptr::null_mut());
+static CACHE: AtomicPtr<StackCache> = AtomicPtr::new(ptr::null_mut());
+static CHILD_SAID: AtomicI32 = AtomicI32::new(-1);
+
+/// What the child has found, as an exit code: zero if all is well. It must not panic, since the
+/// harness around it belongs to the parent.
+fn examine() -> i32 {
+    // SAFETY: the child has a copy of the variable; it drops that, and the parent its own.
+    let other = unsafe { OTHER.load(Ordering::Relaxed).read() };
+    if writable(other.top().addr() - 16) {
+        return 1;
+    }
+    let Ok(new) = Stack::allocate(StackSize::DEFAULT) else {
+        return 2;
+    };
+    if !writable(new.top().addr() - 16) || writable(new.guard().start) {
+        return 3;
+    }
+    // The cache of the parent may use up its promises here, but gets no new ones.
+    // SAFETY: the test keeps the cache alive and does not use it at the same time.
+    let inherited = unsafe { &mut *CACHE.load(Ordering::Relaxed) };
+    if (0..100_000).all(|_| inherited.reserve().is_ok()) {
+        return 4;
+    }
+    // Returning stacks that are gone must not put them into the pool, nor touch what now lies at
+    // their addresses.
+    // SAFETY: a byte of a stack that this process has just got.
+    unsafe { new.bottom().write(9) };
+    drop(other);
+    *inherited = StackCache::new(StackSize::DEFAULT);
+    // SAFETY: as above.
+    if unsafe { new.bottom().read() } != 9 {
+        return 5;
+    }
+    match Stack::allocate(StackSize::DEFAULT) {
+        Ok(second) if second.guard() != new.guard() && !writable(second.guard().start) => 0,
+        _ => 6,
+    }
+}
+
+extern "C" fn fork_and_wait() {
+    // SAFETY: the child uses memory of its own and ends with `_exit`.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let code = examine();
+        // SAFETY: ends the child without the parent's exit handlers.
+        unsafe { libc::_exit(code) };
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child made above.
+    unsafe { libc::waitpid(child, &mut status, 0) };
+    let code = if libc::WIFEXITED(status) {
+        libc::WEXITSTATUS(status)
+    } else {
+        1000 + libc::WTERMSIG(status)
+    };
+    CHILD_SAID.store(code, Ordering::Relaxed);
+}
+
+fn fork_twice() {
+    let mut cache = StackCache::new(StackSize::DEFAULT);
+    for _ in 0..3 {
+        cache.reserve().unwrap();
+    }
+    let ours = cache.take().unwrap();
+    let mut other = cache.take().unwrap();
+    cache.put(Stack::allocate(StackSize::DEFAULT).unwrap());
+    OTHER.store(&mut other, Ordering::Relaxed);
+    CACHE.store(&mut cache, Ordering::Relaxed);
+
+    fork_and_wait();
+    assert_eq!(CHILD_SAID.swap(-1, Ordering::Relaxed), 0, "on a thread's stack");
+    for _ in 0..2 {
+        run_on(&ours, fork_and_wait);
+        assert_eq!(CHILD_SAID.swap(-1, Ordering::Relaxed), 0, "on our stack");
+    }
+    // The parent has lost nothing.
+    for stack in [&ours, &other] {
+        assert!(writable(stack.top().addr() - 16) && !writable(stack.guard().start));
+    }
+    cache.take().unwrap();
+}
+
+#[test]
+fn a_child_runs_on_and_starts_afresh() {
+    in_child("a_child_runs_on_and_starts_afresh", &[], || {
+        println!("guards: {:?}", GuardKind::of_process().unwrap());
+        fork_twice();
+    })
+    .assert_success();
+}
+
+#[test]
+fn a_child_runs_on_with_mprotect_guards_too() {
+    let name = "a_child_runs_on_with_mprotect_guards_too";
+    in_child(name, &[("LISLE_STACK_GUARD", "mprotect")], fork_twice).assert_success();
+}

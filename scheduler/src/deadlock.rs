@@ -1,0 +1,133 @@
+//! Deadlocks: how one is recognised, and what is said of it.
+//!
+//! A worker that has nothing runnable, no timer pending and nothing in its inbox cannot go on by
+//! itself. It is deadlocked if nobody else can wake it either. A plain thread may hold a sender that
+//! no scheduler knows of, so a report is made only if every thread of the process is the runtime's
+//! own, by the kernel's list, or if the user has said that other threads do not count.
+
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::park::Reason;
+use crate::task::{Phase, Task, TaskList};
+
+/// Whether threads that do not belong to the runtime count as able to wake its tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForeignThreads {
+    /// Any other thread of the process may wake a task some day, so while there is one, nothing is
+    /// reported. Never wrong, and the default.
+    #[default]
+    MayWake,
+    /// Other threads never wake a task, so their presence does not put off a report. For tests,
+    /// whose harness keeps threads of its own.
+    NeverWake,
+}
+
+/// Every task was parked and nothing was left that could wake one of them.
+///
+/// [`Runtime::run`](crate::Runtime::run) returns it; [`run`](crate::run) panics with its text. The
+/// text lists each task: number and name, what it waits for and where, for how long, and where it
+/// was spawned.
+#[derive(Clone, Debug)]
+pub struct Deadlock {
+    tasks: Vec<TaskReport>,
+}
+
+/// One task in a [`Deadlock`].
+#[derive(Clone, Debug)]
+pub struct TaskReport {
+    task: Task,
+    spawned_at: &'static Location<'static>,
+    reason: Reason,
+    parked_at: &'static Location<'static>,
+    parked_for: Duration,
+}
+
+impl Deadlock {
+    /// The parked tasks, oldest first.
+    pub fn tasks(&self) -> &[TaskReport] {
+        &self.tasks
+    }
+}
+
+impl TaskReport {
+    /// Who the task is.
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// The call that spawned it.
+    pub fn spawned_at(&self) -> &'static Location<'static> {
+        self.spawned_at
+    }
+
+    /// What it waits for.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The call in which it waits.
+    pub fn parked_at(&self) -> &'static Location<'static> {
+        self.parked_at
+    }
+
+    /// How long it has waited. Counted from the worker's last look at its clock before the wait
+    /// began, which happens every 64 switches and whenever the worker is idle, so it may be a little
+    /// too long, and never too short.
+    pub fn parked_for(&self) -> Duration {
+        self.parked_for
+    }
+}
+
+impl fmt::Display for Deadlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "deadlock: all tasks are asleep and nothing can wake them")?;
+        self.tasks.iter().try_for_each(|task| write!(f, "\n\n{task}"))
+    }
+}
+
+impl fmt::Display for TaskReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task {}", self.task.id())?;
+        if let Some(name) = self.task.name() {
+            write!(f, " '{name}'")?;
+        }
+        write!(f, ": {} for {:.3} s", self.reason, self.parked_for.as_secs_f64())?;
+        write!(f, "\n    at {}\n    spawned at {}", self.parked_at, self.spawned_at)
+    }
+}
+
+impl std::error::Error for Deadlock {}
+
+/// Describes the parked tasks, or `None` if one of them is certain to be woken soon.
+pub(crate) fn report(tasks: &TaskList, now: Duration) -> Option<Deadlock> {
+    let mut reports = Vec::new();
+    let mut all_wait = true;
+    tasks.for_each(|task| match task.park_record() {
+        Some(record) if task.phase.get() == Phase::Parked => reports.push(TaskReport {
+            task: Task { id: task.id, name: task.name.clone() },
+            spawned_at: task.spawned_at,
+            reason: record.reason,
+            parked_at: record.location,
+            parked_for: now.saturating_sub(record.since),
+        }),
+        _ => all_wait = false,
+    });
+    reports.sort_by_key(|report| report.task.id());
+    all_wait.then_some(Deadlock { tasks: reports })
+}
+
+/// Whether a thread that is not this runtime's could wake one of its tasks.
+pub(crate) fn others_may_wake_us(policy: ForeignThreads) -> bool {
+    match policy {
+        ForeignThreads::NeverWake => false,
+        ForeignThreads::MayWake => !is_only_thread(),
+    }
+}
+
+/// Whether the calling thread is the only one of its process. If the kernel's list cannot be read,
+/// it is not.
+fn is_only_thread() -> bool {
+    !cfg!(lisle_loom) && std::fs::read_dir("/proc/self/task").is_ok_and(|list| list.count() == 1)
+}

@@ -1,0 +1,46 @@
+//! Who runs next: tasks, a cooperative round robin, park and unpark.
+//!
+//! A task is a function on a stack of its own. Tasks of one worker take turns on one OS thread; a
+//! turn ends when the task yields, parks or finishes. The order is strict: whoever becomes runnable
+//! goes to the tail of one queue, be it by spawning, yielding or waking.
+//!
+//! ```
+//! use std::sync::{Arc, Mutex};
+//!
+//! let order = Arc::new(Mutex::new(Vec::new()));
+//! lisle_scheduler::run(|| {
+//!     let tasks: Vec<_> = (0..3)
+//!         .map(|n| {
+//!             let order = order.clone();
+//!             lisle_scheduler::spawn(move || {
+//!                 order.lock().unwrap().push(n);
+//!                 lisle_scheduler::yield_now();
+//!                 order.lock().unwrap().push(n + 10);
+//!             })
+//!         })
+//!         .collect();
+//!     for task in tasks {
+//!         task.join().unwrap();
+//!     }
+//! });
+//! assert_eq!(*order.lock().unwrap(), [0, 1, 2, 10, 11, 12]);
+//! ```
+//!
+//! Everything that blocks does so through [`park`](mod@park).
+
+mod deadlock;
+mod inbox;
+pub mod park;
+mod queue;
+mod runtime;
+mod spawn;
+mod task;
+mod thread;
+mod timer;
+mod worker;
+
+pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
+pub use runtime::{Runtime, RuntimeBuilder, run};
+pub use spawn::{Builder, spawn, spawn_local};
+pub use task::{Cancelled, JoinHandle, Task, TaskId};
+pub use worker::{current_task as current, yield_now};

@@ -1,0 +1,163 @@
+//! `park` and [`Unparker`]: the only seam between the scheduler and everything that blocks.
+//!
+//! A wait has four steps, in this order:
+//!
+//! 1. `park` makes an [`Unparker`] and gives it to `commit`, which puts it where a waker will find
+//!    it (a channel's wait list, a join state) and releases whatever lock guards that place.
+//! 2. The caller, a task or a plain OS thread, stops.
+//! 3. It continues because somebody used the unparker, because the deadline passed, or because the
+//!    task is being cancelled.
+//! 4. In the last two cases the unparker is still out. `retract` takes it back, which proves that
+//!    nobody else can use it any more. If it is no longer there, a waker holds it and is about to
+//!    use it, so `park` waits for that and reports [`Wake::Unparked`].
+//!
+//! An unparker is used at most once and outlives no wait: it cannot be cloned, `unpark` consumes
+//! it, and `park` returns only when it was used or retracted. Hence a wake-up is never spurious and
+//! never meant for an earlier wait, and a same-thread wake needs no atomic operation.
+
+use std::fmt;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::time::Instant;
+
+use crate::task::{Cancelled, Control};
+use crate::thread::ThreadWait;
+use crate::worker;
+
+/// Why a party is parked, in words for a person: `"receiving from a channel"`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Reason(&'static str);
+
+impl Reason {
+    /// A reason that completes the sentence "the task is …".
+    pub const fn new(text: &'static str) -> Self {
+        Self(text)
+    }
+
+    /// The text given to [`Reason::new`].
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Debug for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.0, f)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0)
+    }
+}
+
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wake {
+    /// The unparker was used.
+    Unparked,
+    /// The deadline passed, and the unparker was retracted.
+    TimedOut,
+    /// The task is being cancelled, and the unparker was retracted or never handed out. The caller
+    /// undoes what it has begun and then calls [`unwind_cancelled`].
+    Cancelled,
+}
+
+/// The right to end one wait, once.
+///
+/// Dropping an unparker leaves its party parked for ever: a wait ends only when its unparker is used or
+/// given back.
+#[must_use = "a dropped unparker wakes nobody"]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unparker(Party);
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Party {
+    Task(NonNull<Control>),
+    Thread(NonNull<ThreadWait>),
+}
+
+// SAFETY: the party cannot leave `park` while its unparker is out, so the pointers stay valid on
+// every thread; `unpark` touches a task's owner-only state on its home thread alone.
+unsafe impl Send for Unparker {}
+// SAFETY: a shared reference offers nothing but `Debug` and comparison of the addresses.
+unsafe impl Sync for Unparker {}
+
+impl Unparker {
+    pub(crate) fn new(party: Party) -> Self {
+        Self(party)
+    }
+
+    /// Lets the parked party continue. Never blocks.
+    ///
+    /// A task goes to the tail of its home worker's run queue; the caller keeps running.
+    #[inline]
+    pub fn unpark(self) {
+        match self.0 {
+            Party::Task(task) => worker::unpark(task),
+            // SAFETY: the thread stays in `park`, where its `ThreadWait` lives, until `unpark` has
+            // stored the wake-up, after which `unpark` does not touch it.
+            Party::Thread(wait) => unsafe { ThreadWait::unpark(wait) },
+        }
+    }
+}
+
+/// Parks the calling task, or the calling plain thread, until its unparker is used, `deadline`
+/// passes or the task is cancelled. The module documentation explains the protocol.
+///
+/// `commit` runs on the caller before it stops and must not itself park. It is not called if the
+/// task is already cancelled. `retract` must give back the unparker that `commit` was given, or
+/// `None` if a waker has taken it. Plain threads are never cancelled.
+///
+/// The reason and the caller's location appear in the deadlock report.
+///
+/// # Examples
+///
+/// ```
+/// use lisle_scheduler::park::{Reason, Unparker, Wake, park};
+/// use std::cell::Cell;
+/// use std::rc::Rc;
+///
+/// lisle_scheduler::run(|| {
+///     let bell: Rc<Cell<Option<Unparker>>> = Rc::default();
+///     let ringer = bell.clone();
+///     let sleeper = lisle_scheduler::spawn_local(move || {
+///         park(
+///             Reason::new("waiting for the bell"),
+///             None,
+///             |unparker| bell.set(Some(unparker)),
+///             || bell.take(),
+///         )
+///     });
+///     lisle_scheduler::yield_now();
+///     ringer.take().expect("the sleeper has parked").unpark();
+///     assert_eq!(sleeper.join().unwrap(), Wake::Unparked);
+/// });
+/// ```
+#[track_caller]
+#[inline]
+pub fn park(
+    reason: Reason,
+    deadline: Option<Instant>,
+    commit: impl FnOnce(Unparker),
+    retract: impl FnOnce() -> Option<Unparker>,
+) -> Wake {
+    match worker::current() {
+        Some(worker) => worker.park(reason, Location::caller(), deadline, commit, retract),
+        None => ThreadWait::park(deadline, commit, retract),
+    }
+}
+
+/// Unwinds the calling task if it is being cancelled. Call it after a wait has ended with
+/// [`Wake::Cancelled`] and everything it had begun has been undone.
+///
+/// It returns if the calling OS thread is already unwinding: a second panic would abort the process.
+/// The caller then fails as if the other side were gone, so that a destructor that waits comes to an
+/// end. It also returns on a plain thread and in a task that is not cancelled.
+pub fn unwind_cancelled() {
+    let cancelled = worker::current().is_some_and(|worker| worker.current_is_cancelled());
+    if cancelled && !std::thread::panicking() {
+        std::panic::resume_unwind(Box::new(Cancelled));
+    }
+}

@@ -1,0 +1,177 @@
+//! The run queue of one worker: a growing ring that only its owner touches.
+//!
+//! A ring instead of a linked list, so that the worker can look ahead and prefetch what it will
+//! run soon.
+
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+
+use crate::task::Control;
+
+/// A first-in first-out queue of control blocks.
+///
+/// An entry is either a task, or a *marker* that stands for the oldest task of another queue. The
+/// worker uses markers to keep one order of arrival over started tasks, which stay here, and
+/// unstarted ones, which live in a queue that can be stolen from.
+pub(crate) struct Queue {
+    /// An owned array of `mask + 1` slots, a power of two; null is a marker.
+    slots: Cell<NonNull<Slot>>,
+    mask: Cell<usize>,
+    /// Both count up for ever; the slot of a position is the position modulo the capacity.
+    head: Cell<usize>,
+    tail: Cell<usize>,
+}
+
+type Slot = Cell<*mut Control>;
+
+/// What [`Queue::pop`] found at the head.
+pub(crate) enum Entry {
+    Task(NonNull<Control>),
+    Marker,
+}
+
+const FIRST_CAPACITY: usize = 64;
+
+impl Queue {
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: Cell::new(allocate(FIRST_CAPACITY)),
+            mask: Cell::new(FIRST_CAPACITY - 1),
+            head: Cell::new(0),
+            tail: Cell::new(0),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.tail.get().wrapping_sub(self.head.get())
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.get() == self.tail.get()
+    }
+
+    #[inline]
+    pub(crate) fn push(&self, task: NonNull<Control>) {
+        self.push_slot(task.as_ptr());
+    }
+
+    #[inline]
+    pub(crate) fn push_marker(&self) {
+        self.push_slot(ptr::null_mut());
+    }
+
+    #[inline]
+    pub(crate) fn pop(&self) -> Option<Entry> {
+        if self.is_empty() {
+            return None;
+        }
+        let entry = self.slot(self.head.get()).get();
+        self.head.set(self.head.get().wrapping_add(1));
+        Some(NonNull::new(entry).map_or(Entry::Marker, Entry::Task))
+    }
+
+    /// The task `ahead` places behind the head, if there is one.
+    #[inline]
+    pub(crate) fn peek(&self, ahead: usize) -> Option<NonNull<Control>> {
+        if ahead >= self.len() {
+            return None;
+        }
+        NonNull::new(self.slot(self.head.get().wrapping_add(ahead)).get())
+    }
+
+    #[inline]
+    fn slot(&self, position: usize) -> &Slot {
+        // SAFETY: `slots` owns `mask + 1` slots until `grow` or `drop` replaces them, which nobody
+        // can do while this reference is used: it never leaves a method that does not grow.
+        unsafe { self.slots.get().add(position & self.mask.get()).as_ref() }
+    }
+
+    #[inline]
+    fn push_slot(&self, entry: *mut Control) {
+        if self.len() > self.mask.get() {
+            self.grow();
+        }
+        self.slot(self.tail.get()).set(entry);
+        self.tail.set(self.tail.get().wrapping_add(1));
+    }
+
+    #[cold]
+    fn grow(&self) {
+        let (old, old_capacity) = (self.slots.get(), self.mask.get() + 1);
+        let entries: Vec<_> =
+            (0..self.len()).map(|n| self.slot(self.head.get().wrapping_add(n)).get()).collect();
+        self.slots.set(allocate(old_capacity * 2));
+        self.mask.set(old_capacity * 2 - 1);
+        self.head.set(0);
+        self.tail.set(entries.len());
+        for (position, entry) in entries.into_iter().enumerate() {
+            self.slot(position).set(entry);
+        }
+        // SAFETY: the old array is no longer reachable from `self`.
+        unsafe { release(old, old_capacity) };
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: `self` goes away, and with it the only path to the array.
+        unsafe { release(self.slots.get(), self.mask.get() + 1) };
+    }
+}
+
+fn allocate(capacity: usize) -> NonNull<Slot> {
+    let slots: Box<[Slot]> = vec![Cell::new(ptr::null_mut()); capacity].into();
+    NonNull::from(Box::leak(slots)).cast()
+}
+
+/// # Safety
+///
+/// `slots` came from `allocate(capacity)` and is not used again.
+unsafe fn release(slots: NonNull<Slot>, capacity: usize) {
+    // SAFETY: this rebuilds the box that `allocate` leaked.
+    drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(slots.as_ptr(), capacity)) });
+}
+
+#[cfg(all(test, not(lisle_loom)))]
+mod tests {
+    use super::*;
+
+    fn address(n: usize) -> NonNull<Control> {
+        NonNull::new(ptr::without_provenance_mut(n * align_of::<Control>())).unwrap()
+    }
+
+    #[test]
+    fn keeps_the_order_while_it_wraps_and_grows() {
+        let queue = Queue::new();
+        let (mut pushed, mut popped) = (0, 0);
+        for round in 0..500 {
+            for _ in 0..round % 7 + 1 {
+                pushed += 1;
+                queue.push(address(pushed));
+            }
+            for _ in 0..round % 5 + 1 {
+                popped += 1;
+                assert!(matches!(queue.pop(), Some(Entry::Task(task)) if task == address(popped)));
+            }
+            assert_eq!(queue.len(), pushed - popped);
+        }
+        assert!(pushed - popped > FIRST_CAPACITY, "the test must make the queue grow");
+    }
+
+    #[test]
+    fn peek_sees_tasks_and_skips_markers() {
+        let queue = Queue::new();
+        queue.push(address(1));
+        queue.push_marker();
+        queue.push(address(2));
+        assert_eq!(queue.peek(0), Some(address(1)));
+        assert_eq!(queue.peek(1), None);
+        assert_eq!(queue.peek(2), Some(address(2)));
+        assert_eq!(queue.peek(3), None);
+        queue.pop();
+        assert!(matches!(queue.pop(), Some(Entry::Marker)));
+        assert_eq!(queue.peek(0), Some(address(2)));
+    }
+}

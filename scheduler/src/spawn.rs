@@ -1,0 +1,175 @@
+//! Spawning tasks.
+
+use std::io;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use lisle_runtime::stack::{Stack, StackSize};
+
+use crate::task::{Birth, Control, JoinHandle};
+use crate::worker::{self, Worker};
+
+/// Spawns a task: `body` runs on a stack of its own, at its turn in the run queue.
+///
+/// The caller goes on; it does not switch. Dropping the handle detaches the task. When the runtime
+/// ends, tasks that have not finished are given up; see [`run`](crate::run).
+///
+/// # Panics
+///
+/// If there is no memory for another stack, with the text that [`Builder::spawn`] returns as an
+/// error. On a thread that runs no tasks: call it inside [`run`](crate::run).
+///
+/// ```
+/// lisle_scheduler::run(|| {
+///     let task = lisle_scheduler::spawn(|| 6 * 7);
+///     assert_eq!(task.join().unwrap(), 42);
+/// });
+/// ```
+#[track_caller]
+pub fn spawn<F, T>(body: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn(body).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Spawns a task that stays on the calling worker, so that it need not be [`Send`].
+///
+/// # Panics
+///
+/// As [`spawn`].
+///
+/// ```
+/// use std::cell::Cell;
+/// use std::rc::Rc;
+///
+/// lisle_scheduler::run(|| {
+///     let count = Rc::new(Cell::new(0));
+///     let shared = count.clone();
+///     lisle_scheduler::spawn_local(move || shared.set(1)).join().unwrap();
+///     assert_eq!(count.get(), 1);
+/// });
+/// ```
+#[track_caller]
+pub fn spawn_local<F, T>(body: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    Builder::new().spawn_local(body).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Spawns tasks that have a name or a stack size of their own.
+///
+/// ```
+/// lisle_scheduler::run(|| {
+///     let task = lisle_scheduler::Builder::new()
+///         .name("deep thought")
+///         .stack_size(1024 * 1024)
+///         .spawn(|| lisle_scheduler::current().unwrap().name().map(str::to_owned))?;
+///     assert_eq!(task.join().unwrap().as_deref(), Some("deep thought"));
+///     Ok::<_, std::io::Error>(())
+/// })
+/// # .unwrap();
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until it spawns"]
+pub struct Builder {
+    name: Option<Arc<str>>,
+    stack_size: Option<StackSize>,
+}
+
+impl Builder {
+    /// A builder of tasks without a name and with the runtime's stack size.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the task, for reports and messages.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets the address space of the task's stack, in bytes, its guard page included. Too small a
+    /// size is raised to [`StackSize::MIN`]; any size is rounded up to whole pages. Only pages that
+    /// are touched cost memory.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(StackSize::new(bytes));
+        self
+    }
+
+    /// Spawns a task. See [`spawn`].
+    ///
+    /// # Errors
+    ///
+    /// If the process has no address space or memory maps left for another stack; `body` is dropped,
+    /// and no other task is affected. If the calling thread runs no tasks.
+    #[track_caller]
+    pub fn spawn<F, T>(self, body: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let worker = worker::current().ok_or_else(no_runtime)?;
+        // SAFETY: closure and result are `Send` and may live for ever.
+        let (task, handle) = unsafe { create(worker, self, Location::caller(), body)? };
+        worker.accept(task);
+        Ok(handle)
+    }
+
+    /// Spawns a task that stays on the calling worker. See [`spawn_local`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`spawn`](Self::spawn).
+    #[track_caller]
+    pub fn spawn_local<F, T>(self, body: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
+        let worker = worker::current().ok_or_else(no_runtime)?;
+        // SAFETY: closure and result may live for ever, and `accept_local` keeps them here.
+        let (task, handle) = unsafe { create(worker, self, Location::caller(), body)? };
+        worker.accept_local(task);
+        Ok(handle)
+    }
+}
+
+fn no_runtime() -> io::Error {
+    io::Error::other("tasks can be spawned inside lisle::run only: this thread runs no tasks")
+}
+
+/// Makes a task that no worker knows yet.
+///
+/// # Safety
+///
+/// `F` and `T` may go wherever the task and its handle go, and live as long.
+pub(crate) unsafe fn create<F, T>(
+    worker: &Worker,
+    builder: Builder,
+    spawned_at: &'static Location<'static>,
+    body: F,
+) -> io::Result<(NonNull<Control>, JoinHandle<T>)>
+where
+    F: FnOnce() -> T,
+{
+    let stack = match builder.stack_size {
+        Some(size) => Some(Stack::allocate(size)?),
+        None => {
+            worker.reserve_stack()?;
+            None
+        }
+    };
+    let birth = Birth { id: worker.next_id(), name: builder.name, spawned_at, stack };
+    let slot = worker.slab().allocate();
+    // SAFETY: the slot comes from the slab; the caller answers for the types. The handle is the only
+    // one, and its type is the closure's.
+    unsafe {
+        Control::create(slot, birth, body);
+        Ok((slot, JoinHandle::new(slot)))
+    }
+}

@@ -1,0 +1,67 @@
+//! What the public sees of a task: its identity.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+/// A task's number, unique in the process. Numbers are given out in the order of spawning within
+/// one runtime.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub(crate) NonZeroU64);
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskId({})", self.0)
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// The identity of a task: a number and perhaps a name.
+///
+/// It says who a task is and keeps nothing alive.
+///
+/// ```
+/// lisle_scheduler::run(|| {
+///     let me = lisle_scheduler::current().expect("this is a task");
+///     assert_eq!(me.name(), Some("main"));
+/// });
+/// assert!(lisle_scheduler::current().is_none());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Task {
+    pub(crate) id: TaskId,
+    pub(crate) name: Option<Arc<str>>,
+}
+
+impl Task {
+    /// The task's number.
+    pub fn id(&self) -> TaskId {
+        self.id
+    }
+
+    /// The name given by [`Builder::name`](crate::Builder::name); the first task of a runtime is
+    /// `main`.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+/// The panic payload of a task that was given up: `join` returns it as its error.
+///
+/// When its runtime ends, a task that is not finished is unwound from the place where it waits, so
+/// that its destructors run. No panic message is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cancelled;
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the task was cancelled because its runtime has ended")
+    }
+}
+
+impl std::error::Error for Cancelled {}

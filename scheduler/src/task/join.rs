@@ -1,0 +1,240 @@
+//! Joining: how a result gets from the task that ends to the party that waits for it.
+//!
+//! Two parties share a control block, and one word tells each what the other has done:
+//!
+//! ```text
+//!   RUNNING --- task ends ---> FINISHED      the handle takes the result and frees the block
+//!   RUNNING --- join parks --> WAITING --- task ends ---> FINISHED, and the task unparks the joiner
+//!                              WAITING --- join gives up ---> RUNNING
+//!   RUNNING --- handle dropped ---> DETACHED --- task ends ---> the task frees the block
+//! ```
+//!
+//! Each arrow is one atomic read-modify-write, so exactly one party finds that it was second, and
+//! that one frees.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::thread;
+
+use lisle_runtime::primitive::atomic::{AtomicU8, Ordering};
+use lisle_runtime::primitive::cell;
+
+use super::payload::Payload;
+use super::{Cancelled, Control, Slab, Task};
+use crate::park::{Reason, Unparker, Wake, park, unwind_cancelled};
+use crate::worker;
+
+const RUNNING: u8 = 0;
+const WAITING: u8 = 1;
+const FINISHED: u8 = 2;
+const DETACHED: u8 = 3;
+
+pub(super) struct JoinState {
+    word: AtomicU8,
+    /// The joiner's. Belongs to the joiner, but to the task once it has replaced WAITING.
+    joiner: cell::UnsafeCell<Option<Unparker>>,
+}
+
+impl JoinState {
+    pub(super) fn new() -> Self {
+        Self { word: AtomicU8::new(RUNNING), joiner: cell::UnsafeCell::new(None) }
+    }
+
+    fn is_finished(&self) -> bool {
+        // Acquire pairs with the release in `finish`: the result is visible.
+        self.word.load(Ordering::Acquire) == FINISHED
+    }
+
+    /// The task's last step. True if nobody will ever join.
+    ///
+    /// After a false the block may be gone, so the caller must not touch it again.
+    fn finish(&self) -> bool {
+        // Release publishes the result; acquire takes over the joiner's unparker, or all that the
+        // handle did before it was dropped.
+        match self.word.swap(FINISHED, Ordering::AcqRel) {
+            RUNNING => false,
+            WAITING => {
+                self.take_joiner().expect("WAITING says that a joiner is there").unpark();
+                false
+            }
+            state => {
+                debug_assert_eq!(state, DETACHED);
+                true
+            }
+        }
+    }
+
+    /// Lets the task know that `joiner` waits. If it has finished meanwhile, wakes it at once.
+    fn announce(&self, joiner: Unparker) {
+        // SAFETY: the word is not WAITING, so the joiner's field is this party's.
+        self.joiner.with_mut(|field| unsafe { *field = Some(joiner) });
+        if self
+            .word
+            .compare_exchange(RUNNING, WAITING, Ordering::Release, Ordering::Acquire)
+            .is_err()
+        {
+            self.take_joiner().expect("stored above").unpark();
+        }
+    }
+
+    /// Takes the announcement back, unless the task has already taken the unparker.
+    fn retract(&self) -> Option<Unparker> {
+        self.word
+            .compare_exchange(WAITING, RUNNING, Ordering::Relaxed, Ordering::Acquire)
+            .ok()
+            .and_then(|_| self.take_joiner())
+    }
+
+    fn take_joiner(&self) -> Option<Unparker> {
+        // SAFETY: the caller has just moved the word out of WAITING, or failed to move it in; either
+        // way the field is its own.
+        self.joiner.with_mut(|field| unsafe { (*field).take() })
+    }
+
+    /// The handle's last step if it does not join. True if the task has already finished.
+    fn detach(&self) -> bool {
+        self.word
+            .compare_exchange(RUNNING, DETACHED, Ordering::Release, Ordering::Acquire)
+            .is_err()
+    }
+}
+
+/// Publishes the result of a task that has run, and lets go of its control block.
+///
+/// # Safety
+///
+/// The caller is the running side, which ends here, on the task's home.
+pub(crate) unsafe fn finish(task: NonNull<Control>, slab: &Slab) {
+    // SAFETY: the block is alive until `finish` of the join state returns.
+    let control = unsafe { task.as_ref() };
+    if control.join.finish() {
+        // SAFETY: the handle is gone, so the result and the block are the caller's.
+        unsafe {
+            (control.vtable.drop_result)(control.payload.get());
+            task.drop_in_place();
+            slab.free(task);
+        }
+    }
+}
+
+/// The right to wait for a task and to have its result.
+///
+/// Dropping the handle detaches the task: it goes on, and its result is dropped when it ends.
+///
+/// ```
+/// lisle_scheduler::run(|| {
+///     let sum = lisle_scheduler::spawn(|| (1..=10).sum::<u32>());
+///     assert_eq!(sum.join().unwrap(), 55);
+/// });
+/// ```
+pub struct JoinHandle<T> {
+    control: NonNull<Control>,
+    _result: PhantomData<T>,
+}
+
+// SAFETY: the handle is the right to take a `T` out of the control block, wherever it is; the rest
+// that it touches is the atomic word and fields that never change.
+unsafe impl<T: Send> Send for JoinHandle<T> {}
+// SAFETY: a shared handle gives no access to the result.
+unsafe impl<T> Sync for JoinHandle<T> {}
+
+impl<T> JoinHandle<T> {
+    /// # Safety
+    ///
+    /// The task returns `T`, and this is its only handle.
+    pub(crate) unsafe fn new(control: NonNull<Control>) -> Self {
+        Self { control, _result: PhantomData }
+    }
+
+    fn control(&self) -> &Control {
+        // SAFETY: the handle owns its share of the block until it joins or is dropped.
+        unsafe { self.control.as_ref() }
+    }
+
+    /// Waits until the task has finished and returns its result, or the payload of the panic that
+    /// ended it.
+    ///
+    /// Parks the calling task, or blocks the calling plain thread.
+    ///
+    /// # Errors
+    ///
+    /// The payload of the task's panic; [`Cancelled`] if the task was given up because its runtime
+    /// ended.
+    ///
+    /// ```
+    /// lisle_scheduler::run(|| {
+    ///     let task = lisle_scheduler::spawn(|| std::panic::panic_any("no luck"));
+    ///     let panic = task.join().unwrap_err();
+    ///     assert_eq!(panic.downcast_ref::<&str>(), Some(&"no luck"));
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn join(self) -> thread::Result<T> {
+        const REASON: Reason = Reason::new("joining a task");
+        let state = &self.control().join;
+        if !state.is_finished()
+            && park(REASON, None, |joiner| state.announce(joiner), || state.retract())
+                == Wake::Cancelled
+        {
+            unwind_cancelled();
+            return Err(Box::new(Cancelled));
+        }
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the task has finished, so its side is done with the block; the result is there,
+        // and the handle, which is not dropped, takes it and frees the block.
+        unsafe {
+            let result = Payload::take(this.control().payload.get());
+            free(this.control);
+            result
+        }
+    }
+
+    /// Whether `join` would return at once.
+    pub fn is_finished(&self) -> bool {
+        self.control().join.is_finished()
+    }
+
+    /// Who the task is.
+    pub fn task(&self) -> Task {
+        Task { id: self.control().id, name: self.control().name.clone() }
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        if self.control().join.detach() {
+            // SAFETY: the task has finished; nobody else has the block. It is freed before user code
+            // runs, which may panic.
+            let result = unsafe {
+                let result = Payload::take::<thread::Result<T>>(self.control().payload.get());
+                free(self.control);
+                result
+            };
+            drop(result);
+        }
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("task", &self.task()).finish_non_exhaustive()
+    }
+}
+
+/// Drops what is left in a control block, and the block.
+///
+/// # Safety
+///
+/// Both sides have let go, and the payload is empty.
+unsafe fn free(control: NonNull<Control>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        control.drop_in_place();
+        match worker::current() {
+            Some(worker) => worker.slab().free(control),
+            None => Slab::free_shared(control),
+        }
+    }
+}

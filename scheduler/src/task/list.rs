@@ -1,0 +1,65 @@
+//! The started tasks of one worker, for reports and for giving them up. Owner only.
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+use super::Control;
+
+/// The place of a task in its home's list.
+#[derive(Default)]
+pub(super) struct Links {
+    previous: Cell<Option<NonNull<Control>>>,
+    next: Cell<Option<NonNull<Control>>>,
+}
+
+/// A doubly linked list through the control blocks, newest first.
+#[derive(Default)]
+pub(crate) struct TaskList {
+    first: Cell<Option<NonNull<Control>>>,
+}
+
+impl TaskList {
+    /// # Safety
+    ///
+    /// The task is in no list and stays alive until it is removed from this one.
+    pub(crate) unsafe fn insert(&self, task: NonNull<Control>) {
+        let second = self.first.replace(Some(task));
+        // SAFETY: the caller's task is alive, and so is every task that is in the list.
+        unsafe {
+            task.as_ref().links.next.set(second);
+            task.as_ref().links.previous.set(None);
+            if let Some(second) = second {
+                second.as_ref().links.previous.set(Some(task));
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The task is in this list.
+    pub(crate) unsafe fn remove(&self, task: NonNull<Control>) {
+        // SAFETY: the task and its neighbours are in the list and hence alive.
+        unsafe {
+            let (previous, next) =
+                (task.as_ref().links.previous.take(), task.as_ref().links.next.take());
+            match previous {
+                Some(previous) => previous.as_ref().links.next.set(next),
+                None => self.first.set(next),
+            }
+            if let Some(next) = next {
+                next.as_ref().links.previous.set(previous);
+            }
+        }
+    }
+
+    /// Calls `visit` with every task. It must not change the list.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Control)) {
+        let mut next = self.first.get();
+        while let Some(task) = next {
+            // SAFETY: a task is removed from the list before it is freed.
+            let task = unsafe { task.as_ref() };
+            visit(task);
+            next = task.links.next.get();
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The control block of a task, and the steps of its life.
+//!
+//! A control block is made by a spawn and has two owners: the running side, until the task has
+//! finished, and the [`JoinHandle`]. Whoever lets go last frees it (see [`join`]). Between the two,
+//! the worker that starts the task is its *home*, for ever: only the home thread touches the fields
+//! marked "home". A task that has not started is not on any thread yet; it is just a closure.
+
+mod handle;
+pub(crate) mod join;
+mod list;
+mod payload;
+mod slab;
+
+pub use handle::{Cancelled, Task, TaskId};
+pub use join::JoinHandle;
+pub(crate) use list::TaskList;
+pub(crate) use slab::Slab;
+
+use std::cell::{Cell, UnsafeCell};
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lisle_runtime::primitive;
+use lisle_runtime::stack::Stack;
+use lisle_runtime::switch::Context;
+
+use self::join::JoinState;
+use self::payload::{Payload, Vtable};
+use crate::park::Reason;
+use crate::worker::Post;
+
+/// A task, as the scheduler sees it: three cache lines in a dense slab, off the task's stack page.
+///
+/// The first line is what a switch and a wake-up touch.
+#[repr(C, align(64))]
+pub(crate) struct Control {
+    /// Where the task continues; [`Context::NONE`] until it starts. Home.
+    context: Cell<Context>,
+    /// Where wakes from other threads go; null until the task starts. Written once, by the home,
+    /// before the first unparker exists; read by whoever holds an unparker.
+    home: Cell<*const Post>,
+    /// The link of the inbox. Belongs to the thread that pushes, then to the home.
+    pub(crate) inbox_next: primitive::cell::UnsafeCell<*mut Control>,
+    /// What the task waits for, on its own stack, while it is parked. Home.
+    parked: Cell<Option<NonNull<ParkRecord>>>,
+    /// Home.
+    pub(crate) phase: Cell<Phase>,
+    /// Set once, when the runtime gives the task up. Home.
+    cancelled: Cell<bool>,
+    /// Set while the task runs, and from the spawn on if it asked for a size of its own. Home.
+    stack: Cell<Option<Stack>>,
+
+    /// Shared by the running side and the join handle.
+    join: JoinState,
+    vtable: &'static Vtable,
+    /// Neighbours in the home's list of started tasks. Home.
+    links: list::Links,
+    pub(crate) id: TaskId,
+
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) spawned_at: &'static Location<'static>,
+    /// The closure, and later the result. Belongs to the running side until it has finished, then
+    /// to the join handle.
+    payload: UnsafeCell<Payload>,
+}
+
+/// How far a task is with a wait. Only its home changes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Runs, or stands in a run queue without having parked.
+    Running,
+    /// Suspended until its unparker is used, its deadline passes or it is cancelled.
+    Parked,
+    /// Suspended until its unparker is used, which is certain to happen soon.
+    AwaitsUnpark,
+    /// Its unparker was used. If the task is suspended it stands in the run queue.
+    Unparked,
+    /// Its deadline passed. Stands in the run queue.
+    TimedOut,
+    /// It was cancelled while it was parked. Stands in the run queue.
+    Cancelled,
+}
+
+/// A wait, as a report shows it.
+#[derive(Clone, Copy)]
+pub(crate) struct ParkRecord {
+    pub(crate) reason: Reason,
+    pub(crate) location: &'static Location<'static>,
+    /// Since when, on the worker's clock.
+    pub(crate) since: Duration,
+}
+
+/// What a spawn knows about the task beside its closure.
+pub(crate) struct Birth {
+    pub(crate) id: TaskId,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) spawned_at: &'static Location<'static>,
+    pub(crate) stack: Option<Stack>,
+}
+
+impl Control {
+    /// Writes a control block into `slot`.
+    ///
+    /// # Safety
+    ///
+    /// `slot` is free memory for a control block. `F` and `T` may be used for as long as the task
+    /// and its handle live, and on whichever threads those get to.
+    pub(crate) unsafe fn create<F, T>(slot: NonNull<Control>, birth: Birth, body: F)
+    where
+        F: FnOnce() -> T,
+    {
+        let control = Control {
+            context: Cell::new(Context::NONE),
+            home: Cell::new(std::ptr::null()),
+            inbox_next: primitive::cell::UnsafeCell::new(std::ptr::null_mut()),
+            parked: Cell::new(None),
+            phase: Cell::new(Phase::Running),
+            cancelled: Cell::new(false),
+            stack: Cell::new(birth.stack),
+            join: JoinState::new(),
+            vtable: Vtable::of::<F, T>(),
+            links: list::Links::default(),
+            id: birth.id,
+            name: birth.name,
+            spawned_at: birth.spawned_at,
+            payload: UnsafeCell::new(Payload::empty()),
+        };
+        // SAFETY: the slot is free and large enough; the payload is empty and takes the closure
+        // that the vtable expects.
+        unsafe {
+            slot.write(control);
+            Payload::put((*slot.as_ptr()).payload.get(), body);
+        }
+    }
+
+    /// Runs the closure to its end, or drops it if the task is cancelled, and stores the result.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the task's own stack, the closure has not been run, and nobody else has the
+    /// payload.
+    pub(crate) unsafe fn run(&self) {
+        // SAFETY: the payload holds the closure for which the vtable was made.
+        unsafe { (self.vtable.run)(self.payload.get(), self.cancelled.get()) }
+    }
+
+    #[inline]
+    pub(crate) fn context(&self) -> Context {
+        self.context.get()
+    }
+
+    /// Where a switch away from the task stores its continuation.
+    #[inline]
+    pub(crate) fn context_slot(&self) -> *mut Context {
+        self.context.as_ptr()
+    }
+
+    #[inline]
+    pub(crate) fn home(&self) -> *const Post {
+        self.home.get()
+    }
+
+    /// Ties the task to a thread. Called once, before its first instruction.
+    pub(crate) fn start(&self, home: *const Post, stack: Stack) {
+        debug_assert!(self.home.get().is_null(), "a task starts once");
+        self.home.set(home);
+        self.stack.set(Some(stack));
+    }
+
+    /// The stack, out of the control block: the task is about to start, or has finished.
+    pub(crate) fn take_stack(&self) -> Option<Stack> {
+        self.stack.take()
+    }
+
+    /// Whether the spawn asked for a stack of its own size.
+    pub(crate) fn brings_stack(&self) -> bool {
+        let stack = self.stack.take();
+        let brings = stack.is_some();
+        self.stack.set(stack);
+        brings
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.get()
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.cancelled.set(true);
+    }
+
+    /// Notes what the task waits for. The record stays valid until `end_park`.
+    #[inline]
+    pub(crate) fn begin_park(&self, record: &ParkRecord) {
+        self.parked.set(Some(NonNull::from(record)));
+    }
+
+    #[inline]
+    pub(crate) fn end_park(&self) {
+        self.parked.set(None);
+    }
+
+    /// What the task waits for, if it is parked.
+    pub(crate) fn park_record(&self) -> Option<ParkRecord> {
+        // SAFETY: the record is on the stack of a task between `begin_park` and `end_park`, hence
+        // suspended in `park`, and this is its home thread.
+        self.parked.get().map(|record| unsafe { *record.as_ptr() })
+    }
+}

@@ -1,0 +1,213 @@
+//! The worker: one OS thread that runs tasks in turn.
+//!
+//! A worker is touched by its own thread only, through `&self` and cells, and no borrow of its
+//! state is held where a switch can happen. What other threads may touch is in its [`Post`].
+//!
+//! A task that stops picks its successor itself and switches to it directly ([`turn`]). The thread's
+//! own stack, the *base*, is entered only when nothing is runnable, and does the sleeping ([`base`]).
+//!
+//! Started tasks never leave their worker. That keeps a suspension simple: another thread that wakes
+//! a task can do no more than put it into this worker's inbox, and this worker does not look there
+//! before the task has been left. So a parking task needs no help from its successor: it announces
+//! itself, releases its locks and then switches.
+
+mod base;
+mod post;
+mod turn;
+mod waits;
+
+pub(crate) use base::Enter;
+pub(crate) use post::Post;
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, Write};
+use std::num::NonZeroU64;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use lisle_runtime::primitive::{self, Arc};
+use lisle_runtime::stack::{Stack, StackCache, StackSize};
+use lisle_runtime::switch::Context;
+
+use crate::deadlock::ForeignThreads;
+use crate::queue::Queue;
+use crate::task::{Control, Slab, Task, TaskId, TaskList};
+use crate::timer::Timers;
+
+/// Switches between two looks at the inbox and the clock, which bounds how long a wake from another
+/// thread or a due timer can be held up by tasks that keep yielding.
+const POLL_INTERVAL: u32 = 64;
+
+pub(crate) struct Worker {
+    post: Arc<Post>,
+    current: Cell<Option<NonNull<Control>>>,
+    /// Where the thread's own stack continues while a task runs.
+    base: Cell<Context>,
+
+    /// Runnable tasks in the order of arrival; a marker stands for the oldest unstarted one.
+    ready: Queue,
+    /// Tasks that have not started and may start on any worker.
+    unstarted: Queue,
+    started: TaskList,
+    /// Tasks that are not finished, started or not.
+    live: Cell<usize>,
+
+    /// Switches left until the next look at the inbox and the clock.
+    until_poll: Cell<u32>,
+    epoch: Instant,
+    /// The time since `epoch` at the last look at the clock.
+    clock: Cell<Duration>,
+    timers: RefCell<Timers>,
+
+    slab: Slab,
+    stacks: RefCell<StackCache>,
+    /// A stack of special size whose task has finished; released once another stack runs.
+    retired: Cell<Option<Stack>>,
+    next_ids: Cell<std::ops::Range<u64>>,
+
+    /// Whether it was already said that a task cannot start for want of memory.
+    starved: Cell<bool>,
+    shutting_down: Cell<bool>,
+    foreign_threads: ForeignThreads,
+}
+
+primitive::thread_local! {
+    static CURRENT: Cell<*const Worker> = Cell::new(ptr::null())
+}
+
+/// The calling thread's worker.
+///
+/// The reference is good for as long as the caller's stack runs: every task of a worker has finished
+/// before the worker goes away.
+#[inline]
+pub(crate) fn current<'a>() -> Option<&'a Worker> {
+    // SAFETY: `Enter` keeps the pointer null or valid. See above for the lifetime.
+    unsafe { CURRENT.with(Cell::get).as_ref() }
+}
+
+/// The identity of the calling task, or `None` on a plain thread.
+pub fn current_task() -> Option<Task> {
+    let task = current()?.current_task();
+    Some(Task { id: task.id, name: task.name.clone() })
+}
+
+/// Lets the other runnable tasks of this worker have a turn each, in the order in which they became
+/// runnable, and then goes on.
+///
+/// On a plain thread it is `std::thread::yield_now`.
+///
+/// # Panics
+///
+/// Unwinds a task that is being cancelled because its runtime ends.
+pub fn yield_now() {
+    match current() {
+        Some(worker) => worker.yield_now(),
+        None => primitive::thread::yield_now(),
+    }
+}
+
+/// Calls `say` with the name of the running task, or its number. Allocates nothing, for it is called
+/// on a thread whose stack has overflowed.
+pub(crate) fn describe_current(say: &mut dyn FnMut(&[u8])) {
+    let Some(task) = current().and_then(|worker| worker.current.get()) else { return };
+    // SAFETY: the current task has not finished.
+    let task = unsafe { task.as_ref() };
+    if let Some(name) = &task.name {
+        return say(name.as_bytes());
+    }
+    let mut text = [0; 24];
+    let room = text.len();
+    let mut rest = &mut text[..];
+    let _ = write!(rest, "#{}", task.id);
+    let length = room - rest.len();
+    say(&text[..length]);
+}
+
+/// Ends the wait of a task, from any thread.
+#[inline]
+pub(crate) fn unpark(task: NonNull<Control>) {
+    // SAFETY: the caller has used up the task's unparker, until when the task cannot finish.
+    let control = unsafe { task.as_ref() };
+    match current() {
+        Some(worker) if ptr::eq(Arc::as_ptr(&worker.post), control.home()) => {
+            worker.deliver_unpark(task);
+        }
+        // SAFETY: the task is parked or about to be; its home waits for it, so the post is alive;
+        // and having used up the unparker, this is the only thread that may post the task.
+        _ => unsafe { Post::post(control.home(), task) },
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(stack_size: StackSize, foreign_threads: ForeignThreads) -> Self {
+        Self {
+            post: Arc::new(Post::for_this_thread()),
+            current: Cell::new(None),
+            base: Cell::new(Context::NONE),
+            ready: Queue::new(),
+            unstarted: Queue::new(),
+            started: TaskList::default(),
+            live: Cell::new(0),
+            until_poll: Cell::new(POLL_INTERVAL),
+            epoch: Instant::now(),
+            clock: Cell::new(Duration::ZERO),
+            timers: RefCell::default(),
+            slab: Slab::default(),
+            stacks: RefCell::new(StackCache::new(stack_size)),
+            retired: Cell::new(None),
+            next_ids: Cell::new(0..0),
+            starved: Cell::new(false),
+            shutting_down: Cell::new(false),
+            foreign_threads,
+        }
+    }
+
+    pub(crate) fn slab(&self) -> &Slab {
+        &self.slab
+    }
+
+    /// The running task. Called by tasks only: the base runs no user code.
+    #[inline]
+    pub(crate) fn current_task(&self) -> &Control {
+        let task = self.current.get().expect("only tasks call into the worker");
+        // SAFETY: the current task has not finished, so its block is alive.
+        unsafe { task.as_ref() }
+    }
+
+    pub(crate) fn current_is_cancelled(&self) -> bool {
+        self.current_task().is_cancelled()
+    }
+
+    /// The next task number. Workers take numbers from the process by the block.
+    pub(crate) fn next_id(&self) -> TaskId {
+        const BLOCK: u64 = 1 << 16;
+        static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
+        let mut ids = self.next_ids.take();
+        let id = ids.next().unwrap_or_else(|| {
+            let first = NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed);
+            ids = first + 1..first + BLOCK;
+            first
+        });
+        self.next_ids.set(ids);
+        TaskId(NonZeroU64::new(id).expect("numbers start at 1"))
+    }
+
+    /// Makes sure that one more task of the default stack size can start.
+    pub(crate) fn reserve_stack(&self) -> io::Result<()> {
+        self.stacks.borrow_mut().reserve()
+    }
+
+    /// Accepts a new task that any worker may start.
+    pub(crate) fn accept(&self, task: NonNull<Control>) {
+        self.unstarted.push(task);
+        self.ready.push_marker();
+        self.live.set(self.live.get() + 1);
+    }
+
+    /// Accepts a new task that only this worker may start.
+    pub(crate) fn accept_local(&self, task: NonNull<Control>) {
+        self.ready.push(task);
+        self.live.set(self.live.get() + 1);
+    }
+}

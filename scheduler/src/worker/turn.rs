@@ -1,0 +1,219 @@
+//! Taking turns: picking the next task and switching to it.
+
+use std::io;
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+use lisle_runtime::prefetch;
+use lisle_runtime::primitive::Arc;
+use lisle_runtime::stack::Stack;
+use lisle_runtime::switch::{Context, prepare, switch};
+
+use super::{POLL_INTERVAL, Worker, current};
+use crate::park::unwind_cancelled;
+use crate::queue::Entry;
+use crate::task::{Control, join};
+
+/// How many turns ahead the control block of a coming task is fetched, and its frame: the frame's
+/// address is in the control block, which must have arrived by then.
+const FETCH_CONTROL: usize = 6;
+const FETCH_FRAME: usize = 3;
+
+impl Worker {
+    pub(super) fn yield_now(&self) {
+        let me = self.current_task();
+        self.ready.push(NonNull::from(me));
+        self.suspend(me);
+        if me.is_cancelled() {
+            unwind_cancelled();
+        }
+    }
+
+    /// Leaves the current task, which somebody will find in a queue or by its unparker. Returns when
+    /// it has its next turn.
+    #[inline]
+    pub(super) fn suspend(&self, me: &Control) {
+        match self.pick() {
+            Some(next) if ptr::eq(next, me) => {}
+            Some(next) => self.switch_to(me.context_slot(), next),
+            None => self.switch_to_base(me.context_slot()),
+        }
+    }
+
+    /// Takes the task whose turn it is out of the queue.
+    #[inline]
+    pub(super) fn pick<'a>(&self) -> Option<&'a Control> {
+        match self.until_poll.get() {
+            0 => self.poll(),
+            left => self.until_poll.set(left - 1),
+        }
+        let task = loop {
+            match self.ready.pop()? {
+                Entry::Task(task) => break task,
+                Entry::Marker => match self.unstarted.pop() {
+                    Some(Entry::Task(task)) => break task,
+                    _ => continue,
+                },
+            }
+        };
+        self.look_ahead();
+        // SAFETY: tasks in a queue are not finished.
+        Some(unsafe { task.as_ref() })
+    }
+
+    #[inline]
+    fn look_ahead(&self) {
+        if let Some(task) = self.ready.peek(FETCH_CONTROL) {
+            prefetch(task.as_ptr().cast());
+        }
+        if let Some(task) = self.ready.peek(FETCH_FRAME) {
+            // SAFETY: tasks in a queue are not finished.
+            let frame = unsafe { task.as_ref() }.context().frame();
+            prefetch(frame);
+            prefetch(frame.wrapping_add(64));
+        }
+    }
+
+    /// Looks at the inbox and the clock.
+    #[cold]
+    pub(super) fn poll(&self) {
+        self.until_poll.set(POLL_INTERVAL);
+        if self.post.inbox.has_tasks() {
+            self.post.inbox.drain(|task| self.deliver_unpark(task));
+        }
+        self.clock.set(self.epoch.elapsed());
+        self.fire_timers();
+    }
+
+    /// Continues `next`, or starts it, leaving the present continuation in `save`.
+    #[inline]
+    fn switch_to(&self, save: *mut Context, next: &Control) {
+        let mut to = next.context();
+        if to == Context::NONE {
+            match self.outfit(next) {
+                Some(context) => to = context,
+                None => return self.switch_to_base(save),
+            }
+        }
+        self.current.set(Some(NonNull::from(next)));
+        // SAFETY: `next` is suspended or fresh, on this thread or on none yet, and out of the queue,
+        // so nobody else will continue it. `save` is a field of a live control block, or the base's.
+        unsafe { switch(save, to) }
+    }
+
+    fn switch_to_base(&self, save: *mut Context) {
+        if self.current.take().is_some() {
+            // SAFETY: a task runs, so the base is suspended, on this thread.
+            unsafe { switch(save, self.base.get()) }
+        }
+    }
+
+    /// Runs `next` from the base. Returns when nothing is runnable any more.
+    pub(super) fn run_from_base(&self, next: &Control) {
+        self.switch_to(self.base.as_ptr(), next);
+    }
+
+    /// Gives a task that has not started a stack, laid out for its first switch. `None`: there is no
+    /// stack now, and the task has gone back into the queue.
+    #[cold]
+    fn outfit(&self, task: &Control) -> Option<Context> {
+        let stack = match task.take_stack() {
+            Some(stack) => stack,
+            None => match self.stacks.borrow_mut().take() {
+                Ok(stack) => stack,
+                Err(error) => {
+                    self.postpone(task, &error);
+                    return None;
+                }
+            },
+        };
+        let top = stack.top();
+        self.begin(task, stack);
+        // SAFETY: the stack is unused and stays allocated until `retire` takes it from the task.
+        Some(unsafe { prepare(top, task_main, ptr::null_mut()) })
+    }
+
+    /// Puts off the start of a task: its stack was promised when it was spawned, but the kernel has
+    /// no memory left for the guard. The promise stands, and is tried again in its next turn.
+    fn postpone(&self, task: &Control, error: &io::Error) {
+        const PAUSE: Duration = Duration::from_millis(10);
+        if !self.starved.replace(true) {
+            eprintln!("lisle: a task cannot start yet: {error}");
+        }
+        if self.ready.is_empty() {
+            std::thread::sleep(PAUSE);
+        }
+        self.ready.push(NonNull::from(task));
+    }
+
+    /// Ties a task to this worker and to a stack.
+    fn begin(&self, task: &Control, stack: Stack) {
+        if self.shutting_down.get() {
+            task.cancel();
+        }
+        task.start(Arc::as_ptr(&self.post), stack);
+        // SAFETY: a task starts once, so it is in no list; `retire` removes it before it is freed.
+        unsafe { self.started.insert(NonNull::from(task)) };
+    }
+
+    /// Ends the current task, whose closure has run, and returns its stack.
+    fn retire(&self) -> Stack {
+        let task = NonNull::from(self.current_task());
+        // SAFETY: the task is in the list since `begin`; it is alive until `finish` returns, which is
+        // called once, here, on its home.
+        unsafe {
+            let stack = task.as_ref().take_stack().expect("a started task has a stack");
+            self.started.remove(task);
+            self.live.set(self.live.get() - 1);
+            join::finish(task, &self.slab);
+            stack
+        }
+    }
+
+    /// Keeps the stack of a finished task for another, although the caller still runs on it: nobody
+    /// takes it before the caller has left it for good.
+    fn recycle(&self, stack: Stack) {
+        let mut stacks = self.stacks.borrow_mut();
+        if stack.size() == stacks.size() {
+            stacks.put(stack);
+        } else {
+            // The stack retired before this one is not in use any more.
+            drop(stacks);
+            drop(self.retired.replace(Some(stack)));
+        }
+    }
+
+    /// Whether `next` can start on a stack of the default size that has just become free.
+    fn can_take_over(&self, next: &Control, stack: &Stack) -> bool {
+        next.context() == Context::NONE
+            && !next.brings_stack()
+            && stack.size() == self.stacks.borrow().size()
+    }
+}
+
+/// The bottom of every task's stack. Runs the task, and then every unstarted task whose turn comes
+/// at the very moment when this stack becomes free: that needs neither a switch nor another stack.
+unsafe extern "C" fn task_main(_: *mut ()) -> ! {
+    let worker = current().expect("tasks run on workers");
+    loop {
+        // SAFETY: this is the stack of the current task, which has just begun.
+        unsafe { worker.current_task().run() };
+        let stack = worker.retire();
+        match worker.pick() {
+            Some(next) if worker.can_take_over(next, &stack) => {
+                worker.stacks.borrow_mut().cancel_reservation();
+                worker.begin(next, stack);
+                worker.current.set(Some(NonNull::from(next)));
+            }
+            next => {
+                worker.recycle(stack);
+                let mut nowhere = Context::NONE;
+                match next {
+                    Some(next) => worker.switch_to(&mut nowhere, next),
+                    None => worker.switch_to_base(&mut nowhere),
+                }
+                unreachable!("nobody continues a finished task");
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Parking the current task, and everything that can end its wait.
+
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::time::Instant;
+
+use super::Worker;
+use crate::park::{Party, Reason, Unparker, Wake};
+use crate::task::{Control, ParkRecord, Phase};
+
+impl Worker {
+    /// See [`park`](crate::park::park).
+    #[inline]
+    pub(crate) fn park(
+        &self,
+        reason: Reason,
+        location: &'static Location<'static>,
+        deadline: Option<Instant>,
+        commit: impl FnOnce(Unparker),
+        retract: impl FnOnce() -> Option<Unparker>,
+    ) -> Wake {
+        let me = self.current_task();
+        if me.is_cancelled() {
+            return Wake::Cancelled;
+        }
+        let record = ParkRecord { reason, location, since: self.clock.get() };
+        me.begin_park(&record);
+        commit(Unparker::new(Party::Task(NonNull::from(me))));
+        let mut wake = match deadline {
+            None => self.wait(me),
+            Some(deadline) => self.wait_until(me, deadline),
+        };
+        if wake != Wake::Unparked {
+            wake = self.end_early(me, wake, retract);
+        }
+        me.end_park();
+        wake
+    }
+
+    /// Suspends the current task until something ends its wait.
+    #[inline]
+    fn wait(&self, me: &Control) -> Wake {
+        // `commit` may have used the unparker itself, or let somebody on this thread use it.
+        if me.phase.get() == Phase::Running {
+            me.phase.set(Phase::Parked);
+            self.suspend(me);
+        }
+        match me.phase.replace(Phase::Running) {
+            Phase::TimedOut => Wake::TimedOut,
+            Phase::Cancelled => Wake::Cancelled,
+            _ => Wake::Unparked,
+        }
+    }
+
+    fn wait_until(&self, me: &Control, deadline: Instant) -> Wake {
+        if me.phase.get() == Phase::Running && deadline <= Instant::now() {
+            return Wake::TimedOut;
+        }
+        let timer = self.timers.borrow_mut().insert(deadline, NonNull::from(me));
+        let wake = self.wait(me);
+        if wake != Wake::TimedOut {
+            self.timers.borrow_mut().remove(timer);
+        }
+        wake
+    }
+
+    /// Makes sure that the unparker of a wait that nobody has ended is not used later.
+    #[cold]
+    fn end_early(
+        &self,
+        me: &Control,
+        wake: Wake,
+        retract: impl FnOnce() -> Option<Unparker>,
+    ) -> Wake {
+        let abort_on_unwind = AbortOnUnwind;
+        let retracted = retract();
+        std::mem::forget(abort_on_unwind);
+        match retracted {
+            Some(unparker) => {
+                debug_assert_eq!(unparker, Unparker::new(Party::Task(NonNull::from(me))));
+                wake
+            }
+            None => {
+                if me.phase.get() == Phase::Running {
+                    me.phase.set(Phase::AwaitsUnpark);
+                    self.suspend(me);
+                }
+                me.phase.set(Phase::Running);
+                Wake::Unparked
+            }
+        }
+    }
+
+    /// Its unparker was used: the task becomes runnable if it is suspended.
+    #[inline]
+    pub(super) fn deliver_unpark(&self, task: NonNull<Control>) {
+        // SAFETY: a task cannot finish while its unparker, or the wake-up it gave, is under way.
+        let control = unsafe { task.as_ref() };
+        let before = control.phase.replace(Phase::Unparked);
+        debug_assert_ne!(before, Phase::Unparked, "an unparker is used once");
+        if matches!(before, Phase::Parked | Phase::AwaitsUnpark) {
+            self.ready.push(task);
+        }
+    }
+
+    /// Wakes the tasks whose deadline has passed.
+    pub(super) fn fire_timers(&self) {
+        if self.timers.borrow().is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        loop {
+            let due = self.timers.borrow_mut().pop_due(now);
+            let Some(task) = due else { break };
+            // SAFETY: a task removes its timer before its wait is over.
+            self.interrupt(unsafe { task.as_ref() }, Phase::TimedOut);
+        }
+    }
+
+    /// Gives up every task but the current one: each unwinds from where it waits at its next turn.
+    /// Tasks that have not started yet are cancelled when they begin.
+    pub(crate) fn shut_down(&self) {
+        self.shutting_down.set(true);
+        let me = self.current.get();
+        self.started.for_each(|task| {
+            if Some(NonNull::from(task)) != me {
+                task.cancel();
+                self.interrupt(task, Phase::Cancelled);
+            }
+        });
+    }
+
+    /// Ends a wait for another cause than its unparker.
+    fn interrupt(&self, task: &Control, cause: Phase) {
+        if task.phase.get() == Phase::Parked {
+            task.phase.set(cause);
+            self.ready.push(NonNull::from(task));
+        }
+    }
+}
+
+/// Aborts the process if `retract` panics: its unparker would be left behind.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        eprintln!("lisle: the retract closure of a park panicked");
+        std::process::abort();
+    }
+}

@@ -1,0 +1,51 @@
+//! Goroutines for Rust: plain blocking code on green threads, a million tasks, channels.
+//!
+//! A *task* costs a page of memory instead of a thread, and a switch between two tasks some
+//! nanoseconds instead of microseconds. Code inside a task is ordinary blocking Rust: it calls
+//! functions, recurses, borrows and panics like any other, and when it sends to a full channel or
+//! receives from an empty one, it waits while other tasks of the same thread run.
+//!
+//! ```
+//! use lisle::channel::bounded;
+//!
+//! let total = lisle::run(|| {
+//!     let (tx, rx) = bounded(0);
+//!     for worker in 0..4u64 {
+//!         let tx = tx.clone();
+//!         lisle::spawn(move || {
+//!             for n in 0..10 {
+//!                 tx.send(worker * 100 + n).unwrap();
+//!             }
+//!         });
+//!     }
+//!     drop(tx); // the loop below ends when the last worker drops its sender
+//!     rx.iter().sum::<u64>()
+//! });
+//! assert_eq!(total, 6180);
+//! ```
+//!
+//! - [`run`] makes the calling thread run tasks, and ends with its main task.
+//! - [`spawn`] starts a task, as `std::thread::spawn` starts a thread; [`JoinHandle::join`] waits
+//!   for it.
+//! - [`channel`] has the channels: crossbeam-channel's names and behaviour, for tasks and threads.
+//!
+//! # What makes `spawn` safe
+//!
+//! A task stays on the thread on which it starts, so whatever it borrows from that thread stays
+//! valid. Its stack ends in a guard page. A stack is reused only when its task has finished or has
+//! been unwound. A panic ends its task and nobody else. What is left to the user: do not suspend in
+//! the initialiser of a `thread_local!`, in a scoped thread-local's closure or in a panic hook.
+//!
+//! Values that belong to the thread are shared by its tasks. A `RefCell` in a thread-local, a
+//! reentrant lock such as `stdout().lock()`, or `std::thread::panicking()` does not tell two tasks
+//! of one thread apart, and a `std::sync::MutexGuard` that is held while its task waits blocks
+//! every task of the thread that tries to lock.
+
+pub use lisle_channel as channel;
+pub use lisle_runtime as runtime;
+pub use lisle_scheduler as scheduler;
+
+pub use lisle_scheduler::{
+    Builder, Cancelled, Deadlock, ForeignThreads, JoinHandle, Runtime, RuntimeBuilder, Task, TaskId,
+    TaskReport, current, run, spawn, spawn_local, yield_now,
+};
