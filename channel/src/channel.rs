@@ -11,7 +11,6 @@
 //! ([`Opening`]), and releases it before it wakes anybody or drops a value. A party that was served
 //! while it was parked does not take the lock again. `README.md` tells the hand-over protocol.
 
-use std::mem::ManuallyDrop;
 use std::time::Instant;
 
 use lisle_runtime::primitive::{Mutex, MutexGuard};
@@ -271,8 +270,6 @@ impl<T> Channel<T> {
 
     /// Parks the caller at `end` with its `slot` until it is served, the deadline has passed or it
     /// is cancelled. In the last two cases nobody has touched the slot.
-    ///
-    /// A deadline that has passed already still lets every other runnable party have its turn.
     #[inline]
     #[track_caller]
     fn wait(
@@ -347,19 +344,19 @@ unsafe fn serve_sender<T>(mut sender: Won) -> T {
 /// longest put its own into the freed place.
 #[inline]
 fn take_buffered<T>(mut state: Guard<'_, T>) -> T {
-    let message = ManuallyDrop::new(state.buffer.pop());
-    match state.senders.parked.dequeue(Verdict::Transferred) {
-        Some(sender) => refill(state, sender),
-        None => drop(state),
-    }
-    ManuallyDrop::into_inner(message).expect("the buffer was seen not to be empty")
+    let message = match state.senders.parked.dequeue(Verdict::Transferred) {
+        None => state.buffer.pop(),
+        Some(sender) => take_and_refill(state, sender),
+    };
+    message.expect("the buffer was seen not to be empty")
 }
 
-/// Moves a parked sender's message into the buffer, which has a free place.
 #[inline(never)]
-fn refill<T>(mut state: Guard<'_, T>, mut sender: Won) {
+fn take_and_refill<T>(mut state: Guard<'_, T>, mut sender: Won) -> Option<T> {
+    let message = state.buffer.pop();
     // SAFETY: `take_buffered` has just won this sender of the same channel.
     state.buffer.push(unsafe { sender.take() });
     drop(state);
     sender.wake();
+    message
 }

@@ -31,16 +31,18 @@ fn iterators_end_when_they_should() {
 fn a_for_loop_owns_or_borrows_the_receiver() {
     let (sender, receiver) = bounded(4);
     (0..4).for_each(|n| sender.send(n).unwrap());
+    let mut received = Vec::new();
     for n in &receiver {
-        assert_eq!(n, 0);
-        break;
+        received.push(n);
+        if n == 1 {
+            break;
+        }
     }
     drop(sender);
-    let mut rest = Vec::new();
     for n in receiver {
-        rest.push(n);
+        received.push(n);
     }
-    assert_eq!(rest, [1, 2, 3]);
+    assert_eq!(received, [0, 1, 2, 3]);
 }
 
 #[test]

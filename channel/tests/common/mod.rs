@@ -61,7 +61,7 @@ impl Ground {
         };
         let handle = match self.kind {
             Kind::Threads => Handle::Thread(std::thread::spawn(body)),
-            Kind::Mixed if turn % 2 == 0 => Handle::Thread(std::thread::spawn(body)),
+            Kind::Mixed if turn.is_multiple_of(2) => Handle::Thread(std::thread::spawn(body)),
             Kind::Tasks | Kind::Mixed => Handle::Task(lisle_scheduler::spawn(body)),
         };
         Party { handle, result }

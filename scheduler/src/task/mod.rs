@@ -208,3 +208,31 @@ impl Control {
         self.parked.get().map(|record| unsafe { *record.as_ptr() })
     }
 }
+
+#[cfg(all(test, lisle_loom))]
+pub(crate) mod testing {
+    //! Control blocks for models that need some and run none.
+
+    use super::*;
+    use std::num::NonZeroU64;
+
+    #[derive(Clone)]
+    pub(crate) struct Sample(pub(crate) NonNull<Control>);
+
+    // SAFETY: models pass samples between threads as the protocols under test allow.
+    unsafe impl Send for Sample {}
+
+    /// A task that never runs. Its memory is not reclaimed.
+    pub(crate) fn task_numbered(slab: &Slab, number: u64) -> Sample {
+        let slot = slab.allocate();
+        let birth = Birth {
+            id: TaskId(NonZeroU64::MIN.saturating_add(number)),
+            name: None,
+            spawned_at: Location::caller(),
+            stack: None,
+        };
+        // SAFETY: the slot is fresh, and the types are plain.
+        unsafe { Control::create(slot, birth, || ()) };
+        Sample(slot)
+    }
+}

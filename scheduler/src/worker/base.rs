@@ -56,6 +56,8 @@ impl Worker {
                         deadlock = Some(found);
                         self.shut_down();
                     }
+                    // A model has no clock, and must notice a worker that only a timeout would wake.
+                    None if cfg!(lisle_loom) => self.post.sleep(None),
                     None => {
                         self.post.sleep(Some(recheck));
                         recheck = (recheck * 2).min(LAST_RECHECK);

@@ -12,6 +12,8 @@
 //! itself, releases its locks and then switches.
 
 mod base;
+#[cfg(all(test, lisle_loom))]
+mod models;
 mod post;
 mod turn;
 mod waits;

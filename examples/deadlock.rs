@@ -1,0 +1,34 @@
+//! Two tasks wait for each other for ever, and Lisle says so.
+//!
+//! Ann and Bob are so polite that each speaks only after the other. Nothing can wake them any more,
+//! so `lisle::run` panics with a report of who waits, for what, and where. Had the program other
+//! threads, one of them might send something some day, and there would be no report.
+//!
+//! ```text
+//! cargo run --release --example deadlock
+//! ```
+
+mod support;
+
+use lisle::channel::{Receiver, Sender, bounded};
+use support::Args;
+
+fn main() {
+    Args::new("deadlock", "").finish();
+
+    lisle::run(|| {
+        let (to_ann, from_bob) = bounded(0);
+        let (to_bob, from_ann) = bounded(0);
+
+        let ann = lisle::Builder::new().name("Ann").spawn(move || be_polite(from_bob, to_bob));
+        let bob = lisle::Builder::new().name("Bob").spawn(move || be_polite(from_ann, to_ann));
+
+        ann.unwrap().join().unwrap();
+        bob.unwrap().join().unwrap();
+    });
+}
+
+fn be_polite(from_other: Receiver<&str>, to_other: Sender<&str>) {
+    from_other.recv().unwrap(); // nobody ever sends
+    to_other.send("Good morning!").unwrap();
+}

@@ -1,0 +1,78 @@
+//! A pool of workers: one channel hands out the jobs, another brings back the results.
+//!
+//! A job is a number, and its result is how often the Collatz rule ("halve it if it is even, else
+//! triple it and add one") must be applied until it is 1. One job is bad: it panics. That ends the
+//! worker that has it, whose `join` returns an `Err`, and the others do what is left.
+//!
+//! ```text
+//! cargo run --release --example worker_pool
+//! ```
+
+mod support;
+
+use lisle::channel::{Receiver, Sender, bounded};
+use support::Args;
+
+const JOBS: [u64; 8] = [27, 97, 0, 871, 6_171, 77_031, 837_799, 8_400_511];
+const WORKERS: usize = 3;
+
+fn main() {
+    Args::new("worker_pool", "").finish();
+
+    lisle::run(|| {
+        let (give, jobs) = bounded(0);
+        let (done, results) = bounded(0);
+
+        let workers: Vec<_> = (1..=WORKERS)
+            .map(|number| {
+                let (jobs, done) = (jobs.clone(), done.clone());
+                lisle::Builder::new()
+                    .name(format!("worker {number}"))
+                    .spawn(move || work(jobs, done))
+                    .unwrap()
+            })
+            .collect();
+        drop((jobs, done)); // only the workers' own are left, so the results end when they do
+
+        lisle::spawn(move || {
+            for job in JOBS {
+                give.send(job).unwrap();
+            }
+        });
+        for (job, steps) in results {
+            println!("{job} reaches 1 in {steps} steps");
+        }
+
+        for worker in workers {
+            let task = worker.task();
+            let name = task.name().unwrap();
+            match worker.join() {
+                Ok(jobs_done) => println!("{name} did {jobs_done} jobs"),
+                Err(panic) => {
+                    let reason = panic.downcast_ref::<&str>().unwrap();
+                    println!("{name} panicked: {reason}");
+                }
+            }
+        }
+    });
+}
+
+/// Does jobs while there are any, and says how many it did.
+fn work(jobs: Receiver<u64>, done: Sender<(u64, u32)>) -> usize {
+    let mut jobs_done = 0;
+    for job in jobs {
+        done.send((job, collatz_steps(job))).unwrap();
+        jobs_done += 1;
+    }
+    jobs_done
+}
+
+fn collatz_steps(mut number: u64) -> u32 {
+    assert!(number > 0, "0 never reaches 1");
+    let mut steps = 0;
+    while number != 1 {
+        number = if number.is_multiple_of(2) { number / 2 } else { 3 * number + 1 };
+        steps += 1;
+    }
+    steps
+}
