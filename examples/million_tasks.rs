@@ -6,6 +6,21 @@
 //! ```text
 //! cargo run --release --example million_tasks -- [N] [--stack-size BYTES]
 //! ```
+//!
+//! With `1_000_000`, on a virtual machine:
+//!
+//! ```text
+//! 1,000,000 tasks, each with a stack of 256 KiB
+//! spawned and parked: 4.32 s, 4,316 ns a task
+//! resident memory: 4,297 bytes a task
+//! page tables: 513 bytes a task
+//! in all: 4,810 bytes a task
+//! woken and joined: 1.10 s, 1,095 ns a task
+//! ```
+//!
+//! A task that waits costs the one page of its stack that it has touched, a control block of 192
+//! bytes, the handle, and its share of the page tables. That share is smaller if the stacks lie
+//! closer together: 128 bytes with `--stack-size 65536`.
 
 mod support;
 
@@ -15,16 +30,18 @@ use lisle::channel::unbounded;
 use lisle::runtime::stack::StackSize;
 use support::{Args, Progress, grouped};
 
-/// After so many spawns the new tasks get their turn, to run until they wait.
+/// After so many the tasks get their turn: to run until they wait, and later to their end.
 const BATCH: usize = 1000;
 
 fn main() {
     let mut args = Args::new("million_tasks", "[N] [--stack-size BYTES]");
-    let stack_size = args.option("--stack-size").map(StackSize::new);
+    let stack_size = match args.option("--stack-size") {
+        Some(bytes) => StackSize::new(bytes),
+        None => StackSize::from_env().unwrap_or_else(|error| args.reject(error)),
+    };
     let count = args.count("N", 100_000);
     args.finish();
 
-    let stack_size = stack_size.unwrap_or_else(|| StackSize::from_env().unwrap());
     let runtime = lisle::Runtime::builder().stack_size(stack_size.bytes()).build().unwrap();
     println!("{} tasks, each with a stack of {} KiB", grouped(count), stack_size.bytes() / 1024);
     runtime.run(|| park_and_wake(count)).unwrap();
@@ -49,27 +66,28 @@ fn park_and_wake(count: usize) {
     report_memory(before, Memory::now(), count);
 
     let start = Instant::now();
-    for number in 0..count {
-        sender.send(number).unwrap();
+    let mut progress = Progress::new("tasks woken", count);
+    for woken in 1..=count {
+        sender.send(woken).unwrap();
+        if woken.is_multiple_of(BATCH) {
+            lisle::yield_now();
+            progress.at(woken);
+        }
     }
-    let mut progress = Progress::new("tasks joined", count);
-    let mut sum = 0;
-    for (joined, task) in (1..).zip(tasks) {
-        sum += task.join().unwrap();
-        progress.at(joined);
-    }
-    assert_eq!(sum, (0..count).sum(), "each task has got a number of its own");
+    let sum: usize = tasks.into_iter().map(|task| task.join().unwrap()).sum();
+    assert_eq!(sum, (1..=count).sum(), "each task has got a number of its own");
     report_time("woken and joined", start, count);
 }
 
 fn report_time(what: &str, start: Instant, count: usize) {
     let seconds = start.elapsed().as_secs_f64();
-    println!("{what}: {seconds:.2} s, {:.0} ns a task", seconds * 1e9 / count as f64);
+    let each = grouped((seconds * 1e9 / count as f64) as usize);
+    println!("{what}: {seconds:.2} s, {each} ns a task");
 }
 
 fn report_memory(before: Memory, after: Memory, count: usize) {
-    let resident = (after.resident - before.resident) / count;
-    let page_tables = (after.page_tables - before.page_tables) / count;
+    let resident = after.resident.saturating_sub(before.resident) / count;
+    let page_tables = after.page_tables.saturating_sub(before.page_tables) / count;
     println!("resident memory: {} bytes a task", grouped(resident));
     println!("page tables: {} bytes a task", grouped(page_tables));
     println!("in all: {} bytes a task", grouped(resident + page_tables));

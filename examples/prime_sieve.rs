@@ -14,6 +14,14 @@
 //! ```text
 //! cargo run --release --example prime_sieve -- [N]
 //! ```
+//!
+//! With `2000`:
+//!
+//! ```text
+//! prime number 2,000 is 17,389
+//! 2,001 tasks found it in 0.16 s
+//! a plain sieve finds the same primes
+//! ```
 
 mod support;
 
@@ -41,7 +49,7 @@ fn main() {
 /// Runs in the main task. When that returns the runtime ends, and all tasks of the chain with it.
 fn first_primes(count: usize) -> Vec<usize> {
     let mut progress = Progress::new("primes", count);
-    let mut primes = Vec::with_capacity(count);
+    let mut primes = Vec::new();
 
     let (generated, mut end_of_chain) = bounded(0);
     lisle::spawn(move || generate(generated));

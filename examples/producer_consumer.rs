@@ -5,6 +5,10 @@
 //!
 //! ```text
 //! cargo run --release --example producer_consumer
+//!
+//! consumer 1: 26,298 numbers, sum 395,978,662
+//! consumer 2: 3,702 numbers, sum 54,006,338
+//! together: 449,985,000, as it should be
 //! ```
 
 mod support;

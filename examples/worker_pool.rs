@@ -6,6 +6,19 @@
 //!
 //! ```text
 //! cargo run --release --example worker_pool
+//!
+//! thread 'main' (13176) panicked at examples/worker_pool.rs:84:5:
+//! 0 never reaches 1
+//! 27 reaches 1 in 111 steps
+//! 871 reaches 1 in 178 steps
+//! 97 reaches 1 in 118 steps
+//! 6171 reaches 1 in 261 steps
+//! 77031 reaches 1 in 350 steps
+//! 8400511 reaches 1 in 685 steps
+//! 837799 reaches 1 in 524 steps
+//! worker 1 did 5 jobs
+//! worker 2 did 2 jobs
+//! worker 3 panicked: 0 never reaches 1
 //! ```
 
 mod support;

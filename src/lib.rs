@@ -27,6 +27,7 @@
 //! - [`run`] makes the calling thread run tasks, and ends with its main task.
 //! - [`spawn`] starts a task, as `std::thread::spawn` starts a thread; [`JoinHandle::join`] waits
 //!   for it.
+//! - [`Coroutine`] and [`Generator`] work with and without tasks.
 //! - [`channel`] has the channels: crossbeam-channel's names and behaviour, for tasks and threads.
 //!
 //! # What makes `spawn` safe
@@ -35,6 +36,7 @@
 //! valid. Its stack ends in a guard page. A stack is reused only when its task has finished or has
 //! been unwound. A panic ends its task and nobody else. What is left to the user: do not suspend in
 //! the initialiser of a `thread_local!`, in a scoped thread-local's closure or in a panic hook.
+//! [`no_suspend`] turns such a suspension into a panic.
 //!
 //! Values that belong to the thread are shared by its tasks. A `RefCell` in a thread-local, a
 //! reentrant lock such as `stdout().lock()`, or `std::thread::panicking()` does not tell two tasks
@@ -45,6 +47,7 @@ pub use lisle_channel as channel;
 pub use lisle_runtime as runtime;
 pub use lisle_scheduler as scheduler;
 
+pub use lisle_runtime::{Coroutine, Generator, ScopedCoroutine, no_suspend};
 pub use lisle_scheduler::{
     Builder, Cancelled, Deadlock, ForeignThreads, JoinHandle, Runtime, RuntimeBuilder, Task, TaskId,
     TaskReport, current, run, spawn, spawn_local, yield_now,

@@ -11,6 +11,7 @@
 //! ([`Opening`]), and releases it before it wakes anybody or drops a value. A party that was served
 //! while it was parked does not take the lock again. `README.md` tells the hand-over protocol.
 
+use std::mem;
 use std::time::Instant;
 
 use lisle_runtime::primitive::{Mutex, MutexGuard};
@@ -129,7 +130,10 @@ impl<T> Channel<T> {
                 Ok(())
             }
             Opening::Blocked(state) => self.park_sender(state, message, deadline),
-            Opening::Disconnected => Err(SendTimeoutError::Disconnected(message)),
+            Opening::Disconnected => {
+                unwind_cancelled();
+                Err(SendTimeoutError::Disconnected(message))
+            }
         }
     }
 
@@ -158,7 +162,10 @@ impl<T> Channel<T> {
             Opening::Partner(sender) => Ok(unsafe { serve_sender(sender) }),
             Opening::Buffer(state) => Ok(take_buffered(state)),
             Opening::Blocked(state) => self.park_receiver(state, deadline, error),
-            Opening::Disconnected => Err(error(RecvTimeoutError::Disconnected)),
+            Opening::Disconnected => {
+                unwind_cancelled();
+                Err(error(RecvTimeoutError::Disconnected))
+            }
         }
     }
 
@@ -233,7 +240,9 @@ impl<T> Channel<T> {
     ) -> Result<(), SendTimeoutError<T>> {
         const REASON: Reason = Reason::new("sending on a channel");
         let slot = Slot::full(message);
+        let not_parked = DropOnUnwind(&slot);
         let outcome = self.wait(state, End::Sending, REASON, &slot, deadline);
+        mem::forget(not_parked);
         if let Outcome::Served(Verdict::Transferred) = outcome {
             return Ok(());
         }
@@ -242,8 +251,9 @@ impl<T> Channel<T> {
         let message = unsafe { slot.into_value() };
         match outcome {
             Outcome::TimedOut => return Err(SendTimeoutError::Timeout(message)),
-            Outcome::Cancelled => unwind_cancelled(),
-            Outcome::Served(_) => {}
+            // A cancelled task may be told that the other side is gone just because that was
+            // cancelled first.
+            Outcome::Cancelled | Outcome::Served(_) => unwind_cancelled(),
         }
         Err(SendTimeoutError::Disconnected(message))
     }
@@ -261,9 +271,10 @@ impl<T> Channel<T> {
         match self.wait(state, End::Receiving, REASON, &slot, deadline) {
             // SAFETY: a sender filled the slot before it woke us, and it is done with it.
             Outcome::Served(Verdict::Transferred) => return Ok(unsafe { slot.into_value() }),
-            Outcome::Served(Verdict::Disconnected) => {}
             Outcome::TimedOut => return Err(error(RecvTimeoutError::Timeout)),
-            Outcome::Cancelled => unwind_cancelled(),
+            // A cancelled task may be told that the other side is gone just because that was
+            // cancelled first.
+            Outcome::Cancelled | Outcome::Served(Verdict::Disconnected) => unwind_cancelled(),
         }
         Err(error(RecvTimeoutError::Disconnected))
     }
@@ -312,6 +323,17 @@ impl<T> State<T> {
             End::Sending => &mut self.senders,
             End::Receiving => &mut self.receivers,
         }
+    }
+}
+
+/// Drops the message of a sender whose `park` panics, which it does only before it has published the
+/// waiter: inside `no_suspend`.
+struct DropOnUnwind<'a, T>(&'a Slot<T>);
+
+impl<T> Drop for DropOnUnwind<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: the slot was made full, and no other party has seen it.
+        unsafe { self.0.drop_value() };
     }
 }
 

@@ -49,6 +49,19 @@ impl<T> Slot<T> {
     }
 }
 
+impl<T> Slot<T> {
+    /// Drops the value where it is.
+    ///
+    /// # Safety
+    ///
+    /// As for [`into_value`](Self::into_value); the slot is not used any more.
+    #[cold]
+    pub(crate) unsafe fn drop_value(&self) {
+        // SAFETY: the caller vouches for the value and for the access.
+        self.0.with_mut(|value| unsafe { (*value).assume_init_drop() });
+    }
+}
+
 /// How the other side ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {

@@ -164,3 +164,17 @@ fn handles_and_errors_have_the_peers_traits() {
     fn debug<T: Debug>() {}
     debug::<SendError<std::rc::Rc<Message>>>();
 }
+
+/// Has one candidate for `_` in `NotSend<_>` if a type is not `Send`, and two, which do not compile,
+/// if it is.
+trait NotSend<Marker> {
+    fn holds() {}
+}
+impl<T> NotSend<()> for T {}
+impl<T: Send> NotSend<u8> for T {}
+
+#[test]
+fn handles_of_local_messages_stay_on_their_thread() {
+    <Sender<std::rc::Rc<u8>> as NotSend<_>>::holds();
+    <Receiver<std::rc::Rc<u8>> as NotSend<_>>::holds();
+}

@@ -1,7 +1,10 @@
 //! [`Args`]: the arguments of an example.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::process;
+
+use super::grouped;
 
 /// The arguments that nobody has taken yet.
 ///
@@ -39,19 +42,16 @@ impl Args {
             self.reject(format!("{name} needs a number behind it"));
         }
         let value = self.rest.remove(place);
-        Some(self.number(name, &value))
+        Some(self.number(name, &value, 0..=usize::MAX))
     }
 
-    /// The argument that is neither a flag nor an option: a number of at least one.
+    /// The argument that is neither a flag nor an option: how many.
     pub fn count(&mut self, name: &str, default: usize) -> usize {
         let Some(place) = self.rest.iter().position(|arg| !arg.starts_with('-')) else {
             return default;
         };
         let value = self.rest.remove(place);
-        match self.number(name, &value) {
-            0 => self.reject(format!("{name} must be at least 1")),
-            count => count,
-        }
+        self.number(name, &value, 1..=1_000_000_000)
     }
 
     /// Makes sure that nothing is left.
@@ -61,10 +61,10 @@ impl Args {
         }
     }
 
-    fn number(&self, name: &str, value: &str) -> usize {
-        value.replace('_', "").parse().unwrap_or_else(|_| {
-            self.reject(format!("{name} must be a number from 0 to {}, not '{value}'", usize::MAX))
-        })
+    /// Ends the program, because it cannot do what it was asked for.
+    pub fn reject(&self, problem: impl Display) -> ! {
+        eprintln!("{}: {problem}\n{}", self.example, self.usage());
+        process::exit(2)
     }
 
     fn usage(&self) -> String {
@@ -75,8 +75,15 @@ impl Args {
         }
     }
 
-    fn reject(&self, problem: impl Display) -> ! {
-        eprintln!("{}: {problem}\n{}", self.example, self.usage());
-        process::exit(2)
+    fn number(&self, name: &str, value: &str, range: RangeInclusive<usize>) -> usize {
+        match value.replace('_', "").parse() {
+            Ok(number) if range.contains(&number) => number,
+            _ => {
+                let (least, most) = (range.start(), grouped(*range.end()));
+                self.reject(format!(
+                    "{name} must be a number from {least} to {most}, not '{value}'"
+                ))
+            }
+        }
     }
 }

@@ -1,13 +1,24 @@
-//! How a task stops and continues: stack switching and guarded stacks.
+//! How a thread of execution stops and continues: coroutines, generators, and the stack switching and
+//! guarded stacks beneath them.
 //!
-//! This crate knows no queues and no policy. [`switch`] moves a thread of execution from one stack
-//! to another; [`stack`] hands out the stacks, each with a guard. Schedulers are built on top; see
-//! `lisle-scheduler`.
+//! - [`Coroutine`] and [`Generator`] are complete and need no scheduler.
+//! - [`switch`] moves a thread of execution from one stack to another; [`stack`] hands out the
+//!   stacks, each with a guard. Schedulers are built on these; see `lisle-scheduler`.
+//!
+//! This crate knows no queues and no policy.
 
+mod coroutine;
+mod generator;
+mod no_suspend;
+mod prefetch;
 #[doc(hidden)]
 pub mod primitive;
-mod prefetch;
 pub mod stack;
 pub mod switch;
 
+pub use coroutine::{Coroutine, Name, ResumeError, ScopedCoroutine, State, Status, Yielder};
+pub use generator::Generator;
+#[doc(hidden)]
+pub use no_suspend::no_suspend_depth;
+pub use no_suspend::no_suspend;
 pub use prefetch::prefetch;

@@ -112,6 +112,10 @@ impl Unparker {
 ///
 /// The reason and the caller's location appear in the deadlock report.
 ///
+/// # Panics
+///
+/// Inside [`no_suspend`](lisle_runtime::no_suspend), before `commit` is called.
+///
 /// # Examples
 ///
 /// ```

@@ -29,8 +29,15 @@ use crate::worker::{self, Enter, Worker};
 /// ```
 #[track_caller]
 pub fn run<R>(main: impl FnOnce() -> R) -> R {
-    let runtime = Runtime::new().unwrap_or_else(|error| panic!("{error}"));
-    runtime.run(main).unwrap_or_else(|deadlock| panic!("{deadlock}"))
+    // Not `unwrap_or_else`: a panic in a closure would not be located at the caller.
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => panic!("{error}"),
+    };
+    match runtime.run(main) {
+        Ok(result) => result,
+        Err(deadlock) => panic!("{deadlock}"),
+    }
 }
 
 /// A configured scheduler, for those who want to set it up or to see a deadlock as a value.
@@ -123,7 +130,9 @@ impl Runtime {
             "lisle::run was called inside a task: spawn and join a task instead"
         );
         overflow::install();
-        overflow::ensure_signal_stack().unwrap_or_else(|error| panic!("{error}"));
+        if let Err(error) = overflow::ensure_signal_stack() {
+            panic!("{error}");
+        }
         overflow::set_describer(worker::describe_current);
 
         let worker = Worker::new(self.stack_size, self.foreign_threads);
@@ -136,7 +145,10 @@ impl Runtime {
         // within the lifetimes of `main` and `R`; the handle does not leave this function.
         let created =
             unsafe { create(&worker, Builder::new().name("main"), Location::caller(), body) };
-        let (task, handle) = created.unwrap_or_else(|error| panic!("{error}"));
+        let (task, handle) = match created {
+            Ok(created) => created,
+            Err(error) => panic!("{error}"),
+        };
         worker.accept_local(task);
         let deadlock = worker.run_to_end();
         let result = handle.join();

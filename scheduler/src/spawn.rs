@@ -32,7 +32,10 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    Builder::new().spawn(body).unwrap_or_else(|error| panic!("{error}"))
+    match Builder::new().spawn(body) {
+        Ok(handle) => handle,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// Spawns a task that stays on the calling worker, so that it need not be [`Send`].
@@ -58,7 +61,10 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    Builder::new().spawn_local(body).unwrap_or_else(|error| panic!("{error}"))
+    match Builder::new().spawn_local(body) {
+        Ok(handle) => handle,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// Spawns tasks that have a name or a stack size of their own.

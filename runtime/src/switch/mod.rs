@@ -11,16 +11,37 @@
 //! floating-point control words (mxcsr, x87, fpcr) are not saved; they belong to the OS thread, so a
 //! task that changes a rounding mode restores it before it lets others run.
 //!
-//! [`x86_64`](self) is the canonical backend, written in assembly. `ucontext` is the portable
-//! fallback, forced by `RUSTFLAGS='--cfg lisle_switch="ucontext"'`. `tests/switch.rs` runs one
-//! contract suite on whichever is compiled in.
+//! The backends, of which exactly one is compiled in ([`BACKEND`] names it):
+//!
+//! 1. `x86_64`: assembly, the canonical one. It explains what the others only vary.
+//! 2. `aarch64`: assembly.
+//! 3. `riscv64`: assembly.
+//! 4. `ucontext`: the C library's `makecontext` and `swapcontext`, for every other architecture of
+//!    Linux with glibc. `RUSTFLAGS='--cfg lisle_switch="ucontext"'` forces it anywhere.
+//!
+//! One contract suite (`tests/switch*.rs`) runs on whichever is compiled in.
 
-#[cfg(any(not(target_arch = "x86_64"), lisle_switch = "ucontext"))]
-#[path = "ucontext.rs"]
-mod backend;
 #[cfg(all(target_arch = "x86_64", not(lisle_switch = "ucontext")))]
 #[path = "x86_64.rs"]
 mod backend;
+
+#[cfg(all(target_arch = "aarch64", not(lisle_switch = "ucontext")))]
+#[path = "aarch64.rs"]
+mod backend;
+
+#[cfg(all(target_arch = "riscv64", not(lisle_switch = "ucontext")))]
+#[path = "riscv64.rs"]
+mod backend;
+
+#[cfg(any(
+    lisle_switch = "ucontext",
+    not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))
+))]
+#[path = "ucontext.rs"]
+mod backend;
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("lisle runs on Linux only: its stacks need the memory management of that kernel");
 
 /// A suspended thread of execution: the address at which its backend finds how to continue it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +62,7 @@ impl Context {
 /// The first function on a fresh stack. It never returns: it ends by switching away for good.
 pub type Entry = unsafe extern "C" fn(data: *mut ()) -> !;
 
-/// The name of the backend that is compiled in: `"x86_64"` or `"ucontext"`.
+/// The name of the backend that is compiled in: `"x86_64"`, `"aarch64"`, `"riscv64"` or `"ucontext"`.
 pub const BACKEND: &str = backend::NAME;
 
 /// Lays out the stack that ends at `top` so that the first switch to it calls `entry(data)`.

@@ -6,9 +6,22 @@
 
 use std::mem::MaybeUninit;
 
-use libc::{c_int, getcontext, makecontext, swapcontext, ucontext_t};
+use libc::{c_int, ucontext_t};
 
 use super::{Context, Entry};
+
+#[cfg(not(target_env = "gnu"))]
+compile_error!(
+    "lisle has no switch backend here: `ucontext` needs glibc (other C libraries lack \
+     `makecontext`), and assembly exists for x86_64, aarch64 and riscv64"
+);
+
+// The `libc` crate declares these for some architectures only.
+unsafe extern "C" {
+    fn getcontext(context: *mut ucontext_t) -> c_int;
+    fn makecontext(context: *mut ucontext_t, start: extern "C" fn(), count: c_int, ...);
+    fn swapcontext(save: *mut ucontext_t, to: *const ucontext_t) -> c_int;
+}
 
 pub(super) const NAME: &str = "ucontext";
 

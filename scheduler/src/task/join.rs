@@ -184,11 +184,15 @@ impl<T> JoinHandle<T> {
         let this = ManuallyDrop::new(self);
         // SAFETY: the task has finished, so its side is done with the block; the result is there,
         // and the handle, which is not dropped, takes it and frees the block.
-        unsafe {
+        let result: thread::Result<T> = unsafe {
             let result = Payload::take(this.control().payload.get());
             free(this.control);
             result
+        };
+        if result.is_err() {
+            unwind_cancelled();
         }
+        result
     }
 
     /// Whether `join` would return at once.

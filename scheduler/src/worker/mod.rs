@@ -101,7 +101,9 @@ pub fn current_task() -> Option<Task> {
 ///
 /// # Panics
 ///
-/// Unwinds a task that is being cancelled because its runtime ends.
+/// Unwinds a task that is being cancelled because its runtime ends. Panics inside
+/// [`no_suspend`](lisle_runtime::no_suspend).
+#[track_caller]
 pub fn yield_now() {
     match current() {
         Some(worker) => worker.yield_now(),
@@ -177,8 +179,10 @@ impl Worker {
         unsafe { task.as_ref() }
     }
 
+    /// False at the base, too, where a runtime takes the result of its main task.
     pub(crate) fn current_is_cancelled(&self) -> bool {
-        self.current_task().is_cancelled()
+        // SAFETY: the current task has not finished, so its block is alive.
+        self.current.get().is_some_and(|task| unsafe { task.as_ref() }.is_cancelled())
     }
 
     /// The next task number. Workers take numbers from the process by the block.

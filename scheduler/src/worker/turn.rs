@@ -9,6 +9,7 @@ use lisle_runtime::primitive::Arc;
 use lisle_runtime::stack::Stack;
 use lisle_runtime::switch::{Context, prepare, switch};
 
+use super::waits::may_suspend;
 use super::{POLL_INTERVAL, Worker, current};
 use crate::park::unwind_cancelled;
 use crate::queue::Entry;
@@ -20,7 +21,9 @@ const FETCH_CONTROL: usize = 6;
 const FETCH_FRAME: usize = 3;
 
 impl Worker {
+    #[track_caller]
     pub(super) fn yield_now(&self) {
+        may_suspend();
         let me = self.current_task();
         self.ready.push(NonNull::from(me));
         self.suspend(me);

@@ -4,6 +4,8 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::time::Instant;
 
+use lisle_runtime::no_suspend_depth;
+
 use super::Worker;
 use crate::park::{Party, Reason, Unparker, Wake};
 use crate::task::{Control, ParkRecord, Phase};
@@ -11,6 +13,7 @@ use crate::task::{Control, ParkRecord, Phase};
 impl Worker {
     /// See [`park`](crate::park::park).
     #[inline]
+    #[track_caller]
     pub(crate) fn park(
         &self,
         reason: Reason,
@@ -23,6 +26,7 @@ impl Worker {
         if me.is_cancelled() {
             return Wake::Cancelled;
         }
+        may_suspend();
         let record = ParkRecord { reason, location, since: self.clock.get() };
         me.begin_park(&record);
         commit(Unparker::new(Party::Task(NonNull::from(me))));
@@ -137,6 +141,24 @@ impl Worker {
             self.ready.push(NonNull::from(task));
         }
     }
+}
+
+/// Panics inside [`no_suspend`](lisle_runtime::no_suspend).
+#[inline]
+#[track_caller]
+pub(super) fn may_suspend() {
+    if no_suspend_depth() != 0 {
+        forbidden();
+    }
+}
+
+#[cold]
+#[track_caller]
+fn forbidden() -> ! {
+    panic!(
+        "a task cannot wait or yield inside no_suspend: the section holds something of the \
+         thread's that other tasks must not see"
+    )
 }
 
 /// Aborts the process if `retract` panics: its unparker would be left behind.

@@ -1,0 +1,267 @@
+//! Coroutines: functions that can be suspended from any depth of calls, and resumed.
+//!
+//! A coroutine runs on a stack of its own but in turn with its caller: it runs while the caller is in
+//! [`resume`](ScopedCoroutine::resume), and the caller runs while the coroutine is in
+//! [`suspend`](Yielder::suspend). It needs no scheduler. Inside a task, a coroutine whose body blocks
+//! parks the whole task.
+//!
+//! A coroutine's administration ([`core`]) lies at the top of its stack, so that making one allocates
+//! nothing when a warm stack is at hand.
+
+mod core;
+mod name;
+mod stacks;
+mod yielder;
+
+pub use name::Name;
+pub use yielder::Yielder;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::panic::resume_unwind;
+use std::ptr::NonNull;
+
+use self::core::{Core, Link};
+use crate::stack::Stack;
+
+/// A coroutine whose body owns all that it uses. See [`ScopedCoroutine`] for the methods.
+///
+/// # Examples
+///
+/// ```
+/// use lisle_runtime::{Coroutine, State};
+///
+/// let adder = Coroutine::new(|yielder, first: i32| {
+///     let mut sum = first;
+///     while sum < 10 {
+///         sum += yielder.suspend(sum); // gives `sum` to the caller, gets the next argument
+///     }
+///     "enough"
+/// });
+/// assert_eq!(adder.resume(1), State::Yielded(1));
+/// assert_eq!(adder.resume(5), State::Yielded(6));
+/// assert_eq!(adder.resume(7), State::Returned("enough"));
+/// ```
+pub type Coroutine<Input, Yield, Return> = ScopedCoroutine<'static, Input, Yield, Return>;
+
+/// A coroutine whose body may borrow what lives for `'scope`.
+///
+/// `Input` is what each resume gives to the body, `Yield` what each suspension gives to the resumer,
+/// `Return` what the body returns.
+///
+/// A new coroutine is suspended at the beginning of its body. The first
+/// [`resume`](Self::resume) gives the body its argument; the argument of a later one becomes the
+/// value of the [`suspend`](Yielder::suspend) in which the body waits. A panic of the body continues
+/// in whoever resumed it.
+///
+/// Dropping a suspended coroutine unwinds its stack on the spot, so that the destructors run; no
+/// panic message is printed. Some remarks on that:
+///
+/// - A destructor that suspends during this unwinding panics, which aborts the process.
+/// - A coroutine that was suspended by a destructor while it unwound from a panic cannot be unwound a
+///   second time. Dropping it leaks its stack with all that is on it. Until it is resumed to its end,
+///   `std::thread::panicking()` is true for the whole thread.
+/// - A coroutine that drops its own handle goes on, and its stack is leaked.
+///
+/// A coroutine stays on the thread that made it.
+///
+/// ```compile_fail,E0277
+/// let coroutine = lisle_runtime::Coroutine::new(|_, ()| ());
+/// let _: lisle_runtime::State<(), ()> = std::thread::spawn(move || coroutine.resume(())).join().unwrap();
+/// ```
+///
+/// # Examples
+///
+/// ```
+/// use lisle_runtime::{ScopedCoroutine, State};
+///
+/// let words = ["alpha".to_string(), "beta".to_string()];
+/// let lengths = ScopedCoroutine::new(|yielder, ()| {
+///     for word in &words {
+///         yielder.suspend(word.len());
+///     }
+/// });
+/// assert_eq!(lengths.resume(()), State::Yielded(5));
+/// assert_eq!(lengths.resume(()), State::Yielded(4));
+/// assert_eq!(lengths.resume(()), State::Returned(()));
+/// ```
+pub struct ScopedCoroutine<'scope, Input, Yield, Return> {
+    core: NonNull<Core<Input, Yield, Return>>,
+    _body: PhantomData<Box<dyn FnOnce(Input) -> (Yield, Return) + 'scope>>,
+}
+
+/// What a resume has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State<Yield, Return> {
+    /// The body has suspended with this value.
+    Yielded(Yield),
+    /// The body has returned this value, and the coroutine is finished.
+    Returned(Return),
+}
+
+/// Where a coroutine stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// It can be resumed; perhaps it has not begun.
+    Suspended,
+    /// It runs, or has resumed another coroutine that runs.
+    Running,
+    /// Its body has returned or panicked.
+    Finished,
+}
+
+/// A coroutine could not be resumed. Gives the argument back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ResumeError<Input> {
+    /// What should have been passed to the body.
+    pub input: Input,
+    /// What the coroutine was instead of suspended.
+    pub status: Status,
+}
+
+impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return> {
+    /// A coroutine that will run `body`, on a stack of the default size.
+    ///
+    /// The body gets a [`Yielder`], by which it suspends, and the argument of the first resume.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory for a stack, or if `body` captures more than half a stack of data.
+    pub fn new<F>(body: F) -> Self
+    where
+        F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'scope,
+    {
+        let stack = stacks::take().unwrap_or_else(|error| panic!("{error}"));
+        Self::with_stack(stack, body)
+    }
+
+    /// A coroutine that will run `body` on `stack`.
+    ///
+    /// # Panics
+    ///
+    /// If `body` captures more than half the stack of data.
+    ///
+    /// ```
+    /// use lisle_runtime::{Coroutine, State};
+    /// use lisle_runtime::stack::{Stack, StackSize};
+    ///
+    /// let stack = Stack::allocate(StackSize::new(1024 * 1024))?;
+    /// let deep = Coroutine::with_stack(stack, |_: &lisle_runtime::Yielder<_, (), _>, n| n + 1);
+    /// assert_eq!(deep.resume(1), State::Returned(2));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn with_stack<F>(stack: Stack, body: F) -> Self
+    where
+        F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'scope,
+    {
+        Self { core: Core::create(stack, body), _body: PhantomData }
+    }
+
+    fn core(&self) -> &Core<Input, Yield, Return> {
+        // SAFETY: the core lies at the top of a stack that this handle keeps.
+        unsafe { self.core.as_ref() }
+    }
+
+    /// Where the coroutine stands.
+    #[inline]
+    pub fn status(&self) -> Status {
+        self.core().status()
+    }
+
+    /// Lets the body run until it suspends or returns.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of the body. If the coroutine is finished or is running already; see
+    /// [`try_resume`](Self::try_resume).
+    #[inline]
+    #[track_caller]
+    pub fn resume(&self, input: Input) -> State<Yield, Return> {
+        match self.try_resume(input) {
+            Ok(state) => state,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Like [`resume`](Self::resume), but returns an error if the coroutine is not suspended.
+    ///
+    /// # Errors
+    ///
+    /// The argument, if the coroutine is finished or is running already.
+    ///
+    /// ```
+    /// use lisle_runtime::{Coroutine, Status};
+    ///
+    /// let once = Coroutine::new(|_: &lisle_runtime::Yielder<_, (), _>, n| n);
+    /// assert!(once.try_resume(1).is_ok());
+    /// let error = once.try_resume(2).unwrap_err();
+    /// assert_eq!((error.input, error.status), (2, Status::Finished));
+    /// ```
+    #[inline]
+    pub fn try_resume(&self, input: Input) -> Result<State<Yield, Return>, ResumeError<Input>> {
+        let core = self.core();
+        if core.status() != Status::Suspended {
+            return Err(ResumeError { input, status: core.status() });
+        }
+        let mut link = Link::new();
+        // SAFETY: the coroutine is suspended; the link is in this frame, which is left by nobody
+        // before the coroutine has answered.
+        let answer = unsafe {
+            core.give(input);
+            core.enter(&mut link);
+            link.answer()
+        };
+        match answer {
+            Ok(state) => Ok(state),
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    /// A name for the coroutine, by which others can [transfer](Yielder::transfer) to it.
+    pub fn name(&self) -> Name<Input, Yield, Return> {
+        self.core().name()
+    }
+
+    /// Ends the coroutine and gives its stack back for another use. A suspended coroutine is unwound,
+    /// as if it were dropped.
+    ///
+    /// `None` if the stack had to be leaked; see [`ScopedCoroutine`].
+    pub fn into_stack(self) -> Option<Stack> {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the handle is not used or dropped any more.
+        unsafe { Core::close(this.core) }
+    }
+}
+
+impl<Input, Yield, Return> Drop for ScopedCoroutine<'_, Input, Yield, Return> {
+    fn drop(&mut self) {
+        // SAFETY: the handle is not used any more.
+        if let Some(stack) = unsafe { Core::close(self.core) } {
+            stacks::put(stack);
+        }
+    }
+}
+
+impl<Input, Yield, Return> fmt::Debug for ScopedCoroutine<'_, Input, Yield, Return> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Coroutine").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+impl<Input> fmt::Display for ResumeError<Input> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.status {
+            Status::Finished => "the coroutine cannot be resumed: it is finished",
+            _ => "the coroutine cannot be resumed: it is running already",
+        })
+    }
+}
+
+impl<Input> fmt::Debug for ResumeError<Input> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResumeError").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+impl<Input> std::error::Error for ResumeError<Input> {}

@@ -1,0 +1,112 @@
+//! The body's view of its coroutine.
+
+use super::core::Core;
+use super::{Name, ScopedCoroutine, State};
+
+/// How a coroutine's body suspends. Every body gets one.
+pub struct Yielder<Input, Yield, Return> {
+    core: *const Core<Input, Yield, Return>,
+}
+
+impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
+    pub(super) fn new(core: &Core<Input, Yield, Return>) -> Self {
+        Self { core }
+    }
+
+    #[inline]
+    fn core(&self) -> &Core<Input, Yield, Return> {
+        // SAFETY: a yielder is lent to the body for its run and lies on its stack, below the core.
+        unsafe { &*self.core }
+    }
+
+    /// Suspends the coroutine: `value` is the result of the resume that let it run, and the argument
+    /// of the next resume is the result of this call.
+    ///
+    /// It may be called at any depth, also by a coroutine which this one has resumed: then both are
+    /// suspended.
+    ///
+    /// # Panics
+    ///
+    /// Unwinds the body if the coroutine is dropped meanwhile. Panics inside
+    /// [`no_suspend`](crate::no_suspend).
+    #[inline]
+    pub fn suspend(&self, value: Yield) -> Input {
+        // SAFETY: the body borrows this yielder, so it runs, or something runs that it has called.
+        unsafe { self.core().suspend(value) }
+    }
+
+    /// Suspends the coroutine and continues the one named `next`, in one step: the body of `next`
+    /// gets `input`, as from a resume. Returns when somebody resumes this coroutine or transfers to
+    /// it.
+    ///
+    /// `next` takes this coroutine's place: when it suspends or returns, its value goes to whoever
+    /// resumed this one. No stack deepens, however often coroutines transfer to each other.
+    ///
+    /// # Panics
+    ///
+    /// If `next` is not suspended or was dropped. Otherwise as [`suspend`](Self::suspend).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_runtime::{Coroutine, State};
+    ///
+    /// let pong = Coroutine::new(|yielder, n| yielder.suspend(n + 1));
+    /// let name = pong.name();
+    /// let ping = Coroutine::new(move |yielder, n: u32| yielder.transfer(&name, n * 10));
+    /// assert_eq!(ping.resume(4), State::Yielded(41)); // pong answers for ping
+    /// assert_eq!(ping.resume(7), State::Returned(7));
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn transfer<Other>(&self, next: &Name<Other, Yield, Return>, input: Other) -> Input {
+        let next = next.suspended_core();
+        // SAFETY: this coroutine runs, as in `suspend`; `suspended_core` has looked at `next`, which
+        // cannot be dropped before it has been left, since it runs.
+        unsafe { self.core().transfer(next.as_ref(), input) }
+    }
+
+    /// Calls another coroutine as if its body were part of this one: runs it to its end and returns
+    /// its result. Each of its yields becomes a yield of this coroutine, and what this one is resumed
+    /// with is passed on.
+    ///
+    /// # Panics
+    ///
+    /// With a panic of the other body; if the other coroutine is finished or running. Otherwise as
+    /// [`suspend`](Self::suspend).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_runtime::{Coroutine, State};
+    ///
+    /// let outer = Coroutine::new(|yielder, ()| {
+    ///     let inner = Coroutine::new(|yielder, ()| {
+    ///         yielder.suspend("from the inner one");
+    ///         42
+    ///     });
+    ///     yielder.call(&inner, ()) + 1
+    /// });
+    /// assert_eq!(outer.resume(()), State::Yielded("from the inner one"));
+    /// assert_eq!(outer.resume(()), State::Returned(43));
+    /// ```
+    #[track_caller]
+    pub fn call<Result>(
+        &self,
+        callee: &ScopedCoroutine<'_, Input, Yield, Result>,
+        mut input: Input,
+    ) -> Result {
+        loop {
+            match callee.resume(input) {
+                State::Yielded(value) => input = self.suspend(value),
+                State::Returned(result) => return result,
+            }
+        }
+    }
+}
+
+impl<Input, Yield, Return> std::fmt::Debug for Yielder<Input, Yield, Return> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Yielder").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,44 @@
+//! Sections of code that must not be left by a suspension.
+
+use std::cell::Cell;
+
+use crate::primitive;
+
+primitive::thread_local! {
+    /// How many `no_suspend` calls the running stack is inside of.
+    static DEPTH: Cell<u32> = Cell::new(0)
+}
+
+/// Runs `section`, in which the caller may not be suspended: to park, to yield to other tasks, or to
+/// suspend a coroutine that was entered before the section panics.
+///
+/// It is for code that holds something of the thread's, so that no other task of the thread may run
+/// meanwhile: the initialiser of a `thread_local!`, the closure of a scoped thread-local, a panic
+/// hook. A coroutine that is resumed inside the section may suspend, since that comes back into it.
+///
+/// # Examples
+///
+/// ```should_panic
+/// use lisle_runtime::{Coroutine, no_suspend};
+///
+/// let coroutine = Coroutine::new(|yielder, ()| no_suspend(|| yielder.suspend(1)));
+/// coroutine.resume(()); // panics: a coroutine cannot be suspended inside no_suspend
+/// ```
+pub fn no_suspend<R>(section: impl FnOnce() -> R) -> R {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            DEPTH.with(|depth| depth.set(depth.get() - 1));
+        }
+    }
+    DEPTH.with(|depth| depth.set(depth.get() + 1));
+    let _leave = Leave;
+    section()
+}
+
+/// How many sections the caller is in. For schedulers, which panic rather than switch if it is not 0.
+#[doc(hidden)]
+#[inline]
+pub fn no_suspend_depth() -> u32 {
+    DEPTH.with(Cell::get)
+}

@@ -1,0 +1,108 @@
+//! aarch64, AAPCS64. Only what differs from the canonical backend (`x86_64.rs`) is explained here.
+//!
+//! ```text
+//!   suspended in switch()            fresh from prepare()
+//!
+//!   |  the caller's frame  |         +----------------------+  top
+//!   +----------------------+         |        entry         |  top - 8
+//!   |          0           |         |          0           |  top - 16
+//!   |       saved x29      |         |         data         |  top - 24
+//!   |       saved x19      |         |      trampoline      |  top - 32  <- sp
+//!   |    resume address    | <- sp   +----------------------+
+//!   +----------------------+
+//! ```
+//!
+//! sp must be a multiple of 16 at every use, so the frame has a fourth word, and a fresh stack keeps
+//! `entry` there. All four are loaded before the jump: that is the same for both kinds of frames,
+//! and a fresh stack starts with x29 = 0, which ends the chain of frame pointers.
+//!
+//! - x19 and x29 are the registers that LLVM reserves here. The others that a call preserves, x20
+//!   to x28 and the low halves of v8 to v15, are declared clobbered. fpcr stays alone.
+//! - *Branch targets (BTI).* On pages that enforce them a `br` must land on a marker. Both places
+//!   that a switch jumps to begin with one; elsewhere it does nothing.
+//! - *Signed return addresses (PAC).* A function signs its own return address with its own stack
+//!   pointer, and gets both back unchanged. The resume address is not signed: who can overwrite the
+//!   frame can choose where it continues.
+//! - *Shadow stacks* (x18 under `-Zsanitizer=shadow-call-stack`, and the processor's guarded
+//!   control stack) are one for each thread and do not follow a switch. Neither may be on.
+
+use std::arch::{asm, naked_asm};
+
+use super::{Context, Entry};
+
+pub(super) const NAME: &str = "aarch64";
+
+/// A stack that has not run, from the stack pointer up. See the right half of the picture.
+#[repr(C)]
+struct FreshFrame {
+    resume: unsafe extern "C" fn(),
+    /// Arrives in x19.
+    data: *mut (),
+    /// Arrives in x29: no caller.
+    end: usize,
+    /// Arrives in x10.
+    entry: Entry,
+}
+
+#[inline]
+pub(super) unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Context {
+    let frame = top.wrapping_sub(size_of::<FreshFrame>()).cast::<FreshFrame>();
+    // SAFETY: the caller owns the stack below `top`, which is 16-byte aligned, and so is the frame,
+    // whose size is 32 bytes.
+    unsafe { frame.write(FreshFrame { resume: trampoline, data, end: 0, entry }) };
+    Context(frame.cast())
+}
+
+#[inline(always)]
+pub(super) unsafe fn switch(save: *mut Context, to: Context) {
+    // SAFETY: every register that the code reached through `to` may change is an output, declared
+    // clobbered, or stored here and loaded by whoever continues this context; that also makes the
+    // stack pointer the same before and after, since it loads the value stored to `save`.
+    unsafe {
+        asm!(
+            "adr x9, 2f",
+            "stp x9, x19, [sp, #-32]!",
+            "stp x29, xzr, [sp, #16]",
+            "mov x9, sp",
+            "str x9, [x0]",
+            "ldp x9, x19, [x1]",
+            "ldp x29, x10, [x1, #16]",
+            "add sp, x1, #32",
+            "br x9",
+            "2:",
+            "hint #36", // bti j
+            inout("x0") save => _,
+            inout("x1") to.0 => _,
+            lateout("x20") _,
+            lateout("x21") _,
+            lateout("x22") _,
+            lateout("x23") _,
+            lateout("x24") _,
+            lateout("x25") _,
+            lateout("x26") _,
+            lateout("x27") _,
+            lateout("x28") _,
+            // Includes all of v0 to v31, and x30.
+            clobber_abi("C"),
+        );
+    }
+}
+
+/// The base frame of every stack: `entry(data)`, and the end of every backtrace.
+///
+/// On arrival x19 is `data`, x10 is `entry`, x29 is zero and sp is `top`. x30 is whatever the
+/// resumer left there: without the note that it is undefined, an unwinder would take the call below
+/// for its own caller, again and again.
+#[unsafe(naked)]
+unsafe extern "C" fn trampoline() {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined x30",
+        ".cfi_undefined x29",
+        "hint #36", // bti j
+        "mov x0, x19",
+        "blr x10",
+        "udf #0",
+        ".cfi_endproc",
+    )
+}

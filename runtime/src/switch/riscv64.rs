@@ -1,0 +1,114 @@
+//! riscv64, the standard calling convention. Only what differs from the
+//! canonical backend (`x86_64.rs`) is explained here; the frame is that of aarch64.
+//!
+//! ```text
+//!   suspended in switch()            fresh from prepare()
+//!
+//!   |  the caller's frame  |         +----------------------+  top
+//!   +----------------------+         |        entry         |  top - 8
+//!   |          0           |         |          0           |  top - 16
+//!   |       saved s0       |         |         data         |  top - 24
+//!   |       saved s1       |         |      trampoline      |  top - 32  <- sp
+//!   |    resume address    | <- sp   +----------------------+
+//!   +----------------------+
+//! ```
+//!
+//! - s0 (the frame pointer) and s1 are the registers that LLVM reserves here. The others that a call
+//!   preserves, s2 to s11 and fs0 to fs11, are declared clobbered. frm stays alone.
+//! - *The jump goes through t1.* A jump through ra or t0 tells the processor that it is a return,
+//!   which a switch is not.
+//! - *Large frames are not probed.* rustc has no stack probes for this architecture, so a frame that
+//!   is larger than a page may jump over the guard, here as on the threads of std.
+
+use std::arch::{asm, naked_asm};
+
+use super::{Context, Entry};
+
+pub(super) const NAME: &str = "riscv64";
+
+/// A stack that has not run, from the stack pointer up. See the right half of the picture.
+#[repr(C)]
+struct FreshFrame {
+    resume: unsafe extern "C" fn(),
+    /// Arrives in s1.
+    data: *mut (),
+    /// Arrives in s0: no caller.
+    end: usize,
+    /// Arrives in t2.
+    entry: Entry,
+}
+
+#[inline]
+pub(super) unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Context {
+    let frame = top.wrapping_sub(size_of::<FreshFrame>()).cast::<FreshFrame>();
+    // SAFETY: the caller owns the stack below `top`, which is 16-byte aligned, and so is the frame,
+    // whose size is 32 bytes.
+    unsafe { frame.write(FreshFrame { resume: trampoline, data, end: 0, entry }) };
+    Context(frame.cast())
+}
+
+#[inline(always)]
+pub(super) unsafe fn switch(save: *mut Context, to: Context) {
+    // SAFETY: every register that the code reached through `to` may change is an output, declared
+    // clobbered, or stored here and loaded by whoever continues this context; that also makes the
+    // stack pointer the same before and after, since it loads the value stored to `save`.
+    unsafe {
+        asm!(
+            "lla t1, 2f",
+            "addi sp, sp, -32",
+            "sd t1, 0(sp)",
+            "sd s1, 8(sp)",
+            "sd s0, 16(sp)",
+            "sd zero, 24(sp)",
+            "sd sp, 0(a0)",
+            "ld t1, 0(a1)",
+            "ld s1, 8(a1)",
+            "ld s0, 16(a1)",
+            "ld t2, 24(a1)",
+            "addi sp, a1, 32",
+            "jr t1",
+            "2:",
+            inout("a0") save => _,
+            inout("a1") to.0 => _,
+            lateout("s2") _,
+            lateout("s3") _,
+            lateout("s4") _,
+            lateout("s5") _,
+            lateout("s6") _,
+            lateout("s7") _,
+            lateout("s8") _,
+            lateout("s9") _,
+            lateout("s10") _,
+            lateout("s11") _,
+            lateout("fs0") _,
+            lateout("fs1") _,
+            lateout("fs2") _,
+            lateout("fs3") _,
+            lateout("fs4") _,
+            lateout("fs5") _,
+            lateout("fs6") _,
+            lateout("fs7") _,
+            lateout("fs8") _,
+            lateout("fs9") _,
+            lateout("fs10") _,
+            lateout("fs11") _,
+            clobber_abi("C"),
+        );
+    }
+}
+
+/// The base frame of every stack: `entry(data)`, and the end of every backtrace.
+///
+/// On arrival s1 is `data`, t2 is `entry`, s0 is zero and sp is `top`.
+#[unsafe(naked)]
+unsafe extern "C" fn trampoline() {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined ra",
+        ".cfi_undefined s0",
+        "mv a0, s1",
+        "jalr t2",
+        "unimp",
+        ".cfi_endproc",
+    )
+}

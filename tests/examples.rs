@@ -1,0 +1,191 @@
+//! Runs every example as its user would, with a small size, and looks at what it says.
+#![cfg(not(lisle_loom))]
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// How an example ended, and what it wrote.
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Run {
+    /// Panics with all that the example wrote unless it ended with `code`.
+    #[track_caller]
+    fn assert_code(&self, code: i32) {
+        let Self { stdout, stderr, .. } = self;
+        assert_eq!(self.code, Some(code), "\nstdout:\n{stdout}\nstderr:\n{stderr}");
+    }
+
+    /// The number in the line of the standard output that reads `before`, number, `after`, ….
+    #[track_caller]
+    fn number(&self, before: &str, after: &str) -> usize {
+        let found = self.stdout.lines().find_map(|line| {
+            let number = line.trim_start().strip_prefix(before)?;
+            let end = number.find(|c: char| !c.is_ascii_digit() && c != ',');
+            let (digits, rest) = number.split_at(end.unwrap_or(number.len()));
+            rest.starts_with(after).then(|| digits.replace(',', "").parse().ok())?
+        });
+        found.unwrap_or_else(|| panic!("no '{before}…{after}' in:\n{}", self.stdout))
+    }
+}
+
+/// Runs an example that must succeed.
+#[track_caller]
+fn run(example: &str, args: &[&str]) -> Run {
+    let run = start(example, args);
+    run.assert_code(0);
+    run
+}
+
+fn start(example: &str, args: &[&str]) -> Run {
+    let output = Command::new(path_of(example))
+        .args(args)
+        .env_remove("LISLE_STACK_SIZE")
+        .env_remove("RUST_BACKTRACE")
+        .output()
+        .unwrap();
+    Run {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Cargo puts this program into `deps`, in the folder that has the examples of the same build in
+/// `examples`. A plain `cargo test` builds them first; with `--test` or `--all-targets` it does not,
+/// and those of an earlier build are run.
+fn path_of(example: &str) -> PathBuf {
+    let this = env::current_exe().unwrap();
+    let build = this.parent().and_then(|deps| deps.parent()).unwrap();
+    let path = build.join("examples").join(example).with_extension(env::consts::EXE_EXTENSION);
+    assert!(
+        path.exists(),
+        "{} is not there: a plain `cargo test` builds the examples, but with `--test` or \
+         `--all-targets` they need a `cargo build --examples` of the same profile before",
+        path.display()
+    );
+    path
+}
+
+#[test]
+fn ping_pong_plays_on_tasks() {
+    let run = run("ping_pong", &["2000"]);
+    assert_eq!(run.number("tasks: ", " round trips in "), 2000);
+    assert!(run.number("", " round trips a second") > 0);
+    assert!(!run.stdout.contains("threads"), "{}", run.stdout);
+}
+
+#[test]
+fn ping_pong_plays_on_threads_too_if_asked() {
+    let run = run("ping_pong", &["--threads", "2_000"]);
+    assert_eq!(run.number("tasks: ", " round trips in "), 2000);
+    assert_eq!(run.number("threads: ", " round trips in "), 20);
+}
+
+#[test]
+fn prime_sieve_finds_the_primes() {
+    for (n, prime) in [("1", 2), ("2", 3), ("100", 541), ("300", 1987)] {
+        let run = run("prime_sieve", &[n]);
+        assert_eq!(run.number(&format!("prime number {n} is "), ""), prime);
+        assert!(run.stdout.contains("a plain sieve finds the same primes"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn producer_consumer_loses_nothing() {
+    let run = run("producer_consumer", &[]);
+    let consumed = |consumer| run.number(&format!("consumer {consumer}: "), " numbers");
+    assert!(consumed(1) > 0 && consumed(2) > 0, "{}", run.stdout);
+    assert_eq!(consumed(1) + consumed(2), 30_000);
+    assert_eq!(run.number("together: ", " as it should be"), 449_985_000);
+}
+
+#[test]
+fn worker_pool_outlives_a_panic() {
+    let run = run("worker_pool", &[]);
+    for result in ["27 reaches 1 in 111 steps", "8400511 reaches 1 in 685 steps"] {
+        assert!(run.stdout.contains(result), "{}", run.stdout);
+    }
+    assert_eq!(run.stdout.matches("reaches 1 in").count(), 7, "{}", run.stdout);
+    assert_eq!(run.stdout.matches("panicked: 0 never reaches 1").count(), 1, "{}", run.stdout);
+    assert_eq!(run.stderr.matches("panicked at").count(), 1, "{}", run.stderr);
+}
+
+#[test]
+fn deadlock_is_reported_and_nothing_else() {
+    let run = start("deadlock", &[]);
+    run.assert_code(101);
+    let told_in_order = [
+        "panicked at examples/deadlock.rs",
+        "deadlock: all tasks are asleep",
+        "'main': joining a task for ",
+        "'Ann': receiving from a channel for ",
+        "at examples/deadlock.rs:",
+        "spawned at examples/deadlock.rs:",
+        "'Bob': receiving from a channel for ",
+    ];
+    let mut rest = run.stderr.as_str();
+    for words in told_in_order {
+        let (_, after) = rest
+            .split_once(words)
+            .unwrap_or_else(|| panic!("no '{words}' in its place:\n{}", run.stderr));
+        rest = after;
+    }
+    assert_eq!(run.stderr.matches("panicked at").count(), 1, "{}", run.stderr);
+    assert_eq!(run.stdout, "");
+}
+
+#[test]
+fn million_tasks_shows_what_the_kernel_counts() {
+    let run = run("million_tasks", &["3000"]);
+    assert_eq!(run.number("", " tasks, each with a stack of 256 KiB"), 3000);
+    let resident = run.number("resident memory: ", " bytes a task");
+    let page_tables = run.number("page tables: ", " bytes a task");
+    // One page is touched at least; the kernel's count may lag behind by some pages a processor.
+    assert!((3500..32_768).contains(&resident), "{}", run.stdout);
+    assert!((400..8192).contains(&page_tables), "{}", run.stdout);
+    assert_eq!(run.number("in all: ", " bytes a task"), resident + page_tables);
+    assert!(run.stdout.contains("woken and joined: "), "{}", run.stdout);
+}
+
+#[test]
+fn million_tasks_takes_the_stack_size() {
+    let run = run("million_tasks", &["--stack-size", "65536", "100"]);
+    assert_eq!(run.number("100 tasks, each with a stack of ", " KiB"), 64);
+}
+
+#[test]
+fn bad_arguments_are_explained() {
+    for (example, args, explanation) in [
+        ("ping_pong", &["many"] as &[_], "ROUNDS must be a number"),
+        ("ping_pong", &["0"], "ROUNDS must be a number from 1 to 1,000,000,000, not '0'"),
+        ("ping_pong", &["--tasks"], "there is no argument '--tasks'"),
+        ("prime_sieve", &["-1"], "there is no argument '-1'"),
+        ("prime_sieve", &["10", "20"], "there is no argument '20'"),
+        ("prime_sieve", &["1000000001"], "N must be a number"),
+        ("prime_sieve", &["99999999999999999999"], "N must be a number"),
+        ("producer_consumer", &["3"], "there is no argument '3'"),
+        ("worker_pool", &["3"], "there is no argument '3'"),
+        ("deadlock", &["now"], "there is no argument 'now'"),
+        ("million_tasks", &["--stack-size"], "--stack-size needs a number behind it"),
+        ("million_tasks", &["--stack-size", "64K"], "--stack-size must be a number"),
+    ] {
+        let run = start(example, args);
+        run.assert_code(2);
+        assert_eq!(run.stdout, "", "{example} {args:?}");
+        let expected = format!("{example}: {explanation}");
+        assert!(run.stderr.starts_with(&expected), "{example} {args:?}:\n{}", run.stderr);
+        let usage = format!("usage: cargo run --release --example {example}");
+        assert!(run.stderr.contains(&usage), "{example} {args:?}:\n{}", run.stderr);
+    }
+}
+
+#[test]
+fn help_is_given() {
+    let run = run("prime_sieve", &["--help"]);
+    assert_eq!(run.stdout, "usage: cargo run --release --example prime_sieve -- [N]\n");
+}
