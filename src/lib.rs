@@ -52,3 +52,8 @@ pub use lisle_scheduler::{
     Builder, Cancelled, Deadlock, ForeignThreads, JoinHandle, Runtime, RuntimeBuilder, Task, TaskId,
     TaskReport, current, run, spawn, spawn_local, yield_now,
 };
+
+/// Runs the README's code as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -42,7 +42,7 @@ fn run(example: &str, args: &[&str]) -> Run {
 }
 
 fn start(example: &str, args: &[&str]) -> Run {
-    let output = Command::new(path_of(example))
+    let output = command(path_of(example))
         .args(args)
         .env_remove("LISLE_STACK_SIZE")
         .env_remove("RUST_BACKTRACE")
@@ -52,6 +52,19 @@ fn start(example: &str, args: &[&str]) -> Run {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Runs a program, through an emulator if it is of a foreign architecture, whose programs the kernel
+/// cannot start itself.
+fn command(program: PathBuf) -> Command {
+    match env::var("LISLE_TEST_RUNNER") {
+        Ok(runner) => {
+            let mut command = Command::new(runner);
+            command.arg(program);
+            command
+        }
+        Err(_) => Command::new(program),
     }
 }
 

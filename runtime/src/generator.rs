@@ -3,7 +3,7 @@
 use std::fmt;
 use std::iter::FusedIterator;
 
-use crate::coroutine::{ScopedCoroutine, State, Status, Yielder};
+use crate::coroutine::{Coroutine, ScopedCoroutine, State, Status, Yielder};
 
 /// An iterator whose items are yielded by a function, from any depth of calls.
 ///
@@ -22,74 +22,137 @@ use crate::coroutine::{ScopedCoroutine, State, Status, Yielder};
 /// });
 /// assert_eq!(iota.take(5).sum::<u32>(), 15);
 /// ```
-///
-/// Recursion that yields, and a body that borrows:
-///
-/// ```
-/// use lisle_runtime::{Generator, Yielder};
-///
-/// enum Tree {
-///     Leaf,
-///     Node(Box<Tree>, i32, Box<Tree>),
-/// }
-///
-/// fn walk(tree: &Tree, out: &Yielder<(), i32, ()>) {
-///     if let Tree::Node(left, value, right) = tree {
-///         walk(left, out);
-///         out.suspend(*value);
-///         walk(right, out);
-///     }
-/// }
-///
-/// let leaf = || Box::new(Tree::Leaf);
-/// let one = Box::new(Tree::Node(leaf(), 1, leaf()));
-/// let tree = Tree::Node(one, 2, Box::new(Tree::Node(leaf(), 3, leaf())));
-/// let values: Vec<_> = Generator::new(|out| walk(&tree, out)).collect();
-/// assert_eq!(values, [1, 2, 3]);
-/// ```
-pub struct Generator<'scope, Item> {
-    coroutine: ScopedCoroutine<'scope, (), Item, ()>,
+pub struct Generator<Item> {
+    coroutine: Coroutine<(), Item, ()>,
 }
 
-impl<'scope, Item> Generator<'scope, Item> {
+impl<Item: 'static> Generator<Item> {
     /// A generator of the items that `body` yields by [`suspend`](Yielder::suspend).
     ///
     /// # Panics
     ///
-    /// If there is no memory for a stack, or if `body` captures more than half a stack of data.
+    /// As [`Coroutine::new`].
     pub fn new<F>(body: F) -> Self
     where
-        F: FnOnce(&Yielder<(), Item, ()>) + 'scope,
+        F: FnOnce(&Yielder<(), Item, ()>) + 'static,
     {
-        Self { coroutine: ScopedCoroutine::new(|yielder: &Yielder<_, _, _>, ()| body(yielder)) }
+        Self { coroutine: Coroutine::new(|yielder: &Yielder<_, _, _>, ()| body(yielder)) }
     }
 }
 
-impl<Item> Iterator for Generator<'_, Item> {
+impl<Item> Generator<Item> {
+    /// Calls `user` with the items that `body` yields. In contrast to that of [`new`](Self::new), the
+    /// body may borrow; it is ended before this function returns. See [`ScopedCoroutine`].
+    ///
+    /// # Panics
+    ///
+    /// With a panic of `user`. Otherwise as [`new`](Self::new).
+    ///
+    /// # Examples
+    ///
+    /// Recursion that yields, over a borrowed tree:
+    ///
+    /// ```
+    /// use lisle_runtime::{Generator, Yielder};
+    ///
+    /// enum Tree {
+    ///     Leaf,
+    ///     Node(Box<Tree>, i32, Box<Tree>),
+    /// }
+    ///
+    /// fn walk<'t>(tree: &'t Tree, out: &Yielder<(), &'t i32, ()>) {
+    ///     if let Tree::Node(left, value, right) = tree {
+    ///         walk(left, out);
+    ///         out.suspend(value);
+    ///         walk(right, out);
+    ///     }
+    /// }
+    ///
+    /// let leaf = || Box::new(Tree::Leaf);
+    /// let one = Box::new(Tree::Node(leaf(), 1, leaf()));
+    /// let tree = Tree::Node(one, 2, Box::new(Tree::Node(leaf(), 3, leaf())));
+    /// let values: Vec<&i32> = Generator::scope(|out| walk(&tree, out), |items| items.collect());
+    /// assert_eq!(values, [&1, &2, &3]);
+    /// ```
+    pub fn scope<F, U>(body: F, user: impl FnOnce(Items<'_, Item>) -> U) -> U
+    where
+        F: FnOnce(&Yielder<(), Item, ()>),
+    {
+        ScopedCoroutine::scope(
+            |yielder: &Yielder<_, _, _>, ()| body(yielder),
+            |coroutine| user(Items { coroutine }),
+        )
+    }
+}
+
+impl<Item> Iterator for Generator<Item> {
     type Item = Item;
 
     /// Runs the body until it yields an item or ends.
     ///
     /// # Panics
     ///
-    /// With the panic of the body, once; afterwards there are no more items. If the body asks its
-    /// own generator for an item.
+    /// With the panic of the body, once; afterwards there are no more items.
     #[inline]
     fn next(&mut self) -> Option<Item> {
-        if self.coroutine.status() == Status::Finished {
-            return None;
-        }
-        match self.coroutine.resume(()) {
-            State::Yielded(item) => Some(item),
-            State::Returned(()) => None,
-        }
+        next_item(&self.coroutine)
     }
 }
 
-impl<Item> FusedIterator for Generator<'_, Item> {}
+impl<Item> FusedIterator for Generator<Item> {}
 
-impl<Item> fmt::Debug for Generator<'_, Item> {
+impl<Item> fmt::Debug for Generator<Item> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Generator").field("status", &self.coroutine.status()).finish_non_exhaustive()
+        f.debug_struct("Generator")
+            .field("status", &self.coroutine.status())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The items of a generator that borrows. Made by [`Generator::scope`].
+///
+/// Its copies share the items: each item goes to one of them.
+pub struct Items<'a, Item> {
+    coroutine: &'a ScopedCoroutine<'a, (), Item, ()>,
+}
+
+impl<Item> Iterator for Items<'_, Item> {
+    type Item = Item;
+
+    /// As that of [`Generator`].
+    ///
+    /// # Panics
+    ///
+    /// Also if the body asks for its own items.
+    #[inline]
+    fn next(&mut self) -> Option<Item> {
+        next_item(self.coroutine)
+    }
+}
+
+impl<Item> FusedIterator for Items<'_, Item> {}
+
+impl<Item> Clone for Items<'_, Item> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Item> Copy for Items<'_, Item> {}
+
+impl<Item> fmt::Debug for Items<'_, Item> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Items").field("status", &self.coroutine.status()).finish_non_exhaustive()
+    }
+}
+
+#[inline]
+fn next_item<Item>(coroutine: &ScopedCoroutine<'_, (), Item, ()>) -> Option<Item> {
+    if coroutine.status() == Status::Finished {
+        return None;
+    }
+    match coroutine.resume(()) {
+        State::Yielded(item) => Some(item),
+        State::Returned(()) => None,
     }
 }

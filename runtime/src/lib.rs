@@ -14,10 +14,11 @@ mod prefetch;
 #[doc(hidden)]
 pub mod primitive;
 pub mod stack;
+mod stack_pointer;
 pub mod switch;
 
 pub use coroutine::{Coroutine, Name, ResumeError, ScopedCoroutine, State, Status, Yielder};
-pub use generator::Generator;
+pub use generator::{Generator, Items};
 #[doc(hidden)]
 pub use no_suspend::no_suspend_depth;
 pub use no_suspend::no_suspend;

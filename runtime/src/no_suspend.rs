@@ -3,10 +3,16 @@
 use std::cell::Cell;
 
 use crate::primitive;
+use crate::stack_pointer::stack_pointer;
 
 primitive::thread_local! {
     /// How many `no_suspend` calls the running stack is inside of.
     static DEPTH: Cell<u32> = Cell::new(0)
+}
+
+primitive::thread_local! {
+    /// An address in the frame of the innermost of these calls, which tells on whose stack it is.
+    static INNERMOST: Cell<usize> = Cell::new(0)
 }
 
 /// Runs `section`, in which the caller may not be suspended: to park, to yield to other tasks, or to
@@ -25,14 +31,17 @@ primitive::thread_local! {
 /// coroutine.resume(()); // panics: a coroutine cannot be suspended inside no_suspend
 /// ```
 pub fn no_suspend<R>(section: impl FnOnce() -> R) -> R {
-    struct Leave;
+    struct Leave {
+        outer: usize,
+    }
     impl Drop for Leave {
         fn drop(&mut self) {
             DEPTH.with(|depth| depth.set(depth.get() - 1));
+            INNERMOST.with(|innermost| innermost.set(self.outer));
         }
     }
     DEPTH.with(|depth| depth.set(depth.get() + 1));
-    let _leave = Leave;
+    let _leave = Leave { outer: INNERMOST.with(|innermost| innermost.replace(stack_pointer())) };
     section()
 }
 
@@ -41,4 +50,9 @@ pub fn no_suspend<R>(section: impl FnOnce() -> R) -> R {
 #[inline]
 pub fn no_suspend_depth() -> u32 {
     DEPTH.with(Cell::get)
+}
+
+/// Where the innermost section is, if the caller is in one.
+pub(crate) fn innermost_section() -> usize {
+    INNERMOST.with(Cell::get)
 }

@@ -39,8 +39,23 @@ fn frames(trace: &str) -> Vec<&str> {
     trace.lines().filter_map(|line| line.trim().split_once(": ")).map(|(_, name)| name).collect()
 }
 
+/// A backtrace that does not find the end of the stack goes on for ever.
+fn end_before_a_loop_fills_the_memory() {
+    let seconds = libc::rlimit { rlim_cur: 20, rlim_max: 20 };
+    // SAFETY: the call reads the limit and changes a setting of this process.
+    unsafe { libc::setrlimit(libc::RLIMIT_CPU, &seconds) };
+}
+
 #[test]
 fn a_backtrace_ends_at_the_base() {
+    in_child("a_backtrace_ends_at_the_base", &[], || {
+        end_before_a_loop_fills_the_memory();
+        examine_backtraces();
+    })
+    .assert_success();
+}
+
+fn examine_backtraces() {
     let traces = Traces::default();
     let fiber = Fiber::new({
         let traces = traces.clone();
@@ -69,6 +84,7 @@ fn a_backtrace_ends_at_the_base() {
 fn the_message_of_a_panic_shows_the_stack_it_happened_on() {
     let name = "the_message_of_a_panic_shows_the_stack_it_happened_on";
     let ended = in_child(name, &[("RUST_BACKTRACE", "full")], || {
+        end_before_a_loop_fills_the_memory();
         let fiber = Fiber::new(|_| panic!("in the body"));
         frame_of_the_first_resumer(&fiber);
     });
@@ -82,6 +98,7 @@ fn the_message_of_a_panic_shows_the_stack_it_happened_on() {
 fn a_panic_that_nobody_catches_aborts_at_the_base() {
     let name = "a_panic_that_nobody_catches_aborts_at_the_base";
     let ended = in_child(name, &[("RUST_BACKTRACE", "1")], || {
+        end_before_a_loop_fills_the_memory();
         let fiber = Fiber::with_entry(stack(), first_frame_without_catch, |_| panic!("uncaught"));
         frame_of_the_first_resumer(&fiber);
         eprintln!("came back");

@@ -6,11 +6,14 @@ mod switch_support;
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
-use std::mem;
 use std::rc::Rc;
 use std::thread;
 
-use switch_support::registers::{PRESERVED, SANE_CONTROL, Vector, call_with, control};
+#[cfg(not(lisle_switch = "ucontext"))]
+use lisle_runtime::switch::{Context, prepare, switch};
+use switch_support::registers::{PRESERVED, SANE_CONTROL, call_with, control, narrow, pin, widen};
+#[cfg(not(lisle_switch = "ucontext"))]
+use switch_support::{Arrival, registers::arrive, stack};
 use switch_support::{Fiber, Link};
 
 const COUNT: usize = PRESERVED.len();
@@ -76,46 +79,64 @@ fn the_first_and_the_last_switch_preserve_registers_too() {
     }
 }
 
-fn vector(number: u64) -> Vector {
-    let bits = u128::from(number).wrapping_mul(0xD1B5_4A32_D192_ED03_9E37_79B9_7F4A_7C15);
-    // SAFETY: both are 128 bits for which every value is valid.
-    unsafe { mem::transmute::<u128, Vector>(bits) }
-}
-
-fn bits(vector: Vector) -> u128 {
-    // SAFETY: as in `vector`.
-    unsafe { mem::transmute::<Vector, u128>(vector) }
-}
-
-/// Has more values alive over an inlined switch than there are registers for them, so an optimising
-/// compiler uses each register that it believes to be kept.
-#[inline(always)]
-fn hold(seed: u64, turn: impl FnOnce()) {
-    let integers: [u64; 16] = std::array::from_fn(|index| seed + index as u64);
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = black_box(integers);
-    let floats: [f64; 16] = integers.map(|integer| integer as f64 + 0.25);
-    let [q, r, s, t, u, v, w, x, y, z, aa, bb, cc, dd, ee, ff] = black_box(floats);
-    let vectors = integers.map(vector);
-    let [v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15] = black_box(vectors);
-    turn();
-    assert_eq!([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p], integers);
-    assert_eq!([q, r, s, t, u, v, w, x, y, z, aa, bb, cc, dd, ee, ff], floats);
-    let held = [v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15];
-    assert_eq!(held.map(bits), vectors.map(bits));
+/// Keeps a number in an integer register and in a wide one for each name, over an inlined switch:
+/// some more than there are registers, so each register that the compiler believes to be kept is
+/// used. Nothing else happens between the switch and the comparison.
+macro_rules! hold {
+    ($seed:expr, $switch:expr, $($integer:ident $wide:ident)*) => {
+        let seed: u64 = black_box($seed);
+        let mut next = seed;
+        $(
+            next += 1;
+            let $integer = pin(next);
+            let $wide = widen(next);
+        )*
+        $switch;
+        let mut next = seed;
+        let mut kept = true;
+        $(
+            next += 1;
+            kept &= pin($integer) == next;
+            kept &= narrow($wide) == Some(next);
+        )*
+        assert!(kept);
+    };
 }
 
 #[test]
 fn values_of_every_kind_survive_an_inlined_switch_on_both_sides() {
     const TURNS: u64 = 100;
     let fiber = Fiber::new(|link| {
-        for turn in 0..TURNS {
-            hold(black_box(turn << 20), || link.suspend());
+        for turn in 1..=TURNS {
+            hold!(turn << 20, link.suspend(), a a2 b b2 c c2 d d2);
+            hold!(turn << 20, link.suspend(),
+                a a2 b b2 c c2 d d2 e e2 f f2 g g2 h h2 i i2 j j2 k k2 l l2 m m2 n n2 o o2 p p2
+                q q2 r r2 s s2 t t2 u u2 v v2 w w2 x x2 y y2 z z2 aa aa2 bb bb2 cc cc2 dd dd2);
         }
     });
-    for turn in 0..=TURNS {
-        hold(black_box(turn << 40), || fiber.resume());
+    for turn in 1..=TURNS {
+        hold!(turn << 40, fiber.enter(), a a2 b b2 c c2 d d2);
+        hold!(turn << 40, fiber.enter(),
+            a a2 b b2 c c2 d d2 e e2 f f2 g g2 h h2 i i2 j j2 k k2 l l2 m m2 n n2 o o2 p p2
+            q q2 r r2 s s2 t t2 u u2 v v2 w w2 x x2 y y2 z z2 aa aa2 bb bb2 cc cc2 dd dd2);
     }
+    fiber.resume();
     assert!(fiber.is_finished());
+}
+
+/// What a sampling profiler that follows frame pointers relies on. The C library's contexts begin
+/// with the frame pointer of whoever made them.
+#[cfg(not(lisle_switch = "ucontext"))]
+#[test]
+fn the_chain_of_frame_pointers_ends_at_the_base() {
+    let arrival = Arrival { frame_pointer: Cell::new(usize::MAX), home: Cell::new(Context::NONE) };
+    let stack = stack();
+    // SAFETY: the stack is unused, and its entry leaves it for good before it is dropped.
+    unsafe {
+        let fresh = prepare(stack.top(), arrive, (&raw const arrival).cast_mut().cast());
+        switch(arrival.home.as_ptr(), fresh);
+    }
+    assert_eq!(arrival.frame_pointer.get(), 0);
 }
 
 #[test]

@@ -101,6 +101,40 @@ impl Unparker {
             Party::Thread(wait) => unsafe { ThreadWait::unpark(wait) },
         }
     }
+
+    /// Calls `retract`, which gives back this very unparker or nothing. Any other would mean that
+    /// this one is still out, with a wait that is about to end.
+    pub(crate) fn take_back(
+        &self,
+        retract: impl FnOnce() -> Option<Unparker>,
+    ) -> Option<Unparker> {
+        abort_on_unwind("retract", || {
+            let retracted = retract();
+            if let Some(unparker) = &retracted {
+                assert_eq!(unparker, self, "retract gave back the unparker of another wait");
+            }
+            retracted
+        })
+    }
+}
+
+/// Calls a closure of a park, and aborts the process if it panics: the unparker that it was given,
+/// or should have given back, would outlive the wait.
+#[inline]
+pub(crate) fn abort_on_unwind<R>(name: &'static str, closure: impl FnOnce() -> R) -> R {
+    let bomb = AbortOnUnwind(name);
+    let result = closure();
+    std::mem::forget(bomb);
+    result
+}
+
+struct AbortOnUnwind(&'static str);
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        eprintln!("lisle: the {} closure of a park panicked", self.0);
+        std::process::abort();
+    }
 }
 
 /// Parks the calling task, or the calling plain thread, until its unparker is used, `deadline`
@@ -111,6 +145,11 @@ impl Unparker {
 /// `None` if a waker has taken it. Plain threads are never cancelled.
 ///
 /// The reason and the caller's location appear in the deadlock report.
+///
+/// # Aborts
+///
+/// If `commit` or `retract` panics (a task that parks or is unwound inside them does), or `retract`
+/// gives back the unparker of another wait: an unparker would outlive its wait.
 ///
 /// # Panics
 ///

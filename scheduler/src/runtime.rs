@@ -136,7 +136,6 @@ impl Runtime {
         overflow::set_describer(worker::describe_current);
 
         let worker = Worker::new(self.stack_size, self.foreign_threads);
-        let entered = Enter::new(&worker);
         let body = || {
             let _ends_the_runtime = ShutDownOnDrop(&worker);
             main()
@@ -150,6 +149,8 @@ impl Runtime {
             Err(error) => panic!("{error}"),
         };
         worker.accept_local(task);
+        // Only now: what a failure above runs, destructors of `main` and a panic hook, is no task.
+        let entered = Enter::new(&worker);
         let deadlock = worker.run_to_end();
         let result = handle.join();
         drop(entered);

@@ -164,7 +164,11 @@ where
     F: FnOnce() -> T,
 {
     let stack = match builder.stack_size {
-        Some(size) => Some(Stack::allocate(size)?),
+        Some(size) => {
+            // It may be the very one that is wanted.
+            worker.release_retired();
+            Some(Stack::allocate(size)?)
+        }
         None => {
             worker.reserve_stack()?;
             None

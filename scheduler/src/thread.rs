@@ -7,7 +7,7 @@ use crossbeam_utils::Backoff;
 use lisle_runtime::primitive::atomic::{AtomicBool, Ordering};
 use lisle_runtime::primitive::thread::{self, Thread};
 
-use crate::park::{Party, Unparker, Wake};
+use crate::park::{Party, Unparker, Wake, abort_on_unwind};
 
 /// One wait of a plain thread, on that thread's stack.
 #[derive(Debug)]
@@ -24,11 +24,12 @@ impl ThreadWait {
         retract: impl FnOnce() -> Option<Unparker>,
     ) -> Wake {
         let wait = ThreadWait { woken: AtomicBool::new(false), thread: thread::current() };
-        commit(Unparker::new(Party::Thread(NonNull::from(&wait))));
+        let party = || Party::Thread(NonNull::from(&wait));
+        abort_on_unwind("commit", || commit(Unparker::new(party())));
         if wait.sleep(deadline) {
             return Wake::Unparked;
         }
-        if retract().is_some() {
+        if Unparker::new(party()).take_back(retract).is_some() {
             return Wake::TimedOut;
         }
         wait.sleep(None);

@@ -1,8 +1,8 @@
-//! The administration of one coroutine, at the top of its stack, and its first and last steps.
+//! The administration of one coroutine, at the top of its stack, and how it takes turns with others.
 //!
 //! ```text
 //!   top of the stack  +----------------------+
-//!                     |  Core                |  status, context, argument, link
+//!                     |  Core                |  status, contexts, argument
 //!                     |  the body's captures |  until the body begins
 //!                     +----------------------+  aligned down
 //!                     |  the base frame      |
@@ -10,134 +10,125 @@
 //!                     |          |           |
 //! ```
 //!
-//! A resumer keeps a [`Link`] in its own frame: where it continues, and where it wants the answer.
-//! The coroutine that runs holds a pointer to it. A symmetric transfer passes the pointer on, and so
-//! the answer comes from whichever coroutine of the group suspends or returns first.
+//! A resume has an *answer*: what the coroutine yields or returns, or the panic that ended it. The
+//! resumer keeps a place for it in its own frame. The coroutine that runs knows that place, and where
+//! the resumer continues. A symmetric transfer passes both on, and so the answer comes from whichever
+//! coroutine of the group suspends or returns first.
+//!
+//! Invariants:
+//!
+//! - A coroutine suspends only while its own stack is the one that executes. So what runs is always
+//!   the last of a chain of coroutines, each of which waits for the next, and a place for an answer
+//!   is alive until it is used.
+//! - One that is suspended is in no such chain; its `context` is good for one continuation.
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::mem::{ManuallyDrop, MaybeUninit};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::ptr::{self, NonNull};
+use std::panic::resume_unwind;
+use std::ptr;
+use std::ptr::NonNull;
 use std::thread;
 
 use super::name::{self, Name};
-use super::{State, Status, Yielder};
-use crate::no_suspend_depth;
+use super::{State, Status};
+use crate::no_suspend::{innermost_section, no_suspend_depth};
 use crate::stack::Stack;
-use crate::switch::{Context, prepare, switch};
+use crate::stack_pointer::stack_pointer;
+use crate::switch::{Context, switch};
 
 /// The panic payload by which a suspended coroutine is unwound.
-struct Unwind;
+pub(super) struct Unwind;
 
-type Answer<Yield, Return> = Result<State<Yield, Return>, Box<dyn Any + Send>>;
-
-/// The resumer's side of a resume, in its frame.
-pub(super) struct Link<Yield, Return> {
-    context: Context,
-    answer: MaybeUninit<Answer<Yield, Return>>,
-}
-
-impl<Yield, Return> Link<Yield, Return> {
-    #[inline]
-    pub(super) fn new() -> Self {
-        Self { context: Context::NONE, answer: MaybeUninit::uninit() }
-    }
-
-    /// # Safety
-    ///
-    /// A coroutine has answered.
-    #[inline]
-    pub(super) unsafe fn answer(self) -> Answer<Yield, Return> {
-        // SAFETY: the caller's promise.
-        unsafe { self.answer.assume_init() }
-    }
-}
+pub(super) type Answer<Yield, Return> = Result<State<Yield, Return>, Box<dyn Any + Send>>;
 
 pub(super) struct Core<Input, Yield, Return> {
-    /// Where the coroutine continues, while it is suspended.
-    context: Cell<Context>,
-    /// Whom to answer, while it runs.
-    link: Cell<*mut Link<Yield, Return>>,
+    /// Where the coroutine continues, while it is suspended. `NONE` otherwise.
+    pub(super) context: Cell<Context>,
+    /// Where its resumer continues, while it runs.
+    pub(super) resumer: Cell<Context>,
+    /// Where the resumer wants the answer, while it runs.
+    pub(super) answer: Cell<*mut MaybeUninit<Answer<Yield, Return>>>,
     /// Holds a value between a resume and the moment when the body takes it.
     input: UnsafeCell<MaybeUninit<Input>>,
-    status: Cell<Status>,
-    /// The body has begun, so that its captures are no longer below this core.
-    begun: Cell<bool>,
+    /// How far below this core the stack pointer may be for an ordinary suspension: `room`, or 0 if
+    /// one of the next three fields is true.
+    reach: Cell<usize>,
     /// The handle is being dropped: every suspension unwinds.
     closing: Cell<bool>,
+    /// Somebody else's panic was unwinding the thread when the coroutine was entered.
+    entered_amid_panic: Cell<bool>,
     /// It was suspended by a destructor while a panic of its own unwound it.
     unwinding: Cell<bool>,
-    /// Whether the thread was unwinding when the coroutine was entered.
-    resumer_unwinding: Cell<bool>,
-    /// Sections of `no_suspend` around the resumer.
-    depth: Cell<u32>,
-    drop_body: unsafe fn(NonNull<Self>),
-    tag: OnceCell<name::Tag<Input, Yield, Return>>,
-    stack: ManuallyDrop<Stack>,
-}
-
-/// A core with the body that it has not begun.
-#[repr(C)]
-struct Fresh<F, Input, Yield, Return> {
-    body: ManuallyDrop<F>,
-    core: Core<Input, Yield, Return>,
-}
-
-impl<F, Input, Yield, Return> Fresh<F, Input, Yield, Return> {
-    fn body_of(core: NonNull<Core<Input, Yield, Return>>) -> *mut F {
-        let offset = std::mem::offset_of!(Self, core);
-        core.as_ptr().wrapping_byte_sub(offset).cast()
-    }
+    /// The body has begun, so that its captures are no longer below this core.
+    pub(super) begun: Cell<bool>,
+    finished: Cell<bool>,
+    /// The bytes of the stack below this core.
+    room: usize,
+    pub(super) drop_body: unsafe fn(NonNull<Self>),
+    pub(super) tag: OnceCell<name::Tag<Input, Yield, Return>>,
+    pub(super) stack: ManuallyDrop<Stack>,
 }
 
 impl<Input, Yield, Return> Core<Input, Yield, Return> {
-    pub(super) fn create<F>(stack: Stack, body: F) -> NonNull<Self>
-    where
-        F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return,
-    {
-        let align = align_of::<Fresh<F, Input, Yield, Return>>().max(16);
-        let size = size_of::<Fresh<F, Input, Yield, Return>>() + align;
-        assert!(
-            size <= stack.size().bytes() / 2,
-            "the body of a coroutine captures {size} bytes, too many for its stack of {}: \
-             box them or use a larger stack",
-            stack.size().bytes(),
-        );
-        let place = stack.top().map_addr(|top| (top - size + align) & !(align - 1));
-        let place = place.wrapping_sub(align).cast::<Fresh<F, Input, Yield, Return>>();
-        let fresh = Fresh {
-            body: ManuallyDrop::new(body),
-            core: Core {
-                context: Cell::new(Context::NONE),
-                link: Cell::new(ptr::null_mut()),
-                input: UnsafeCell::new(MaybeUninit::uninit()),
-                status: Cell::new(Status::Suspended),
-                begun: Cell::new(false),
-                closing: Cell::new(false),
-                unwinding: Cell::new(false),
-                resumer_unwinding: Cell::new(false),
-                depth: Cell::new(0),
-                drop_body: drop_body::<F, Input, Yield, Return>,
-                tag: OnceCell::new(),
-                stack: ManuallyDrop::new(stack),
-            },
-        };
-        // SAFETY: the place is aligned, inside the upper half of the stack, and nobody uses the stack
-        // but this coroutine, which keeps it. What is below the place is left to the base frame.
-        unsafe {
-            place.write(fresh);
-            let core = NonNull::new_unchecked(&raw mut (*place).core);
-            let entry = base::<F, Input, Yield, Return>;
-            let context = prepare(place.cast(), entry, core.as_ptr().cast());
-            core.as_ref().context.set(context);
-            core
+    /// The core of a coroutine that has not begun, with `room` bytes of `stack` below it. Its context
+    /// is still missing.
+    #[inline]
+    pub(super) fn new(stack: Stack, room: usize, drop_body: unsafe fn(NonNull<Self>)) -> Self {
+        Self {
+            context: Cell::new(Context::NONE),
+            resumer: Cell::new(Context::NONE),
+            answer: Cell::new(ptr::null_mut()),
+            input: UnsafeCell::new(MaybeUninit::uninit()),
+            reach: Cell::new(room),
+            closing: Cell::new(false),
+            entered_amid_panic: Cell::new(false),
+            unwinding: Cell::new(false),
+            begun: Cell::new(false),
+            finished: Cell::new(false),
+            room,
+            drop_body,
+            tag: OnceCell::new(),
+            stack: ManuallyDrop::new(stack),
         }
     }
 
     #[inline]
+    pub(super) fn is_suspended(&self) -> bool {
+        self.context.get() != Context::NONE
+    }
+
+    #[inline]
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished.get()
+    }
+
+    /// Nothing will run on the stack any more.
+    #[inline]
+    pub(super) fn finish(&self) {
+        self.context.set(Context::NONE);
+        self.finished.set(true);
+    }
+
+    #[inline]
     pub(super) fn status(&self) -> Status {
-        self.status.get()
+        if self.is_suspended() {
+            Status::Suspended
+        } else if self.is_finished() {
+            Status::Finished
+        } else {
+            Status::Running
+        }
+    }
+
+    pub(super) fn name(&self) -> Name<Input, Yield, Return> {
+        Name::of(self.tag.get_or_init(|| name::tag(NonNull::from(self))))
+    }
+
+    /// It is in the middle of a panic of its own, in a destructor that has suspended it. A thread that
+    /// does not unwind proves the opposite: what was seen then was the panic of another task.
+    pub(super) fn is_unwinding(&self) -> bool {
+        self.unwinding.get() && thread::panicking()
     }
 
     /// Stores the argument of a resume.
@@ -155,50 +146,49 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     ///
     /// The body was entered with an argument that it has not taken.
     #[inline]
-    unsafe fn take_input(&self) -> Input {
+    pub(super) unsafe fn take_input(&self) -> Input {
         // SAFETY: the caller's promise.
         unsafe { (*self.input.get()).assume_init_read() }
     }
 
-    /// Runs the coroutine until it, or another to which it has transferred, answers `link`.
+    /// Runs the coroutine until it, or another to which it has transferred, answers.
     ///
     /// # Safety
     ///
-    /// The coroutine is suspended, its argument given, unless it is closing. `link` stays valid until
-    /// this returns.
+    /// The coroutine is suspended, its argument given, unless it is closing.
     #[inline]
-    pub(super) unsafe fn enter(&self, link: *mut Link<Yield, Return>) {
-        self.take_over(link);
-        // SAFETY: the context belongs to a suspended coroutine of this thread, since coroutines are
-        // not `Send`, and is continued once, since the coroutine is now marked as running.
-        unsafe { switch(&raw mut (*link).context, self.context.get()) };
+    pub(super) unsafe fn enter(&self) -> Answer<Yield, Return> {
+        let mut answer = MaybeUninit::uninit();
+        // SAFETY: the coroutine is suspended, so its context belongs to a stack of this thread, since
+        // coroutines are not `Send`, and nobody has continued it. Whoever continues this frame has
+        // written the answer first.
+        unsafe {
+            let context = self.take_over(&mut answer);
+            switch(self.resumer.as_ptr(), context);
+            answer.assume_init()
+        }
     }
 
-    /// Marks the coroutine as the one that answers `link`.
+    /// Makes the coroutine the one that runs and will give the answer. Returns where it continues.
     #[inline]
-    fn take_over(&self, link: *mut Link<Yield, Return>) {
-        self.link.set(link);
-        self.status.set(Status::Running);
-        self.depth.set(no_suspend_depth());
-        self.resumer_unwinding.set(thread::panicking());
+    fn take_over(&self, answer: *mut MaybeUninit<Answer<Yield, Return>>) -> Context {
+        self.answer.set(answer);
+        if thread::panicking() {
+            self.enter_amid_panic();
+        }
+        self.context.replace(Context::NONE)
     }
 
     /// Suspends the running coroutine with a value for its resumer, and returns the argument of the
     /// next resume.
-    ///
-    /// # Safety
-    ///
-    /// The caller runs on this coroutine's stack or on that of a coroutine which it has resumed,
-    /// directly or not.
     #[inline]
-    pub(super) unsafe fn suspend(&self, value: Yield) -> Input {
+    pub(super) fn suspend(&self, value: Yield) -> Input {
         self.leave();
-        let link = self.link.get();
-        // SAFETY: the resumer waits in its frame for the answer; its context is good for one
-        // continuation, and this is the only coroutine that holds the link.
+        // SAFETY: `leave` has made sure that this coroutine executes. So its resumer waits in its frame
+        // for the answer, and no other coroutine knows that resumer's context.
         unsafe {
-            (*link).answer.write(Ok(State::Yielded(value)));
-            switch(self.context.as_ptr(), (*link).context);
+            (*self.answer.get()).write(Ok(State::Yielded(value)));
+            switch(self.context.as_ptr(), self.resumer.get());
             self.arrive()
         }
     }
@@ -207,7 +197,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     ///
     /// # Safety
     ///
-    /// As for [`suspend`](Self::suspend); `next` is alive and suspended.
+    /// `next` is alive and suspended.
     #[inline]
     pub(super) unsafe fn transfer<Other>(
         &self,
@@ -215,28 +205,26 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         input: Other,
     ) -> Input {
         self.leave();
-        // SAFETY: `next` is suspended, says the caller, on this thread.
+        // SAFETY: `leave` has made sure that this coroutine executes, so that the resumer whom it hands
+        // on waits. `next` is suspended, says the caller, and of this thread.
         unsafe {
             next.give(input);
-            next.take_over(self.link.get());
-            next.resumer_unwinding.set(self.resumer_unwinding.get());
-            next.depth.set(self.depth.get());
-            switch(self.context.as_ptr(), next.context.get());
+            let context = next.take_over(self.answer.get());
+            next.resumer.set(self.resumer.get());
+            switch(self.context.as_ptr(), context);
             self.arrive()
         }
     }
 
-    /// What precedes every suspension.
+    /// What precedes every suspension: returns only if this coroutine executes and may be suspended.
     #[inline]
     fn leave(&self) {
-        if self.depth.get() != no_suspend_depth() {
-            forbidden();
+        if self.distance_to(stack_pointer()) > self.reach.get()
+            || no_suspend_depth() != 0
+            || thread::panicking()
+        {
+            self.leave_specially();
         }
-        if self.closing.get() {
-            unwind();
-        }
-        self.status.set(Status::Suspended);
-        self.unwinding.set(thread::panicking() && !self.resumer_unwinding.get());
     }
 
     /// What follows every suspension.
@@ -253,106 +241,60 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         unsafe { self.take_input() }
     }
 
-    /// Ends the coroutine, unwinding or dropping what is suspended in it. Returns its stack if it can
-    /// be used again.
+    /// Unwinds what is on the stack. Returns the panic of a destructor, if it was none of ours.
     ///
     /// # Safety
     ///
-    /// The handle is not used any more.
-    pub(super) unsafe fn close(this: NonNull<Self>) -> Option<Stack> {
-        // SAFETY: the core is alive until its stack is given away, at the end.
-        let core = unsafe { this.as_ref() };
-        if let Some(tag) = core.tag.get() {
-            name::forget(tag);
-        }
-        match core.status.get() {
-            Status::Finished => {}
-            Status::Suspended if !core.begun.get() => {
-                // Marked first: if the destructor of the captures panics, the stack is leaked.
-                core.status.set(Status::Finished);
-                // SAFETY: the body has not begun, so its captures are in place.
-                unsafe { (core.drop_body)(this) };
-            }
-            Status::Suspended if !core.unwinding.get() => {
-                core.closing.set(true);
-                let mut link = Link::new();
-                // SAFETY: the coroutine is suspended, and closing.
-                let answer = unsafe {
-                    core.enter(&mut link);
-                    link.answer()
-                };
-                // A panic of a destructor goes on here; a value that the body returned is dropped.
-                if let Err(panic) = answer
-                    && !panic.is::<Unwind>()
-                {
-                    resume_unwind(panic);
-                }
-            }
-            // It drops its own handle, or is unwinding already.
-            Status::Running | Status::Suspended => return None,
-        }
-        // SAFETY: the body has ended and nothing will run on the stack; the core is not used again.
-        unsafe {
-            ptr::drop_in_place(&raw mut (*this.as_ptr()).tag);
-            Some(ManuallyDrop::take(&mut (*this.as_ptr()).stack))
-        }
+    /// The coroutine is suspended, has begun and is not in the middle of a panic. It has no name.
+    pub(super) unsafe fn unwind_stack(&self) -> Option<Box<dyn Any + Send>> {
+        self.closing.set(true);
+        self.reach.set(0);
+        // SAFETY: the coroutine is suspended, and closing.
+        unsafe { self.enter() }.err().filter(|panic| !panic.is::<Unwind>())
     }
 
-    pub(super) fn name(&self) -> Name<Input, Yield, Return> {
-        Name::of(self.tag.get_or_init(|| name::tag(NonNull::from(self))))
+    /// How far `address` is below this core. Something enormous if it is above.
+    #[inline]
+    fn distance_to(&self, address: usize) -> usize {
+        ptr::from_ref(self).addr().wrapping_sub(address)
     }
-}
 
-/// # Safety
-///
-/// The core was created for an `F`, which has neither begun nor been dropped.
-unsafe fn drop_body<F, Input, Yield, Return>(core: NonNull<Core<Input, Yield, Return>>) {
-    // SAFETY: the caller's promise.
-    unsafe { ptr::drop_in_place(Fresh::<F, Input, Yield, Return>::body_of(core)) };
-}
-
-/// The bottom of a coroutine's stack.
-///
-/// # Safety
-///
-/// `data` is a core, created for an `F` and entered for the first time.
-unsafe extern "C" fn base<F, Input, Yield, Return>(data: *mut ()) -> !
-where
-    F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return,
-{
-    // SAFETY: `create` passed the core, which stays at the top of this stack.
-    let core = unsafe { NonNull::new_unchecked(data.cast::<Core<Input, Yield, Return>>()).as_ref() };
-    core.begun.set(true);
-    // SAFETY: the body is taken once, here; the argument was given by the resume that entered it.
-    let (body, input) = unsafe {
-        let body = Fresh::<F, Input, Yield, Return>::body_of(NonNull::from(core)).read();
-        (body, core.take_input())
-    };
-    let yielder = Yielder::new(core);
-    let result = catch_unwind(AssertUnwindSafe(|| body(&yielder, input)));
-    core.status.set(Status::Finished);
-    let link = core.link.get();
-    let mut nowhere = Context::NONE;
-    // SAFETY: the resumer waits for the answer. Nothing on this stack has a destructor left, and
-    // nobody continues `nowhere`.
-    unsafe {
-        (*link).answer.write(result.map(State::Returned));
-        switch(&mut nowhere, (*link).context);
+    #[cold]
+    #[inline(never)]
+    fn enter_amid_panic(&self) {
+        if !self.unwinding.take() {
+            self.entered_amid_panic.set(true);
+        }
+        self.reach.set(0);
     }
-    unreachable!("nobody resumes a finished coroutine");
+
+    #[cold]
+    #[inline(never)]
+    fn leave_specially(&self) {
+        if self.distance_to(stack_pointer()) > self.room {
+            panic!(
+                "a coroutine was told to suspend by code that runs on another stack: only the body, \
+                 and what it calls, can suspend it"
+            );
+        }
+        // Sections of the resumer may be open, but they are on other stacks.
+        if no_suspend_depth() != 0 && self.distance_to(innermost_section()) <= self.room {
+            panic!(
+                "a coroutine cannot be suspended inside no_suspend: the section holds something of \
+                 the thread's that other code must not see"
+            );
+        }
+        if self.closing.get() {
+            unwind();
+        }
+        let unwinding = !self.entered_amid_panic.take() && thread::panicking();
+        self.unwinding.set(unwinding);
+        self.reach.set(if unwinding { 0 } else { self.room });
+    }
 }
 
 #[cold]
 #[inline(never)]
 fn unwind() -> ! {
     resume_unwind(Box::new(Unwind))
-}
-
-#[cold]
-#[inline(never)]
-fn forbidden() -> ! {
-    panic!(
-        "a coroutine cannot be suspended inside no_suspend: the section holds something of the \
-         thread's that other code must not see"
-    )
 }

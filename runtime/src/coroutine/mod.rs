@@ -9,6 +9,7 @@
 //! nothing when a warm stack is at hand.
 
 mod core;
+mod ends;
 mod name;
 mod stacks;
 mod yielder;
@@ -22,10 +23,10 @@ use std::mem::ManuallyDrop;
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
-use self::core::{Core, Link};
+use self::core::Core;
 use crate::stack::Stack;
 
-/// A coroutine whose body owns all that it uses. See [`ScopedCoroutine`] for the methods.
+/// A coroutine that owns all that it uses. See [`ScopedCoroutine`] for what it can do.
 ///
 /// # Examples
 ///
@@ -55,41 +56,49 @@ pub type Coroutine<Input, Yield, Return> = ScopedCoroutine<'static, Input, Yield
 /// value of the [`suspend`](Yielder::suspend) in which the body waits. A panic of the body continues
 /// in whoever resumed it.
 ///
+/// # The end
+///
 /// Dropping a suspended coroutine unwinds its stack on the spot, so that the destructors run; no
 /// panic message is printed. Some remarks on that:
 ///
 /// - A destructor that suspends during this unwinding panics, which aborts the process.
 /// - A coroutine that was suspended by a destructor while it unwound from a panic cannot be unwound a
-///   second time. Dropping it leaks its stack with all that is on it. Until it is resumed to its end,
-///   `std::thread::panicking()` is true for the whole thread.
-/// - A coroutine that drops its own handle goes on, and its stack is leaked.
+///   second time. Dropping it leaks its stack with all that is on it; if it borrows, the process is
+///   aborted. Until it is resumed to its end, `std::thread::panicking()` is true for the whole
+///   thread.
+/// - A coroutine that was transferred to can drop its own handle. It goes on, and its stack is leaked.
 ///
-/// A coroutine stays on the thread that made it.
+/// # Borrowing
+///
+/// What a coroutine borrows must not go away while anything on its stack can still use it. So one
+/// that borrows is lent for a [`scope`](Self::scope), which ends it; only a [`Coroutine`], which owns
+/// all that it uses, is handed out, and may be forgotten.
+///
+/// ```compile_fail,E0597
+/// # use lisle_runtime::{Coroutine, Yielder};
+/// let words = vec!["alpha"];
+/// let lengths = Coroutine::new(|_: &Yielder<(), (), usize>, ()| words.len());
+/// ```
+///
+/// A coroutine stays on the thread that made it, and a yielder with its body:
 ///
 /// ```compile_fail,E0277
 /// let coroutine = lisle_runtime::Coroutine::new(|_, ()| ());
 /// let _: lisle_runtime::State<(), ()> = std::thread::spawn(move || coroutine.resume(())).join().unwrap();
 /// ```
 ///
-/// # Examples
-///
-/// ```
-/// use lisle_runtime::{ScopedCoroutine, State};
-///
-/// let words = ["alpha".to_string(), "beta".to_string()];
-/// let lengths = ScopedCoroutine::new(|yielder, ()| {
-///     for word in &words {
-///         yielder.suspend(word.len());
-///     }
-/// });
-/// assert_eq!(lengths.resume(()), State::Yielded(5));
-/// assert_eq!(lengths.resume(()), State::Yielded(4));
-/// assert_eq!(lengths.resume(()), State::Returned(()));
+/// ```compile_fail,E0521
+/// # use lisle_runtime::{Coroutine, Yielder};
+/// let mut escaped: Option<&'static Yielder<(), (), ()>> = None;
+/// Coroutine::scope(|yielder, ()| escaped = Some(yielder), |coroutine| coroutine.resume(()));
 /// ```
 pub struct ScopedCoroutine<'scope, Input, Yield, Return> {
     core: NonNull<Core<Input, Yield, Return>>,
-    _body: PhantomData<Box<dyn FnOnce(Input) -> (Yield, Return) + 'scope>>,
+    _body: PhantomData<Box<Body<'scope, Input, Yield, Return>>>,
 }
+
+/// Like a body: it may hold what lives for `'scope`, and no type can be exchanged for another.
+type Body<'scope, Input, Yield, Return> = dyn FnOnce(Input) -> (Yield, Return) + 'scope;
 
 /// What a resume has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -120,27 +129,28 @@ pub struct ResumeError<Input> {
     pub status: Status,
 }
 
-impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return> {
+impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Return> {
     /// A coroutine that will run `body`, on a stack of the default size.
     ///
     /// The body gets a [`Yielder`], by which it suspends, and the argument of the first resume.
     ///
     /// # Panics
     ///
-    /// If there is no memory for a stack, or if `body` captures more than half a stack of data.
+    /// If there is no memory for a stack, or if `body` captures more than a 16th of it: box large
+    /// captures.
+    #[inline]
     pub fn new<F>(body: F) -> Self
     where
-        F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'scope,
+        F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'static,
     {
-        let stack = stacks::take().unwrap_or_else(|error| panic!("{error}"));
-        Self::with_stack(stack, body)
+        Self::make(stacks::take(), body)
     }
 
     /// A coroutine that will run `body` on `stack`.
     ///
     /// # Panics
     ///
-    /// If `body` captures more than half the stack of data.
+    /// If `body` captures more than a 16th of the stack.
     ///
     /// ```
     /// use lisle_runtime::{Coroutine, State};
@@ -151,7 +161,68 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     /// assert_eq!(deep.resume(1), State::Returned(2));
     /// # Ok::<_, std::io::Error>(())
     /// ```
+    #[inline]
     pub fn with_stack<F>(stack: Stack, body: F) -> Self
+    where
+        F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'static,
+    {
+        Self::make(stack, body)
+    }
+
+    /// A name for the coroutine, by which others can [transfer](Yielder::transfer) to it.
+    ///
+    /// A coroutine that borrows has none: it could be left for another while its scope ends.
+    ///
+    /// ```compile_fail
+    /// # use lisle_runtime::ScopedCoroutine;
+    /// let number = 1;
+    /// ScopedCoroutine::scope(|_, ()| number, |one: &ScopedCoroutine<'_, (), (), i32>| one.name());
+    /// ```
+    pub fn name(&self) -> Name<Input, Yield, Return> {
+        self.core().name()
+    }
+}
+
+impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return> {
+    /// Calls `user` with a coroutine that will run `body`, on a stack of the default size. Ends the
+    /// coroutine before it returns, as if it were dropped.
+    ///
+    /// # Panics
+    ///
+    /// With a panic of `user`. Otherwise as [`Coroutine::new`](Self::new).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_runtime::{ScopedCoroutine, State};
+    ///
+    /// let words = ["alpha".to_string(), "beta".to_string()];
+    /// let mut total = 0;
+    /// ScopedCoroutine::scope(
+    ///     |yielder, ()| {
+    ///         for word in &words {
+    ///             yielder.suspend(word.as_str());
+    ///             total += word.len();
+    ///         }
+    ///     },
+    ///     |coroutine| {
+    ///         assert_eq!(coroutine.resume(()), State::Yielded("alpha"));
+    ///         assert_eq!(coroutine.resume(()), State::Yielded("beta"));
+    ///         assert_eq!(coroutine.resume(()), State::Returned(()));
+    ///     },
+    /// );
+    /// assert_eq!(total, 9);
+    /// ```
+    pub fn scope<F, U>(body: F, user: impl FnOnce(&Self) -> U) -> U
+    where
+        F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'scope,
+    {
+        let lent = Lent(ManuallyDrop::new(Self::make(stacks::take(), body)));
+        user(&lent.0)
+    }
+
+    #[inline]
+    fn make<F>(stack: Stack, body: F) -> Self
     where
         F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'scope,
     {
@@ -201,26 +272,18 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     #[inline]
     pub fn try_resume(&self, input: Input) -> Result<State<Yield, Return>, ResumeError<Input>> {
         let core = self.core();
-        if core.status() != Status::Suspended {
+        if !core.is_suspended() {
             return Err(ResumeError { input, status: core.status() });
         }
-        let mut link = Link::new();
-        // SAFETY: the coroutine is suspended; the link is in this frame, which is left by nobody
-        // before the coroutine has answered.
+        // SAFETY: the coroutine is suspended.
         let answer = unsafe {
             core.give(input);
-            core.enter(&mut link);
-            link.answer()
+            core.enter()
         };
         match answer {
             Ok(state) => Ok(state),
             Err(panic) => resume_unwind(panic),
         }
-    }
-
-    /// A name for the coroutine, by which others can [transfer](Yielder::transfer) to it.
-    pub fn name(&self) -> Name<Input, Yield, Return> {
-        self.core().name()
     }
 
     /// Ends the coroutine and gives its stack back for another use. A suspended coroutine is unwound,
@@ -235,10 +298,33 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
 }
 
 impl<Input, Yield, Return> Drop for ScopedCoroutine<'_, Input, Yield, Return> {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: the handle is not used any more.
         if let Some(stack) = unsafe { Core::close(self.core) } {
             stacks::put(stack);
+        }
+    }
+}
+
+/// A coroutine for the time of its scope. In contrast to one that owns all that it uses, it must have
+/// come to an end when the scope is left.
+struct Lent<'scope, Input, Yield, Return>(
+    ManuallyDrop<ScopedCoroutine<'scope, Input, Yield, Return>>,
+);
+
+impl<Input, Yield, Return> Drop for Lent<'_, Input, Yield, Return> {
+    fn drop(&mut self) {
+        // SAFETY: the handle is not used any more.
+        match unsafe { Core::close(self.0.core) } {
+            Some(stack) => stacks::put(stack),
+            None => {
+                eprintln!(
+                    "lisle: a coroutine that borrows cannot be ended: a destructor has suspended it \
+                     in the middle of a panic"
+                );
+                std::process::abort();
+            }
         }
     }
 }

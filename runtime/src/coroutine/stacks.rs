@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::sync::OnceLock;
 
 use crate::stack::{Stack, StackCache, StackSize};
 
@@ -13,16 +14,20 @@ thread_local! {
 
 /// The size for coroutines. A setting that cannot be read is reported by whoever starts a runtime.
 fn default_size() -> StackSize {
-    StackSize::from_env().unwrap_or(StackSize::DEFAULT)
+    static SIZE: OnceLock<StackSize> = OnceLock::new();
+    *SIZE.get_or_init(|| {
+        let size = StackSize::from_env().unwrap_or(StackSize::DEFAULT);
+        StackSize::new(size.bytes())
+    })
 }
 
-/// A stack of the default size.
+/// A stack of the default size. Panics if there is no memory for one.
 #[inline]
-pub(super) fn take() -> io::Result<Stack> {
+pub(super) fn take() -> Stack {
     // While the thread ends and its locals are gone, stacks come from the process.
     match HOT.try_with(Cell::take) {
-        Ok(Some(stack)) => Ok(stack),
-        _ => take_cached(),
+        Ok(Some(stack)) => stack,
+        _ => take_cached().unwrap_or_else(|error| panic!("{error}")),
     }
 }
 
@@ -36,15 +41,14 @@ fn take_cached() -> io::Result<Stack> {
     cached.unwrap_or_else(|_| Stack::allocate(default_size()))
 }
 
-/// Keeps a stack that nobody runs on any more.
+/// Keeps a stack that nobody runs on any more, if it has the default size.
 #[inline]
 pub(super) fn put(stack: Stack) {
+    if stack.size() != default_size() {
+        return drop(stack);
+    }
     let mut spare = Some(stack);
-    let _ = HOT.try_with(|hot| {
-        if let Some(colder) = hot.replace(spare.take()) {
-            spare = Some(colder);
-        }
-    });
+    let _ = HOT.try_with(|hot| spare = hot.replace(spare.take()));
     if let Some(stack) = spare {
         put_cached(stack);
     }

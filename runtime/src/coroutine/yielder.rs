@@ -22,17 +22,16 @@ impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
     /// Suspends the coroutine: `value` is the result of the resume that let it run, and the argument
     /// of the next resume is the result of this call.
     ///
-    /// It may be called at any depth, also by a coroutine which this one has resumed: then both are
-    /// suspended.
+    /// It may be called at any depth of calls, but on the coroutine's own stack: not by a coroutine or
+    /// a task that the body runs inside.
     ///
     /// # Panics
     ///
     /// Unwinds the body if the coroutine is dropped meanwhile. Panics inside
-    /// [`no_suspend`](crate::no_suspend).
+    /// [`no_suspend`](crate::no_suspend), and on another stack.
     #[inline]
     pub fn suspend(&self, value: Yield) -> Input {
-        // SAFETY: the body borrows this yielder, so it runs, or something runs that it has called.
-        unsafe { self.core().suspend(value) }
+        self.core().suspend(value)
     }
 
     /// Suspends the coroutine and continues the one named `next`, in one step: the body of `next`
@@ -61,8 +60,7 @@ impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
     #[track_caller]
     pub fn transfer<Other>(&self, next: &Name<Other, Yield, Return>, input: Other) -> Input {
         let next = next.suspended_core();
-        // SAFETY: this coroutine runs, as in `suspend`; `suspended_core` has looked at `next`, which
-        // cannot be dropped before it has been left, since it runs.
+        // SAFETY: `suspended_core` has looked at `next`, and no other code runs before it is entered.
         unsafe { self.core().transfer(next.as_ref(), input) }
     }
 
@@ -91,11 +89,11 @@ impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
     /// assert_eq!(outer.resume(()), State::Returned(43));
     /// ```
     #[track_caller]
-    pub fn call<Result>(
+    pub fn call<Output>(
         &self,
-        callee: &ScopedCoroutine<'_, Input, Yield, Result>,
+        callee: &ScopedCoroutine<'_, Input, Yield, Output>,
         mut input: Input,
-    ) -> Result {
+    ) -> Output {
         loop {
             match callee.resume(input) {
                 State::Yielded(value) => input = self.suspend(value),

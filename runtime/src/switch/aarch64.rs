@@ -44,6 +44,9 @@ struct FreshFrame {
     entry: Entry,
 }
 
+// The assembly counts in words of 64 bits, which not every ABI of this processor has.
+const _: () = assert!(size_of::<FreshFrame>() == 32);
+
 #[inline]
 pub(super) unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Context {
     let frame = top.wrapping_sub(size_of::<FreshFrame>()).cast::<FreshFrame>();

@@ -41,7 +41,7 @@ pub fn in_child(name: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
         body();
         std::process::exit(0);
     }
-    let Output { status, stderr, .. } = Command::new(env::current_exe().unwrap())
+    let Output { status, stderr, .. } = this_program()
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env_remove("LISLE_STACK_SIZE")
         .env_remove("LISLE_STACK_GUARD")
@@ -53,6 +53,23 @@ pub fn in_child(name: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
         code: status.code(),
         signal: status.signal(),
         stderr: String::from_utf8_lossy(&stderr).into_owned(),
+    }
+}
+
+/// The command that runs programs of a foreign architecture, if this is one: the kernel cannot start
+/// them itself.
+const RUNNER: &str = "LISLE_TEST_RUNNER";
+
+/// This test program, under the same emulator if it runs under one.
+fn this_program() -> Command {
+    let program = env::current_exe().unwrap();
+    match env::var(RUNNER) {
+        Ok(runner) => {
+            let mut command = Command::new(runner);
+            command.arg(program);
+            command
+        }
+        Err(_) => Command::new(program),
     }
 }
 

@@ -75,22 +75,22 @@ impl Fiber {
     }
 
     /// Runs the body until it suspends or ends. A panic of the body goes on here.
-    #[inline(always)]
     pub fn resume(&self) {
+        self.enter();
+        if let Some(outcome) = self.link.outcome.take() {
+            self.finished.set(true);
+            outcome.unwrap_or_else(|payload| resume_unwind(payload));
+        }
+    }
+
+    /// The bare switch to a body that is known to suspend and not to end.
+    #[inline(always)]
+    pub fn enter(&self) {
         assert!(!self.finished.get(), "the body has ended");
         self.started.set(true);
         // SAFETY: the fiber is fresh or suspended, and not shared between threads; a test that moves
         // it to another thread does so before its start.
         unsafe { switch(self.link.outside.as_ptr(), self.link.inside.get()) };
-        self.after_resume();
-    }
-
-    #[inline(never)]
-    fn after_resume(&self) {
-        if let Some(outcome) = self.link.outcome.take() {
-            self.finished.set(true);
-            outcome.unwrap_or_else(|payload| resume_unwind(payload));
-        }
     }
 
     pub fn is_finished(&self) -> bool {
@@ -133,4 +133,19 @@ pub unsafe extern "C" fn first_frame_without_catch(data: *mut ()) -> ! {
     let link = unsafe { &*data.cast::<Link>() };
     link.body.take().expect("a fiber starts once")(link);
     unreachable!("the bodies of this entry do not return");
+}
+
+/// Filled in at the first instruction of a fresh stack by `registers::arrive`.
+#[repr(C)]
+pub struct Arrival {
+    pub frame_pointer: Cell<usize>,
+    pub home: Cell<Context>,
+}
+
+/// Where `registers::arrive` goes on.
+pub unsafe extern "C" fn go_home(data: *mut ()) -> ! {
+    let mut nowhere = Context::NONE;
+    // SAFETY: `data` is an arrival that outlives this switch to its home, which waits for it.
+    unsafe { switch(&mut nowhere, (*data.cast::<Arrival>()).home.get()) };
+    unreachable!("nobody continues a stack that has gone home");
 }

@@ -2,14 +2,44 @@
 
 use std::arch::{asm, naked_asm};
 
+use super::go_home;
+
 /// The registers that a call preserves.
 pub const PRESERVED: [&str; 24] = [
     "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "fs0", "fs1", "fs2",
     "fs3", "fs4", "fs5", "fs6", "fs7", "fs8", "fs9", "fs10", "fs11",
 ];
 
-/// There is no vector register in the base of this architecture: a value of two registers.
-pub type Vector = u128;
+/// A value that fills a floating-point register: vectors are not in the base of this architecture,
+/// so there is no room for the complement.
+pub type Wide = f64;
+
+/// The number, from a register that the compiler cannot look into.
+#[inline(always)]
+pub fn pin(mut number: u64) -> u64 {
+    // SAFETY: the block is empty.
+    unsafe { asm!("/* {} */", inout(reg) number, options(nomem, nostack, preserves_flags)) };
+    number
+}
+
+#[inline(always)]
+fn pin_wide(mut wide: Wide) -> Wide {
+    // SAFETY: the block is empty.
+    unsafe { asm!("/* {} */", inout(freg) wide, options(nomem, nostack, preserves_flags)) };
+    wide
+}
+
+/// The number and its complement, in such a register.
+#[inline(always)]
+pub fn widen(number: u64) -> Wide {
+    pin_wide(f64::from_bits(number))
+}
+
+/// The number, if its complement is there too.
+#[inline(always)]
+pub fn narrow(wide: Wide) -> Option<u64> {
+    Some(pin_wide(wide).to_bits())
+}
 
 /// Calls `work(argument)` with the preserved registers as in `before`, and stores what they are
 /// afterwards in `after`.
@@ -25,6 +55,9 @@ pub unsafe extern "C" fn call_with(
     after: *mut u64,
 ) {
     naked_asm!(
+        // An optimising rustc forgets that the target has floating-point registers.
+        ".option push",
+        ".option arch, +d",
         "addi sp, sp, -208",
         "sd s0, 0(sp)",
         "sd s1, 8(sp)",
@@ -131,7 +164,14 @@ pub unsafe extern "C" fn call_with(
         "ld ra, 192(sp)",
         "addi sp, sp, 208",
         "ret",
+        ".option pop",
     )
+}
+
+/// An entry that notes the frame pointer in the `Arrival` that it gets.
+#[unsafe(naked)]
+pub unsafe extern "C" fn arrive(data: *mut ()) -> ! {
+    naked_asm!("sd s0, 0(a0)", "tail {}", sym go_home)
 }
 
 /// Rounding as a process begins with: frm.

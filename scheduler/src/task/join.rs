@@ -101,21 +101,28 @@ impl JoinState {
     }
 }
 
-/// Publishes the result of a task that has run, and lets go of its control block.
+/// Publishes the result of a task that has run. True if nobody will ever join: then result and
+/// control block stay with the caller, who gets rid of them by [`drop_result`] and [`free`]. After a
+/// false the block may be gone.
 ///
 /// # Safety
 ///
 /// The caller is the running side, which ends here, on the task's home.
-pub(crate) unsafe fn finish(task: NonNull<Control>, slab: &Slab) {
+pub(crate) unsafe fn finish(task: NonNull<Control>) -> bool {
     // SAFETY: the block is alive until `finish` of the join state returns.
-    let control = unsafe { task.as_ref() };
-    if control.join.finish() {
-        // SAFETY: the handle is gone, so the result and the block are the caller's.
-        unsafe {
-            (control.vtable.drop_result)(control.payload.get());
-            task.drop_in_place();
-            slab.free(task);
-        }
+    unsafe { task.as_ref() }.join.finish()
+}
+
+/// Drops the result of a task that nobody joins. This is user code, which may suspend.
+///
+/// # Safety
+///
+/// [`finish`] has returned true, and this is called once.
+pub(crate) unsafe fn drop_result(task: NonNull<Control>) {
+    // SAFETY: the handle is gone, so the result is the caller's.
+    unsafe {
+        let control = task.as_ref();
+        (control.vtable.drop_result)(control.payload.get());
     }
 }
 
@@ -232,7 +239,7 @@ impl<T> fmt::Debug for JoinHandle<T> {
 /// # Safety
 ///
 /// Both sides have let go, and the payload is empty.
-unsafe fn free(control: NonNull<Control>) {
+pub(crate) unsafe fn free(control: NonNull<Control>) {
     // SAFETY: the caller's promise.
     unsafe {
         control.drop_in_place();

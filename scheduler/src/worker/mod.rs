@@ -64,7 +64,8 @@ pub(crate) struct Worker {
 
     slab: Slab,
     stacks: RefCell<StackCache>,
-    /// A stack of special size whose task has finished; released once another stack runs.
+    /// A stack of special size whose task has finished; released when the next one is wanted or
+    /// retired, which happens on another stack.
     retired: Cell<Option<Stack>>,
     next_ids: Cell<std::ops::Range<u64>>,
 
@@ -153,7 +154,7 @@ impl Worker {
             unstarted: Queue::new(),
             started: TaskList::default(),
             live: Cell::new(0),
-            until_poll: Cell::new(POLL_INTERVAL),
+            until_poll: Cell::new(POLL_INTERVAL - 1),
             epoch: Instant::now(),
             clock: Cell::new(Duration::ZERO),
             timers: RefCell::default(),
@@ -202,6 +203,12 @@ impl Worker {
     /// Makes sure that one more task of the default stack size can start.
     pub(crate) fn reserve_stack(&self) -> io::Result<()> {
         self.stacks.borrow_mut().reserve()
+    }
+
+    /// Returns the stack that was kept because its task still ran on it to end. Whoever calls this
+    /// runs on another.
+    pub(crate) fn release_retired(&self) {
+        drop(self.retired.take());
     }
 
     /// Accepts a new task that any worker may start.

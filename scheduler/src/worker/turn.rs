@@ -1,6 +1,6 @@
 //! Taking turns: picking the next task and switching to it.
 
-use std::io;
+use std::io::{self, Write};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ impl Worker {
     /// Looks at the inbox and the clock.
     #[cold]
     pub(super) fn poll(&self) {
-        self.until_poll.set(POLL_INTERVAL);
+        self.until_poll.set(POLL_INTERVAL - 1);
         if self.post.inbox.has_tasks() {
             self.post.inbox.drain(|task| self.deliver_unpark(task));
         }
@@ -141,7 +141,8 @@ impl Worker {
     fn postpone(&self, task: &Control, error: &io::Error) {
         const PAUSE: Duration = Duration::from_millis(10);
         if !self.starved.replace(true) {
-            eprintln!("lisle: a task cannot start yet: {error}");
+            // Not `eprintln`: this is no place to panic.
+            let _ = writeln!(io::stderr(), "lisle: a task cannot start yet: {error}");
         }
         if self.ready.is_empty() {
             std::thread::sleep(PAUSE);
@@ -163,12 +164,21 @@ impl Worker {
     fn retire(&self) -> Stack {
         let task = NonNull::from(self.current_task());
         // SAFETY: the task is in the list since `begin`; it is alive until `finish` returns, which is
-        // called once, here, on its home.
+        // called once, here, on its home. If that says that nobody joins, the block is ours to free.
         unsafe {
             let stack = task.as_ref().take_stack().expect("a started task has a stack");
             self.started.remove(task);
             self.live.set(self.live.get() - 1);
-            join::finish(task, &self.slab);
+            if join::finish(task) {
+                // The destructors of the result may wait. Until they are done this is one of the
+                // tasks whose end the worker awaits, and that it reports and gives up.
+                self.started.insert(task);
+                self.live.set(self.live.get() + 1);
+                join::drop_result(task);
+                self.live.set(self.live.get() - 1);
+                self.started.remove(task);
+                join::free(task);
+            }
             stack
         }
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use lisle_runtime::no_suspend_depth;
 
 use super::Worker;
-use crate::park::{Party, Reason, Unparker, Wake};
+use crate::park::{Party, Reason, Unparker, Wake, abort_on_unwind};
 use crate::task::{Control, ParkRecord, Phase};
 
 impl Worker {
@@ -27,9 +27,14 @@ impl Worker {
             return Wake::Cancelled;
         }
         may_suspend();
+        assert!(
+            me.park_record().is_none(),
+            "a task cannot park inside the commit or retract closure of a park"
+        );
         let record = ParkRecord { reason, location, since: self.clock.get() };
         me.begin_park(&record);
-        commit(Unparker::new(Party::Task(NonNull::from(me))));
+        let unparker = Unparker::new(Party::Task(NonNull::from(me)));
+        abort_on_unwind("commit", || commit(unparker));
         let mut wake = match deadline {
             None => self.wait(me),
             Some(deadline) => self.wait_until(me, deadline),
@@ -76,14 +81,9 @@ impl Worker {
         wake: Wake,
         retract: impl FnOnce() -> Option<Unparker>,
     ) -> Wake {
-        let abort_on_unwind = AbortOnUnwind;
-        let retracted = retract();
-        std::mem::forget(abort_on_unwind);
-        match retracted {
-            Some(unparker) => {
-                debug_assert_eq!(unparker, Unparker::new(Party::Task(NonNull::from(me))));
-                wake
-            }
+        let mine = Unparker::new(Party::Task(NonNull::from(me)));
+        match mine.take_back(retract) {
+            Some(_) => wake,
             None => {
                 if me.phase.get() == Phase::Running {
                     me.phase.set(Phase::AwaitsUnpark);
@@ -159,14 +159,4 @@ fn forbidden() -> ! {
         "a task cannot wait or yield inside no_suspend: the section holds something of the \
          thread's that other tasks must not see"
     )
-}
-
-/// Aborts the process if `retract` panics: its unparker would be left behind.
-struct AbortOnUnwind;
-
-impl Drop for AbortOnUnwind {
-    fn drop(&mut self) {
-        eprintln!("lisle: the retract closure of a park panicked");
-        std::process::abort();
-    }
 }

@@ -1,0 +1,61 @@
+# What the steps in this folder share. A step sources it first; it then stands at the repository's
+# root, with `cargo` on the path, and stops at the first command that fails.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+command -v cargo >/dev/null || PATH="$HOME/.cargo/bin:$PATH"
+
+# Each variant of the build keeps a folder of its own below this one.
+target="${CARGO_TARGET_DIR:-$PWD/target}"
+
+in_ci() { [[ ${CI:-} == true ]]; }
+
+fail() {
+    echo "failed: $*" >&2
+    exit 1
+}
+
+# Ends the step because this machine cannot run it. On CI that is a failure: nobody would notice
+# a step that is skipped for ever.
+skip() {
+    echo "skipped: $*"
+    ! in_ci || exit 1
+    exit 0
+}
+
+# Prints a command, then runs it.
+run() {
+    printf '+'
+    printf ' %q' "$@"
+    printf '\n'
+    "$@"
+}
+
+# need COMMAND PACKAGE...: has COMMAND. CI installs Debian's packages for it, a contributor is told.
+need() {
+    local command="$1" root=()
+    shift
+    ! command -v "$command" >/dev/null || return 0
+    in_ci || skip "no $command; on Debian: apt-get install $*"
+    [[ $EUID == 0 ]] || root=(sudo -n)
+    run "${root[@]}" apt-get update
+    run "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install --yes --no-install-recommends "$@"
+}
+
+# need_rustup COMMAND... -- ARGUMENT...: has what makes COMMAND succeed. CI gets it with
+# `rustup ARGUMENT...`, a contributor is told.
+need_rustup() {
+    local check=()
+    while [[ $1 != -- ]]; do
+        check+=("$1")
+        shift
+    done
+    shift
+    ! "${check[@]}" >/dev/null 2>&1 || return 0
+    in_ci || skip "this needs: rustup $*"
+    run rustup "$@"
+}
+
+# Whatever links needs a C compiler.
+need_linker() { need cc gcc libc6-dev; }

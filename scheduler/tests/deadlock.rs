@@ -1,0 +1,315 @@
+//! Deadlocks: reported when there is one, never when there is none, and in full.
+#![cfg(not(lisle_loom))]
+
+mod support;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lisle_scheduler::park::{Unparker, Wake};
+use lisle_scheduler::{Builder, Deadlock, Runtime, current, run, spawn, spawn_local, yield_now};
+use support::{Bell, Log, NoteDrop, alone_in_child, run_alone};
+
+/// The text of a report without the times, each of which must be a number of seconds.
+fn without_times(report: &str) -> String {
+    let mut lines = Vec::new();
+    for line in report.lines() {
+        match line.rsplit_once(" for ") {
+            Some((what, time)) => {
+                let seconds = time.strip_suffix(" s").expect(time);
+                assert!(seconds.parse::<f64>().unwrap() >= 0.0);
+                assert_eq!(seconds.split_once('.').unwrap().1.len(), 3, "{time}");
+                lines.push(what.to_owned());
+            }
+            None => lines.push(line.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
+/// The line that contains `mark` in this file.
+fn line_of(mark: &str) -> usize {
+    let needle = format!("// here: {mark}");
+    let place = include_str!("deadlock.rs").lines().position(|line| line.ends_with(&needle));
+    place.expect(mark) + 1
+}
+
+#[test]
+fn the_report_says_who_waits_for_what_and_where() {
+    let mut ids = Vec::new();
+    #[rustfmt::skip]
+    let deadlock = run_alone(|| { // here: main spawned
+        ids.push(current().unwrap().id());
+        let named = Builder::new().name("waiter").spawn(|| { // here: named spawned
+            Bell::new().wait(); // here: named waits
+        }).unwrap();
+        ids.push(named.task().id());
+        let plain = spawn(|| Bell::new().wait()); // here: plain both
+        ids.push(plain.task().id());
+        let local = spawn_local(move || plain.join().unwrap()); // here: local both
+        ids.push(local.task().id());
+        drop(spawn(|| ()));
+        local.join().unwrap(); // here: main waits
+    })
+    .unwrap_err();
+    let at = |mark| format!("{}:{}:", file!(), line_of(mark));
+    let (main, waiter, plain, local) = (ids[0], ids[1], ids[2], ids[3]);
+    let expected = [
+        "deadlock: all tasks are asleep and nothing can wake them".to_owned(),
+        String::new(),
+        format!("task {main} 'main': joining a task"),
+        format!("    at {}", at("main waits")),
+        format!("    spawned at {}", at("main spawned")),
+        String::new(),
+        format!("task {waiter} 'waiter': waiting for a bell"),
+        format!("    at {}", at("named waits")),
+        format!("    spawned at {}", at("named spawned")),
+        String::new(),
+        format!("task {plain}: waiting for a bell"),
+        format!("    at {}", at("plain both")),
+        format!("    spawned at {}", at("plain both")),
+        String::new(),
+        format!("task {local}: joining a task"),
+        format!("    at {}", at("local both")),
+        format!("    spawned at {}", at("local both")),
+    ];
+    let report = without_times(&deadlock.to_string());
+    let lines: Vec<_> = report.lines().collect();
+    assert_eq!(lines.len(), expected.len(), "{report}");
+    for (line, expected) in lines.iter().zip(&expected) {
+        assert!(line.starts_with(expected.as_str()), "{line:?} is not {expected:?}");
+    }
+
+    for (task, id) in deadlock.tasks().iter().zip(ids) {
+        assert_eq!(task.task().id(), id, "oldest first");
+        assert_eq!(task.spawned_at().file(), file!());
+        assert_eq!(task.parked_at().file(), file!());
+    }
+    assert_eq!(deadlock.tasks()[1].task().name(), Some("waiter"));
+    assert_eq!(deadlock.tasks()[1].reason(), Bell::REASON);
+    assert_eq!(deadlock.tasks()[1].parked_at().line() as usize, line_of("named waits"));
+}
+
+#[test]
+fn the_time_covers_the_whole_wait() {
+    let parked = std::cell::Cell::new(None);
+    let deadlock = run_alone(|| {
+        drop(spawn(|| Bell::new().wait()));
+        yield_now();
+        parked.set(Some(Instant::now()));
+        // A timer holds the report up.
+        let deadline = Instant::now() + Duration::from_millis(20);
+        assert_eq!(Bell::new().wait_until(Some(deadline)), Wake::TimedOut);
+        Bell::new().wait();
+    })
+    .unwrap_err();
+    let waited = deadlock.tasks()[1].parked_for();
+    assert!(waited >= Duration::from_millis(20), "{waited:?}");
+    // It may be a little too long, but not by more than this task has existed.
+    assert!(deadlock.tasks()[0].parked_for() <= waited);
+}
+
+#[test]
+fn everything_has_ended_when_the_report_is_there() {
+    let log = Log::<&str>::new();
+    let theirs = log.clone();
+    let deadlock: Result<(), Deadlock> = run_alone(|| {
+        let (main, task, deep) = (
+            NoteDrop(theirs.clone(), "main"),
+            NoteDrop(theirs.clone(), "task"),
+            NoteDrop(theirs.clone(), "spawned while unwinding"),
+        );
+        drop(spawn(move || {
+            let _task = task;
+            let _spawns = support::OnDrop({
+                let mut deep = Some(deep);
+                move || drop(deep.take().map(|deep| spawn(move || drop(deep))))
+            });
+            Bell::new().wait();
+        }));
+        let _main = main;
+        Bell::new().wait();
+        unreachable!("nobody rings");
+    });
+    assert_eq!(deadlock.unwrap_err().tasks().len(), 2);
+    let mut noted = log.take();
+    noted.sort_unstable();
+    assert_eq!(noted, ["main", "spawned while unwinding", "task"]);
+    assert_eq!(run_alone(|| 3).unwrap(), 3);
+}
+
+#[test]
+fn a_deadlock_is_reported_even_if_main_catches_its_unwinding() {
+    let deadlock = run_alone(|| {
+        assert_eq!(Bell::new().wait_until(None), Wake::Cancelled);
+        5
+    });
+    assert_eq!(deadlock.unwrap_err().tasks().len(), 1);
+}
+
+#[test]
+fn a_destructor_that_waits_for_ever_is_part_of_a_deadlock() {
+    let deadlock = run_alone(|| {
+        let result = support::OnDrop(|| Bell::new().wait());
+        drop(Builder::new().name("dropper").spawn(move || result));
+        Bell::new().wait();
+    });
+    let deadlock = deadlock.unwrap_err();
+    assert_eq!(deadlock.tasks().len(), 2, "{deadlock}");
+    assert_eq!(deadlock.tasks()[1].task().name(), Some("dropper"));
+}
+
+#[test]
+fn a_pending_deadline_is_no_deadlock() {
+    let done = run_alone(|| {
+        let (bell, ringer) = (Bell::new(), Bell::new());
+        let (theirs, timer) = (bell.clone(), ringer.clone());
+        drop(spawn(move || {
+            let deadline = Instant::now() + Duration::from_millis(5);
+            assert_eq!(timer.wait_until(Some(deadline)), Wake::TimedOut);
+            assert!(theirs.ring());
+        }));
+        bell.wait();
+    });
+    done.unwrap();
+}
+
+#[test]
+fn a_wake_in_the_inbox_is_no_deadlock() {
+    let done = run_alone(|| {
+        for _ in 0..100 {
+            let bell = Bell::new();
+            let theirs = bell.clone();
+            drop(spawn(move || {
+                // When this returns the wake is posted, and then everybody is parked.
+                thread::spawn(move || assert!(theirs.ring())).join().unwrap();
+            }));
+            bell.wait();
+        }
+    });
+    done.unwrap();
+}
+
+#[test]
+fn a_task_whose_wake_is_under_way_is_no_deadlock() {
+    let done = run_alone(|| {
+        let held = std::cell::RefCell::new(None::<Unparker>);
+        let (retracting, told) = mpsc::channel();
+        let (to_thread, unparkers) = mpsc::channel::<Unparker>();
+        let thread = thread::spawn(move || {
+            told.recv().unwrap();
+            unparkers.recv().unwrap().unpark();
+        });
+        let wake = lisle_scheduler::park::park(
+            Bell::REASON,
+            Some(Instant::now()),
+            |unparker| held.replace(Some(unparker)).map_or((), |_| unreachable!()),
+            || {
+                to_thread.send(held.take().unwrap()).unwrap();
+                retracting.send(()).unwrap();
+                None
+            },
+        );
+        assert_eq!(wake, Wake::Unparked);
+        thread.join().unwrap();
+    });
+    done.unwrap();
+}
+
+#[test]
+fn run_panics_with_the_report() {
+    let ended = alone_in_child("run_panics_with_the_report", &[], || {
+        run(|| {
+            drop(Builder::new().name("waiter").spawn(|| Bell::new().wait()));
+            let _main = support::OnDrop(|| eprintln!("main is unwound"));
+            Bell::new().wait();
+        });
+    });
+    ended.assert_panicked();
+    ended
+        .assert_says("deadlock: all tasks are asleep and nothing can wake them\n\ntask 1 'main': ");
+    ended.assert_says("\n\ntask 2 'waiter': waiting for a bell for 0.0");
+    ended.assert_says(&format!("panicked at {}:", file!()));
+    let unwound = ended.stderr.find("main is unwound").expect("main's destructors run");
+    assert!(unwound < ended.stderr.find("deadlock:").unwrap(), "before the report");
+    assert_eq!(ended.stderr.matches("panicked at").count(), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn the_default_reports_on_the_only_thread() {
+    let ended = alone_in_child("the_default_reports_on_the_only_thread", &[], || {
+        let deadlock = Runtime::new().unwrap().run(|| Bell::new().wait()).unwrap_err();
+        assert_eq!(deadlock.tasks().len(), 1);
+    });
+    ended.assert_success();
+}
+
+/// A thread that nobody knows holds the bell. While it lives, nothing is said.
+#[test]
+fn another_thread_puts_the_report_off() {
+    let ended = alone_in_child("another_thread_puts_the_report_off", &[], || {
+        run(|| {
+            let bell = Bell::new();
+            let ringer = bell.clone();
+            let ringer = thread::spawn(move || {
+                // Several times as long as the worker takes to look at the threads.
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_millis(30) || !ringer.ring() {
+                    thread::yield_now();
+                }
+            });
+            bell.wait();
+            ringer.join().unwrap();
+        });
+    });
+    ended.assert_success();
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn the_report_comes_when_the_last_other_thread_has_ended() {
+    let name = "the_report_comes_when_the_last_other_thread_has_ended";
+    let ended = alone_in_child(name, &[], || {
+        let ended = Arc::new(AtomicBool::new(false));
+        let flag = ended.clone();
+        let deadlock = Runtime::new().unwrap().run(|| {
+            let bells: Vec<_> = (0..3).map(|_| Bell::new()).collect();
+            let rung = bells[0].clone();
+            drop(thread::spawn(move || {
+                while !rung.ring() {
+                    thread::yield_now();
+                }
+                thread::sleep(Duration::from_millis(20));
+                flag.store(true, Ordering::Release);
+            }));
+            bells[0].wait();
+            bells[1].wait();
+        });
+        assert!(ended.load(Ordering::Acquire), "not while the thread could still wake it");
+        assert_eq!(deadlock.unwrap_err().tasks().len(), 1);
+    });
+    ended.assert_success();
+}
+
+/// The thread may end at any moment around its last wake.
+#[test]
+fn a_thread_that_rings_and_ends_is_never_taken_for_a_deadlock() {
+    let name = "a_thread_that_rings_and_ends_is_never_taken_for_a_deadlock";
+    let ended = alone_in_child(name, &[], || {
+        run(|| {
+            for _ in 0..3000 {
+                let bell = Bell::new();
+                let ringer = bell.clone();
+                drop(thread::spawn(move || {
+                    while !ringer.ring() {
+                        thread::yield_now();
+                    }
+                }));
+                bell.wait();
+            }
+        });
+    });
+    ended.assert_success();
+}

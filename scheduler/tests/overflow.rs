@@ -1,0 +1,116 @@
+//! A stack that overflows: the task is named, and other faults take their old way.
+#![cfg(not(lisle_loom))]
+
+mod support;
+
+use std::hint::black_box;
+use std::thread;
+
+use lisle_scheduler::{Builder, current, run, spawn, yield_now};
+use support::{Bell, in_child};
+
+fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 64]);
+    if depth == u64::MAX {
+        return 0;
+    }
+    recurse(depth + 1) + frame[depth as usize % 64]
+}
+
+fn overflow() {
+    black_box(recurse(0));
+}
+
+#[test]
+fn a_task_with_a_name_is_named() {
+    let ended = in_child("a_task_with_a_name_is_named", &[], || {
+        run(|| {
+            drop(spawn(|| Bell::new().wait()));
+            let task = Builder::new().name("sieve").spawn(|| {
+                yield_now();
+                overflow();
+            });
+            task.unwrap().join().unwrap();
+        });
+    });
+    ended.assert_aborted();
+    ended.assert_says("\ntask 'sieve' has overflowed its stack\nthe stack has 262144 bytes: ");
+}
+
+#[test]
+fn a_task_without_a_name_is_numbered() {
+    let ended = in_child("a_task_without_a_name_is_numbered", &[], || {
+        run(|| {
+            let task = spawn(|| {
+                eprintln!("number {}", current().unwrap().id());
+                overflow();
+            });
+            task.join().unwrap();
+        });
+    });
+    ended.assert_aborted();
+    ended.assert_says("number 2\n");
+    ended.assert_says("\ntask '#2' has overflowed its stack\n");
+}
+
+#[test]
+fn main_is_named_too() {
+    let ended = in_child("main_is_named_too", &[], || run(overflow));
+    ended.assert_aborted();
+    ended.assert_says("\ntask 'main' has overflowed its stack\n");
+}
+
+/// The task that starts on the stack of one that has ended is the one that is named.
+#[test]
+fn the_heir_of_a_stack_is_named_and_not_its_first_owner() {
+    let name = "the_heir_of_a_stack_is_named_and_not_its_first_owner";
+    let ended = in_child(name, &[], || {
+        run(|| {
+            drop(Builder::new().name("first").spawn(|| ()));
+            let heir = Builder::new().name("heir").spawn(overflow).unwrap();
+            heir.join().unwrap();
+        });
+    });
+    ended.assert_aborted();
+    ended.assert_says("\ntask 'heir' has overflowed its stack\n");
+}
+
+#[test]
+fn a_stack_of_its_own_size_has_a_guard_too() {
+    let ended = in_child("a_stack_of_its_own_size_has_a_guard_too", &[], || {
+        run(|| {
+            let builder = Builder::new().name("large").stack_size(1 << 20);
+            builder.spawn(overflow).unwrap().join().unwrap();
+        });
+    });
+    ended.assert_aborted();
+    ended.assert_says("\ntask 'large' has overflowed its stack\nthe stack has 1048576 bytes: ");
+}
+
+#[test]
+fn a_runtime_on_another_thread_reports_too() {
+    let ended = in_child("a_runtime_on_another_thread_reports_too", &[], || {
+        let other = thread::spawn(|| {
+            run(|| Builder::new().name("far").spawn(overflow).unwrap().join().unwrap());
+        });
+        other.join().unwrap();
+    });
+    ended.assert_aborted();
+    ended.assert_says("\ntask 'far' has overflowed its stack\n");
+}
+
+/// In the same program a plain thread's overflow is reported by the standard library, as ever.
+#[test]
+fn the_overflow_of_a_plain_thread_is_reported_by_std() {
+    let ended = in_child("the_overflow_of_a_plain_thread_is_reported_by_std", &[], || {
+        run(|| {
+            assert_eq!(spawn(|| 1).join().unwrap(), 1);
+            let plain = thread::Builder::new().name("plain".into());
+            plain.spawn(overflow).unwrap().join().unwrap();
+        });
+    });
+    ended.assert_aborted();
+    ended.assert_says("thread 'plain'");
+    ended.assert_says("has overflowed its stack");
+    assert!(!ended.stderr.contains("task '"), "{}", ended.stderr);
+}

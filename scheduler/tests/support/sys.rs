@@ -1,0 +1,82 @@
+//! The few calls of the C library that the tests make, for 64-bit Linux.
+
+use std::ffi::{c_int, c_uint};
+use std::os::unix::process::ExitStatusExt;
+
+#[repr(C)]
+struct Limit {
+    soft: u64,
+    hard: u64,
+}
+
+unsafe extern "C" {
+    safe fn alarm(seconds: c_uint) -> c_uint;
+    safe fn raise(signal: c_int) -> c_int;
+    safe fn fork() -> c_int;
+    fn waitpid(process: c_int, status: *mut c_int, options: c_int) -> c_int;
+    fn setrlimit(resource: c_int, limit: *const Limit) -> c_int;
+}
+
+pub const SIGABRT: c_int = 6;
+
+const CORE_FILE: c_int = 4;
+const ADDRESS_SPACE: c_int = 9;
+
+/// Has the kernel end this process after so many seconds.
+pub fn die_in(seconds: u32) {
+    alarm(seconds);
+}
+
+/// Returns on the only thread of a new process. The old process waits until that has ended, and
+/// ends in the same way.
+///
+/// A fork copies locks as they are, so it waits until the one other thread there may be, that of the
+/// test harness, sleeps: it then waits for the test to end and holds none.
+pub fn become_the_only_thread() {
+    let harness = format!("/proc/self/task/{}/stat", std::process::id());
+    while !std::fs::read_to_string(&harness).unwrap().contains(") S ") {
+        std::thread::yield_now();
+    }
+    let child = fork();
+    assert_ne!(child, -1, "a process more");
+    if child == 0 {
+        return;
+    }
+    let mut status = 0;
+    // SAFETY: the call writes to `status`.
+    unsafe { waitpid(child, &mut status, 0) };
+    let status = std::process::ExitStatus::from_raw(status);
+    if let Some(signal) = status.signal() {
+        raise(signal);
+    }
+    std::process::exit(status.code().expect("the child was not killed"));
+}
+
+/// This process leaves no core dump.
+pub fn leave_no_core_dump() {
+    limit(CORE_FILE, 0);
+}
+
+/// This process gets `more` bytes of address space beside what it has.
+pub fn limit_address_space(more: u64) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().unwrap();
+    limit(ADDRESS_SPACE, kib * 1024 + more);
+}
+
+/// This process gets all the address space again that there is.
+pub fn unlimit_address_space() {
+    limit(ADDRESS_SPACE, u64::MAX);
+}
+
+fn limit(resource: c_int, soft: u64) {
+    let limit = Limit { soft, hard: u64::MAX };
+    // SAFETY: the call reads the limit and changes a setting of this process.
+    let failed = unsafe { setrlimit(resource, &limit) };
+    // A hard limit cannot be raised; where it is lower already, it will do.
+    if failed != 0 {
+        // SAFETY: as above.
+        unsafe { setrlimit(resource, &Limit { soft, hard: soft }) };
+    }
+}
