@@ -100,34 +100,46 @@ impl fmt::Display for TaskReport {
 
 impl std::error::Error for Deadlock {}
 
-/// Describes the parked tasks, or `None` if one of them is certain to be woken soon.
-pub(crate) fn report(tasks: &TaskList, now: Duration) -> Option<Deadlock> {
-    let mut reports = Vec::new();
-    let mut all_wait = true;
-    tasks.for_each(|task| match task.park_record() {
-        Some(record) if task.phase.get() == Phase::Parked => reports.push(TaskReport {
+impl Deadlock {
+    pub(crate) fn of(mut tasks: Vec<TaskReport>) -> Self {
+        tasks.sort_by_key(|report| report.task.id());
+        Self { tasks }
+    }
+}
+
+/// Describes the tasks of a worker that are parked.
+pub(crate) fn report(tasks: &TaskList, now: Duration, reports: &mut Vec<TaskReport>) {
+    tasks.for_each(|task| {
+        reports.extend(task.park_record().map(|record| TaskReport {
             task: Task { id: task.id, name: task.name.clone() },
             spawned_at: task.spawned_at,
             reason: record.reason,
             parked_at: record.location,
             parked_for: now.saturating_sub(record.since),
-        }),
-        _ => all_wait = false,
+        }));
     });
-    reports.sort_by_key(|report| report.task.id());
-    all_wait.then_some(Deadlock { tasks: reports })
 }
 
-/// Whether a thread that is not this runtime's could wake one of its tasks.
-pub(crate) fn others_may_wake_us(policy: ForeignThreads) -> bool {
+/// Whether a task of this worker is certain to be woken soon.
+pub(crate) fn any_awaits_unpark(tasks: &TaskList) -> bool {
+    let mut any = false;
+    tasks.for_each(|task| any |= task.phase.get() != Phase::Parked);
+    any
+}
+
+/// Whether a thread that is not one of the runtime's own, of which there are `own`, could wake one of
+/// its tasks.
+pub(crate) fn others_may_wake_us(policy: ForeignThreads, own: usize) -> bool {
     match policy {
         ForeignThreads::NeverWake => false,
-        ForeignThreads::MayWake => !is_only_thread(),
+        ForeignThreads::MayWake => thread_count().is_none_or(|count| count != own),
     }
 }
 
-/// Whether the calling thread is the only one of its process. If the kernel's list cannot be read,
-/// it is not.
-fn is_only_thread() -> bool {
-    !cfg!(lisle_loom) && std::fs::read_dir("/proc/self/task").is_ok_and(|list| list.count() == 1)
+/// How many threads the process has, by the kernel's list. A model has no such list.
+fn thread_count() -> Option<usize> {
+    if cfg!(lisle_loom) {
+        return None;
+    }
+    std::fs::read_dir("/proc/self/task").ok().map(Iterator::count)
 }

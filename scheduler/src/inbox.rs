@@ -10,12 +10,13 @@
 //!   EMPTY ----- push -----> task ----- push -----> task -> task ...
 //!   EMPTY <---------------------- drain ------------------+
 //!   EMPTY -- prepare_sleep --> ASLEEP -- push --> task   and the pusher must wake the owner
-//!   EMPTY <-- cancel_sleep --- ASLEEP
+//!   EMPTY <---- end_sleep ---- ASLEEP    by the owner, or by another who then must wake it
+//!   EMPTY --- knock --> KNOCKED -- drain --> EMPTY       the owner shall look around before it sleeps
 //! ```
 //!
 //! No wake-up is lost: the owner sleeps only after it has moved the word from EMPTY to ASLEEP. A
-//! push before that makes the move fail; a push after it finds ASLEEP and wakes the owner. The owner
-//! is woken once a sleep, since only the push that replaces ASLEEP sees it.
+//! push or a knock before that makes the move fail; one after it finds ASLEEP and wakes the owner.
+//! The owner is woken once a sleep, since only one party replaces ASLEEP.
 
 use std::ptr::{self, NonNull};
 
@@ -25,6 +26,7 @@ use crate::task::Control;
 
 const EMPTY: *mut Control = ptr::null_mut();
 const ASLEEP: *mut Control = ptr::without_provenance_mut(1);
+const KNOCKED: *mut Control = ptr::without_provenance_mut(2);
 
 pub(crate) struct Inbox {
     word: AtomicPtr<Control>,
@@ -52,7 +54,7 @@ impl Inbox {
     pub(crate) unsafe fn push(&self, task: NonNull<Control>) -> Pushed {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            let below = if word == ASLEEP { EMPTY } else { word };
+            let below = if word == ASLEEP || word == KNOCKED { EMPTY } else { word };
             // SAFETY: the caller alone may link the task, and it is not reachable from the word yet.
             unsafe { task.as_ref().inbox_next.with_mut(|next| next.write(below)) };
             // Release: the owner sees the link, and all that the waker did before it woke the task.
@@ -69,19 +71,21 @@ impl Inbox {
         }
     }
 
-    /// Whether a push has happened since the last drain. Owner only.
+    /// Whether there is a reason to drain. Owner only.
     #[inline]
-    pub(crate) fn has_tasks(&self) -> bool {
-        let word = self.word.load(Ordering::Relaxed);
-        word != EMPTY && word != ASLEEP
+    pub(crate) fn has_mail(&self) -> bool {
+        self.word.load(Ordering::Relaxed) != EMPTY
     }
 
     /// Takes all tasks, calling `receive` in the order of the pushes. Owner only, and not asleep.
     pub(crate) fn drain(&self, mut receive: impl FnMut(NonNull<Control>)) {
         // Acquire pairs with the release of every push whose task is in the chain: later pushes
-        // read the earlier ones' word and continue their release sequence.
+        // read the earlier ones' word and continue their release sequence. And with a knock's.
         let mut chain = self.word.swap(EMPTY, Ordering::Acquire);
         debug_assert_ne!(chain, ASLEEP, "the owner wakes before it drains");
+        if chain == KNOCKED {
+            return;
+        }
         let mut oldest_first = EMPTY;
         while let Some(task) = NonNull::new(chain) {
             // SAFETY: the swap made this thread the only one that can reach the chain.
@@ -99,18 +103,29 @@ impl Inbox {
 
     /// Announces that the owner is about to sleep. False if a task has arrived: then it must not.
     pub(crate) fn prepare_sleep(&self) -> bool {
-        self.word.compare_exchange(EMPTY, ASLEEP, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        // Release: who sees the owner asleep sees all that it did before.
+        self.word.compare_exchange(EMPTY, ASLEEP, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
-    /// Whether nobody has pushed since `prepare_sleep`.
+    /// Whether the owner sleeps, or is about to.
     pub(crate) fn is_asleep(&self) -> bool {
-        self.word.load(Ordering::Relaxed) == ASLEEP
+        self.word.load(Ordering::Acquire) == ASLEEP
     }
 
-    /// Ends a sleep that no push has ended. Owner only.
-    pub(crate) fn cancel_sleep(&self) {
-        // It fails when a push has just ended the sleep, which comes to the same.
-        let _ = self.word.compare_exchange(ASLEEP, EMPTY, Ordering::Relaxed, Ordering::Relaxed);
+    /// Ends a sleep. False if there is none, or if somebody else has ended it. Unless the caller is
+    /// the owner it must wake the owner after a true.
+    pub(crate) fn end_sleep(&self) -> bool {
+        self.word.compare_exchange(ASLEEP, EMPTY, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
+    /// Makes sure that the owner looks around once more before it sleeps, and sees then what the
+    /// caller has written. After `OwnerAsleep` the caller must wake it.
+    pub(crate) fn knock(&self) -> Pushed {
+        let before = self.word.fetch_update(Ordering::Release, Ordering::Relaxed, |word| {
+            // Whoever finds tasks looks around anyway, but only a write can be acquired.
+            Some(if word == EMPTY || word == ASLEEP { KNOCKED } else { word })
+        });
+        if before == Ok(ASLEEP) { Pushed::OwnerAsleep } else { Pushed::OwnerAwake }
     }
 }
 

@@ -28,13 +28,18 @@
 //!
 //! Everything that blocks does so through [`park`](mod@park).
 
+mod backlog;
 mod deadlock;
 mod inbox;
 pub mod park;
+mod post;
 mod queue;
 mod runtime;
 mod spawn;
 mod task;
+mod team;
+#[cfg(all(test, lisle_loom))]
+mod team_models;
 mod thread;
 mod timer;
 mod worker;

@@ -1,12 +1,17 @@
 //! Entering: from a plain thread to a runtime's first task and back.
 
-use std::io;
+use std::num::NonZeroUsize;
 use std::panic::{Location, resume_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, mem, thread};
 
+use lisle_runtime::primitive;
 use lisle_runtime::stack::{StackSize, overflow};
 
 use crate::deadlock::{Deadlock, ForeignThreads};
 use crate::spawn::{Builder, create};
+use crate::team::{Settings, Team};
 use crate::worker::{self, Enter, Worker};
 
 /// Runs `main` as the first task on the calling thread, with the tasks that it spawns, and returns
@@ -59,19 +64,39 @@ pub fn run<R>(main: impl FnOnce() -> R) -> R {
 /// ```
 #[derive(Debug)]
 pub struct Runtime {
-    stack_size: StackSize,
-    foreign_threads: ForeignThreads,
+    settings: Settings,
 }
 
 /// Sets up a [`Runtime`].
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until it builds"]
 pub struct RuntimeBuilder {
+    workers: Option<usize>,
     stack_size: Option<StackSize>,
+    spin: Option<Duration>,
     foreign_threads: ForeignThreads,
+    thread_name: Option<Arc<str>>,
 }
 
+/// More workers than this are never started.
+const MAX_WORKERS: usize = 1024;
+
+/// How long an idle worker looks for work before it sleeps. Waking a sleeping thread takes as long as
+/// this, so spinning at most doubles the price of a pause and saves it for a short one.
+const SPIN: Duration = Duration::from_micros(50);
+
 impl RuntimeBuilder {
+    /// Sets the number of workers: of OS threads that run tasks, the calling one included. At most
+    /// 1,024 are used. A thread is started when there is work for it.
+    ///
+    /// Without it the number is that of the variable `LISLE_WORKERS`, or one for each processor.
+    ///
+    /// With one worker the order of the tasks is exact: whoever becomes runnable first runs first.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
     /// Sets the address space of a task's stack, in bytes, its guard page included. Too small a size
     /// is raised to [`StackSize::MIN`]; any size is rounded up to whole pages.
     ///
@@ -81,7 +106,20 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Says whether other threads of the process put off the report of a deadlock.
+    /// Sets how long a worker without work looks for some before it sleeps; 50 µs by default.
+    pub fn spin(mut self, duration: Duration) -> Self {
+        self.spin = Some(duration);
+        self
+    }
+
+    /// Names the threads that are started: `NAME-1`, `NAME-2` and so on. The default is `lisle`.
+    pub fn thread_name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.thread_name = Some(name.into());
+        self
+    }
+
+    /// Says whether other threads of the process put off the report of a deadlock, or that none is
+    /// wanted.
     pub fn foreign_threads(mut self, policy: ForeignThreads) -> Self {
         self.foreign_threads = policy;
         self
@@ -91,10 +129,41 @@ impl RuntimeBuilder {
     ///
     /// # Errors
     ///
-    /// If `LISLE_STACK_SIZE` is consulted and is not a size.
+    /// If the number of workers is 0, or if `LISLE_WORKERS` or `LISLE_STACK_SIZE` is consulted and
+    /// cannot be understood.
     pub fn build(self) -> io::Result<Runtime> {
-        let stack_size = self.stack_size.map_or_else(StackSize::from_env, Ok)?;
-        Ok(Runtime { stack_size, foreign_threads: self.foreign_threads })
+        let workers = match self.workers {
+            Some(workers) => NonZeroUsize::new(workers).ok_or_else(no_workers)?,
+            None => workers_from_env()?,
+        };
+        let settings = Settings {
+            workers: workers.min(NonZeroUsize::new(MAX_WORKERS).expect("it is not zero")),
+            stack_size: self.stack_size.map_or_else(StackSize::from_env, Ok)?,
+            spin: self.spin.unwrap_or(SPIN),
+            foreign_threads: self.foreign_threads,
+            thread_name: self.thread_name.unwrap_or_else(|| "lisle".into()),
+        };
+        Ok(Runtime { settings })
+    }
+}
+
+fn no_workers() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "a runtime needs at least one worker")
+}
+
+fn workers_from_env() -> io::Result<NonZeroUsize> {
+    const NAME: &str = "LISLE_WORKERS";
+    match std::env::var_os(NAME) {
+        Some(value) if !value.is_empty() => {
+            value.to_str().and_then(|text| text.trim().parse().ok()).ok_or_else(|| {
+                let text =
+                    format!("{NAME} must be a number from 1 on, such as 4, but is {value:?}");
+                io::Error::new(io::ErrorKind::InvalidInput, text)
+            })
+        }
+        // A model states how many workers it wants.
+        _ if cfg!(lisle_loom) => Ok(NonZeroUsize::MIN),
+        _ => Ok(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
     }
 }
 
@@ -135,9 +204,10 @@ impl Runtime {
         }
         overflow::set_describer(worker::describe_current);
 
-        let worker = Worker::new(self.stack_size, self.foreign_threads);
+        let team = primitive::Arc::new(Team::new(self.settings.clone(), serve));
+        let worker = Worker::new(team.clone(), 0);
         let body = || {
-            let _ends_the_runtime = ShutDownOnDrop(&worker);
+            let _ends_the_team = EndTeamOnDrop(&worker);
             main()
         };
         // SAFETY: the task runs on this thread and `run_to_end` returns only when it has finished,
@@ -151,9 +221,11 @@ impl Runtime {
         worker.accept_local(task);
         // Only now: what a failure above runs, destructors of `main` and a panic hook, is no task.
         let entered = Enter::new(&worker);
-        let deadlock = worker.run_to_end();
+        worker.run_to_end();
         let result = handle.join();
         drop(entered);
+        team.join_threads();
+        let deadlock = team.reports().map(|mut reports| Deadlock::of(mem::take(&mut reports)));
         match (deadlock, result) {
             (Some(deadlock), _) => Err(deadlock),
             (None, Ok(value)) => Ok(value),
@@ -162,11 +234,19 @@ impl Runtime {
     }
 }
 
-/// Ends the runtime with its main task, however that ends.
-struct ShutDownOnDrop<'a>(&'a Worker);
+/// What a thread that a team has started does.
+fn serve(team: primitive::Arc<Team>, index: usize) {
+    overflow::ensure_signal_stack().expect("a new thread has a signal stack");
+    let worker = Worker::new(team, index);
+    let _entered = Enter::new(&worker);
+    worker.run_to_end();
+}
 
-impl Drop for ShutDownOnDrop<'_> {
+/// Ends the team with its main task, however that ends.
+struct EndTeamOnDrop<'a>(&'a Worker);
+
+impl Drop for EndTeamOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.shut_down();
+        self.0.end_team();
     }
 }

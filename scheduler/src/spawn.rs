@@ -169,11 +169,12 @@ where
             worker.release_retired();
             Some(Stack::allocate(size)?)
         }
-        None => {
-            worker.reserve_stack()?;
-            None
-        }
+        None => None,
     };
+    // Also if the task brings its own stack: so every task that has not started has one reserved on
+    // the worker that holds its place, and a worker from which it is stolen need not know which kind
+    // it was.
+    worker.reserve_stack()?;
     let birth = Birth { id: worker.next_id(), name: builder.name, spawned_at, stack };
     let slot = worker.slab().allocate();
     // SAFETY: the slot comes from the slab; the caller answers for the types. The handle is the only

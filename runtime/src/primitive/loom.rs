@@ -9,7 +9,7 @@ pub mod hint {
 
 /// Blocking of plain OS threads.
 pub mod thread {
-    pub use loom::thread::{Thread, current, park, yield_now};
+    pub use loom::thread::{Builder, JoinHandle, Thread, current, park, yield_now};
     use std::time::Duration;
 
     /// Time does not pass in a model, so a timed park is a chance for every other thread to run.

@@ -11,7 +11,7 @@ pub mod hint {
 
 /// Blocking of plain OS threads.
 pub mod thread {
-    pub use std::thread::{Thread, current, park, park_timeout, yield_now};
+    pub use std::thread::{Builder, JoinHandle, Thread, current, park, park_timeout, yield_now};
 }
 
 /// Cells whose accesses a model checker may observe.

@@ -95,9 +95,7 @@ impl JoinState {
 
     /// The handle's last step if it does not join. True if the task has already finished.
     fn detach(&self) -> bool {
-        self.word
-            .compare_exchange(RUNNING, DETACHED, Ordering::Release, Ordering::Acquire)
-            .is_err()
+        self.word.compare_exchange(RUNNING, DETACHED, Ordering::Release, Ordering::Acquire).is_err()
     }
 }
 

@@ -29,7 +29,7 @@ use lisle_runtime::switch::Context;
 use self::join::JoinState;
 use self::payload::{Payload, Vtable};
 use crate::park::Reason;
-use crate::worker::Post;
+use crate::post::Post;
 
 /// A task, as the scheduler sees it: three cache lines in a dense slab, off the task's stack page.
 ///

@@ -4,16 +4,21 @@ use std::hint;
 use std::time::{Duration, Instant};
 
 use super::{CURRENT, Worker};
-use crate::deadlock::{self, Deadlock};
+use crate::backlog::Mark;
+use crate::deadlock;
+use crate::team::Role;
 
-/// How long an idle worker looks for work before it sleeps. Waking a sleeping thread takes as long
-/// as this, so spinning at most doubles the price of a pause and saves it for a short one.
-const SPIN: Duration = Duration::from_micros(50);
+/// How long the watcher naps between two looks at the others' backlogs, the first time and at most.
+const FIRST_NAP: Duration = Duration::from_micros(100);
+const LAST_NAP: Duration = Duration::from_millis(1);
 
-/// The pauses after which a worker that other threads of the process might still wake looks whether
-/// those threads are gone.
+/// The pauses after which a worker that threads of the process which are not the runtime's might
+/// still wake looks whether those threads are gone.
 const FIRST_RECHECK: Duration = Duration::from_millis(1);
 const LAST_RECHECK: Duration = Duration::from_secs(1);
+
+/// How many tasks a thief takes at most. It takes no more than half.
+const HAUL: usize = 64;
 
 /// Makes a worker the calling thread's, until it is dropped.
 pub(crate) struct Enter;
@@ -32,51 +37,116 @@ impl Drop for Enter {
 }
 
 impl Worker {
-    /// Runs tasks until all have finished. If they come to a deadlock, gives them up and says so.
-    pub(crate) fn run_to_end(&self) -> Option<Deadlock> {
-        let mut deadlock = None;
+    /// Runs tasks until the team stops and all tasks of this worker have finished.
+    pub(crate) fn run_to_end(&self) {
         let mut recheck = FIRST_RECHECK;
-        while self.live.get() > 0 {
+        loop {
             while let Some(next) = self.pick() {
                 recheck = FIRST_RECHECK;
                 self.run_from_base(next);
             }
             self.poll();
-            if !self.ready.is_empty() || self.live.get() == 0 || self.spin() {
+            if !self.ready.is_empty() {
                 continue;
             }
-            let next_deadline = self.timers.borrow().next_deadline();
-            match next_deadline {
-                Some(deadline) => {
-                    self.post.sleep(Some(deadline.saturating_duration_since(Instant::now())));
+            if self.shutting_down.get() {
+                if self.live.get() == 0 {
+                    return;
                 }
-                None if self.shutting_down.get() => self.post.sleep(None),
-                None => match self.find_deadlock() {
-                    Some(found) => {
-                        deadlock = Some(found);
-                        self.shut_down();
-                    }
-                    // A model has no clock, and must notice a worker that only a timeout would wake.
-                    None if cfg!(lisle_loom) => self.post.sleep(None),
-                    None => {
-                        self.post.sleep(Some(recheck));
-                        recheck = (recheck * 2).min(LAST_RECHECK);
-                    }
-                },
+                // Only wakes that are under way are left to come.
+                self.post().sleep(None);
+                continue;
             }
+            self.be_idle(&mut recheck);
         }
-        deadlock
     }
 
-    /// Waits a moment for work. True if there is some.
+    /// Waits for work, or finds some. Returns when there may be something to run.
+    fn be_idle(&self, recheck: &mut Duration) {
+        let marks = self.mark_backlogs();
+        // A worker whose thread was started just now was appointed before.
+        if self.spin() && !self.post().is_appointed() {
+            return;
+        }
+        let role = self.role().unwrap_or_else(|| self.team.enter_idle());
+        if role == Role::Sleeper {
+            if self.team.is_alone() {
+                self.sleep_last(recheck);
+            } else {
+                self.post().sleep(self.until_next_timer());
+            }
+            self.team.note_awakening();
+            if self.role().is_none() {
+                return self.team.leave_idle(Role::Sleeper);
+            }
+        }
+        self.watch(marks, recheck);
+    }
+
+    /// The role to which this worker was appointed.
+    fn role(&self) -> Option<Role> {
+        self.post().was_appointed().then_some(Role::Watcher)
+    }
+
+    /// Looks at the others' backlogs until one has lasted, something arrives here, or all sleep.
+    fn watch(&self, mut marks: Vec<Mark>, recheck: &mut Duration) {
+        let mut nap = FIRST_NAP;
+        loop {
+            if self.post().inbox.has_mail() || self.steal(&marks) {
+                return self.team.leave_idle(Role::Watcher);
+            }
+            if self.team.watcher_may_sleep() {
+                self.sleep_last(recheck);
+                self.team.note_awakening();
+                return self.team.leave_idle(self.role().unwrap_or(Role::Sleeper));
+            }
+            marks = self.mark_backlogs();
+            let timer = self.until_next_timer();
+            // In a model a nap has no end of its own: it would hide a wake-up that was lost.
+            let pause = (!cfg!(lisle_loom)).then_some(nap);
+            self.post().sleep(timer.into_iter().chain(pause).min());
+            self.team.note_awakening();
+            if timer.is_some_and(|timer| timer <= nap) {
+                return self.team.leave_idle(Role::Watcher);
+            }
+            nap = (nap * 2).min(LAST_NAP);
+        }
+    }
+
+    /// Nobody of the team is awake but this worker, and it is about to sleep.
+    fn sleep_last(&self, recheck: &mut Duration) {
+        let timer = self.until_next_timer();
+        if timer.is_some() {
+            return self.post().sleep(timer);
+        }
+        if self.is_deadlocked() {
+            return self.team.declare_deadlock();
+        }
+        // A model has no clock, and must notice a worker that only a timeout would wake.
+        self.post().sleep((!cfg!(lisle_loom)).then_some(*recheck));
+        *recheck = (*recheck * 2).min(LAST_RECHECK);
+    }
+
+    /// Whether nothing can ever wake a task of this team. The caller has nothing to run and no timer.
+    fn is_deadlocked(&self) -> bool {
+        if deadlock::others_may_wake_us(self.team.settings.foreign_threads, self.team.threads()) {
+            return false;
+        }
+        // Looked at after the threads: a thread that has gone cannot post anything any more.
+        self.team.is_quiescent(self.index)
+            && !self.post().inbox.has_mail()
+            && !deadlock::any_awaits_unpark(&self.started)
+    }
+
+    /// Waits a moment for a post. True if one has come.
     fn spin(&self) -> bool {
         if cfg!(lisle_loom) {
             return false;
         }
-        let end = Instant::now() + SPIN;
+        let end = Instant::now() + self.team.settings.spin;
         while Instant::now() < end {
             for _ in 0..16 {
-                if self.post.inbox.has_tasks() {
+                if self.post().inbox.has_mail() {
                     return true;
                 }
                 hint::spin_loop();
@@ -85,16 +155,38 @@ impl Worker {
         false
     }
 
-    /// Nothing is runnable and no timer is pending. Reports a deadlock if nothing else can ever wake
-    /// a task.
-    fn find_deadlock(&self) -> Option<Deadlock> {
-        if deadlock::others_may_wake_us(self.foreign_threads) {
-            return None;
+    fn until_next_timer(&self) -> Option<Duration> {
+        let deadline = self.timers.borrow().next_deadline()?;
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Notes how far the others' backlogs reach now.
+    fn mark_backlogs(&self) -> Vec<Mark> {
+        self.team.others(self.index).map(|post| post.backlog.mark()).collect()
+    }
+
+    /// Takes tasks from a backlog that has lasted since it was marked. A task that was spawned only
+    /// just now is left to its worker, which has it in its cache and will come to it sooner than
+    /// another could be woken.
+    fn steal(&self, marks: &[Mark]) -> bool {
+        for (post, &mark) in self.team.others(self.index).zip(marks) {
+            if !post.backlog.has_lasted_since(mark) {
+                continue;
+            }
+            let haul = post.backlog.len().div_ceil(2).min(HAUL);
+            let mut stolen = 0;
+            while stolen < haul && self.reserve_stack().is_ok() {
+                let Some(task) = post.backlog.pop() else {
+                    self.cancel_reservation();
+                    break;
+                };
+                self.accept(task);
+                stolen += 1;
+            }
+            if stolen > 0 {
+                return true;
+            }
         }
-        // Looked at after the threads: a thread that has gone cannot post anything any more.
-        if self.post.inbox.has_tasks() {
-            return None;
-        }
-        deadlock::report(&self.started, self.clock.get())
+        false
     }
 }

@@ -14,12 +14,10 @@
 mod base;
 #[cfg(all(test, lisle_loom))]
 mod models;
-mod post;
 mod turn;
 mod waits;
 
 pub(crate) use base::Enter;
-pub(crate) use post::Post;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
@@ -29,12 +27,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use lisle_runtime::primitive::{self, Arc};
-use lisle_runtime::stack::{Stack, StackCache, StackSize};
+use lisle_runtime::stack::{Stack, StackCache};
 use lisle_runtime::switch::Context;
 
-use crate::deadlock::ForeignThreads;
+use crate::post::Post;
 use crate::queue::Queue;
 use crate::task::{Control, Slab, Task, TaskId, TaskList};
+use crate::team::Team;
 use crate::timer::Timers;
 
 /// Switches between two looks at the inbox and the clock, which bounds how long a wake from another
@@ -42,17 +41,19 @@ use crate::timer::Timers;
 const POLL_INTERVAL: u32 = 64;
 
 pub(crate) struct Worker {
-    post: Arc<Post>,
+    team: Arc<Team>,
+    /// The worker's place in the team.
+    index: usize,
+    /// The worker's own post, in the team.
+    post: *const Post,
     current: Cell<Option<NonNull<Control>>>,
     /// Where the thread's own stack continues while a task runs.
     base: Cell<Context>,
 
-    /// Runnable tasks in the order of arrival; a marker stands for the oldest unstarted one.
+    /// Runnable tasks in the order of arrival; a marker stands for the oldest task of the backlog.
     ready: Queue,
-    /// Tasks that have not started and may start on any worker.
-    unstarted: Queue,
     started: TaskList,
-    /// Tasks that are not finished, started or not.
+    /// Tasks that are not finished: started ones, and a marker for each that has not.
     live: Cell<usize>,
 
     /// Switches left until the next look at the inbox and the clock.
@@ -72,7 +73,6 @@ pub(crate) struct Worker {
     /// Whether it was already said that a task cannot start for want of memory.
     starved: Cell<bool>,
     shutting_down: Cell<bool>,
-    foreign_threads: ForeignThreads,
 }
 
 primitive::thread_local! {
@@ -135,7 +135,7 @@ pub(crate) fn unpark(task: NonNull<Control>) {
     // SAFETY: the caller has used up the task's unparker, until when the task cannot finish.
     let control = unsafe { task.as_ref() };
     match current() {
-        Some(worker) if ptr::eq(Arc::as_ptr(&worker.post), control.home()) => {
+        Some(worker) if ptr::eq(worker.post, control.home()) => {
             worker.deliver_unpark(task);
         }
         // SAFETY: the task is parked or about to be; its home waits for it, so the post is alive;
@@ -145,13 +145,16 @@ pub(crate) fn unpark(task: NonNull<Control>) {
 }
 
 impl Worker {
-    pub(crate) fn new(stack_size: StackSize, foreign_threads: ForeignThreads) -> Self {
+    /// The worker at place `index` of a team, on the calling thread.
+    pub(crate) fn new(team: Arc<Team>, index: usize) -> Self {
+        let post = team.post(index);
+        post.occupy();
         Self {
-            post: Arc::new(Post::for_this_thread()),
+            post,
+            index,
             current: Cell::new(None),
             base: Cell::new(Context::NONE),
             ready: Queue::new(),
-            unstarted: Queue::new(),
             started: TaskList::default(),
             live: Cell::new(0),
             until_poll: Cell::new(POLL_INTERVAL - 1),
@@ -159,13 +162,19 @@ impl Worker {
             clock: Cell::new(Duration::ZERO),
             timers: RefCell::default(),
             slab: Slab::default(),
-            stacks: RefCell::new(StackCache::new(stack_size)),
+            stacks: RefCell::new(StackCache::new(team.settings.stack_size)),
             retired: Cell::new(None),
             next_ids: Cell::new(0..0),
             starved: Cell::new(false),
             shutting_down: Cell::new(false),
-            foreign_threads,
+            team,
         }
+    }
+
+    #[inline]
+    fn post(&self) -> &Post {
+        // SAFETY: the post is a part of the team, which this worker keeps alive.
+        unsafe { &*self.post }
     }
 
     pub(crate) fn slab(&self) -> &Slab {
@@ -211,11 +220,32 @@ impl Worker {
         drop(self.retired.take());
     }
 
-    /// Accepts a new task that any worker may start.
+    /// Ends the team with its main task, which calls this at its end.
+    pub(crate) fn end_team(&self) {
+        self.shut_down(self.current.get());
+        self.team.stop();
+    }
+
+    /// Gives back what `reserve_stack` has promised.
+    pub(crate) fn cancel_reservation(&self) {
+        self.stacks.borrow_mut().cancel_reservation();
+    }
+
+    /// Accepts a task that any worker may start. A stack is reserved for it here.
     pub(crate) fn accept(&self, task: NonNull<Control>) {
-        self.unstarted.push(task);
+        // SAFETY: this worker owns the post.
+        unsafe { self.post().backlog.push(task) };
         self.ready.push_marker();
         self.live.set(self.live.get() + 1);
+        self.share_backlog(1);
+    }
+
+    /// Sees to it that somebody watches the backlog if more than `own` tasks wait in it.
+    #[inline]
+    fn share_backlog(&self, own: usize) {
+        if self.team.wants_watcher() && self.post().backlog.len() > own {
+            Team::call_watcher(&self.team);
+        }
     }
 
     /// Accepts a new task that only this worker may start.

@@ -21,12 +21,7 @@ fn ring(bell: &Bell) -> bool {
 }
 
 fn park_at(bell: &Bell, deadline: Option<Instant>) -> Wake {
-    park(
-        REASON,
-        deadline,
-        |unparker| *bell.lock() = Some(unparker),
-        || bell.lock().take(),
-    )
+    park(REASON, deadline, |unparker| *bell.lock() = Some(unparker), || bell.lock().take())
 }
 
 /// Rings until somebody has heard it.

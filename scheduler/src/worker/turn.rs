@@ -5,7 +5,6 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use lisle_runtime::prefetch;
-use lisle_runtime::primitive::Arc;
 use lisle_runtime::stack::Stack;
 use lisle_runtime::switch::{Context, prepare, switch};
 
@@ -53,15 +52,25 @@ impl Worker {
         let task = loop {
             match self.ready.pop()? {
                 Entry::Task(task) => break task,
-                Entry::Marker => match self.unstarted.pop() {
-                    Some(Entry::Task(task)) => break task,
-                    _ => continue,
+                Entry::Marker => match self.post().backlog.pop() {
+                    Some(task) => {
+                        self.share_backlog(0);
+                        break task;
+                    }
+                    None => self.forget_stolen(),
                 },
             }
         };
         self.look_ahead();
         // SAFETY: tasks in a queue are not finished.
         Some(unsafe { task.as_ref() })
+    }
+
+    /// A thief has taken the task of a marker, and has reserved a stack for it.
+    #[cold]
+    fn forget_stolen(&self) {
+        self.live.set(self.live.get() - 1);
+        self.cancel_reservation();
     }
 
     #[inline]
@@ -77,12 +86,16 @@ impl Worker {
         }
     }
 
-    /// Looks at the inbox and the clock.
+    /// Looks at the inbox and the clock, and whether the team stops.
     #[cold]
     pub(super) fn poll(&self) {
         self.until_poll.set(POLL_INTERVAL - 1);
-        if self.post.inbox.has_tasks() {
-            self.post.inbox.drain(|task| self.deliver_unpark(task));
+        let inbox = &self.post().inbox;
+        if inbox.has_mail() {
+            inbox.drain(|task| self.deliver_unpark(task));
+        }
+        if self.team.is_stopping() && !self.shutting_down.get() {
+            self.shut_down(None);
         }
         self.clock.set(self.epoch.elapsed());
         self.fire_timers();
@@ -121,7 +134,10 @@ impl Worker {
     #[cold]
     fn outfit(&self, task: &Control) -> Option<Context> {
         let stack = match task.take_stack() {
-            Some(stack) => stack,
+            Some(stack) => {
+                self.cancel_reservation();
+                stack
+            }
             None => match self.stacks.borrow_mut().take() {
                 Ok(stack) => stack,
                 Err(error) => {
@@ -155,7 +171,7 @@ impl Worker {
         if self.shutting_down.get() {
             task.cancel();
         }
-        task.start(Arc::as_ptr(&self.post), stack);
+        task.start(self.post, stack);
         // SAFETY: a task starts once, so it is in no list; `retire` removes it before it is freed.
         unsafe { self.started.insert(NonNull::from(task)) };
     }

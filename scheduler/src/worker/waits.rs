@@ -7,6 +7,7 @@ use std::time::Instant;
 use lisle_runtime::no_suspend_depth;
 
 use super::Worker;
+use crate::deadlock;
 use crate::park::{Party, Reason, Unparker, Wake, abort_on_unwind};
 use crate::task::{Control, ParkRecord, Phase};
 
@@ -121,13 +122,15 @@ impl Worker {
         }
     }
 
-    /// Gives up every task but the current one: each unwinds from where it waits at its next turn.
+    /// Gives up every task but the spared one: each unwinds from where it waits at its next turn.
     /// Tasks that have not started yet are cancelled when they begin.
-    pub(crate) fn shut_down(&self) {
+    pub(crate) fn shut_down(&self, spared: Option<NonNull<Control>>) {
         self.shutting_down.set(true);
-        let me = self.current.get();
+        if let Some(mut reports) = self.team.reports() {
+            deadlock::report(&self.started, self.clock.get(), &mut reports);
+        }
         self.started.for_each(|task| {
-            if Some(NonNull::from(task)) != me {
+            if Some(NonNull::from(task)) != spared {
                 task.cancel();
                 self.interrupt(task, Phase::Cancelled);
             }

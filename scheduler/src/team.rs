@@ -1,0 +1,252 @@
+//! The workers of one runtime, and who of the idle ones looks out for work.
+//!
+//! Waking a sleeping thread costs its waker 10 to 20 µs and takes 50 µs or more, while a task may need
+//! less than one. So nobody is woken for a task that was just spawned. Instead, while some workers are
+//! busy and others idle, one of the idle ones is the **watcher**: it looks at the others' backlogs now
+//! and then, and takes tasks that have waited for a while. All other idle workers **sleep** until
+//! something is posted to them or they are appointed watcher. When everybody is idle, all sleep.
+//!
+//! One word holds the state: how many workers sleep, and whether there is a watcher. `README.md` in
+//! this crate tells the protocol and why a backlog cannot be overlooked for long.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use lisle_runtime::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
+use lisle_runtime::primitive::thread::{Builder, JoinHandle};
+use lisle_runtime::primitive::{Arc, Mutex, MutexGuard};
+use lisle_runtime::stack::StackSize;
+
+use crate::deadlock::{ForeignThreads, TaskReport};
+use crate::post::Post;
+
+/// What the workers of a runtime are made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) workers: NonZeroUsize,
+    pub(crate) stack_size: StackSize,
+    pub(crate) spin: Duration,
+    pub(crate) foreign_threads: ForeignThreads,
+    pub(crate) thread_name: std::sync::Arc<str>,
+}
+
+pub(crate) struct Team {
+    pub(crate) settings: Settings,
+    /// One for each worker, the first for the thread that entered the runtime.
+    posts: Box<[Post]>,
+    /// `SLEEPER` for each worker that sleeps or has no thread yet, and perhaps `WATCHER`.
+    idle: AtomicUsize,
+    /// Counts how often a worker has stopped sleeping.
+    awakenings: AtomicUsize,
+    /// Set once: the main task has finished, or all tasks are deadlocked.
+    stopping: AtomicBool,
+    /// Set once, before `stopping`.
+    deadlocked: AtomicBool,
+    reports: Mutex<Vec<TaskReport>>,
+    threads: Mutex<Threads>,
+    /// The main function of every worker but the first.
+    start: fn(Arc<Team>, usize),
+}
+
+struct Threads {
+    /// Those that `join_threads` has not waited for yet.
+    handles: Vec<JoinHandle<()>>,
+    /// Workers that have been given a thread. The first worker has the caller's.
+    started: usize,
+    /// Workers that can still be given one.
+    missing: usize,
+}
+
+const WATCHER: usize = 1;
+const SLEEPER: usize = 2;
+
+/// What an idle worker does.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Watcher,
+    Sleeper,
+}
+
+impl Team {
+    /// A team of which only the first worker has a thread, the caller's. `start` is the main function
+    /// of the others.
+    pub(crate) fn new(settings: Settings, start: fn(Arc<Team>, usize)) -> Self {
+        let workers = settings.workers.get();
+        // Who is alone needs no watcher; pretending to have one keeps it from calling.
+        let idle = if workers == 1 { WATCHER } else { (workers - 1) * SLEEPER };
+        Self {
+            settings,
+            posts: (0..workers).map(|_| Post::new()).collect(),
+            idle: AtomicUsize::new(idle),
+            awakenings: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+            deadlocked: AtomicBool::new(false),
+            reports: Mutex::new(Vec::new()),
+            threads: Mutex::new(Threads { handles: Vec::new(), started: 1, missing: workers - 1 }),
+            start,
+        }
+    }
+
+    pub(crate) fn post(&self, index: usize) -> &Post {
+        &self.posts[index]
+    }
+
+    /// The posts of the other workers. Everybody begins with another one.
+    pub(crate) fn others(&self, index: usize) -> impl Iterator<Item = &Post> {
+        self.posts[index + 1..].iter().chain(&self.posts[..index])
+    }
+
+    /// Whether the team has one worker only, which then never watches.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.posts.len() == 1
+    }
+
+    /// Whether workers sleep and nobody watches, so that a backlog would stay where it is. A hint, for
+    /// the busy path.
+    #[inline]
+    pub(crate) fn wants_watcher(&self) -> bool {
+        let idle = self.idle.load(Ordering::Relaxed);
+        idle >= SLEEPER && idle & WATCHER == 0
+    }
+
+    /// Appoints a sleeping worker as the watcher, starting its thread if it has none.
+    #[cold]
+    pub(crate) fn call_watcher(this: &Arc<Self>) {
+        let appointed = this.idle.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |idle| {
+            (idle >= SLEEPER && idle & WATCHER == 0).then(|| idle - SLEEPER + WATCHER)
+        });
+        if appointed.is_err() || this.posts.iter().any(Post::appoint) {
+            return;
+        }
+        let mut threads = this.threads.lock();
+        if threads.missing == 0 {
+            // Whoever was counted as asleep is just waking up by itthis.
+            this.idle.fetch_add(SLEEPER - WATCHER, Ordering::AcqRel);
+            return;
+        }
+        match Self::start_thread(this, threads.started) {
+            Ok(handle) => {
+                threads.handles.push(handle);
+                threads.started += 1;
+                threads.missing -= 1;
+            }
+            Err(error) => {
+                // Go on with those that have a thread. The others were counted as asleep, but for the
+                // one that was counted as the watcher just now.
+                let missing = std::mem::take(&mut threads.missing);
+                this.idle.fetch_sub((missing - 1) * SLEEPER + WATCHER, Ordering::AcqRel);
+                eprintln!("lisle: going on with {missing} workers fewer, no thread: {error}");
+            }
+        }
+    }
+
+    fn start_thread(this: &Arc<Self>, index: usize) -> io::Result<JoinHandle<()>> {
+        this.posts[index].appoint_first();
+        let team = this.clone();
+        let name = format!("{}-{index}", this.settings.thread_name);
+        Builder::new().name(name).spawn(move || (team.start)(team.clone(), index))
+    }
+
+    /// Waits for the threads of all workers, which end when the team stops.
+    pub(crate) fn join_threads(&self) {
+        // One by one: a thread that has not ended yet may still start another.
+        while let Some(thread) = self.next_thread() {
+            // A worker that panics has a bug in the scheduler, and has said so.
+            if thread.join().is_err() {
+                std::process::abort();
+            }
+        }
+    }
+
+    fn next_thread(&self) -> Option<JoinHandle<()>> {
+        self.threads.lock().handles.pop()
+    }
+
+    /// The caller has nothing to do: what it shall be meanwhile.
+    pub(crate) fn enter_idle(&self) -> Role {
+        let mut role = Role::Sleeper;
+        let _ = self.idle.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |idle| {
+            let watched = idle & WATCHER != 0;
+            role = if watched { Role::Sleeper } else { Role::Watcher };
+            Some(if watched { idle + SLEEPER } else { idle | WATCHER })
+        });
+        role
+    }
+
+    /// The watcher becomes a sleeper if all others sleep.
+    pub(crate) fn watcher_may_sleep(&self) -> bool {
+        let others = (self.size() - 1) * SLEEPER;
+        self.idle
+            .compare_exchange(
+                others + WATCHER,
+                others + SLEEPER,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            )
+            .is_ok()
+    }
+
+    /// The caller, who was idle, has work.
+    pub(crate) fn leave_idle(&self, role: Role) {
+        match role {
+            Role::Watcher => self.idle.fetch_and(!WATCHER, Ordering::AcqRel),
+            Role::Sleeper => self.idle.fetch_sub(SLEEPER, Ordering::AcqRel),
+        };
+    }
+
+    /// Counts the caller's awakening. To be called before it touches any task.
+    pub(crate) fn note_awakening(&self) {
+        self.awakenings.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether all other workers sleep and none of them will wake by itself. If so, nothing in the team
+    /// can happen any more but by the caller or a foreign thread.
+    ///
+    /// Looking at them one after the other is not enough: one that was seen asleep may have been woken
+    /// by one that was not seen yet. So all are looked at twice. What is posted between the first look
+    /// at the receiver and the first look at the sender, who sleeps by then, is found by the second
+    /// look at the receiver, or the receiver has awoken, and has counted that.
+    pub(crate) fn is_quiescent(&self, caller: usize) -> bool {
+        let with_thread = self.threads();
+        let asleep = || {
+            let mut others = (0..with_thread).filter(|&index| index != caller);
+            others.all(|index| self.posts[index].sleeps_for_good())
+        };
+        let awakenings = self.awakenings.load(Ordering::Acquire);
+        asleep() && asleep() && self.awakenings.load(Ordering::Acquire) == awakenings
+    }
+
+    /// How many threads the team has.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.lock().started
+    }
+
+    fn size(&self) -> usize {
+        let threads = self.threads.lock();
+        threads.started + threads.missing
+    }
+
+    /// Ends the team because its tasks will never go on.
+    pub(crate) fn declare_deadlock(&self) {
+        self.deadlocked.store(true, Ordering::Relaxed);
+        self.stop();
+    }
+
+    /// Where a worker puts the descriptions of its tasks before it gives them up, if there is a
+    /// deadlock.
+    pub(crate) fn reports(&self) -> Option<MutexGuard<'_, Vec<TaskReport>>> {
+        self.deadlocked.load(Ordering::Relaxed).then(|| self.reports.lock())
+    }
+
+    /// Ends the team: every worker gives up its tasks.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.posts.iter().for_each(Post::knock);
+    }
+
+    #[inline]
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
