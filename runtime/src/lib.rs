@@ -19,7 +19,7 @@ pub mod switch;
 
 pub use coroutine::{Coroutine, Name, ResumeError, ScopedCoroutine, State, Status, Yielder};
 pub use generator::{Generator, Items};
+pub use no_suspend::no_suspend;
 #[doc(hidden)]
 pub use no_suspend::no_suspend_depth;
-pub use no_suspend::no_suspend;
 pub use prefetch::prefetch;

@@ -104,10 +104,7 @@ impl Unparker {
 
     /// Calls `retract`, which gives back this very unparker or nothing. Any other would mean that
     /// this one is still out, with a wait that is about to end.
-    pub(crate) fn take_back(
-        &self,
-        retract: impl FnOnce() -> Option<Unparker>,
-    ) -> Option<Unparker> {
+    pub(crate) fn take_back(&self, retract: impl FnOnce() -> Option<Unparker>) -> Option<Unparker> {
         abort_on_unwind("retract", || {
             let retracted = retract();
             if let Some(unparker) = &retracted {

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::panic::{Location, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{io, mem, thread};
+use std::{io, mem};
 
 use lisle_runtime::primitive;
 use lisle_runtime::stack::{StackSize, overflow};
@@ -89,7 +89,7 @@ impl RuntimeBuilder {
     /// Sets the number of workers: of OS threads that run tasks, the calling one included. At most
     /// 1,024 are used. A thread is started when there is work for it.
     ///
-    /// Without it the number is that of the variable `LISLE_WORKERS`, or one for each processor.
+    /// Without it the number is that of the variable `LISLE_WORKERS`, or 1.
     ///
     /// With one worker the order of the tasks is exact: whoever becomes runnable first runs first.
     pub fn workers(mut self, workers: usize) -> Self {
@@ -161,9 +161,7 @@ fn workers_from_env() -> io::Result<NonZeroUsize> {
                 io::Error::new(io::ErrorKind::InvalidInput, text)
             })
         }
-        // A model states how many workers it wants.
-        _ if cfg!(lisle_loom) => Ok(NonZeroUsize::MIN),
-        _ => Ok(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
+        _ => Ok(NonZeroUsize::MIN),
     }
 }
 

@@ -104,6 +104,7 @@ pub fn current_task() -> Option<Task> {
 ///
 /// Unwinds a task that is being cancelled because its runtime ends. Panics inside
 /// [`no_suspend`](lisle_runtime::no_suspend).
+#[inline]
 #[track_caller]
 pub fn yield_now() {
     match current() {

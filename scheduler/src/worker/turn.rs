@@ -20,6 +20,9 @@ const FETCH_CONTROL: usize = 6;
 const FETCH_FRAME: usize = 3;
 
 impl Worker {
+    /// Inlined up to the user's code, as is `suspend`: the processor predicts a return from the last
+    /// call, which after a switch was another task's. Each call saved is a misprediction saved.
+    #[inline(always)]
     #[track_caller]
     pub(super) fn yield_now(&self) {
         may_suspend();
@@ -33,7 +36,7 @@ impl Worker {
 
     /// Leaves the current task, which somebody will find in a queue or by its unparker. Returns when
     /// it has its next turn.
-    #[inline]
+    #[inline(always)]
     pub(super) fn suspend(&self, me: &Control) {
         match self.pick() {
             Some(next) if ptr::eq(next, me) => {}
