@@ -50,7 +50,7 @@ pub use lisle_scheduler as scheduler;
 pub use lisle_runtime::{Coroutine, Generator, ScopedCoroutine, no_suspend};
 pub use lisle_scheduler::{
     Builder, Cancelled, Deadlock, ForeignThreads, JoinHandle, Runtime, RuntimeBuilder, Task,
-    TaskId, TaskReport, current, run, spawn, spawn_local, yield_now,
+    TaskId, TaskReport, current, run, sleep, sleep_until, spawn, spawn_local, yield_now,
 };
 
 /// Runs the README's code as a test.

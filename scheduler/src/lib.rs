@@ -28,6 +28,7 @@
 //!
 //! Everything that blocks does so through [`park`](mod@park).
 
+mod background;
 mod backlog;
 mod deadlock;
 mod inbox;
@@ -35,6 +36,7 @@ pub mod park;
 mod post;
 mod queue;
 mod runtime;
+mod sleep;
 mod spawn;
 mod task;
 mod team;
@@ -46,6 +48,7 @@ mod worker;
 
 pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
 pub use runtime::{Runtime, RuntimeBuilder, run};
+pub use sleep::{sleep, sleep_until};
 pub use spawn::{Builder, spawn, spawn_local};
 pub use task::{Cancelled, JoinHandle, Task, TaskId};
 pub use worker::{current_task as current, yield_now};

@@ -39,25 +39,26 @@ impl Post {
         *self.thread.lock() = Some(thread::current());
     }
 
+    /// Calls the owner, who has been found asleep.
     fn owner(&self) -> Thread {
         self.thread.lock().clone().expect("only an owner can sleep")
     }
 
-    /// Hands a started task to its home worker from another thread.
+    /// Hands a task to a worker from another thread: a started one to its home, or a new one.
     ///
     /// # Safety
     ///
-    /// `post` is the home of `task`, alive until the task is handed over. The caller has the only
-    /// right to wake the task.
+    /// `post` is alive until the task is handed over, and the home of `task` if that has started. The
+    /// caller has the only right to wake or to start the task.
     #[cold]
     pub(crate) unsafe fn post(post: *const Post, task: NonNull<Control>) {
         // SAFETY: the caller's promise. The handle is cloned before the task is handed over, because
         // afterwards the worker may finish the task, and itself.
-        let owner = unsafe { (*post).owner() };
+        let owner = unsafe { (*post).thread.lock().clone() };
         // SAFETY: the caller's promise again; nothing touches the post after the push.
         let pushed = unsafe { (*post).inbox.push(task) };
         if pushed == Pushed::OwnerAsleep {
-            owner.unpark();
+            owner.expect("only an owner can sleep").unpark();
         }
     }
 

@@ -2,15 +2,17 @@
 
 use std::num::NonZeroUsize;
 use std::panic::{Location, resume_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use std::{io, mem};
 
 use lisle_runtime::primitive;
 use lisle_runtime::stack::{StackSize, overflow};
 
+use crate::background::Background;
 use crate::deadlock::{Deadlock, ForeignThreads};
 use crate::spawn::{Builder, create};
+use crate::task::JoinHandle;
 use crate::team::{Settings, Team};
 use crate::worker::{self, Enter, Worker};
 
@@ -65,6 +67,8 @@ pub fn run<R>(main: impl FnOnce() -> R) -> R {
 #[derive(Debug)]
 pub struct Runtime {
     settings: Settings,
+    /// Started by the first spawn from outside.
+    background: OnceLock<Background>,
 }
 
 /// Sets up a [`Runtime`].
@@ -143,7 +147,7 @@ impl RuntimeBuilder {
             foreign_threads: self.foreign_threads,
             thread_name: self.thread_name.unwrap_or_else(|| "lisle".into()),
         };
-        Ok(Runtime { settings })
+        Ok(Runtime { settings, background: OnceLock::new() })
     }
 }
 
@@ -180,6 +184,47 @@ impl Runtime {
         RuntimeBuilder::default()
     }
 
+    /// Spawns a task from any thread, on threads of the runtime's own.
+    ///
+    /// The first call starts them. They serve until the runtime is dropped, which gives up the tasks
+    /// that have not finished, waits until they are unwound, and ends the threads. They are not the
+    /// workers of [`run`](Self::run), but the tasks of both may talk to each other.
+    ///
+    /// # Panics
+    ///
+    /// With the text of the error that [`Builder::spawn_on`] returns.
+    ///
+    /// ```
+    /// let runtime = lisle_scheduler::Runtime::new()?;
+    /// let task = runtime.spawn(|| 6 * 7);
+    /// assert_eq!(task.join().unwrap(), 42);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn spawn<F, T>(&self, body: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        match Builder::new().spawn_on(self, body) {
+            Ok(handle) => handle,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub(crate) fn background(&self) -> io::Result<&Background> {
+        static STARTING: Mutex<()> = Mutex::new(());
+        if let Some(background) = self.background.get() {
+            return Ok(background);
+        }
+        let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(background) = self.background.get() {
+            return Ok(background);
+        }
+        let background = Background::start(&self.settings)?;
+        Ok(self.background.get_or_init(|| background))
+    }
+
     /// Runs `main` as [`run`] does, but returns a deadlock instead of panicking.
     ///
     /// # Errors
@@ -196,12 +241,10 @@ impl Runtime {
             worker::current().is_none(),
             "lisle::run was called inside a task: spawn and join a task instead"
         );
-        overflow::install();
+        prepare_process();
         if let Err(error) = overflow::ensure_signal_stack() {
             panic!("{error}");
         }
-        overflow::set_describer(worker::describe_current);
-
         let team = primitive::Arc::new(Team::new(self.settings.clone(), serve));
         let worker = Worker::new(team.clone(), 0);
         let body = || {
@@ -232,8 +275,14 @@ impl Runtime {
     }
 }
 
+/// What has to be done once before tasks run.
+pub(crate) fn prepare_process() {
+    overflow::install();
+    overflow::set_describer(worker::describe_current);
+}
+
 /// What a thread that a team has started does.
-fn serve(team: primitive::Arc<Team>, index: usize) {
+pub(crate) fn serve(team: primitive::Arc<Team>, index: usize) {
     overflow::ensure_signal_stack().expect("a new thread has a signal stack");
     let worker = Worker::new(team, index);
     let _entered = Enter::new(&worker);

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use lisle_runtime::stack::{Stack, StackSize};
 
+use crate::background::default_runtime;
+use crate::runtime::Runtime;
 use crate::task::{Birth, Control, JoinHandle};
 use crate::worker::{self, Worker};
 
@@ -15,10 +17,13 @@ use crate::worker::{self, Worker};
 /// The caller goes on; it does not switch. Dropping the handle detaches the task. When the runtime
 /// ends, tasks that have not finished are given up; see [`run`](crate::run).
 ///
+/// On a plain thread the task goes to the default runtime, which the first such call starts, with
+/// threads of its own; it lasts as long as the process.
+///
 /// # Panics
 ///
-/// If there is no memory for another stack, with the text that [`Builder::spawn`] returns as an
-/// error. On a thread that runs no tasks: call it inside [`run`](crate::run).
+/// If there is no memory for another stack or no thread for the default runtime, with the text that
+/// [`Builder::spawn`] returns as an error.
 ///
 /// ```
 /// lisle_scheduler::run(|| {
@@ -42,7 +47,7 @@ where
 ///
 /// # Panics
 ///
-/// As [`spawn`].
+/// As [`spawn`]. On a plain thread: there is no worker on which the task could stay.
 ///
 /// ```
 /// use std::cell::Cell;
@@ -83,8 +88,8 @@ where
 #[derive(Clone, Debug, Default)]
 #[must_use = "a builder does nothing until it spawns"]
 pub struct Builder {
-    name: Option<Arc<str>>,
-    stack_size: Option<StackSize>,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) stack_size: Option<StackSize>,
 }
 
 impl Builder {
@@ -112,25 +117,41 @@ impl Builder {
     /// # Errors
     ///
     /// If the process has no address space or memory maps left for another stack; `body` is dropped,
-    /// and no other task is affected. If the calling thread runs no tasks.
+    /// and no other task is affected. On a plain thread, also if the default runtime cannot start.
     #[track_caller]
     pub fn spawn<F, T>(self, body: F) -> io::Result<JoinHandle<T>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let worker = worker::current().ok_or_else(no_runtime)?;
+        let Some(worker) = worker::current() else {
+            return self.spawn_on(default_runtime()?, body);
+        };
         // SAFETY: closure and result are `Send` and may live for ever.
         let (task, handle) = unsafe { create(worker, self, Location::caller(), body)? };
         worker.accept(task);
         Ok(handle)
     }
 
+    /// Spawns a task on the threads of a runtime. See [`Runtime::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`spawn`](Self::spawn); also if the runtime's first thread cannot be started.
+    #[track_caller]
+    pub fn spawn_on<F, T>(self, runtime: &Runtime, body: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        runtime.background()?.spawn(self, Location::caller(), body)
+    }
+
     /// Spawns a task that stays on the calling worker. See [`spawn_local`].
     ///
     /// # Errors
     ///
-    /// As for [`spawn`](Self::spawn).
+    /// As for [`spawn`](Self::spawn), and on a plain thread.
     #[track_caller]
     pub fn spawn_local<F, T>(self, body: F) -> io::Result<JoinHandle<T>>
     where
@@ -146,7 +167,10 @@ impl Builder {
 }
 
 fn no_runtime() -> io::Error {
-    io::Error::other("tasks can be spawned inside lisle::run only: this thread runs no tasks")
+    io::Error::other(
+        "a local task can be spawned by a task only: this thread runs none. Call it inside \
+         lisle::run, or use spawn",
+    )
 }
 
 /// Makes a task that no worker knows yet.

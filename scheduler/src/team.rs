@@ -11,15 +11,17 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::ptr::NonNull;
 use std::time::Duration;
 
 use lisle_runtime::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
-use lisle_runtime::primitive::thread::{Builder, JoinHandle};
+use lisle_runtime::primitive::thread::{self, Builder, JoinHandle};
 use lisle_runtime::primitive::{Arc, Mutex, MutexGuard};
 use lisle_runtime::stack::StackSize;
 
 use crate::deadlock::{ForeignThreads, TaskReport};
 use crate::post::Post;
+use crate::task::Control;
 
 /// What the workers of a runtime are made from.
 #[derive(Clone, Debug)]
@@ -69,8 +71,8 @@ pub(crate) enum Role {
 }
 
 impl Team {
-    /// A team of which only the first worker has a thread, the caller's. `start` is the main function
-    /// of the others.
+    /// A team of which only the first worker has a thread: the caller's, or the one that `start_first`
+    /// gives it. `start` is the main function of the others.
     pub(crate) fn new(settings: Settings, start: fn(Arc<Team>, usize)) -> Self {
         let workers = settings.workers.get();
         // Who is alone needs no watcher; pretending to have one keeps it from calling.
@@ -125,6 +127,7 @@ impl Team {
             this.idle.fetch_add(SLEEPER - WATCHER, Ordering::AcqRel);
             return;
         }
+        this.posts[threads.started].appoint_first();
         match Self::start_thread(this, threads.started) {
             Ok(handle) => {
                 threads.handles.push(handle);
@@ -141,8 +144,22 @@ impl Team {
         }
     }
 
+    /// Gives the first worker a thread of its own.
+    pub(crate) fn start_first(this: &Arc<Self>) -> io::Result<()> {
+        let handle = Self::start_thread(this, 0)?;
+        this.threads.lock().handles.push(handle);
+        Ok(())
+    }
+
+    /// Gives a task that has not started to a worker, if possible to one that has nothing to do.
+    pub(crate) fn hand_in(&self, task: NonNull<Control>) {
+        let idle = self.posts.iter().find(|post| post.inbox.is_asleep());
+        let post = idle.unwrap_or(&self.posts[0]);
+        // SAFETY: the team, and with it the post, is alive; the task is new and known to nobody else.
+        unsafe { Post::post(post, task) };
+    }
+
     fn start_thread(this: &Arc<Self>, index: usize) -> io::Result<JoinHandle<()>> {
-        this.posts[index].appoint_first();
         let team = this.clone();
         let name = format!("{}-{index}", this.settings.thread_name);
         Builder::new().name(name).spawn(move || (team.start)(team.clone(), index))
@@ -152,6 +169,10 @@ impl Team {
     pub(crate) fn join_threads(&self) {
         // One by one: a thread that has not ended yet may still start another.
         while let Some(thread) = self.next_thread() {
+            if thread.thread().id() == thread::current().id() {
+                // A task has dropped its own runtime. The thread ends after it.
+                continue;
+            }
             // A worker that panics has a bug in the scheduler, and has said so.
             if thread.join().is_err() {
                 std::process::abort();

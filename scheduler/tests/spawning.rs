@@ -238,26 +238,22 @@ fn tasks_spawn_tasks() {
 }
 
 #[test]
-fn a_plain_thread_is_told_to_enter_a_runtime() {
-    const TEXT: &str = "tasks can be spawned inside lisle::run only: this thread runs no tasks";
+fn a_plain_thread_has_no_place_for_a_local_task() {
+    const TEXT: &str = "a local task can be spawned by a task only: this thread runs none. Call it \
+                        inside lisle::run, or use spawn";
     let owned = Arc::new(());
     let theirs = owned.clone();
-    let error = Builder::new().spawn(move || drop(theirs)).unwrap_err();
+    let error = Builder::new().spawn_local(move || drop(theirs)).unwrap_err();
     assert_eq!(error.to_string(), TEXT);
     assert_eq!(Arc::strong_count(&owned), 1, "the closure is dropped");
-    assert_eq!(Builder::new().spawn_local(|| ()).unwrap_err().to_string(), TEXT);
-    for panic in [
-        catch_unwind(|| drop(spawn(|| ()))).unwrap_err(),
-        catch_unwind(|| drop(spawn_local(|| ()))).unwrap_err(),
-    ] {
-        assert_eq!(*panic.downcast::<String>().unwrap(), TEXT);
-    }
+    let panic = catch_unwind(|| drop(spawn_local(|| ()))).unwrap_err();
+    assert_eq!(*panic.downcast::<String>().unwrap(), TEXT);
     // The same after a runtime has ended here, and on a thread beside one.
     run(|| {
-        let beside = thread::spawn(|| Builder::new().spawn(|| ()).unwrap_err().to_string());
+        let beside = thread::spawn(|| Builder::new().spawn_local(|| ()).unwrap_err().to_string());
         assert_eq!(beside.join().unwrap(), TEXT);
     });
-    assert_eq!(Builder::new().spawn(|| ()).unwrap_err().to_string(), TEXT);
+    assert_eq!(Builder::new().spawn_local(|| ()).unwrap_err().to_string(), TEXT);
 }
 
 #[test]

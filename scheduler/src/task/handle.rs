@@ -2,12 +2,46 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A task's number, unique in the process. Numbers are given out in the order of spawning within
-/// one runtime.
+/// A task's number, unique in the process. Those of tasks that were spawned by the tasks of one worker
+/// rise in the order of spawning.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(pub(crate) NonZeroU64);
+
+/// Numbers that one worker gives out.
+#[derive(Default)]
+pub(crate) struct IdBlock(Range<u64>);
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl TaskId {
+    /// A number for a task that is spawned outside of any worker.
+    pub(crate) fn next() -> Self {
+        Self::from_number(NEXT_ID.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn next_block() -> IdBlock {
+        const LENGTH: u64 = 1 << 16;
+        let first = NEXT_ID.fetch_add(LENGTH, Ordering::Relaxed);
+        IdBlock(first..first + LENGTH)
+    }
+
+    fn from_number(number: u64) -> Self {
+        Self(NonZeroU64::new(number).expect("numbers start at 1"))
+    }
+}
+
+impl Iterator for IdBlock {
+    type Item = TaskId;
+
+    #[inline]
+    fn next(&mut self) -> Option<TaskId> {
+        self.0.next().map(TaskId::from_number)
+    }
+}
 
 impl fmt::Debug for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

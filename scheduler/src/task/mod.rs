@@ -11,6 +11,7 @@ mod list;
 mod payload;
 mod slab;
 
+pub(crate) use handle::IdBlock;
 pub use handle::{Cancelled, Task, TaskId};
 pub use join::JoinHandle;
 pub(crate) use list::TaskList;

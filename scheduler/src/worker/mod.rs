@@ -21,9 +21,7 @@ pub(crate) use base::Enter;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
-use std::num::NonZeroU64;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use lisle_runtime::primitive::{self, Arc};
@@ -32,7 +30,7 @@ use lisle_runtime::switch::Context;
 
 use crate::post::Post;
 use crate::queue::Queue;
-use crate::task::{Control, Slab, Task, TaskId, TaskList};
+use crate::task::{Control, IdBlock, Slab, Task, TaskId, TaskList};
 use crate::team::Team;
 use crate::timer::Timers;
 
@@ -52,6 +50,8 @@ pub(crate) struct Worker {
 
     /// Runnable tasks in the order of arrival; a marker stands for the oldest task of the backlog.
     ready: Queue,
+    /// New tasks from other threads for which no stack is reserved yet.
+    posted: Queue,
     started: TaskList,
     /// Tasks that are not finished: started ones, and a marker for each that has not.
     live: Cell<usize>,
@@ -68,7 +68,7 @@ pub(crate) struct Worker {
     /// A stack of special size whose task has finished; released when the next one is wanted or
     /// retired, which happens on another stack.
     retired: Cell<Option<Stack>>,
-    next_ids: Cell<std::ops::Range<u64>>,
+    next_ids: Cell<IdBlock>,
 
     /// Whether it was already said that a task cannot start for want of memory.
     starved: Cell<bool>,
@@ -156,6 +156,7 @@ impl Worker {
             current: Cell::new(None),
             base: Cell::new(Context::NONE),
             ready: Queue::new(),
+            posted: Queue::new(),
             started: TaskList::default(),
             live: Cell::new(0),
             until_poll: Cell::new(POLL_INTERVAL - 1),
@@ -165,7 +166,7 @@ impl Worker {
             slab: Slab::default(),
             stacks: RefCell::new(StackCache::new(team.settings.stack_size)),
             retired: Cell::new(None),
-            next_ids: Cell::new(0..0),
+            next_ids: Cell::default(),
             starved: Cell::new(false),
             shutting_down: Cell::new(false),
             team,
@@ -198,16 +199,13 @@ impl Worker {
 
     /// The next task number. Workers take numbers from the process by the block.
     pub(crate) fn next_id(&self) -> TaskId {
-        const BLOCK: u64 = 1 << 16;
-        static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
         let mut ids = self.next_ids.take();
         let id = ids.next().unwrap_or_else(|| {
-            let first = NEXT_BLOCK.fetch_add(BLOCK, Ordering::Relaxed);
-            ids = first + 1..first + BLOCK;
-            first
+            ids = TaskId::next_block();
+            ids.next().expect("a block is not empty")
         });
         self.next_ids.set(ids);
-        TaskId(NonZeroU64::new(id).expect("numbers start at 1"))
+        id
     }
 
     /// Makes sure that one more task of the default stack size can start.

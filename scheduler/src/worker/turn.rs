@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lisle_runtime::prefetch;
 use lisle_runtime::stack::Stack;
-use lisle_runtime::switch::{Context, prepare, switch};
+use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
 
 use super::waits::may_suspend;
 use super::{POLL_INTERVAL, Worker, current};
@@ -95,29 +95,61 @@ impl Worker {
         self.until_poll.set(POLL_INTERVAL - 1);
         let inbox = &self.post().inbox;
         if inbox.has_mail() {
-            inbox.drain(|task| self.deliver_unpark(task));
+            inbox.drain(|task| self.receive(task));
         }
         if self.team.is_stopping() && !self.shutting_down.get() {
             self.shut_down(None);
         }
+        self.accept_posted();
         self.clock.set(self.epoch.elapsed());
         self.fire_timers();
+    }
+
+    /// Takes what another thread has posted: a task to be woken, or a new one.
+    fn receive(&self, task: NonNull<Control>) {
+        // SAFETY: a posted task has not finished.
+        if unsafe { task.as_ref() }.home().is_null() {
+            self.posted.push(task);
+        } else {
+            self.deliver_unpark(task);
+        }
+    }
+
+    /// Accepts the new tasks that were posted, as far as there is memory for their stacks.
+    fn accept_posted(&self) {
+        while !self.posted.is_empty() {
+            if let Err(error) = self.reserve_stack() {
+                return self.complain(&error);
+            }
+            if let Some(Entry::Task(task)) = self.posted.pop() {
+                self.accept(task);
+            }
+        }
     }
 
     /// Continues `next`, or starts it, leaving the present continuation in `save`.
     #[inline]
     fn switch_to(&self, save: *mut Context, next: &Control) {
+        match self.make_current(next) {
+            // SAFETY: nobody else will continue what was made current. `save` is a field of a live
+            // control block, or the base's.
+            Some(to) => unsafe { switch(save, to) },
+            None => self.switch_to_base(save),
+        }
+    }
+
+    /// Makes `next` the current task and says where it continues, or begins. `None`: there is no stack
+    /// for it now, and it has gone back into the queue.
+    ///
+    /// What is returned is suspended or fresh, on this thread or on none yet, and out of the queue.
+    #[inline]
+    fn make_current(&self, next: &Control) -> Option<Context> {
         let mut to = next.context();
         if to == Context::NONE {
-            match self.outfit(next) {
-                Some(context) => to = context,
-                None => return self.switch_to_base(save),
-            }
+            to = self.outfit(next)?;
         }
         self.current.set(Some(NonNull::from(next)));
-        // SAFETY: `next` is suspended or fresh, on this thread or on none yet, and out of the queue,
-        // so nobody else will continue it. `save` is a field of a live control block, or the base's.
-        unsafe { switch(save, to) }
+        Some(to)
     }
 
     fn switch_to_base(&self, save: *mut Context) {
@@ -125,6 +157,17 @@ impl Worker {
             // SAFETY: a task runs, so the base is suspended, on this thread.
             unsafe { switch(save, self.base.get()) }
         }
+    }
+
+    /// Leaves the stack of a task that has finished.
+    fn leave_for_good(&self, next: Option<&Control>) -> ! {
+        let to = next.and_then(|next| self.make_current(next)).unwrap_or_else(|| {
+            self.current.set(None);
+            self.base.get()
+        });
+        // SAFETY: nobody else will continue what was made current. Otherwise the base is suspended, on
+        // this thread, since a task runs. Nothing is left on the stack that anybody needs.
+        unsafe { switch_for_good(to) }
     }
 
     /// Runs `next` from the base. Returns when nothing is runnable any more.
@@ -158,6 +201,13 @@ impl Worker {
     /// Puts off the start of a task: its stack was promised when it was spawned, but the kernel has
     /// no memory left for the guard. The promise stands, and is tried again in its next turn.
     fn postpone(&self, task: &Control, error: &io::Error) {
+        self.complain(error);
+        self.ready.push(NonNull::from(task));
+    }
+
+    /// Says once that a task cannot start for want of memory, and waits a little if there is nothing
+    /// else to do.
+    fn complain(&self, error: &io::Error) {
         const PAUSE: Duration = Duration::from_millis(10);
         if !self.starved.replace(true) {
             // Not `eprintln`: this is no place to panic.
@@ -166,7 +216,6 @@ impl Worker {
         if self.ready.is_empty() {
             std::thread::sleep(PAUSE);
         }
-        self.ready.push(NonNull::from(task));
     }
 
     /// Ties a task to this worker and to a stack.
@@ -239,12 +288,7 @@ unsafe extern "C" fn task_main(_: *mut ()) -> ! {
             }
             next => {
                 worker.recycle(stack);
-                let mut nowhere = Context::NONE;
-                match next {
-                    Some(next) => worker.switch_to(&mut nowhere, next),
-                    None => worker.switch_to_base(&mut nowhere),
-                }
-                unreachable!("nobody continues a finished task");
+                worker.leave_for_good(next);
             }
         }
     }

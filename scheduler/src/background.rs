@@ -1,0 +1,81 @@
+//! The workers of a runtime that no thread has entered: all have threads of their own.
+
+use std::io;
+use std::panic::Location;
+use std::sync::OnceLock;
+
+use lisle_runtime::primitive::Arc;
+use lisle_runtime::stack::Stack;
+
+use crate::deadlock::ForeignThreads;
+use crate::runtime::{Runtime, prepare_process, serve};
+use crate::spawn::Builder;
+use crate::task::{Birth, Control, JoinHandle, Slab, TaskId};
+use crate::team::{Settings, Team};
+
+pub(crate) struct Background {
+    team: Arc<Team>,
+}
+
+impl Background {
+    /// Starts the first worker. Others follow when there is work for them.
+    pub(crate) fn start(settings: &Settings) -> io::Result<Self> {
+        prepare_process();
+        // The threads outside, of which there is always one, can spawn and send.
+        let settings = Settings { foreign_threads: ForeignThreads::MayWake, ..settings.clone() };
+        let team = Arc::new(Team::new(settings, serve));
+        Team::start_first(&team)?;
+        Ok(Self { team })
+    }
+
+    /// Spawns a task from any thread.
+    pub(crate) fn spawn<F, T>(
+        &self,
+        builder: Builder,
+        spawned_at: &'static Location<'static>,
+        body: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let stack = match builder.stack_size {
+            Some(size) => Some(Stack::allocate(size)?),
+            // Only to see now whether there is memory: the worker that starts the task has warm ones.
+            None => Stack::allocate(self.team.settings.stack_size).map(|_| None)?,
+        };
+        let birth = Birth { id: TaskId::next(), name: builder.name, spawned_at, stack };
+        let slot = Slab::default().allocate();
+        // SAFETY: the slot comes from a slab; closure and result are `Send` and may live for ever. The
+        // handle is the only one, and its type is the closure's.
+        let handle = unsafe {
+            Control::create(slot, birth, body);
+            JoinHandle::new(slot)
+        };
+        self.team.hand_in(slot);
+        Ok(handle)
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.team.stop();
+        self.team.join_threads();
+    }
+}
+
+impl std::fmt::Debug for Background {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Background").field("threads", &self.team.threads()).finish()
+    }
+}
+
+/// The runtime of tasks that are spawned outside of any other. It lasts as long as the process.
+pub(crate) fn default_runtime() -> io::Result<&'static Runtime> {
+    static DEFAULT: OnceLock<Runtime> = OnceLock::new();
+    if let Some(runtime) = DEFAULT.get() {
+        return Ok(runtime);
+    }
+    let runtime = Runtime::new()?;
+    Ok(DEFAULT.get_or_init(|| runtime))
+}

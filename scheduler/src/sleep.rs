@@ -1,0 +1,75 @@
+//! Sleeping: a wait that nothing but its deadline ends.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use crate::park::{Reason, Wake, park, unwind_cancelled};
+use crate::worker::yield_now;
+
+/// Lets at least `duration` pass while other tasks run.
+///
+/// A task parks; a plain thread blocks. It is never too short. With a `duration` of zero a task has its
+/// next turn after all others. A duration that ends after the last representable [`Instant`] never
+/// ends.
+///
+/// # Panics
+///
+/// Unwinds a task that is being cancelled because its runtime ends. Panics inside
+/// [`no_suspend`](lisle_runtime::no_suspend).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// lisle_scheduler::run(|| {
+///     let start = Instant::now();
+///     lisle_scheduler::sleep(Duration::from_millis(2));
+///     assert!(start.elapsed() >= Duration::from_millis(2));
+/// });
+/// ```
+#[track_caller]
+pub fn sleep(duration: Duration) {
+    if duration.is_zero() {
+        yield_now();
+    } else {
+        wait_until(Instant::now().checked_add(duration));
+    }
+}
+
+/// Lets time pass until `deadline` while other tasks run. Returns at once if it has passed.
+///
+/// # Panics
+///
+/// As [`sleep`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// lisle_scheduler::run(|| {
+///     let deadline = Instant::now() + Duration::from_millis(2);
+///     lisle_scheduler::sleep_until(deadline);
+///     assert!(Instant::now() >= deadline);
+/// });
+/// ```
+#[track_caller]
+pub fn sleep_until(deadline: Instant) {
+    wait_until(Some(deadline));
+}
+
+#[track_caller]
+fn wait_until(deadline: Option<Instant>) {
+    const REASON: Reason = Reason::new("sleeping");
+    let unparker = Cell::new(None);
+    let wake = park(
+        REASON,
+        deadline,
+        |mine| unparker.set(Some(mine)),
+        || unparker.take(),
+    );
+    if wake == Wake::Cancelled {
+        unwind_cancelled();
+    }
+}
