@@ -47,6 +47,7 @@ pub use lisle_channel as channel;
 pub use lisle_runtime as runtime;
 pub use lisle_scheduler as scheduler;
 
+pub use lisle_macros::{main, test};
 pub use lisle_runtime::{Coroutine, Generator, ScopedCoroutine, no_suspend};
 pub use lisle_scheduler::{
     Builder, Cancelled, Deadlock, ForeignThreads, JoinHandle, Runtime, RuntimeBuilder, Task,

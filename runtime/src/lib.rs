@@ -13,6 +13,7 @@ mod no_suspend;
 mod prefetch;
 #[doc(hidden)]
 pub mod primitive;
+mod sanitizer;
 pub mod stack;
 mod stack_pointer;
 pub mod switch;

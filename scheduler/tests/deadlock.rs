@@ -299,7 +299,7 @@ fn a_thread_that_rings_and_ends_is_never_taken_for_a_deadlock() {
     let name = "a_thread_that_rings_and_ends_is_never_taken_for_a_deadlock";
     let ended = alone_in_child(name, &[], || {
         run(|| {
-            for _ in 0..3000 {
+            for _ in 0..1000 {
                 let bell = Bell::new();
                 let ringer = bell.clone();
                 drop(thread::spawn(move || {

@@ -4,6 +4,7 @@
 mod support;
 
 use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -248,23 +249,25 @@ fn a_thousand_deadlines_pass() {
 fn a_deadline_races_a_wake() {
     on_both(|| {
         let bell = Bell::new();
-        let (rounds, over) = (2000, Arc::new(Mutex::new(0)));
+        const ROUNDS: usize = 1000;
+        let over = Arc::new(AtomicBool::new(false));
         let ringer = {
             let (bell, over) = (bell.clone(), over.clone());
             thread::spawn(move || {
                 let mut heard = 0;
-                while *over.lock().unwrap() < rounds {
+                while !over.load(Ordering::Acquire) {
                     heard += usize::from(bell.ring());
+                    thread::yield_now();
                 }
                 heard
             })
         };
         let mut unparked = 0;
-        for round in 0..rounds {
+        for round in 0..ROUNDS {
             let deadline = Instant::now() + Duration::from_nanos(round as u64 % 50 * 100);
             unparked += usize::from(bell.wait_until(Some(deadline)) == Wake::Unparked);
-            *over.lock().unwrap() = round + 1;
         }
+        over.store(true, Ordering::Release);
         assert_eq!(ringer.join().unwrap(), unparked);
     });
 }

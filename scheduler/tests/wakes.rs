@@ -209,6 +209,7 @@ fn several_threads_wake_the_same_tasks_again_and_again() {
                     while !stop.load(Ordering::Acquire) {
                         rung += usize::from(bells[at % TASKS].ring());
                         at += n + 1;
+                        thread::yield_now();
                     }
                     rung
                 })

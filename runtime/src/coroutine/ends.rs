@@ -1,15 +1,14 @@
 //! The first and the last steps of a coroutine: how it comes to lie on its stack, how its body is run,
 //! and how it is ended.
 
-use std::any::Any;
 use std::mem::{ManuallyDrop, offset_of};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 
 use super::core::Core;
-use super::{State, Yielder, name, stacks};
-use crate::stack::Stack;
-use crate::switch::{Context, prepare, switch};
+use super::stacks::{self, Placed};
+use super::{Yielder, name};
+use crate::switch::{prepare, switch_for_good};
 
 /// The captures of a body may take this part of a stack. They are copied into the base frame when the
 /// body begins, and again where the compiler does not see through the copy.
@@ -33,7 +32,7 @@ impl<F, Input, Yield, Return> Fresh<F, Input, Yield, Return> {
 
 impl<Input, Yield, Return> Core<Input, Yield, Return> {
     #[inline]
-    pub(super) fn create<F>(stack: Stack, body: F) -> NonNull<Self>
+    pub(super) fn create<F>(stack: Placed, body: F) -> NonNull<Self>
     where
         F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return,
     {
@@ -44,20 +43,19 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         }
         let place = stack.top().map_addr(|top| (top - size) & !(align - 1));
         let place = place.cast::<Fresh<F, Input, Yield, Return>>();
-        let room =
-            place.addr() - stack.bottom().addr() + offset_of!(Fresh<F, Input, Yield, Return>, core);
-        let drop_body = drop_body::<F, Input, Yield, Return>;
-        let fresh =
-            Fresh { body: ManuallyDrop::new(body), core: Core::new(stack, room, drop_body) };
+        let core = place.wrapping_byte_add(offset_of!(Fresh<F, Input, Yield, Return>, core));
+        let core = core.cast::<Self>();
+        let room = stack.room_below(core.cast());
         // SAFETY: the place is aligned, at the top of a stack that is far larger and that nobody uses
         // but this coroutine, which keeps it. What is below the place is left to the base frame.
         unsafe {
-            place.write(fresh);
-            let core = NonNull::new_unchecked(&raw mut (*place).core);
-            let entry = base::<F, Input, Yield, Return>;
-            let context = prepare(place.cast(), entry, core.as_ptr().cast());
-            core.as_ref().context.set(context);
-            core
+            let context = prepare(place.cast(), base::<F, Input, Yield, Return>, core.cast());
+            let drop_body = drop_body::<F, Input, Yield, Return>;
+            place.write(Fresh {
+                body: ManuallyDrop::new(body),
+                core: Core::new(context, stack, room, drop_body),
+            });
+            NonNull::new_unchecked(core)
         }
     }
 
@@ -72,10 +70,10 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     ///
     /// The handle is not used any more.
     #[inline]
-    pub(super) unsafe fn close(this: NonNull<Self>) -> Option<Stack> {
+    pub(super) unsafe fn close(this: NonNull<Self>) -> Option<Placed> {
         // SAFETY: the core is alive until its stack is given away, at the end.
         let core = unsafe { this.as_ref() };
-        if let Some(tag) = core.tag.get() {
+        if let Some(tag) = core.tag.take() {
             name::forget(tag);
         }
         if core.is_finished() {
@@ -92,7 +90,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     ///
     /// As for [`close`](Self::close).
     #[cold]
-    unsafe fn end(this: NonNull<Self>) -> Option<Stack> {
+    unsafe fn end(this: NonNull<Self>) -> Option<Placed> {
         // SAFETY: the core is alive until `release`.
         let core = unsafe { this.as_ref() };
         if !core.is_suspended() || core.is_unwinding() {
@@ -121,18 +119,15 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     ///
     /// The body has ended, and nobody uses the core any more.
     #[inline]
-    unsafe fn release(this: NonNull<Self>) -> Stack {
-        // SAFETY: the caller's promise: the fields are dropped or taken once, here.
-        unsafe {
-            ptr::drop_in_place(&raw mut (*this.as_ptr()).tag);
-            ManuallyDrop::take(&mut (*this.as_ptr()).stack)
-        }
+    unsafe fn release(this: NonNull<Self>) -> Placed {
+        // SAFETY: the caller's promise. `close` has taken the tag, so that no field is left to drop.
+        unsafe { ManuallyDrop::take(&mut (*this.as_ptr()).stack) }
     }
 }
 
 #[cold]
 #[inline(never)]
-fn refuse(size: usize, stack: &Stack) -> ! {
+fn refuse(size: usize, stack: &Placed) -> ! {
     panic!(
         "the body of a coroutine captures too much for its stack of {} bytes: {size} bytes with what \
          the coroutine needs itself, and a {CAPTURES_SHARE}th of the stack is allowed. Box the \
@@ -168,15 +163,12 @@ where
         (body, core.take_input())
     };
     let yielder = Yielder::new(core);
-    let result: Result<Return, Box<dyn Any + Send>> =
-        catch_unwind(AssertUnwindSafe(|| body(&yielder, input)));
-    core.finish();
-    let mut nowhere = Context::NONE;
+    let result = catch_unwind(AssertUnwindSafe(|| body(&yielder, input)));
+    let (resumer, mailbox) = core.finish();
     // SAFETY: this coroutine executes, so its resumer waits for the answer. Nothing on this stack has
-    // a destructor left, and nobody continues `nowhere`.
+    // a destructor left.
     unsafe {
-        (*core.answer.get()).write(result.map(State::Returned));
-        switch(&mut nowhere, core.resumer.get());
+        (*mailbox).put_end(result);
+        switch_for_good(resumer)
     }
-    unreachable!("nobody resumes a finished coroutine");
 }

@@ -8,8 +8,10 @@
 //! A coroutine's administration ([`core`]) lies at the top of its stack, so that making one allocates
 //! nothing when a warm stack is at hand.
 
+mod backtrace;
 mod core;
 mod ends;
+mod mailbox;
 mod name;
 mod stacks;
 mod yielder;
@@ -24,6 +26,7 @@ use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
 use self::core::Core;
+use self::stacks::Placed;
 use crate::stack::Stack;
 
 /// A coroutine that owns all that it uses. See [`ScopedCoroutine`] for what it can do.
@@ -166,7 +169,7 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     where
         F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'static,
     {
-        Self::make(stack, body)
+        Self::make(Placed::new(stack), body)
     }
 
     /// A name for the coroutine, by which others can [transfer](Yielder::transfer) to it.
@@ -222,7 +225,7 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     }
 
     #[inline]
-    fn make<F>(stack: Stack, body: F) -> Self
+    fn make<F>(stack: Placed, body: F) -> Self
     where
         F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'scope,
     {
@@ -293,7 +296,8 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     pub fn into_stack(self) -> Option<Stack> {
         let this = ManuallyDrop::new(self);
         // SAFETY: the handle is not used or dropped any more.
-        unsafe { Core::close(this.core) }
+        let stack = unsafe { Core::close(this.core) };
+        stack.map(Placed::into_stack)
     }
 }
 

@@ -24,7 +24,8 @@ pub(super) fn tag<Input, Yield, Return>(
 }
 
 /// Called when the coroutine is dropped.
-pub(super) fn forget<Input, Yield, Return>(tag: &Tag<Input, Yield, Return>) {
+#[cold]
+pub(super) fn forget<Input, Yield, Return>(tag: Tag<Input, Yield, Return>) {
     tag.set(None);
 }
 

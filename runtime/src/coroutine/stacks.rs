@@ -1,18 +1,74 @@
-//! The thread's warm stacks for coroutines.
+//! Where the stacks of coroutines come from: the thread's warm ones.
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::ops::Deref;
+use std::ptr::NonNull;
 use std::sync::OnceLock;
 
 use crate::stack::{Stack, StackCache, StackSize};
 
+/// A stack whose description lies in its own topmost bytes, so that it is handed around by a pointer.
+pub(super) struct Placed(NonNull<Stack>);
+
+impl Placed {
+    #[inline]
+    pub(super) fn new(stack: Stack) -> Self {
+        let place = stack.top().cast::<Stack>().wrapping_sub(1);
+        // SAFETY: the end of a stack is aligned to the page and not null; the bytes below are writable,
+        // and whoever owns the stack owns them.
+        unsafe {
+            place.write(stack);
+            Self(NonNull::new_unchecked(place))
+        }
+    }
+
+    /// The end of what is left of the stack.
+    #[inline]
+    pub(super) fn top(&self) -> *mut u8 {
+        self.0.as_ptr().cast()
+    }
+
+    /// How many bytes are below an address of the stack, the guard included.
+    #[inline]
+    pub(super) fn room_below(&self, address: *mut u8) -> usize {
+        self.size().bytes() + address.addr() - Stack::top(self).addr()
+    }
+
+    #[inline]
+    pub(super) fn into_stack(self) -> Stack {
+        // SAFETY: the description was placed there by `new`, and is taken out once.
+        let stack = unsafe { self.0.read() };
+        std::mem::forget(self);
+        stack
+    }
+}
+
+impl Deref for Placed {
+    type Target = Stack;
+
+    #[inline]
+    fn deref(&self) -> &Stack {
+        // SAFETY: the description was placed there by `new`; users of the stack stay below `top`.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        // SAFETY: as in `into_stack`. It is read first, since dropping it takes its place away.
+        drop(unsafe { self.0.read() });
+    }
+}
+
 thread_local! {
     /// The stack used last: for the coroutine that is made when another has just gone.
-    static HOT: Cell<Option<Stack>> = const { Cell::new(None) };
+    static HOT: Cell<Option<Placed>> = const { Cell::new(None) };
     static CACHE: RefCell<StackCache> = RefCell::new(StackCache::new(default_size()));
 }
 
 /// The size for coroutines. A setting that cannot be read is reported by whoever starts a runtime.
+#[inline]
 fn default_size() -> StackSize {
     static SIZE: OnceLock<StackSize> = OnceLock::new();
     *SIZE.get_or_init(|| {
@@ -23,11 +79,14 @@ fn default_size() -> StackSize {
 
 /// A stack of the default size. Panics if there is no memory for one.
 #[inline]
-pub(super) fn take() -> Stack {
+pub(super) fn take() -> Placed {
     // While the thread ends and its locals are gone, stacks come from the process.
     match HOT.try_with(Cell::take) {
         Ok(Some(stack)) => stack,
-        _ => take_cached().unwrap_or_else(|error| panic!("{error}")),
+        _ => match take_cached() {
+            Ok(stack) => Placed::new(stack),
+            Err(error) => panic!("{error}"),
+        },
     }
 }
 
@@ -43,14 +102,14 @@ fn take_cached() -> io::Result<Stack> {
 
 /// Keeps a stack that nobody runs on any more, if it has the default size.
 #[inline]
-pub(super) fn put(stack: Stack) {
+pub(super) fn put(stack: Placed) {
     if stack.size() != default_size() {
         return drop(stack);
     }
     let mut spare = Some(stack);
     let _ = HOT.try_with(|hot| spare = hot.replace(spare.take()));
     if let Some(stack) = spare {
-        put_cached(stack);
+        put_cached(stack.into_stack());
     }
 }
 

@@ -5,10 +5,12 @@
 //! even return from `fork`. In the child the pool begins anew, and what is left of older stacks is
 //! told by its generation and never touched.
 
+use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::slab;
+use crate::stack_pointer::stack_pointer;
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
@@ -42,12 +44,10 @@ unsafe extern "C" fn begin_anew() {
 }
 
 fn advise_current_stack(advice: libc::c_int) {
-    let here = 0_u8;
-    let here = &raw const here;
-    if let Some(room) = slab::locate(here.addr()) {
-        let start = here.with_addr(room.start).cast_mut();
+    if let Some(room) = slab::locate(stack_pointer()) {
+        let start = ptr::with_exposed_provenance_mut(room.start);
         // SAFETY: the range is the room of one stack, and the advice changes only what a fork does
         // with it. Should the kernel refuse, the child ends at once by a fault.
-        unsafe { libc::madvise(start.cast(), room.bytes, advice) };
+        unsafe { libc::madvise(start, room.bytes, advice) };
     }
 }

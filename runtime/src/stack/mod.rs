@@ -109,6 +109,13 @@ impl Stack {
     }
 }
 
+/// The usable bytes of the stack that `address` lies on, if it is one of ours.
+#[cfg(any(lisle_sanitize = "address", lisle_sanitize = "valgrind"))]
+pub(crate) fn bounds_at(address: usize) -> Option<Range<usize>> {
+    let room = slab::locate(address)?;
+    Some(room.start + size::page_size()..room.start + room.bytes)
+}
+
 impl Drop for Stack {
     fn drop(&mut self) {
         if self.generation == fork::generation() {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::fork;
 use super::size::{StackSize, page_size};
+use crate::sanitizer;
 
 /// Address space that must be left over when a region has been mapped. A process that gives its
 /// last byte to stacks cannot allocate what it needs to report the error, or to go on without.
@@ -94,6 +95,7 @@ pub(super) fn map(size: StackSize, count: usize) -> io::Result<Slot> {
     fork::watch();
     let slot = Slot(NonNull::new(region.cast()).expect("no mapping lies at address zero"));
     register(slot, length, size);
+    sanitizer::mapped(slot.base().addr().get(), size.bytes(), count);
     Ok(slot)
 }
 

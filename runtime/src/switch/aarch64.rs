@@ -28,6 +28,7 @@
 
 use std::arch::{asm, naked_asm};
 
+use super::on_top::CallOnTop;
 use super::{Context, Entry};
 
 pub(super) const NAME: &str = "aarch64";
@@ -106,6 +107,55 @@ unsafe extern "C" fn trampoline() {
         "mov x0, x19",
         "blr x10",
         "udf #0",
+        ".cfi_endproc",
+    )
+}
+
+pub(super) const CALL_ON_TOP: Option<CallOnTop> = Some(call_on_top);
+
+/// Not inlined: see the canonical backend.
+#[inline(never)]
+unsafe fn call_on_top(on: Context, function: unsafe extern "C" fn(*mut ()), data: *mut ()) {
+    // SAFETY: as the caller promises.
+    unsafe { enter_on_top(on, function, data) }
+}
+
+/// `function(data)` on top of the suspended stack `on`, which x29 points to meanwhile; x19 keeps the
+/// stack pointer of the caller.
+#[unsafe(naked)]
+unsafe extern "C" fn enter_on_top(
+    on: Context,
+    function: unsafe extern "C" fn(*mut ()),
+    data: *mut (),
+) {
+    naked_asm!(
+        ".cfi_startproc",
+        "hint #34", // bti c
+        "stp x29, x30, [sp, #-32]!",
+        ".cfi_def_cfa_offset 32",
+        ".cfi_offset x29, -32",
+        ".cfi_offset x30, -24",
+        "str x19, [sp, #16]",
+        ".cfi_offset x19, -16",
+        "mov x19, sp",
+        "mov x29, x0",
+        ".cfi_remember_state",
+        ".cfi_def_cfa x29, 32",
+        ".cfi_offset x30, -32",
+        ".cfi_offset x19, -24",
+        ".cfi_offset x29, -16",
+        "mov sp, x0",
+        "mov x0, x2",
+        "blr x1",
+        "mov sp, x19",
+        ".cfi_restore_state",
+        "ldr x19, [sp, #16]",
+        ".cfi_restore x19",
+        "ldp x29, x30, [sp], #32",
+        ".cfi_def_cfa_offset 0",
+        ".cfi_restore x29",
+        ".cfi_restore x30",
+        "ret",
         ".cfi_endproc",
     )
 }

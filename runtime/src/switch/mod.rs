@@ -4,12 +4,15 @@
 //!
 //! - `prepare(top, entry, data)`: lay out a fresh stack so that the first switch to it calls
 //!   `entry(data)` with an aligned stack and a frame at which every unwinder stops;
-//! - `switch(save, to)`: store where the caller can be continued in `*save`, then continue `to`.
+//! - `switch(save, to)`: store where the caller can be continued in `*save`, then continue `to`;
+//! - `CALL_ON_TOP`: how to run a function on top of a suspended stack, for backtraces.
 //!
 //! A [`Context`] is good for one continuation. What a switch preserves is what the platform's C
 //! calling convention preserves over a call: callee-saved registers and the caller's stack. The
 //! floating-point control words (mxcsr, x87, fpcr) are not saved; they belong to the OS thread, so a
 //! task that changes a rounding mode restores it before it lets others run.
+//!
+//! The last switch away from a stack is a [`switch_for_good`], the same thing for a backend.
 //!
 //! The backends, of which exactly one is compiled in ([`BACKEND`] names it):
 //!
@@ -20,6 +23,8 @@
 //!    Linux with glibc. `RUSTFLAGS='--cfg lisle_switch="ucontext"'` forces it anywhere.
 //!
 //! One contract suite (`tests/switch*.rs`) runs on whichever is compiled in.
+
+mod on_top;
 
 #[cfg(all(target_arch = "x86_64", not(lisle_switch = "ucontext")))]
 #[path = "x86_64.rs"]
@@ -42,6 +47,9 @@ mod backend;
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("lisle runs on Linux only: its stacks need the memory management of that kernel");
+
+pub use self::on_top::{ROOM_ON_TOP, on_top_of};
+use crate::sanitizer;
 
 /// A suspended thread of execution: the address at which its backend finds how to continue it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +82,7 @@ pub const BACKEND: &str = backend::NAME;
 #[inline]
 pub unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Context {
     debug_assert!(top.addr().is_multiple_of(16), "a stack top is 16-byte aligned");
+    let (top, entry, data) = sanitizer::fresh(top, entry, data);
     // SAFETY: the caller's promise is the backend's requirement.
     unsafe { backend::prepare(top, entry, data) }
 }
@@ -91,6 +100,24 @@ pub unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Context {
 /// - No unwinding is under way that would have to cross the switch.
 #[inline(always)]
 pub unsafe fn switch(save: *mut Context, to: Context) {
+    let departure = sanitizer::leave(to);
     // SAFETY: the caller's promise is the backend's requirement.
-    unsafe { backend::switch(save, to) }
+    unsafe { backend::switch(save, to) };
+    sanitizer::arrive(departure);
+}
+
+/// Leaves the stack of the caller for ever and continues `to`. It is the last act of every
+/// [`Entry`]; then the stack may be freed, or prepared for another one.
+///
+/// # Safety
+///
+/// - As for [`switch`], as far as `to` is concerned.
+/// - Nobody relies on anything that is still on the stack of the caller: no destructor will run there.
+#[inline(always)]
+pub unsafe fn switch_for_good(to: Context) -> ! {
+    let mut nowhere = Context::NONE;
+    let save = sanitizer::leave_for_good(to, &raw mut nowhere);
+    // SAFETY: as the caller promises, and nobody will know the continuation that is stored.
+    unsafe { backend::switch(save, to) };
+    unreachable!("a stack that was left for good has been continued");
 }

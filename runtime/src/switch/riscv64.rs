@@ -22,6 +22,7 @@
 
 use std::arch::{asm, naked_asm};
 
+use super::on_top::CallOnTop;
 use super::{Context, Entry};
 
 pub(super) const NAME: &str = "riscv64";
@@ -112,6 +113,58 @@ unsafe extern "C" fn trampoline() {
         "mv a0, s1",
         "jalr t2",
         "unimp",
+        ".cfi_endproc",
+    )
+}
+
+pub(super) const CALL_ON_TOP: Option<CallOnTop> = Some(call_on_top);
+
+/// Not inlined: see the canonical backend.
+#[inline(never)]
+unsafe fn call_on_top(on: Context, function: unsafe extern "C" fn(*mut ()), data: *mut ()) {
+    // SAFETY: as the caller promises.
+    unsafe { enter_on_top(on, function, data) }
+}
+
+/// `function(data)` on top of the suspended stack `on`, which s0 points to meanwhile; s1 keeps the
+/// stack pointer of the caller.
+#[unsafe(naked)]
+unsafe extern "C" fn enter_on_top(
+    on: Context,
+    function: unsafe extern "C" fn(*mut ()),
+    data: *mut (),
+) {
+    naked_asm!(
+        ".cfi_startproc",
+        "addi sp, sp, -32",
+        ".cfi_def_cfa_offset 32",
+        "sd ra, 24(sp)",
+        ".cfi_offset ra, -8",
+        "sd s0, 16(sp)",
+        ".cfi_offset s0, -16",
+        "sd s1, 8(sp)",
+        ".cfi_offset s1, -24",
+        "mv s1, sp",
+        "mv s0, a0",
+        ".cfi_remember_state",
+        ".cfi_def_cfa s0, 32",
+        ".cfi_offset ra, -32",
+        ".cfi_offset s1, -24",
+        ".cfi_offset s0, -16",
+        "mv sp, a0",
+        "mv a0, a2",
+        "jalr a1",
+        "mv sp, s1",
+        ".cfi_restore_state",
+        "ld s1, 8(sp)",
+        ".cfi_restore s1",
+        "ld s0, 16(sp)",
+        ".cfi_restore s0",
+        "ld ra, 24(sp)",
+        ".cfi_restore ra",
+        "addi sp, sp, 32",
+        ".cfi_def_cfa_offset 0",
+        "ret",
         ".cfi_endproc",
     )
 }

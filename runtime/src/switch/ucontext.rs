@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 
 use libc::{c_int, ucontext_t};
 
+use super::on_top::CallOnTop;
 use super::{Context, Entry};
 
 #[cfg(not(target_env = "gnu"))]
@@ -24,6 +25,9 @@ unsafe extern "C" {
 }
 
 pub(super) const NAME: &str = "ucontext";
+
+/// The C library cannot call a function in a way that an unwinder sees what is suspended above it.
+pub(super) const CALL_ON_TOP: Option<CallOnTop> = None;
 
 /// What a fresh stack holds at its top.
 #[repr(C, align(16))]

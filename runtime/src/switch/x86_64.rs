@@ -30,6 +30,7 @@
 
 use std::arch::{asm, naked_asm};
 
+use super::on_top::CallOnTop;
 use super::{Context, Entry};
 
 pub(super) const NAME: &str = "x86_64";
@@ -102,6 +103,60 @@ unsafe extern "C" fn trampoline() {
         "xor ebp, ebp",
         "call rax",
         "ud2",
+        ".cfi_endproc",
+    )
+}
+
+pub(super) const CALL_ON_TOP: Option<CallOnTop> = Some(call_on_top);
+
+/// Not inlined, so that it is compiled together with the assembly. Without a neighbour that has
+/// unwinding tables, that gets none in a build in which the compiler adds functions without any, as
+/// those of a sanitizer are.
+#[inline(never)]
+unsafe fn call_on_top(on: Context, function: unsafe extern "C" fn(*mut ()), data: *mut ()) {
+    // SAFETY: as the caller promises.
+    unsafe { enter_on_top(on, function, data) }
+}
+
+/// `function(data)` on top of the suspended stack `on`.
+///
+/// rbx keeps the stack pointer of the caller. rbp is the suspended one, by which an unwinder finds
+/// what `switch` has stored: from the left half of the picture it takes the resume address for the
+/// place of this call, and there the registers and the stack pointer from before the pushes.
+#[unsafe(naked)]
+unsafe extern "C" fn enter_on_top(
+    on: Context,
+    function: unsafe extern "C" fn(*mut ()),
+    data: *mut (),
+) {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "push rbx",
+        ".cfi_def_cfa_offset 24",
+        ".cfi_offset rbx, -24",
+        "mov rbx, rsp",
+        "mov rbp, rdi",
+        ".cfi_remember_state",
+        ".cfi_def_cfa rbp, 24",
+        ".cfi_offset rip, -24",
+        ".cfi_offset rbx, -16",
+        ".cfi_offset rbp, -8",
+        "mov rsp, rdi",
+        "and rsp, -16",
+        "mov rdi, rdx",
+        "call rsi",
+        "mov rsp, rbx",
+        ".cfi_restore_state",
+        "pop rbx",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_restore rbx",
+        "pop rbp",
+        ".cfi_def_cfa_offset 8",
+        ".cfi_restore rbp",
+        "ret",
         ".cfi_endproc",
     )
 }

@@ -1,0 +1,316 @@
+//! Symmetric transfer: one coroutine leaves to another, and the answer comes from whoever ends up with it.
+#![cfg(not(lisle_loom))]
+
+mod coroutine_support;
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::rc::Rc;
+
+use coroutine_support::{Census, Log, address_here, panic_text};
+use lisle_runtime::{Coroutine, Name, ScopedCoroutine, State, Status, Yielder};
+
+/// A place for a name that is not known yet when a body is made.
+type Later<I, Y, R> = Rc<OnceCell<Name<I, Y, R>>>;
+
+#[test]
+fn millions_of_transfers_do_not_deepen_any_stack() {
+    const TRANSFERS: u64 = 10_000_000;
+
+    /// The lowest and the highest address that a party has seen.
+    #[derive(Clone, Copy)]
+    struct Span(usize, usize);
+
+    fn party(other: Later<u64, Span, Span>) -> Coroutine<u64, Span, Span> {
+        Coroutine::new(move |yielder: &Yielder<_, _, _>, mut left: u64| {
+            let other = other.get().unwrap();
+            let mut span = Span(usize::MAX, 0);
+            while left > 0 {
+                let here = address_here();
+                span = Span(span.0.min(here), span.1.max(here));
+                left = yielder.transfer(other, left - 1);
+            }
+            span
+        })
+    }
+    let (first_name, second_name) = (Later::default(), Later::default());
+    let first = party(second_name.clone());
+    let second = party(first_name.clone());
+    let _ = (first_name.set(first.name()), second_name.set(second.name()));
+    let State::Returned(Span(low, high)) = first.resume(TRANSFERS) else { panic!() };
+    assert_eq!(low, high, "one of both ended, having always run at the same depth");
+    assert_eq!(
+        [first.status(), second.status()].map(|status| status == Status::Finished),
+        [true, false]
+    );
+}
+
+#[test]
+fn a_ring_of_three_goes_round() {
+    let order = Rc::new(RefCell::new(String::new()));
+    let names: [Later<u32, (), ()>; 3] = Default::default();
+    let ring: Vec<_> = (0..3)
+        .map(|place| {
+            let (next, order) = (names[(place + 1) % 3].clone(), order.clone());
+            Coroutine::new(move |yielder: &Yielder<_, (), ()>, mut left: u32| {
+                while left > 0 {
+                    order.borrow_mut().push(['a', 'b', 'c'][place]);
+                    left = yielder.transfer(next.get().unwrap(), left - 1);
+                }
+            })
+        })
+        .collect();
+    for (name, coroutine) in names.iter().zip(&ring) {
+        name.set(coroutine.name()).unwrap();
+    }
+    assert_eq!(ring[0].resume(7), State::Returned(()));
+    assert_eq!(*order.borrow(), "abcabca");
+    assert_eq!(ring[1].status(), Status::Finished, "the one with nothing left answered");
+    assert_eq!([ring[0].status(), ring[2].status()], [Status::Suspended; 2]);
+}
+
+#[test]
+fn the_answer_comes_from_the_one_that_was_reached() {
+    let last = Coroutine::new(|yielder: &Yielder<u32, u32, u32>, n| yielder.suspend(n + 1) + 2);
+    let name = last.name();
+    let first = Coroutine::new(move |yielder: &Yielder<u32, u32, u32>, n| {
+        let back = yielder.transfer(&name, n * 10);
+        yielder.transfer(&name, back * 10)
+    });
+    assert_eq!(first.resume(4), State::Yielded(41));
+    assert_eq!([first.status(), last.status()], [Status::Suspended; 2]);
+    // Now each is suspended in its own place, and either may be resumed.
+    assert_eq!(first.resume(5), State::Returned(52));
+    assert_eq!(last.status(), Status::Finished);
+    assert_eq!(first.resume(6), State::Returned(6));
+}
+
+#[test]
+fn one_that_has_not_begun_gets_its_first_argument() {
+    let log = Log::default();
+    let noted = log.clone();
+    let fresh = Coroutine::new(move |_: &Yielder<&'static str, (), ()>, text| noted.note(text));
+    let name = fresh.name();
+    let first = Coroutine::new(move |yielder: &Yielder<u8, (), ()>, _| {
+        yielder.transfer(&name, "of another type");
+    });
+    assert_eq!(first.resume(1), State::Returned(()));
+    assert_eq!(log.take(), ["of another type"]);
+    assert_eq!(first.status(), Status::Suspended);
+}
+
+#[test]
+fn a_transfer_to_one_that_cannot_go_on_panics() {
+    let own: Later<(), (), ()> = Rc::default();
+    let name = own.clone();
+    let selfish = Coroutine::new(move |yielder: &Yielder<(), (), ()>, ()| {
+        yielder.transfer(name.get().unwrap(), ());
+    });
+    own.set(selfish.name()).unwrap();
+    assert_eq!(
+        panic_text(|| selfish.resume(())),
+        "cannot transfer to a coroutine that is running already"
+    );
+
+    let to = |name: Name<(), (), ()>| {
+        let from = Coroutine::new(move |yielder: &Yielder<(), (), ()>, ()| {
+            let text = panic_text(|| yielder.transfer(&name, ()));
+            yielder.suspend(()); // a failed transfer leaves it as it was
+            panic_any(text);
+        });
+        assert_eq!(from.resume(()), State::Yielded(()));
+        panic_text(|| from.resume(()))
+    };
+    assert_eq!(to(selfish.name()), "cannot transfer to a coroutine that is finished");
+    let name = Coroutine::new(|_: &Yielder<(), (), ()>, ()| ()).name();
+    assert_eq!(name.status(), None);
+    assert_eq!(to(name), "cannot transfer to a coroutine that was dropped");
+}
+
+#[test]
+fn a_transfer_to_a_resumer_panics() {
+    let own: Later<(), (), String> = Rc::default();
+    let name = own.clone();
+    let outer = Coroutine::new(move |_: &Yielder<(), (), String>, ()| {
+        let inner = Coroutine::new(move |yielder: &Yielder<(), (), String>, ()| {
+            panic_text(|| yielder.transfer(name.get().unwrap(), ()))
+        });
+        let State::Returned(text) = inner.resume(()) else { unreachable!() };
+        text
+    });
+    own.set(outer.name()).unwrap();
+    let State::Returned(text) = outer.resume(()) else { unreachable!() };
+    assert_eq!(text, "cannot transfer to a coroutine that is running already");
+}
+
+#[test]
+fn a_refused_transfer_drops_its_argument() {
+    let census = Census::default();
+    let members = census.clone();
+    let name = Coroutine::new(|_: &Yielder<_, (), ()>, _| ()).name();
+    let from = Coroutine::new(move |yielder: &Yielder<(), (), ()>, ()| {
+        panic_text(|| yielder.transfer(&name, members.member()));
+    });
+    from.resume(());
+    assert_eq!(census.count(), 0);
+}
+
+#[test]
+fn a_transfer_inside_a_chain_stays_inside() {
+    let other = Coroutine::new(|yielder: &Yielder<u32, u32, u32>, n| yielder.suspend(n + 100));
+    let name = other.name();
+    let outer = Coroutine::new(move |yielder: &Yielder<u32, (u32, u32), u32>, n| {
+        let inner = Coroutine::new(move |yielder: &Yielder<u32, u32, u32>, n| {
+            yielder.transfer(&name, n + 10)
+        });
+        // The answer of `other` comes here, not to the resumer of `outer`.
+        let State::Yielded(first) = inner.resume(n + 1) else { panic!() };
+        let n = yielder.suspend((first, n));
+        let State::Returned(second) = inner.resume(n) else { panic!() };
+        second
+    });
+    assert_eq!(outer.resume(1), State::Yielded((112, 1)));
+    assert_eq!(other.resume(5), State::Returned(5));
+    assert_eq!(outer.resume(7), State::Returned(7));
+}
+
+#[test]
+fn one_that_was_left_may_be_resumed_below_the_one_it_went_to() {
+    // `first` is resumed, leaves to `second`, and `second` resumes `first`: two answers are due then.
+    let first_handle: Rc<OnceCell<Coroutine<u32, u32, u32>>> = Rc::default();
+    let handle = first_handle.clone();
+    let second = Coroutine::new(move |yielder: &Yielder<u32, u32, u32>, n| {
+        let first = handle.get().unwrap();
+        assert_eq!(first.status(), Status::Suspended);
+        assert_eq!(first.resume(n + 1), State::Yielded(n + 2));
+        let n = yielder.suspend(n + 1000);
+        assert_eq!(first.resume(n), State::Returned(n));
+        n + 1
+    });
+    let name = second.name();
+    let first = first_handle.get_or_init(|| {
+        Coroutine::new(move |yielder: &Yielder<u32, u32, u32>, n| {
+            let n = yielder.transfer(&name, n * 10);
+            yielder.suspend(n + 1)
+        })
+    });
+    assert_eq!(first.resume(1), State::Yielded(1010));
+    assert_eq!(second.resume(7), State::Returned(8));
+    assert_eq!(first.status(), Status::Finished);
+}
+
+#[test]
+fn a_panic_goes_to_the_resumer_of_the_group() {
+    let bad = Coroutine::new(|_: &Yielder<(), (), ()>, ()| panic_any("from the second"));
+    let name = bad.name();
+    let first = Coroutine::new(move |yielder: &Yielder<(), (), ()>, ()| {
+        yielder.transfer(&name, ());
+    });
+    let payload = catch_unwind(AssertUnwindSafe(|| first.resume(()))).unwrap_err();
+    assert_eq!(*payload.downcast::<&str>().unwrap(), "from the second");
+    assert_eq!([first.status(), bad.status()], [Status::Suspended, Status::Finished]);
+    assert_eq!(first.resume(()), State::Returned(()));
+}
+
+#[test]
+fn one_that_borrows_can_transfer_away() {
+    let count = Cell::new(0);
+    let helper = Coroutine::new(|yielder: &Yielder<(), u32, ()>, ()| {
+        for n in 1.. {
+            yielder.suspend(n);
+        }
+    });
+    let name = helper.name();
+    ScopedCoroutine::scope(
+        |yielder: &Yielder<(), u32, ()>, ()| {
+            for _ in 0..3 {
+                count.set(count.get() + 1);
+                yielder.transfer(&name, ());
+            }
+        },
+        |borrower| {
+            for n in 1..=3 {
+                assert_eq!(borrower.resume(()), State::Yielded(n));
+                assert_eq!(count.get(), n);
+            }
+            assert_eq!(borrower.resume(()), State::Returned(()));
+        },
+    );
+}
+
+#[test]
+fn names_tell_where_their_coroutine_stands() {
+    let coroutine = Coroutine::new(|yielder: &Yielder<(), (), ()>, ()| yielder.suspend(()));
+    let name = coroutine.name();
+    let copy = name.clone();
+    assert_eq!(name.status(), Some(Status::Suspended));
+    coroutine.resume(());
+    coroutine.resume(());
+    assert_eq!(copy.status(), Some(Status::Finished));
+    assert!(format!("{name:?}").contains("Finished"));
+    drop(coroutine);
+    assert_eq!((name.status(), copy.status()), (None, None));
+}
+
+#[test]
+fn a_name_survives_that_its_coroutine_is_forgotten() {
+    let coroutine = Coroutine::new(|yielder: &Yielder<(), u32, ()>, ()| {
+        for n in 0.. {
+            yielder.suspend(n);
+        }
+    });
+    let name = coroutine.name();
+    std::mem::forget(coroutine);
+    let other = Coroutine::new(move |yielder: &Yielder<(), u32, ()>, ()| {
+        loop {
+            yielder.transfer(&name, ());
+        }
+    });
+    assert_eq!(other.resume(()), State::Yielded(0));
+    assert_eq!(other.resume(()), State::Yielded(1));
+}
+
+#[test]
+fn one_that_drops_its_own_handle_goes_on() {
+    let census = Census::default();
+    let handle: Rc<RefCell<Option<Coroutine<(), &str, &str>>>> = Rc::default();
+    let (own, member) = (handle.clone(), census.member());
+    let loner = Coroutine::new(move |_: &Yielder<(), &'static str, _>, ()| {
+        let _member = member;
+        drop(own.take().expect("its own handle"));
+        "went on"
+    });
+    let name = loner.name();
+    handle.replace(Some(loner));
+    let from = name.clone();
+    let first = Coroutine::new(move |yielder: &Yielder<(), &str, &str>, ()| {
+        yielder.transfer(&from, ());
+        "resumed"
+    });
+    assert_eq!(first.resume(()), State::Returned("went on"));
+    assert_eq!(name.status(), None);
+    assert_eq!(census.count(), 0);
+    assert_eq!(first.resume(()), State::Returned("resumed"));
+}
+
+#[test]
+fn one_that_drops_its_own_handle_may_be_left_for_ever() {
+    let census = Census::default();
+    let handle: Rc<RefCell<Option<Coroutine<(), u8, ()>>>> = Rc::default();
+    let (own, member) = (handle.clone(), census.member());
+    let loner = Coroutine::new(move |yielder: &Yielder<(), u8, ()>, ()| {
+        let _member = member;
+        drop(own.take().expect("its own handle"));
+        yielder.suspend(1);
+        unreachable!("nobody can resume it");
+    });
+    let name = loner.name();
+    handle.replace(Some(loner));
+    let first = Coroutine::new(move |yielder: &Yielder<(), u8, ()>, ()| {
+        yielder.transfer(&name, ());
+        assert!(panic_text(|| yielder.transfer(&name, ())).contains("was dropped"));
+    });
+    assert_eq!(first.resume(()), State::Yielded(1));
+    assert_eq!(first.resume(()), State::Returned(()));
+    assert_eq!(census.count(), 1, "it is leaked with all that it holds");
+}
