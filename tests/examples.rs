@@ -172,6 +172,58 @@ fn million_tasks_takes_the_stack_size() {
 }
 
 #[test]
+fn coroutines_pass_values_and_end() {
+    let run = run("coroutines", &[]);
+    let expected = "before the first number: Suspended\n\
+                    10 makes 10\n\
+                    20 makes 15\n\
+                    60 makes 30\n\
+                    nothing more: the body returned \"3 numbers\"\n\
+                    after the last: the coroutine cannot be resumed: it is finished\n\
+                    a panic inside comes out of resume: \"no such number\"\n\
+                    dropped half-way: the body cleans up\n";
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (expected, ""));
+}
+
+#[test]
+fn generators_count_and_walk() {
+    let run = run("generators", &[]);
+    let expected = "iota: 0, 1, 2, 3, 4\n\
+                    words in order: apple cherry fig lemon mango peach plum\n\
+                    the first after g: lemon\n\
+                    the walk was left early, and has cleaned up\n";
+    assert_eq!(run.stdout, expected);
+}
+
+#[test]
+fn symmetric_passes_every_item() {
+    for (items, sum, transfers) in
+        [(1, 0_u64, 1), (8, 28, 1), (9, 36, 3), (100_000, 4_999_950_000, 24_999)]
+    {
+        let run = run("symmetric", &[&items.to_string()]);
+        assert_eq!(run.number("produced: ", " items"), items);
+        assert_eq!(run.number("consumed: ", " items, sum "), items);
+        assert_eq!(run.number("", " transfers, at one depth of the stack"), transfers);
+        let consumed = run.stdout.lines().nth(1).unwrap().replace(',', "");
+        assert!(consumed.ends_with(&format!(" {sum}")), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn await_shows_steps_and_results() {
+    let run = run("await", &[]);
+    let expected = "the cook: weigh the flour\n\
+                    the cook: knead\n\
+                    the cook: let it rest\n\
+                    the cook: put in dough\n\
+                    the cook: peel an apple\n\
+                    the cook: peel an apple\n\
+                    the cook: put in apples\n\
+                    the pie: dough and 2 apples\n";
+    assert_eq!(run.stdout, expected);
+}
+
+#[test]
 fn bad_arguments_are_explained() {
     for (example, args, explanation) in [
         ("ping_pong", &["many"] as &[_], "ROUNDS must be a number"),
@@ -184,6 +236,10 @@ fn bad_arguments_are_explained() {
         ("producer_consumer", &["3"], "there is no argument '3'"),
         ("worker_pool", &["3"], "there is no argument '3'"),
         ("deadlock", &["now"], "there is no argument 'now'"),
+        ("coroutines", &["3"], "there is no argument '3'"),
+        ("generators", &["3"], "there is no argument '3'"),
+        ("symmetric", &["0"], "N must be a number from 1 to 1,000,000,000, not '0'"),
+        ("await", &["3"], "there is no argument '3'"),
         ("million_tasks", &["--stack-size"], "--stack-size needs a number behind it"),
         ("million_tasks", &["--stack-size", "64K"], "--stack-size must be a number"),
     ] {

@@ -18,8 +18,11 @@ pub(crate) struct Buffer<T> {
     front: VecDeque<T>,
     /// What does not fit into `front`, in blocks of [`Buffer::BLOCK`] messages.
     rest: LinkedList<VecDeque<T>>,
-    /// How many messages fit. `usize::MAX` stands for no limit.
+    /// How many messages fit, without the places that are set aside. Without any, `usize::MAX`
+    /// stands for no limit.
     limit: usize,
+    /// Places set aside for messages that are going to come.
+    reserved: usize,
 }
 
 impl<T> Buffer<T> {
@@ -42,17 +45,18 @@ impl<T> Buffer<T> {
         if let Err(error) = front.try_reserve_exact(limit) {
             panic!("no memory for a channel of capacity {limit}: {error}");
         }
-        Self { front, rest: LinkedList::new(), limit }
+        Self { front, rest: LinkedList::new(), limit, reserved: 0 }
     }
 
     /// A buffer that grows.
     pub(crate) fn unbounded() -> Self {
-        Self { front: VecDeque::new(), rest: LinkedList::new(), limit: usize::MAX }
+        Self { front: VecDeque::new(), rest: LinkedList::new(), limit: usize::MAX, reserved: 0 }
     }
 
     /// The number of places, or `None` if the buffer grows.
     pub(crate) fn capacity(&self) -> Option<usize> {
-        (self.limit != usize::MAX).then_some(self.limit)
+        let places = self.limit + self.reserved;
+        (places != usize::MAX).then_some(places)
     }
 
     #[inline]
@@ -72,6 +76,19 @@ impl<T> Buffer<T> {
             None => 0,
         };
         self.front.len() + rest
+    }
+
+    /// Sets a place aside. The buffer is not full.
+    pub(crate) fn reserve(&mut self) {
+        debug_assert!(!self.is_full());
+        self.limit -= 1;
+        self.reserved += 1;
+    }
+
+    /// Makes a place that was set aside free again.
+    pub(crate) fn unreserve(&mut self) {
+        self.limit += 1;
+        self.reserved -= 1;
     }
 
     /// Appends a message. The buffer is not full.

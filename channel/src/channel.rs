@@ -2,43 +2,43 @@
 //!
 //! Invariants, whenever the lock is free:
 //!
-//! - Senders are parked only while the buffer is full and a receiver exists.
+//! - Senders are parked only while no place of the buffer is free and a receiver exists.
 //! - Receivers are parked only while the buffer is empty and a sender exists.
-//! - Senders and receivers are never parked at the same time.
+//! - Senders and receivers are never parked at the same time, but for the operations of one select.
 //! - No receiver, no buffered messages.
 //!
 //! Every operation takes the lock once, to find out which of four ways is open to it
 //! ([`Opening`]), and releases it before it wakes anybody or drops a value. A party that was served
 //! while it was parked does not take the lock again. `README.md` tells the hand-over protocol.
-
-use std::mem;
-use std::time::Instant;
+//!
+//! What parks is in `blocking.rs`, what only selects need in `select/operation.rs`.
 
 use lisle_runtime::primitive::{Mutex, MutexGuard};
-use lisle_scheduler::park::{Reason, Wake, park, unwind_cancelled};
 
 use crate::buffer::Buffer;
-use crate::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
-use crate::waitlist::{Slot, Verdict, WaitList, Waiter, Won};
+use crate::claim::Grant;
+use crate::error::{TryRecvError, TrySendError};
+use crate::waiter::{Verdict, Won};
+use crate::waitlist::WaitList;
 
 #[derive(Debug)]
 pub(crate) struct Channel<T> {
-    state: Mutex<State<T>>,
+    pub(crate) state: Mutex<State<T>>,
 }
 
 #[derive(Debug)]
 pub(crate) struct State<T> {
-    buffer: Buffer<T>,
-    senders: Side,
-    receivers: Side,
+    pub(crate) buffer: Buffer<T>,
+    pub(crate) senders: Side,
+    pub(crate) receivers: Side,
 }
 
 /// One end of a channel.
 #[derive(Debug)]
-struct Side {
+pub(crate) struct Side {
     /// Handles alive. At 0 the channel is disconnected for the other end.
-    handles: usize,
-    parked: WaitList,
+    pub(crate) handles: usize,
+    pub(crate) parked: WaitList,
 }
 
 /// Names an end of a channel.
@@ -48,10 +48,10 @@ pub(crate) enum End {
     Receiving,
 }
 
-type Guard<'a, T> = MutexGuard<'a, State<T>>;
+pub(crate) type Guard<'a, T> = MutexGuard<'a, State<T>>;
 
 /// What an operation finds when it looks at the channel. No value has moved yet.
-enum Opening<'a, T> {
+pub(crate) enum Opening<'a, T> {
     /// A party parked at the other end was won and has to be served. The lock is free.
     Partner(Won),
     /// A send finds a free place in the buffer, a receive finds a message.
@@ -60,13 +60,6 @@ enum Opening<'a, T> {
     Blocked(Guard<'a, T>),
     /// Nothing will ever be possible.
     Disconnected,
-}
-
-/// How a wait ended, seen by the party that waited.
-enum Outcome {
-    Served(Verdict),
-    TimedOut,
-    Cancelled,
 }
 
 impl<T> Channel<T> {
@@ -96,8 +89,8 @@ impl<T> Channel<T> {
     pub(crate) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         match self.open_send() {
             Opening::Partner(receiver) => {
-                // SAFETY: `open_send` wins receivers of this channel, whose slots are empty.
-                unsafe { serve_receiver(receiver, message) };
+                // SAFETY: `open_send` wins receivers of this channel.
+                unsafe { receiver.send(message) };
                 Ok(())
             }
             Opening::Buffer(mut state) => {
@@ -114,58 +107,14 @@ impl<T> Channel<T> {
 
     #[inline]
     #[track_caller]
-    pub(crate) fn send(
-        &self,
-        message: T,
-        deadline: Option<Instant>,
-    ) -> Result<(), SendTimeoutError<T>> {
-        match self.open_send() {
-            Opening::Partner(receiver) => {
-                // SAFETY: `open_send` wins receivers of this channel, whose slots are empty.
-                unsafe { serve_receiver(receiver, message) };
-                Ok(())
-            }
-            Opening::Buffer(mut state) => {
-                state.buffer.push(message);
-                Ok(())
-            }
-            Opening::Blocked(state) => self.park_sender(state, message, deadline),
-            Opening::Disconnected => {
-                unwind_cancelled();
-                Err(SendTimeoutError::Disconnected(message))
-            }
-        }
-    }
-
-    #[inline]
     pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
         match self.open_recv() {
             // SAFETY: `open_recv` wins senders of this channel, whose slots are full.
-            Opening::Partner(sender) => Ok(unsafe { serve_sender(sender) }),
+            Opening::Partner(Won::Sole(sender)) => Ok(unsafe { sender.receive() }),
+            Opening::Partner(Won::Selecting(sender)) => self.try_recv_selected(sender),
             Opening::Buffer(state) => Ok(take_buffered(state)),
             Opening::Blocked(_) => Err(TryRecvError::Empty),
             Opening::Disconnected => Err(TryRecvError::Disconnected),
-        }
-    }
-
-    /// Makes its error with `error`, since turning one `Result` into another would copy a large
-    /// message once more.
-    #[inline]
-    #[track_caller]
-    pub(crate) fn recv<E>(
-        &self,
-        deadline: Option<Instant>,
-        error: impl FnOnce(RecvTimeoutError) -> E,
-    ) -> Result<T, E> {
-        match self.open_recv() {
-            // SAFETY: `open_recv` wins senders of this channel, whose slots are full.
-            Opening::Partner(sender) => Ok(unsafe { serve_sender(sender) }),
-            Opening::Buffer(state) => Ok(take_buffered(state)),
-            Opening::Blocked(state) => self.park_receiver(state, deadline, error),
-            Opening::Disconnected => {
-                unwind_cancelled();
-                Err(error(RecvTimeoutError::Disconnected))
-            }
         }
     }
 
@@ -187,15 +136,15 @@ impl<T> Channel<T> {
 
     #[cold]
     fn disconnect<'a>(&'a self, mut state: Guard<'a, T>, end: End) {
-        let (other, discarded) = match end {
-            End::Sending => (End::Receiving, None),
-            End::Receiving => (End::Sending, Some(state.buffer.drain())),
+        let discarded = match end {
+            End::Sending => None,
+            End::Receiving => Some(state.buffer.drain()),
         };
         // Nobody parks at the other end from now on. The lock is released for each wake-up, so a
         // thousand parked parties do not hold up the one that looks at the channel meanwhile.
-        while let Some(party) = state.side(other).parked.dequeue(Verdict::Disconnected) {
+        while let Some(party) = state.side(end.other()).parked.dequeue(Verdict::Disconnected) {
             drop(state);
-            party.wake();
+            party.disconnect();
             state = self.state.lock();
         }
         drop(state);
@@ -206,7 +155,7 @@ impl<T> Channel<T> {
 
     /// Which way is open to a send.
     #[inline]
-    fn open_send(&self) -> Opening<'_, T> {
+    pub(crate) fn open_send(&self) -> Opening<'_, T> {
         let mut state = self.state.lock();
         if state.receivers.handles == 0 {
             return Opening::Disconnected;
@@ -219,7 +168,7 @@ impl<T> Channel<T> {
 
     /// Which way is open to a receive. Senders that are parked behind a buffer come after it.
     #[inline]
-    fn open_recv(&self) -> Opening<'_, T> {
+    pub(crate) fn open_recv(&self) -> Opening<'_, T> {
         let mut state = self.state.lock();
         if !state.buffer.is_empty() {
             return Opening::Buffer(state);
@@ -229,96 +178,20 @@ impl<T> Channel<T> {
         }
         if state.senders.handles == 0 { Opening::Disconnected } else { Opening::Blocked(state) }
     }
+}
 
-    #[inline(never)]
-    #[track_caller]
-    fn park_sender(
-        &self,
-        state: Guard<'_, T>,
-        message: T,
-        deadline: Option<Instant>,
-    ) -> Result<(), SendTimeoutError<T>> {
-        const REASON: Reason = Reason::new("sending on a channel");
-        let slot = Slot::full(message);
-        let not_parked = DropOnUnwind(&slot);
-        let outcome = self.wait(state, End::Sending, REASON, &slot, deadline);
-        mem::forget(not_parked);
-        if let Outcome::Served(Verdict::Transferred) = outcome {
-            return Ok(());
-        }
-        // SAFETY: a sender's slot is full from the start. Only a receiver empties it, with the
-        // verdict `Transferred`; and the wait is over.
-        let message = unsafe { slot.into_value() };
-        match outcome {
-            Outcome::TimedOut => return Err(SendTimeoutError::Timeout(message)),
-            // A cancelled task may be told that the other side is gone just because that was
-            // cancelled first.
-            Outcome::Cancelled | Outcome::Served(_) => unwind_cancelled(),
-        }
-        Err(SendTimeoutError::Disconnected(message))
-    }
-
-    #[inline(never)]
-    #[track_caller]
-    fn park_receiver<E>(
-        &self,
-        state: Guard<'_, T>,
-        deadline: Option<Instant>,
-        error: impl FnOnce(RecvTimeoutError) -> E,
-    ) -> Result<T, E> {
-        const REASON: Reason = Reason::new("receiving from a channel");
-        let slot = Slot::empty();
-        match self.wait(state, End::Receiving, REASON, &slot, deadline) {
-            // SAFETY: a sender filled the slot before it woke us, and it is done with it.
-            Outcome::Served(Verdict::Transferred) => return Ok(unsafe { slot.into_value() }),
-            Outcome::TimedOut => return Err(error(RecvTimeoutError::Timeout)),
-            // A cancelled task may be told that the other side is gone just because that was
-            // cancelled first.
-            Outcome::Cancelled | Outcome::Served(Verdict::Disconnected) => unwind_cancelled(),
-        }
-        Err(error(RecvTimeoutError::Disconnected))
-    }
-
-    /// Parks the caller at `end` with its `slot` until it is served, the deadline has passed or it
-    /// is cancelled. In the last two cases nobody has touched the slot.
-    #[inline]
-    #[track_caller]
-    fn wait(
-        &self,
-        mut state: Guard<'_, T>,
-        end: End,
-        reason: Reason,
-        slot: &Slot<T>,
-        deadline: Option<Instant>,
-    ) -> Outcome {
-        let waiter = Waiter::new(slot);
-        let wake = park(
-            reason,
-            deadline,
-            |unparker| {
-                // SAFETY: `state` is the lock. `waiter` and `slot` stay where they are until `park`
-                // has returned, and it returns only after the unparker was used or retracted.
-                unsafe { state.side(end).parked.enqueue(&waiter, unparker) };
-                drop(state);
-            },
-            || {
-                // SAFETY: `park` calls this after the closure above, which enqueued the waiter at
-                // this end.
-                unsafe { self.state.lock().side(end).parked.remove(&waiter) }
-            },
-        );
-        match (wake, waiter.into_verdict()) {
-            (Wake::Unparked, Some(verdict)) => Outcome::Served(verdict),
-            (Wake::Unparked, None) => unreachable!("woken without a verdict"),
-            (Wake::TimedOut, _) => Outcome::TimedOut,
-            (Wake::Cancelled, _) => Outcome::Cancelled,
+impl End {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Sending => Self::Receiving,
+            Self::Receiving => Self::Sending,
         }
     }
 }
 
 impl<T> State<T> {
     #[inline]
-    fn side(&mut self, end: End) -> &mut Side {
+    pub(crate) fn side(&mut self, end: End) -> &mut Side {
         match end {
             End::Sending => &mut self.senders,
             End::Receiving => &mut self.receivers,
@@ -326,46 +199,10 @@ impl<T> State<T> {
     }
 }
 
-/// Drops the message of a sender whose `park` panics, which it does only before it has published the
-/// waiter: inside `no_suspend`.
-struct DropOnUnwind<'a, T>(&'a Slot<T>);
-
-impl<T> Drop for DropOnUnwind<'_, T> {
-    fn drop(&mut self) {
-        // SAFETY: the slot was made full, and no other party has seen it.
-        unsafe { self.0.drop_value() };
-    }
-}
-
-/// Hands `message` to a parked receiver.
-///
-/// # Safety
-///
-/// `receiver` was won at the receiving end of a channel of `T` and not served yet.
-#[inline]
-unsafe fn serve_receiver<T>(mut receiver: Won, message: T) {
-    // SAFETY: passed on to the caller.
-    unsafe { receiver.put(message) };
-    receiver.wake();
-}
-
-/// Takes the message of a parked sender.
-///
-/// # Safety
-///
-/// `sender` was won at the sending end of a channel of `T` and not served yet.
-#[inline]
-unsafe fn serve_sender<T>(mut sender: Won) -> T {
-    // SAFETY: passed on to the caller.
-    let message = unsafe { sender.take() };
-    sender.wake();
-    message
-}
-
 /// Takes the oldest message out of a buffer that has one, and lets the sender that has waited
-/// longest put its own into the freed place.
+/// longest have the freed place.
 #[inline]
-fn take_buffered<T>(mut state: Guard<'_, T>) -> T {
+pub(crate) fn take_buffered<T>(mut state: Guard<'_, T>) -> T {
     let message = match state.senders.parked.dequeue(Verdict::Transferred) {
         None => state.buffer.pop(),
         Some(sender) => take_and_refill(state, sender),
@@ -374,11 +211,30 @@ fn take_buffered<T>(mut state: Guard<'_, T>) -> T {
 }
 
 #[inline(never)]
-fn take_and_refill<T>(mut state: Guard<'_, T>, mut sender: Won) -> Option<T> {
+fn take_and_refill<T>(mut state: Guard<'_, T>, sender: Won) -> Option<T> {
     let message = state.buffer.pop();
     // SAFETY: `take_buffered` has just won this sender of the same channel.
-    state.buffer.push(unsafe { sender.take() });
-    drop(state);
-    sender.wake();
+    unsafe { refill(state, sender) };
     message
+}
+
+/// Gives a free place in the buffer to a sender.
+///
+/// # Safety
+///
+/// `sender` was won at the sending end of the same channel and not served yet.
+pub(crate) unsafe fn refill<T>(mut state: Guard<'_, T>, sender: Won) {
+    match sender {
+        Won::Sole(mut sender) => {
+            // SAFETY: passed on to the caller.
+            state.buffer.push(unsafe { sender.take() });
+            drop(state);
+            sender.wake();
+        }
+        Won::Selecting(sender) => {
+            state.buffer.reserve();
+            drop(state);
+            sender.grant(Grant::Place);
+        }
+    }
 }

@@ -78,6 +78,7 @@ impl<T> Iterator for TryIter<'_, T> {
     type Item = T;
 
     #[inline]
+    #[track_caller]
     fn next(&mut self) -> Option<T> {
         self.receiver.try_recv().ok()
     }

@@ -29,15 +29,24 @@
 //!
 //! [crossbeam-channel]: https://docs.rs/crossbeam-channel
 
+mod blocking;
 mod buffer;
 mod channel;
+mod claim;
 mod error;
 mod iter;
 #[cfg(all(test, lisle_loom))]
 mod loom_models;
+mod meeting;
 mod receiver;
+mod select;
 mod sender;
+mod timer;
+mod waiter;
 mod waitlist;
+
+use std::convert::identity;
+use std::time::{Duration, Instant};
 
 use lisle_runtime::primitive::Arc;
 
@@ -46,10 +55,22 @@ pub use crate::error::{
 };
 pub use crate::iter::{IntoIter, Iter, TryIter};
 pub use crate::receiver::Receiver;
+pub use crate::select::{
+    ReadyTimeoutError, Select, SelectTimeoutError, SelectedOperation, TryReadyError, TrySelectError,
+};
 pub use crate::sender::Sender;
 
 use crate::buffer::Buffer;
 use crate::channel::Channel;
+use crate::receiver::Source;
+use crate::timer::Timer;
+
+/// What the macros expand to. Not part of the interface.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::select::macros::{recv, send, unknown};
+    pub use crate::select::{Case, Order, select, select_timeout, try_select};
+}
 
 /// Makes a channel that holds up to `capacity` messages.
 ///
@@ -93,6 +114,113 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 /// ```
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     with_buffer(Buffer::unbounded())
+}
+
+/// Makes a receiver that gets one message, the time at which `duration` will have passed, as soon as
+/// it has.
+///
+/// The channel counts as one of capacity 1 and is never disconnected. Clones of the receiver share
+/// the message: one of them gets it. A duration that ends after the last representable [`Instant`]
+/// never passes.
+///
+/// # Examples
+///
+/// ```
+/// use lisle_channel::{after, select, unbounded};
+/// use std::time::Duration;
+///
+/// lisle_scheduler::run(|| {
+///     let (_sender, receiver) = unbounded::<u8>();
+///     select! {
+///         recv(receiver) -> _ => unreachable!("nobody sends"),
+///         recv(after(Duration::from_millis(1))) -> time => println!("it is {time:?}"),
+///     }
+/// });
+/// ```
+pub fn after(duration: Duration) -> Receiver<Instant> {
+    match Instant::now().checked_add(duration) {
+        Some(when) => at(when),
+        None => never(),
+    }
+}
+
+/// Makes a receiver that gets one message, `when`, as soon as that time has come.
+///
+/// The channel counts as one of capacity 1 and is never disconnected. Clones of the receiver share
+/// the message: one of them gets it.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// lisle_scheduler::run(|| {
+///     let when = Instant::now() + Duration::from_millis(1);
+///     let receiver = lisle_channel::at(when);
+///     assert_eq!(receiver.recv(), Ok(when));
+///     assert!(Instant::now() >= when);
+///     assert!(receiver.try_recv().is_err());
+/// });
+/// ```
+pub fn at(when: Instant) -> Receiver<Instant> {
+    timer(Timer::once(when))
+}
+
+/// Makes a receiver that gets a message, the time, whenever `duration` has passed.
+///
+/// The channel counts as one of capacity 1: while a message has not been received no other one
+/// comes, and the time to the next one begins when it is received. The channel is never
+/// disconnected. A duration that ends after the last representable [`Instant`] never passes.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// lisle_scheduler::run(|| {
+///     let start = Instant::now();
+///     let ticks = lisle_channel::tick(Duration::from_millis(2));
+///     for time in ticks.iter().take(3) {
+///         println!("{:?}", time - start);
+///     }
+///     assert!(start.elapsed() >= Duration::from_millis(6));
+/// });
+/// ```
+pub fn tick(duration: Duration) -> Receiver<Instant> {
+    match Instant::now().checked_add(duration) {
+        Some(first) => timer(Timer::periodic(first, duration)),
+        None => never(),
+    }
+}
+
+/// Makes a receiver that never gets a message.
+///
+/// The channel counts as one of capacity 0 and is never disconnected.
+///
+/// # Examples
+///
+/// A timeout that may be there or not:
+///
+/// ```
+/// use lisle_channel::{after, never, select, unbounded};
+/// use std::time::Duration;
+///
+/// lisle_scheduler::run(|| {
+///     let (sender, receiver) = unbounded();
+///     let patience: Option<Duration> = None;
+///     sender.send(1).unwrap();
+///     select! {
+///         recv(receiver) -> message => assert_eq!(message, Ok(1)),
+///         recv(patience.map_or_else(never, after)) -> _ => println!("too late"),
+///     }
+/// });
+/// ```
+pub const fn never<T>() -> Receiver<T> {
+    Receiver { source: Source::Never }
+}
+
+fn timer(timer: Timer) -> Receiver<Instant> {
+    Receiver { source: Source::Timer(std::sync::Arc::new(timer), identity) }
 }
 
 fn with_buffer<T>(buffer: Buffer<T>) -> (Sender<T>, Receiver<T>) {

@@ -3,6 +3,7 @@
 use std::convert::identity;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::primitive::Arc;
@@ -10,6 +11,7 @@ use lisle_runtime::primitive::Arc;
 use crate::channel::{Channel, End};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::iter::{Iter, TryIter};
+use crate::timer::{Timer, sleep_until};
 
 /// The receiving end of a channel.
 ///
@@ -38,7 +40,15 @@ use crate::iter::{Iter, TryIter};
 /// });
 /// ```
 pub struct Receiver<T> {
-    channel: Arc<Channel<T>>,
+    pub(crate) source: Source<T>,
+}
+
+/// Where messages come from.
+pub(crate) enum Source<T> {
+    Channel(Arc<Channel<T>>),
+    /// A clock, and what makes its times messages: `T` is `Instant`.
+    Timer(std::sync::Arc<Timer>, fn(Instant) -> T),
+    Never,
 }
 
 impl<T> UnwindSafe for Receiver<T> {}
@@ -47,7 +57,7 @@ impl<T> RefUnwindSafe for Receiver<T> {}
 impl<T> Receiver<T> {
     /// The one handle that [`Channel::new`] has counted.
     pub(crate) fn first(channel: Arc<Channel<T>>) -> Self {
-        Self { channel }
+        Self { source: Source::Channel(channel) }
     }
 
     /// Receives if that is possible at once: if a message is buffered or a sender is waiting.
@@ -69,8 +79,13 @@ impl<T> Receiver<T> {
     /// });
     /// ```
     #[inline]
+    #[track_caller]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        self.channel.try_recv()
+        match &self.source {
+            Source::Channel(channel) => channel.try_recv(),
+            Source::Timer(timer, message) => timer.try_recv().map(message),
+            Source::Never => Err(TryRecvError::Empty),
+        }
     }
 
     /// Receives, and blocks the calling task or thread while the channel is empty.
@@ -94,7 +109,7 @@ impl<T> Receiver<T> {
     #[inline]
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.channel.recv(None, |_| RecvError)
+        self.recv_until(None, |_| RecvError)
     }
 
     /// Like [`recv`](Self::recv), for at most `timeout`.
@@ -119,7 +134,7 @@ impl<T> Receiver<T> {
     /// ```
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.channel.recv(Instant::now().checked_add(timeout), identity)
+        self.recv_until(Instant::now().checked_add(timeout), identity)
     }
 
     /// Like [`recv`](Self::recv), until `deadline`.
@@ -146,7 +161,21 @@ impl<T> Receiver<T> {
     /// ```
     #[track_caller]
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        self.channel.recv(Some(deadline), identity)
+        self.recv_until(Some(deadline), identity)
+    }
+
+    // Inlined always: the call of the channel's own `recv`, which is large, is all that is left.
+    #[inline(always)]
+    #[track_caller]
+    fn recv_until<E>(
+        &self,
+        deadline: Option<Instant>,
+        error: impl FnOnce(RecvTimeoutError) -> E,
+    ) -> Result<T, E> {
+        match &self.source {
+            Source::Channel(channel) => channel.recv(deadline, error),
+            clock => clock.recv_from_clock(deadline).map_err(error),
+        }
     }
 
     /// Whether no message is buffered. Always so in a rendezvous channel.
@@ -164,7 +193,11 @@ impl<T> Receiver<T> {
     /// });
     /// ```
     pub fn is_empty(&self) -> bool {
-        self.channel.is_empty()
+        match &self.source {
+            Source::Channel(channel) => channel.is_empty(),
+            Source::Timer(timer, _) => !timer.is_due(),
+            Source::Never => true,
+        }
     }
 
     /// Whether the buffer has no free place. Always so in a rendezvous channel.
@@ -182,7 +215,11 @@ impl<T> Receiver<T> {
     /// });
     /// ```
     pub fn is_full(&self) -> bool {
-        self.channel.is_full()
+        match &self.source {
+            Source::Channel(channel) => channel.is_full(),
+            Source::Timer(timer, _) => timer.is_due(),
+            Source::Never => true,
+        }
     }
 
     /// The number of buffered messages.
@@ -200,7 +237,11 @@ impl<T> Receiver<T> {
     /// });
     /// ```
     pub fn len(&self) -> usize {
-        self.channel.len()
+        match &self.source {
+            Source::Channel(channel) => channel.len(),
+            Source::Timer(timer, _) => timer.is_due().into(),
+            Source::Never => 0,
+        }
     }
 
     /// The number of messages that can be buffered, or `None` if there is no limit.
@@ -217,7 +258,11 @@ impl<T> Receiver<T> {
     /// });
     /// ```
     pub fn capacity(&self) -> Option<usize> {
-        self.channel.capacity()
+        match &self.source {
+            Source::Channel(channel) => channel.capacity(),
+            Source::Timer(..) => Some(1),
+            Source::Never => Some(0),
+        }
     }
 
     /// Whether both receive from the same channel.
@@ -234,7 +279,12 @@ impl<T> Receiver<T> {
     /// });
     /// ```
     pub fn same_channel(&self, other: &Receiver<T>) -> bool {
-        Arc::ptr_eq(&self.channel, &other.channel)
+        match (&self.source, &other.source) {
+            (Source::Channel(ours), Source::Channel(theirs)) => Arc::ptr_eq(ours, theirs),
+            (Source::Timer(ours, _), Source::Timer(theirs, _)) => ptr::eq(&**ours, &**theirs),
+            (Source::Never, Source::Never) => true,
+            _ => false,
+        }
     }
 
     /// An iterator that blocks for each message and ends when the channel is empty and
@@ -278,16 +328,39 @@ impl<T> Receiver<T> {
     }
 }
 
+impl<T> Source<T> {
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn recv_from_clock(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+        match self {
+            Self::Timer(timer, message) => timer.recv(deadline).map(message),
+            Self::Never | Self::Channel(_) => {
+                sleep_until(deadline).and(Err(RecvTimeoutError::Timeout))
+            }
+        }
+    }
+}
+
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        self.channel.attach(End::Receiving);
-        Self { channel: self.channel.clone() }
+        let source = match &self.source {
+            Source::Channel(channel) => {
+                channel.attach(End::Receiving);
+                Source::Channel(channel.clone())
+            }
+            Source::Timer(timer, message) => Source::Timer(timer.clone(), *message),
+            Source::Never => Source::Never,
+        };
+        Self { source }
     }
 }
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.channel.detach(End::Receiving);
+        if let Source::Channel(channel) = &self.source {
+            channel.detach(End::Receiving);
+        }
     }
 }
 

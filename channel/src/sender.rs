@@ -28,7 +28,7 @@ use crate::error::{SendError, SendTimeoutError, TrySendError};
 /// });
 /// ```
 pub struct Sender<T> {
-    channel: Arc<Channel<T>>,
+    pub(crate) channel: Arc<Channel<T>>,
 }
 
 impl<T> UnwindSafe for Sender<T> {}

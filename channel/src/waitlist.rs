@@ -1,168 +1,18 @@
 //! The list of parties parked on one side of a channel, first come, first served.
 //!
-//! A [`Waiter`] lives on the stack of the party it stands for, between its call of `park` and its
-//! return. The list links waiters and owns nothing: no allocation, whatever the number of parties.
+//! It links waiters and owns nothing: no allocation, whatever the number of parties.
 //!
-//! Invariants:
-//!
-//! - Every access to a waiter's record happens under the lock of the channel that owns the list,
-//!   except that the party itself reads its verdict after it was woken.
-//! - A waiter is linked exactly as long as it holds an unparker. Both end in one of two ways, each
-//!   under the lock: [`WaitList::dequeue`], by the other side, or [`WaitList::remove`], by the party.
-//! - Whoever dequeued a waiter owns its slot until it uses the unparker, and must use it.
-//!
-//! So the lock alone decides between a hand-over and a time-out. Each party that ends up dequeued is
-//! woken once, and until then it cannot leave the frame that holds its waiter and its slot.
+//! A waiter leaves the list in one of two ways, each under the lock of the channel that owns the
+//! list: [`WaitList::dequeue`], by the other side, or [`WaitList::remove`], by its party. For a
+//! party that waits in this list alone, the lock thereby decides between a hand-over and a
+//! time-out. A party of a select is dequeued by everyone, and won by the one that closes its claim.
 
-use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-use lisle_runtime::primitive::cell::UnsafeCell;
 use lisle_scheduler::park::Unparker;
 
-/// The place in a parked party's frame from which its value is taken, or into which it is put.
-#[derive(Debug)]
-pub(crate) struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
-
-impl<T> Slot<T> {
-    /// A receiver's slot.
-    #[inline]
-    pub(crate) fn empty() -> Self {
-        Self(UnsafeCell::new(MaybeUninit::uninit()))
-    }
-
-    /// A sender's slot. The slot never drops the value.
-    #[inline]
-    pub(crate) fn full(value: T) -> Self {
-        Self(UnsafeCell::new(MaybeUninit::new(value)))
-    }
-
-    /// The value in the slot.
-    ///
-    /// # Safety
-    ///
-    /// The slot holds a value, and nobody else has access to the slot any more.
-    #[inline]
-    pub(crate) unsafe fn into_value(self) -> T {
-        // SAFETY: the caller vouches for the value, and the slot is never read again.
-        self.0.with(|value| unsafe { ptr::read(value).assume_init() })
-    }
-}
-
-impl<T> Slot<T> {
-    /// Drops the value where it is.
-    ///
-    /// # Safety
-    ///
-    /// As for [`into_value`](Self::into_value); the slot is not used any more.
-    #[cold]
-    pub(crate) unsafe fn drop_value(&self) {
-        // SAFETY: the caller vouches for the value and for the access.
-        self.0.with_mut(|value| unsafe { (*value).assume_init_drop() });
-    }
-}
-
-/// How the other side ended a wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// The value was taken out of the slot or put into it.
-    Transferred,
-    /// The other side is gone, and the slot was not touched.
-    Disconnected,
-}
-
-/// One parked party.
-#[derive(Debug)]
-pub(crate) struct Waiter(UnsafeCell<Record>);
-
-#[derive(Debug)]
-struct Record {
-    prev: Option<NonNull<Waiter>>,
-    next: Option<NonNull<Waiter>>,
-    /// Present while the waiter is linked.
-    unparker: Option<Unparker>,
-    /// Present once the waiter was dequeued.
-    verdict: Option<Verdict>,
-    /// The party's `Slot<T>`, where `T` is the type of the channel's messages.
-    slot: NonNull<()>,
-}
-
-impl Waiter {
-    /// A waiter that is in no list yet.
-    #[inline]
-    pub(crate) fn new<T>(slot: &Slot<T>) -> Self {
-        Self(UnsafeCell::new(Record {
-            prev: None,
-            next: None,
-            unparker: None,
-            verdict: None,
-            slot: NonNull::from(slot).cast(),
-        }))
-    }
-
-    /// How the wait was ended, or `None` if the party gave it up.
-    ///
-    /// Called when `park` has returned, so that no other party can reach the waiter.
-    #[inline]
-    pub(crate) fn into_verdict(self) -> Option<Verdict> {
-        // SAFETY: no other party can reach the waiter, so nobody writes.
-        self.0.with(|record| unsafe { (*record).verdict })
-    }
-
-    /// # Safety
-    ///
-    /// The waiter is alive and the caller holds the lock that guards its list.
-    #[inline]
-    unsafe fn with<R>(this: NonNull<Self>, f: impl FnOnce(&mut Record) -> R) -> R {
-        // SAFETY: alive, says the caller; the lock excludes every other access to the record, and
-        // no `f` in this file reaches the same record twice.
-        unsafe { this.as_ref() }.0.with_mut(|record| f(unsafe { &mut *record }))
-    }
-}
-
-/// The right and the duty to serve one dequeued party: to fill or empty its slot, then to wake it.
-#[must_use = "the party sleeps until it is woken"]
-#[derive(Debug)]
-pub(crate) struct Won {
-    slot: NonNull<()>,
-    unparker: Unparker,
-}
-
-impl Won {
-    /// Takes the parked sender's value.
-    ///
-    /// # Safety
-    ///
-    /// The party is a sender on a channel of `T`, dequeued as `Transferred`, and its value was not
-    /// taken yet.
-    #[inline]
-    pub(crate) unsafe fn take<T>(&mut self) -> T {
-        // SAFETY: the sender made the slot full with a `T`, and its frame stays until we wake it.
-        let slot = unsafe { self.slot.cast::<Slot<T>>().as_ref() };
-        // SAFETY: the slot is full, says the caller, and a dequeued party's slot is ours alone.
-        slot.0.with(|value| unsafe { ptr::read(value).assume_init() })
-    }
-
-    /// Puts `value` into the parked receiver's slot.
-    ///
-    /// # Safety
-    ///
-    /// The party is a receiver on a channel of `T`, dequeued as `Transferred`, and its slot is
-    /// still empty.
-    #[inline]
-    pub(crate) unsafe fn put<T>(&mut self, value: T) {
-        // SAFETY: the receiver made the slot for a `T`, and its frame stays until we wake it.
-        let slot = unsafe { self.slot.cast::<Slot<T>>().as_ref() };
-        // SAFETY: a dequeued party's slot is ours alone, so nobody reads while we write.
-        slot.0.with_mut(|place| unsafe { (*place).write(value) });
-    }
-
-    /// Lets the party continue. Not to be called under the lock.
-    #[inline]
-    pub(crate) fn wake(self) {
-        self.unparker.unpark();
-    }
-}
+use crate::claim::{Chosen, Claim, Grant, Purpose};
+use crate::waiter::{Record, Selecting, Sole, Verdict, Waiter, Won};
 
 /// The queue of waiters on one side of a channel.
 #[derive(Debug, Default)]
@@ -177,21 +27,46 @@ pub(crate) struct WaitList {
 unsafe impl Send for WaitList {}
 
 impl WaitList {
-    /// Puts a waiter at the tail.
+    /// Puts a party that waits for nothing else at the tail.
     ///
     /// # Safety
     ///
-    /// The caller holds the lock that guards the list, and neither the waiter nor its slot moves or
-    /// goes away before the waiter was removed, or was dequeued and the unparker used.
+    /// The caller holds the lock that guards the list. The waiter is new. Neither it nor its slot
+    /// moves or goes away before the waiter was removed, or was dequeued and the unparker used.
     #[inline]
     pub(crate) unsafe fn enqueue(&mut self, waiter: &Waiter, unparker: Unparker) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.link(waiter, |record| record.unparker = Some(unparker)) };
+    }
+
+    /// Puts an operation of a select at the tail.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the lock that guards the list. The waiter is in no list, and no earlier wait
+    /// with it is going on. Neither it nor the claim moves or goes away before the waiter was
+    /// removed, or was dequeued and the claim's unparker used.
+    pub(crate) unsafe fn enlist(&mut self, waiter: &Waiter, selecting: Selecting) {
+        let renew = |record: &mut Record| {
+            record.next = None;
+            record.selecting = Some(selecting);
+        };
+        // SAFETY: passed on to the caller.
+        unsafe { self.link(waiter, renew) };
+    }
+
+    /// # Safety
+    ///
+    /// As for the two methods above.
+    #[inline]
+    unsafe fn link(&mut self, waiter: &Waiter, sign: impl FnOnce(&mut Record)) {
         let this = NonNull::from(waiter);
         let prev = self.tail.replace(this);
         // SAFETY: we hold the lock, and `waiter` is a live reference.
         unsafe {
             Waiter::with(this, |record| {
                 record.prev = prev;
-                record.unparker = Some(unparker);
+                sign(record);
             });
         }
         match prev {
@@ -201,19 +76,19 @@ impl WaitList {
         }
     }
 
-    /// Takes the waiter at the head and tells it the verdict, which it sees when it is woken.
+    /// Wins the first party that can be won. One that waits in no other list is told the verdict,
+    /// which it sees when it is woken. Selects that others have won are dropped from the list, and
+    /// those that only watch are told to look.
     ///
-    /// This is the one place where a party is won. A party that waits in several lists at once
-    /// would be won here too: by its claim, and skipped if another list was faster.
+    /// This is the one place where a party is won.
     #[inline]
     pub(crate) fn dequeue(&mut self, verdict: Verdict) -> Option<Won> {
-        let head = self.head?;
+        let waiter = self.head?;
         // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
-        let (won, next) = unsafe {
-            Waiter::with(head, |record| {
+        let (unparker, slot, next) = unsafe {
+            Waiter::with(waiter, |record| {
                 record.verdict = Some(verdict);
-                let unparker = record.unparker.take().expect("a linked waiter has an unparker");
-                (Won { slot: record.slot, unparker }, record.next)
+                (record.unparker.take(), record.slot, record.next)
             })
         };
         self.head = next;
@@ -222,25 +97,64 @@ impl WaitList {
             Some(next) => unsafe { Waiter::with(next, |record| record.prev = None) },
             None => self.tail = None,
         }
-        Some(won)
+        match unparker {
+            Some(unparker) => Some(Won::Sole(Sole { waiter, slot, unparker })),
+            None => self.win_or_dequeue(waiter, verdict),
+        }
     }
 
-    /// Takes `waiter` out and gives its unparker back, or `None` if it was dequeued and is being
-    /// served.
+    /// Wins the select whose waiter was unlinked just now, or else the next party.
+    #[cold]
+    #[inline(never)]
+    fn win_or_dequeue(&mut self, mut waiter: NonNull<Waiter>, verdict: Verdict) -> Option<Won> {
+        loop {
+            // SAFETY: the waiter was linked until now, and its party cannot leave before it has had
+            // the lock, to see that it is not.
+            let chosen = unsafe {
+                let selecting = Waiter::with(waiter, |record| record.selecting.take());
+                win(selecting.expect("a linked waiter is of one party or the other"))
+            };
+            if let Some(chosen) = chosen {
+                return Some(Won::Selecting(chosen));
+            }
+            // Selects in a row are unlinked here, one by one, and not by recursion.
+            waiter = self.head?;
+            // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
+            unsafe {
+                if Waiter::with(waiter, |record| record.selecting.is_none()) {
+                    return self.dequeue(verdict);
+                }
+                self.unlink(waiter);
+            }
+        }
+    }
+
+    /// Takes `waiter` out and gives its unparker back, or `None` if it was dequeued, or is that of a
+    /// select.
     ///
     /// # Safety
     ///
     /// The waiter was enqueued in this list.
     pub(crate) unsafe fn remove(&mut self, waiter: &Waiter) -> Option<Unparker> {
+        let this = NonNull::from(waiter);
+        let sign_off = |record: &mut Record| (record.unparker.take(), record.selecting.take());
         // SAFETY: `waiter` is a live reference, and `&mut self` comes out of the lock.
-        let (unparker, prev, next) = unsafe {
-            Waiter::with(NonNull::from(waiter), |record| {
-                (record.unparker.take(), record.prev, record.next)
-            })
-        };
-        let unparker = unparker?;
+        let (unparker, selecting) = unsafe { Waiter::with(this, sign_off) };
+        if unparker.is_some() || selecting.is_some() {
+            // SAFETY: the waiter was linked, and `&mut self` comes out of the lock.
+            unsafe { self.unlink(this) };
+        }
+        unparker
+    }
+
+    /// # Safety
+    ///
+    /// The waiter is linked in this list, and `&mut self` comes out of the lock.
+    unsafe fn unlink(&mut self, waiter: NonNull<Waiter>) {
+        // SAFETY: a linked waiter is alive.
+        let (prev, next) = unsafe { Waiter::with(waiter, |record| (record.prev, record.next)) };
         match prev {
-            // SAFETY: `waiter` was linked, so its neighbours are linked and alive.
+            // SAFETY: `waiter` is linked, so its neighbours are linked and alive.
             Some(prev) => unsafe { Waiter::with(prev, |record| record.next = next) },
             None => self.head = next,
         }
@@ -249,6 +163,72 @@ impl WaitList {
             Some(next) => unsafe { Waiter::with(next, |record| record.prev = prev) },
             None => self.tail = prev,
         }
-        Some(unparker)
+    }
+
+    /// Whether a party other than that of `mine` could be won now.
+    pub(crate) fn has_partner(&self, mine: Option<&Claim>) -> bool {
+        let can_be_won = |record: &mut Record| match record.selecting {
+            None => true,
+            Some(Selecting { claim, .. }) => {
+                // SAFETY: the party of a linked waiter is alive, and with it its claim.
+                let claim = unsafe { claim.as_ref() };
+                claim.purpose() == Purpose::Select
+                    && claim.is_open()
+                    && !mine.is_some_and(|mine| ptr::eq(mine, claim))
+            }
+        };
+        let mut next = self.head;
+        while let Some(waiter) = next {
+            // SAFETY: a linked waiter is alive, and `&self` comes out of the lock.
+            let (found, after) =
+                unsafe { Waiter::with(waiter, |record| (can_be_won(record), record.next)) };
+            if found {
+                return true;
+            }
+            next = after;
+        }
+        false
+    }
+
+    /// Tells all who only watch to look. Selects that wait are left alone.
+    pub(crate) fn ring(&mut self) {
+        let mut next = self.head;
+        while let Some(waiter) = next {
+            // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
+            let (after, selecting) =
+                unsafe { Waiter::with(waiter, |record| (record.next, record.selecting)) };
+            next = after;
+            // SAFETY: the party of a linked waiter is alive, and with it its claim.
+            let watches = |selecting: &Selecting| unsafe {
+                selecting.claim.as_ref().purpose() == Purpose::Watch
+            };
+            if let Some(selecting) = selecting.filter(watches) {
+                // SAFETY: the waiter is in this list, and its party cannot leave before it has had
+                // the lock.
+                unsafe {
+                    self.remove(waiter.as_ref());
+                    win(selecting);
+                }
+            }
+        }
+    }
+}
+
+/// Wins a party of a select, unless somebody has already. One that only watches is not won but told
+/// to look.
+///
+/// # Safety
+///
+/// As for [`Chosen::win`].
+unsafe fn win(Selecting { claim, index }: Selecting) -> Option<Chosen> {
+    // SAFETY: passed on to the caller.
+    let (purpose, chosen) = unsafe { (claim.as_ref().purpose(), Chosen::win(claim, index)?) };
+    match purpose {
+        Purpose::Select => Some(chosen),
+        Purpose::Watch => {
+            // Under the lock, for once; `unpark` does not need it.
+            chosen.grant(Grant::LookAgain);
+            None
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! Random programs of operations that do not block, run on our channels and on crossbeam-channel's:
-//! all results agree.
+//! all results agree. The selects are biased, since a random choice cannot agree.
 //!
 //! One thing is left out: how many messages a bounded channel holds after its last receiver has
 //! gone. Ours drops them at once; the peer keeps them until its senders are gone too.
@@ -62,7 +62,7 @@ macro_rules! interpreter {
                 let receiver = (!receivers.is_empty()).then(|| r % receivers.len());
                 let connected = sender.is_some() && receiver.is_some();
                 let message = || Counted::new(number, &alive);
-                let entry = match (random.below(40), sender, receiver) {
+                let entry = match (random.below(52), sender, receiver) {
                     (0..8, Some(at), _) => format!(
                         "{:?}",
                         senders[at].try_send(message()).map_err(|error| (
@@ -125,6 +125,52 @@ macro_rules! interpreter {
                     (37..40, _, Some(at)) => {
                         receivers.swap_remove(at);
                         String::from("a receiver goes")
+                    }
+                    (40..48, ..) => {
+                        let mut select = $channel::Select::new_biased();
+                        let mut operations = Vec::new();
+                        for _ in 0..random.below(4) {
+                            if random.below(2) == 0 && !senders.is_empty() {
+                                let at = random.below(senders.len());
+                                operations.push((select.send(&senders[at]), true, at));
+                            } else if !receivers.is_empty() {
+                                let at = random.below(receivers.len());
+                                operations.push((select.recv(&receivers[at]), false, at));
+                            }
+                        }
+                        if random.below(3) == 0 && operations.len() > 1 {
+                            select.remove(operations.pop().expect("there are two").0);
+                        }
+                        let selected = match random.below(3) {
+                            0 => select.try_select().map_err(|error| error.to_string()),
+                            1 => select
+                                .select_timeout(Duration::ZERO)
+                                .map_err(|error| error.to_string()),
+                            _ => select.select_deadline(past).map_err(|error| error.to_string()),
+                        };
+                        selected.map_or_else(
+                            |error| error,
+                            |operation| {
+                                let index = operation.index();
+                                let (_, sends, at) = operations[index];
+                                if sends {
+                                    let sent = operation.send(&senders[at], message());
+                                    format!("{index}: {:?}", sent.map_err(|error| error.0.number))
+                                } else {
+                                    let received = operation.recv(&receivers[at]);
+                                    format!("{index}: {:?}", received.map(|message| message.number))
+                                }
+                            },
+                        )
+                    }
+                    (48..52, ..) => {
+                        let mut select = $channel::Select::new_biased();
+                        receivers.iter().rev().take(2).for_each(|r| _ = select.recv(r));
+                        senders.iter().rev().take(2).for_each(|s| _ = select.send(s));
+                        match random.below(2) {
+                            0 => format!("{:?}", select.try_ready()),
+                            _ => format!("{:?}", select.ready_timeout(Duration::ZERO)),
+                        }
                     }
                     _ => continue,
                 };

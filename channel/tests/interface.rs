@@ -8,8 +8,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
 
 use crossbeam_channel as peer;
 use lisle_channel::{
-    IntoIter, Iter, Receiver, RecvError, RecvTimeoutError, SendError, SendTimeoutError, Sender,
-    TryIter, TryRecvError, TrySendError, bounded, unbounded,
+    IntoIter, Iter, ReadyTimeoutError, Receiver, RecvError, RecvTimeoutError, SelectTimeoutError,
+    SendError, SendTimeoutError, Sender, TryIter, TryReadyError, TryRecvError, TrySelectError,
+    TrySendError, bounded, unbounded,
 };
 
 #[test]
@@ -102,6 +103,8 @@ fn errors_print_like_the_peers() {
     compare(TryRecvError::Disconnected, peer::TryRecvError::Disconnected);
     compare(RecvTimeoutError::Timeout, peer::RecvTimeoutError::Timeout);
     compare(RecvTimeoutError::Disconnected, peer::RecvTimeoutError::Disconnected);
+    compare(TrySelectError, peer::TrySelectError);
+    compare(SelectTimeoutError, peer::SelectTimeoutError);
 }
 
 #[test]
@@ -156,6 +159,10 @@ fn handles_and_errors_have_the_peers_traits() {
     plain::<RecvError>();
     plain::<TryRecvError>();
     plain::<RecvTimeoutError>();
+    plain::<TrySelectError>();
+    plain::<SelectTimeoutError>();
+    plain::<TryReadyError>();
+    plain::<ReadyTimeoutError>();
     fn comparable<T: Copy + Eq>() {}
     comparable::<SendError<u8>>();
     comparable::<TrySendError<u8>>();

@@ -120,10 +120,6 @@ impl<Item> Iterator for Items<'_, Item> {
     type Item = Item;
 
     /// As that of [`Generator`].
-    ///
-    /// # Panics
-    ///
-    /// Also if the body asks for its own items.
     #[inline]
     fn next(&mut self) -> Option<Item> {
         next_item(self.coroutine)

@@ -207,7 +207,7 @@ impl Suspended {
     }
 
     /// Whether what was suspended goes on.
-    fn finish(self: Box<Self>) -> bool {
+    fn finish(&self) -> bool {
         self.enter();
         self.went_on.get()
     }

@@ -86,6 +86,29 @@ fn the_answer_comes_from_the_one_that_was_reached() {
 }
 
 #[test]
+fn the_end_of_the_other_is_not_ones_own() {
+    for ends_in_panic in [false, true] {
+        let other = Coroutine::new(move |_: &Yielder<u32, u32, u32>, n| {
+            assert!(!ends_in_panic, "the other's end");
+            n + 1
+        });
+        let name = other.name();
+        let first = Coroutine::new(move |yielder: &Yielder<u32, u32, u32>, n| {
+            let n = yielder.transfer(&name, n);
+            let n = yielder.suspend(n * 2);
+            n * 3
+        });
+        let answer = catch_unwind(AssertUnwindSafe(|| first.resume(1)));
+        match ends_in_panic {
+            false => assert_eq!(answer.unwrap(), State::Returned(2)),
+            true => assert!(answer.is_err()),
+        }
+        assert_eq!(first.resume(10), State::Yielded(20));
+        assert_eq!(first.resume(100), State::Returned(300));
+    }
+}
+
+#[test]
 fn one_that_has_not_begun_gets_its_first_argument() {
     let log = Log::default();
     let noted = log.clone();

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::thread;
 
 use lisle_runtime::stack::Stack;
-use lisle_runtime::switch::{BACKEND, Context, prepare, switch};
+use lisle_runtime::switch::{BACKEND, Context, prepare, switch, switch_for_good};
 use switch_support::{Fiber, Link, stack};
 
 #[test]
@@ -38,10 +38,8 @@ unsafe extern "C" fn arrive(data: *mut ()) -> ! {
     let arrival = unsafe { &*data.cast::<Arrival>() };
     arrival.data.set(data);
     arrival.aligned.set(black_box(&raw const local).addr());
-    let mut nowhere = Context::NONE;
     // SAFETY: the resumer is suspended on this thread and waits for this.
-    unsafe { switch(&mut nowhere, arrival.home.get()) };
-    unreachable!("nobody continues the first frame");
+    unsafe { switch_for_good(arrival.home.get()) }
 }
 
 #[test]
@@ -170,10 +168,8 @@ unsafe extern "C" fn go_round(data: *mut ()) -> ! {
         unsafe { switch(ring.places[index].as_ptr(), next.get()) };
     }
     let next = ring.places.get(index + 1).unwrap_or(&ring.home);
-    let mut nowhere = Context::NONE;
     // SAFETY: as above, and home is continued by the last place alone.
-    unsafe { switch(&mut nowhere, next.get()) };
-    unreachable!("nobody continues a place that has left");
+    unsafe { switch_for_good(next.get()) }
 }
 
 #[test]

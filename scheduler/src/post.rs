@@ -19,7 +19,7 @@ pub(crate) struct Post {
     thread: Mutex<Option<Thread>>,
     /// Whether the worker, which was asleep, has been made the watcher.
     appointed: AtomicBool,
-    /// Whether the worker will stop sleeping by itself.
+    /// Whether a task of the worker, which sleeps, goes on by itself some time.
     has_timer: AtomicBool,
 }
 
@@ -44,21 +44,35 @@ impl Post {
         self.thread.lock().clone().expect("only an owner can sleep")
     }
 
-    /// Hands a task to a worker from another thread: a started one to its home, or a new one.
+    /// Hands a started task to its home worker from another thread.
     ///
     /// # Safety
     ///
-    /// `post` is alive until the task is handed over, and the home of `task` if that has started. The
-    /// caller has the only right to wake or to start the task.
+    /// `post` is the home of `task`, alive until the task is handed over. The caller has the only
+    /// right to wake the task.
     #[cold]
     pub(crate) unsafe fn post(post: *const Post, task: NonNull<Control>) {
         // SAFETY: the caller's promise. The handle is cloned before the task is handed over, because
         // afterwards the worker may finish the task, and itself.
-        let owner = unsafe { (*post).thread.lock().clone() };
+        let owner = unsafe { (*post).owner() };
         // SAFETY: the caller's promise again; nothing touches the post after the push.
         let pushed = unsafe { (*post).inbox.push(task) };
         if pushed == Pushed::OwnerAsleep {
-            owner.expect("only an owner can sleep").unpark();
+            owner.unpark();
+        }
+    }
+
+    /// Hands a new task to the worker from another thread. The worker may not have its thread yet.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the only right to start the task.
+    pub(crate) unsafe fn hand_in(&self, task: NonNull<Control>) {
+        // SAFETY: the caller's promise.
+        let pushed = unsafe { self.inbox.push(task) };
+        if pushed == Pushed::OwnerAsleep {
+            // Asked only now: whoever sleeps has come, and before the push it might not have.
+            self.owner().unpark();
         }
     }
 
@@ -93,27 +107,25 @@ impl Post {
         self.wake() || !self.appointed.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether the owner is the watcher and has not taken notice of it.
-    pub(crate) fn is_appointed(&self) -> bool {
-        self.appointed.load(Ordering::Relaxed)
-    }
-
     /// Whether the owner was made the watcher. Owner only; it is told once.
     pub(crate) fn was_appointed(&self) -> bool {
         self.appointed.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether nothing but another worker or a foreign thread can wake the owner.
+    /// Whether nothing but another worker or a foreign thread can make a task of the owner's go on. It
+    /// may be about to look around.
     pub(crate) fn sleeps_for_good(&self) -> bool {
         self.inbox.is_asleep() && !self.has_timer.load(Ordering::Acquire)
     }
 
-    /// Blocks the owner until a task is posted, somebody wakes it or `timeout` has passed.
-    pub(crate) fn sleep(&self, timeout: Option<Duration>) {
-        self.has_timer.store(timeout.is_some(), Ordering::Release);
+    /// Blocks the owner until a task is posted, somebody wakes it, its next timer is due, in `timer`
+    /// from now, or `pause` has passed.
+    pub(crate) fn sleep(&self, timer: Option<Duration>, pause: Option<Duration>) {
+        self.has_timer.store(timer.is_some(), Ordering::Release);
         if !self.inbox.prepare_sleep() {
             return;
         }
+        let timeout = timer.into_iter().chain(pause).min();
         let start = Instant::now();
         while self.inbox.is_asleep() {
             match timeout {

@@ -133,8 +133,8 @@ impl RuntimeBuilder {
     ///
     /// # Errors
     ///
-    /// If the number of workers is 0, or if `LISLE_WORKERS` or `LISLE_STACK_SIZE` is consulted and
-    /// cannot be understood.
+    /// If the number of workers is 0, if the thread name contains a zero byte, or if `LISLE_WORKERS`
+    /// or `LISLE_STACK_SIZE` is consulted and cannot be understood.
     pub fn build(self) -> io::Result<Runtime> {
         let workers = match self.workers {
             Some(workers) => NonZeroUsize::new(workers).ok_or_else(no_workers)?,
@@ -147,8 +147,16 @@ impl RuntimeBuilder {
             foreign_threads: self.foreign_threads,
             thread_name: self.thread_name.unwrap_or_else(|| "lisle".into()),
         };
+        if settings.thread_name.contains('\0') {
+            return Err(bad_thread_name());
+        }
         Ok(Runtime { settings, background: OnceLock::new() })
     }
+}
+
+/// Found only when a worker is wanted, it would be a panic where none may be.
+fn bad_thread_name() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "the name of a thread cannot contain a zero byte")
 }
 
 fn no_workers() -> io::Error {

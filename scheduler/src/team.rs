@@ -9,7 +9,7 @@
 //! One word holds the state: how many workers sleep, and whether there is a watcher. `README.md` in
 //! this crate tells the protocol and why a backlog cannot be overlooked for long.
 
-use std::io;
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -123,9 +123,10 @@ impl Team {
         }
         let mut threads = this.threads.lock();
         if threads.missing == 0 {
-            // Whoever was counted as asleep is just waking up by itthis.
             this.idle.fetch_add(SLEEPER - WATCHER, Ordering::AcqRel);
-            return;
+            // Whoever was counted as asleep is just waking up by itself, or it has not fallen asleep
+            // yet, and does so because it has seen a watcher. It shall look again.
+            return this.posts.iter().for_each(Post::knock);
         }
         this.posts[threads.started].appoint_first();
         match Self::start_thread(this, threads.started) {
@@ -139,7 +140,11 @@ impl Team {
                 // one that was counted as the watcher just now.
                 let missing = std::mem::take(&mut threads.missing);
                 this.idle.fetch_sub((missing - 1) * SLEEPER + WATCHER, Ordering::AcqRel);
-                eprintln!("lisle: going on with {missing} workers fewer, no thread: {error}");
+                // Not `eprintln`: a task may be about to stop, so this is no place to panic.
+                let _ = writeln!(
+                    io::stderr(),
+                    "lisle: going on with {missing} workers fewer, no thread: {error}"
+                );
             }
         }
     }
@@ -155,8 +160,8 @@ impl Team {
     pub(crate) fn hand_in(&self, task: NonNull<Control>) {
         let idle = self.posts.iter().find(|post| post.inbox.is_asleep());
         let post = idle.unwrap_or(&self.posts[0]);
-        // SAFETY: the team, and with it the post, is alive; the task is new and known to nobody else.
-        unsafe { Post::post(post, task) };
+        // SAFETY: the task is new and known to nobody else.
+        unsafe { post.hand_in(task) };
     }
 
     fn start_thread(this: &Arc<Self>, index: usize) -> io::Result<JoinHandle<()>> {
@@ -167,10 +172,12 @@ impl Team {
 
     /// Waits for the threads of all workers, which end when the team stops.
     pub(crate) fn join_threads(&self) {
+        let mut all_ended = true;
         // One by one: a thread that has not ended yet may still start another.
         while let Some(thread) = self.next_thread() {
             if thread.thread().id() == thread::current().id() {
                 // A task has dropped its own runtime. The thread ends after it.
+                all_ended = false;
                 continue;
             }
             // A worker that panics has a bug in the scheduler, and has said so.
@@ -178,6 +185,15 @@ impl Team {
                 std::process::abort();
             }
         }
+        if all_ended && cfg!(any(debug_assertions, lisle_loom)) {
+            self.check_idle();
+        }
+    }
+
+    /// No worker has a thread any more, and each has left the idle ones before it ended.
+    fn check_idle(&self) {
+        let idle = if self.is_alone() { WATCHER } else { self.threads.lock().missing * SLEEPER };
+        assert_eq!(self.idle.load(Ordering::Relaxed), idle, "the idle workers are miscounted");
     }
 
     fn next_thread(&self) -> Option<JoinHandle<()>> {

@@ -302,14 +302,14 @@ fn tasks_wake_threads_and_threads_wake_tasks() {
         let (ping, pong) = (Bell::new(), Bell::new());
         let (theirs, ours) = (ping.clone(), pong.clone());
         let thread = thread::spawn(move || {
-            for _ in 0..1000 {
+            for _ in 0..200 {
                 theirs.wait();
                 while !ours.ring() {
                     thread::yield_now();
                 }
             }
         });
-        for _ in 0..1000 {
+        for _ in 0..200 {
             ping.ring_until_heard();
             pong.wait();
         }

@@ -234,6 +234,14 @@ fn a_thread_that_ends_may_run() {
     assert_eq!(value.load(Ordering::Relaxed), 7);
 }
 
+/// A thread cannot have such a name, and a worker's thread is started in the middle of a switch.
+#[test]
+fn a_thread_name_with_a_zero_byte_is_refused() {
+    let error = Runtime::builder().thread_name("a\0b").build().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert_eq!(error.to_string(), "the name of a thread cannot contain a zero byte");
+}
+
 /// If main cannot even start, its closure is dropped outside of any task, and nothing is left over.
 #[test]
 fn a_main_that_gets_no_stack_is_dropped_on_a_plain_thread() {

@@ -1,4 +1,5 @@
-//! The grounds on which one test body runs: plain threads, tasks of one worker, and both at once.
+//! The grounds on which one test body runs: plain threads, tasks of one worker and of several, and
+//! tasks and threads at once.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
@@ -7,6 +8,7 @@ use std::panic::resume_unwind;
 use std::time::Duration;
 
 use lisle_channel::{Receiver, Sender, bounded, unbounded};
+use lisle_scheduler::Runtime;
 
 /// Longer than any test takes. A wait for so long that ends with a time-out is a failure.
 pub const LONG: Duration = Duration::from_secs(120);
@@ -23,18 +25,24 @@ enum Kind {
     Threads,
     /// Every party is a task of one worker.
     Tasks,
+    /// Every party is a task of one of three workers.
+    Workers,
     /// The body is a task; the parties that it spawns are threads and tasks by turns.
     Mixed,
 }
 
 /// Runs `body` on every ground.
 pub fn everywhere(body: impl Fn(&Ground)) {
-    for kind in [Kind::Threads, Kind::Tasks, Kind::Mixed] {
+    for kind in [Kind::Threads, Kind::Tasks, Kind::Workers, Kind::Mixed] {
         let ground = Ground { kind, spawned: Cell::new(0) };
         println!("on {kind:?}");
         match kind {
             Kind::Threads => body(&ground),
             Kind::Tasks | Kind::Mixed => lisle_scheduler::run(|| body(&ground)),
+            Kind::Workers => {
+                let runtime = Runtime::builder().workers(3).build().unwrap();
+                runtime.run(|| body(&ground)).unwrap();
+            }
         }
     }
 }
@@ -62,7 +70,7 @@ impl Ground {
         let handle = match self.kind {
             Kind::Threads => Handle::Thread(std::thread::spawn(body)),
             Kind::Mixed if turn.is_multiple_of(2) => Handle::Thread(std::thread::spawn(body)),
-            Kind::Tasks | Kind::Mixed => Handle::Task(lisle_scheduler::spawn(body)),
+            Kind::Tasks | Kind::Workers | Kind::Mixed => Handle::Task(lisle_scheduler::spawn(body)),
         };
         Party { handle, result }
     }
@@ -71,7 +79,7 @@ impl Ground {
     pub fn pause(&self) {
         match self.kind {
             Kind::Threads => std::thread::yield_now(),
-            Kind::Tasks | Kind::Mixed => lisle_scheduler::yield_now(),
+            Kind::Tasks | Kind::Workers | Kind::Mixed => lisle_scheduler::yield_now(),
         }
     }
 }

@@ -23,9 +23,10 @@
 //!   the last of a chain of coroutines, each of which waits for the next.
 //! - One that is suspended is in no such chain, and its context is good for one continuation.
 //!
-//! A resume and a suspension together take two and a half nanoseconds where this was written, one
-//! store a cycle. Hence the thrift: one cell for both sides of the switch, no flag for what the other
-//! fields tell, and one comparison for all that is unusual.
+//! A resume and a suspension together take some thirteen processor cycles, eight of them for the two
+//! switches, and every store or comparison shows. Hence the thrift: one cell for both sides of the
+//! switch, no flag for what other fields tell, and one limit, `reach`, that stands for all that is
+//! unusual about a suspension.
 
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};

@@ -77,10 +77,26 @@ pub type Coroutine<Input, Yield, Return> = ScopedCoroutine<'static, Input, Yield
 /// that borrows is lent for a [`scope`](Self::scope), which ends it; only a [`Coroutine`], which owns
 /// all that it uses, is handed out, and may be forgotten.
 ///
-/// ```compile_fail,E0597
+/// ```compile_fail,E0373
 /// # use lisle_runtime::{Coroutine, Yielder};
 /// let words = vec!["alpha"];
 /// let lengths = Coroutine::new(|_: &Yielder<(), (), usize>, ()| words.len());
+/// ```
+///
+/// ```compile_fail,E0597
+/// # use lisle_runtime::{Coroutine, Yielder};
+/// let length = Coroutine::new(|_: &Yielder<&str, (), usize>, text: &str| text.len());
+/// let text = String::from("alpha");
+/// length.resume(&text);
+/// ```
+///
+/// ```compile_fail,E0521
+/// # use lisle_runtime::{ScopedCoroutine, Yielder};
+/// let (number, mut escaped) = (1, None);
+/// ScopedCoroutine::scope(
+///     |_: &Yielder<(), (), i32>, ()| number,
+///     |coroutine| { escaped = Some(coroutine); },
+/// );
 /// ```
 ///
 /// A coroutine stays on the thread that made it, and a yielder with its body:
@@ -90,10 +106,17 @@ pub type Coroutine<Input, Yield, Return> = ScopedCoroutine<'static, Input, Yield
 /// let _: lisle_runtime::State<(), ()> = std::thread::spawn(move || coroutine.resume(())).join().unwrap();
 /// ```
 ///
-/// ```compile_fail,E0521
+/// ```compile_fail,E0277
 /// # use lisle_runtime::{Coroutine, Yielder};
+/// let coroutine = Coroutine::new(|yielder: &Yielder<(), (), ()>, ()| {
+///     std::thread::scope(|threads| { threads.spawn(|| yielder.suspend(())); });
+/// });
+/// ```
+///
+/// ```compile_fail,E0521
+/// # use lisle_runtime::{ScopedCoroutine, Yielder};
 /// let mut escaped: Option<&'static Yielder<(), (), ()>> = None;
-/// Coroutine::scope(|yielder, ()| escaped = Some(yielder), |coroutine| coroutine.resume(()));
+/// ScopedCoroutine::scope(|yielder, ()| escaped = Some(yielder), |coroutine| coroutine.resume(()));
 /// ```
 pub struct ScopedCoroutine<'scope, Input, Yield, Return> {
     core: NonNull<Core<Input, Yield, Return>>,
@@ -176,7 +199,7 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     ///
     /// A coroutine that borrows has none: it could be left for another while its scope ends.
     ///
-    /// ```compile_fail
+    /// ```compile_fail,E0597
     /// # use lisle_runtime::ScopedCoroutine;
     /// let number = 1;
     /// ScopedCoroutine::scope(|_, ()| number, |one: &ScopedCoroutine<'_, (), (), i32>| one.name());

@@ -19,7 +19,7 @@ use super::{Context, backend};
 use crate::sanitizer;
 
 /// How many bytes must be free below a suspended frame, and may be used by what runs on top of it.
-/// `Backtrace::force_capture` needs about a quarter.
+/// `Backtrace::force_capture` takes about 5 KiB the first time and 2 KiB later.
 pub const ROOM_ON_TOP: usize = 16 * 1024;
 
 /// How a backend calls `function(data)` on top of a suspended stack. Without it, nothing can be.

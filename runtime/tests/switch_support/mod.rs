@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::thread;
 
 use lisle_runtime::stack::{Stack, StackSize};
-use lisle_runtime::switch::{Context, Entry, prepare, switch};
+use lisle_runtime::switch::{Context, Entry, prepare, switch, switch_for_good};
 
 /// A stack whose highest bytes are not zero, as those of a reused one.
 pub fn stack() -> Stack {
@@ -26,11 +26,13 @@ pub fn stack() -> Stack {
     stack
 }
 
+type Body = Box<dyn FnOnce(&Link)>;
+
 /// What both sides of a [`Fiber`] know.
 pub struct Link {
     inside: Cell<Context>,
     outside: Cell<Context>,
-    body: Cell<Option<Box<dyn FnOnce(&Link)>>>,
+    body: Cell<Option<Body>>,
     outcome: Cell<Option<thread::Result<()>>>,
 }
 
@@ -123,8 +125,8 @@ unsafe extern "C" fn first_frame(data: *mut ()) -> ! {
     let body = link.body.take().expect("a fiber starts once");
     let outcome = catch_unwind(AssertUnwindSafe(|| body(link)));
     link.outcome.set(Some(outcome));
-    link.suspend();
-    unreachable!("nobody resumes a finished fiber");
+    // SAFETY: the resumer waits, and nothing on this stack has a destructor left.
+    unsafe { switch_for_good(link.outside.get()) }
 }
 
 /// As the usual entry, but a panic of the body arrives at the base of the stack.
@@ -144,8 +146,6 @@ pub struct Arrival {
 
 /// Where `registers::arrive` goes on.
 pub unsafe extern "C" fn go_home(data: *mut ()) -> ! {
-    let mut nowhere = Context::NONE;
     // SAFETY: `data` is an arrival that outlives this switch to its home, which waits for it.
-    unsafe { switch(&mut nowhere, (*data.cast::<Arrival>()).home.get()) };
-    unreachable!("nobody continues a stack that has gone home");
+    unsafe { switch_for_good((*data.cast::<Arrival>()).home.get()) }
 }

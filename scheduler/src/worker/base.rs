@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{CURRENT, Worker};
 use crate::backlog::Mark;
 use crate::deadlock;
-use crate::team::Role;
+use crate::team::{Role, Team};
 
 /// How long the watcher naps between two looks at the others' backlogs, the first time and at most.
 const FIRST_NAP: Duration = Duration::from_micros(100);
@@ -40,13 +40,19 @@ impl Worker {
     /// Runs tasks until the team stops and all tasks of this worker have finished.
     pub(crate) fn run_to_end(&self) {
         let mut recheck = FIRST_RECHECK;
+        // A thread is started when a watcher is wanted.
+        if self.was_appointed() {
+            let marks = self.mark_backlogs();
+            self.spin();
+            self.watch(marks, &mut recheck);
+        }
         loop {
             while let Some(next) = self.pick() {
                 recheck = FIRST_RECHECK;
                 self.run_from_base(next);
             }
             self.poll();
-            if !self.ready.is_empty() {
+            if self.has_more_to_do() {
                 continue;
             }
             if self.shutting_down.get() {
@@ -54,38 +60,42 @@ impl Worker {
                     return;
                 }
                 // Only wakes that are under way are left to come.
-                self.post().sleep(None);
+                self.post().sleep(None, None);
                 continue;
             }
             self.be_idle(&mut recheck);
         }
     }
 
+    /// Whether tasks are runnable, or would be if there were memory for them.
+    fn has_more_to_do(&self) -> bool {
+        !self.ready.is_empty() || !self.posted.is_empty()
+    }
+
     /// Waits for work, or finds some. Returns when there may be something to run.
     fn be_idle(&self, recheck: &mut Duration) {
         let marks = self.mark_backlogs();
-        // A worker whose thread was started just now was appointed before.
-        if self.spin() && !self.post().is_appointed() {
+        if self.spin() {
             return;
         }
-        let role = self.role().unwrap_or_else(|| self.team.enter_idle());
-        if role == Role::Sleeper {
+        if self.team.enter_idle() == Role::Sleeper {
             if self.team.is_alone() {
                 self.sleep_last(recheck);
             } else {
-                self.post().sleep(self.until_next_timer());
+                self.post().sleep(self.until_next_timer(), None);
             }
             self.team.note_awakening();
-            if self.role().is_none() {
+            if !self.was_appointed() {
                 return self.team.leave_idle(Role::Sleeper);
             }
         }
         self.watch(marks, recheck);
     }
 
-    /// The role to which this worker was appointed.
-    fn role(&self) -> Option<Role> {
-        self.post().was_appointed().then_some(Role::Watcher)
+    /// Whether this worker, which is counted as asleep, was made the watcher. To be asked by nobody
+    /// else: an appointment takes one from the number of sleepers, so it must go to one of them.
+    fn was_appointed(&self) -> bool {
+        self.post().was_appointed()
     }
 
     /// Looks at the others' backlogs until one has lasted, something arrives here, or all sleep.
@@ -93,23 +103,36 @@ impl Worker {
         let mut nap = FIRST_NAP;
         loop {
             if self.post().inbox.has_mail() || self.steal(&marks) {
-                return self.team.leave_idle(Role::Watcher);
+                return self.stop_watching();
             }
             if self.team.watcher_may_sleep() {
                 self.sleep_last(recheck);
                 self.team.note_awakening();
-                return self.team.leave_idle(self.role().unwrap_or(Role::Sleeper));
+                if self.was_appointed() {
+                    return self.stop_watching();
+                }
+                return self.team.leave_idle(Role::Sleeper);
             }
             marks = self.mark_backlogs();
             let timer = self.until_next_timer();
             // In a model a nap has no end of its own: it would hide a wake-up that was lost.
             let pause = (!cfg!(lisle_loom)).then_some(nap);
-            self.post().sleep(timer.into_iter().chain(pause).min());
+            self.post().sleep(timer, pause);
             self.team.note_awakening();
             if timer.is_some_and(|timer| timer <= nap) {
-                return self.team.leave_idle(Role::Watcher);
+                return self.stop_watching();
             }
             nap = (nap * 2).min(LAST_NAP);
+        }
+    }
+
+    /// The watcher has work. Another one takes its place if there is something to watch: whoever has
+    /// spawned it has seen that somebody watched, and may not come to look again.
+    fn stop_watching(&self) {
+        self.team.leave_idle(Role::Watcher);
+        let mut others = self.team.others(self.index);
+        if self.team.wants_watcher() && others.any(|post| !post.backlog.is_empty()) {
+            Team::call_watcher(&self.team);
         }
     }
 
@@ -117,13 +140,13 @@ impl Worker {
     fn sleep_last(&self, recheck: &mut Duration) {
         let timer = self.until_next_timer();
         if timer.is_some() {
-            return self.post().sleep(timer);
+            return self.post().sleep(timer, None);
         }
         if self.is_deadlocked() {
             return self.team.declare_deadlock();
         }
         // A model has no clock, and must notice a worker that only a timeout would wake.
-        self.post().sleep((!cfg!(lisle_loom)).then_some(*recheck));
+        self.post().sleep(None, (!cfg!(lisle_loom)).then_some(*recheck));
         *recheck = (*recheck * 2).min(LAST_RECHECK);
     }
 
@@ -138,13 +161,15 @@ impl Worker {
             && !deadlock::any_awaits_unpark(&self.started)
     }
 
-    /// Waits a moment for a post. True if one has come.
+    /// Waits a moment for a post, but not longer than until the next timer is due. True if a post has
+    /// come.
     fn spin(&self) -> bool {
         if cfg!(lisle_loom) {
             return false;
         }
-        let end = Instant::now() + self.team.settings.spin;
-        while Instant::now() < end {
+        let timer = self.until_next_timer().unwrap_or(Duration::MAX);
+        let (start, spin) = (Instant::now(), self.team.settings.spin.min(timer));
+        while start.elapsed() < spin {
             for _ in 0..16 {
                 if self.post().inbox.has_mail() {
                     return true;

@@ -93,16 +93,24 @@ impl Worker {
     #[cold]
     pub(super) fn poll(&self) {
         self.until_poll.set(POLL_INTERVAL - 1);
-        let inbox = &self.post().inbox;
-        if inbox.has_mail() {
-            inbox.drain(|task| self.receive(task));
-        }
+        self.open_inbox();
+        // Asked after the inbox was opened, so that whoever was woken by what the end has set off on
+        // another worker does not go on as if there were no end.
         if self.team.is_stopping() && !self.shutting_down.get() {
             self.shut_down(None);
+            // New tasks that were posted before the end, but after the inbox was opened.
+            self.open_inbox();
         }
         self.accept_posted();
         self.clock.set(self.epoch.elapsed());
         self.fire_timers();
+    }
+
+    fn open_inbox(&self) {
+        let inbox = &self.post().inbox;
+        if inbox.has_mail() {
+            inbox.drain(|task| self.receive(task));
+        }
     }
 
     /// Takes what another thread has posted: a task to be woken, or a new one.

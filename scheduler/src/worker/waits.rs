@@ -125,8 +125,8 @@ impl Worker {
     /// Gives up every task but the spared one: each unwinds from where it waits at its next turn.
     /// Tasks that have not started yet are cancelled when they begin.
     pub(crate) fn shut_down(&self, spared: Option<NonNull<Control>>) {
-        self.shutting_down.set(true);
-        if let Some(mut reports) = self.team.reports() {
+        let first = !self.shutting_down.replace(true);
+        if first && let Some(mut reports) = self.team.reports() {
             deadlock::report(&self.started, self.clock.get(), &mut reports);
         }
         self.started.for_each(|task| {

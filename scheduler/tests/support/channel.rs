@@ -77,7 +77,7 @@ impl<T> Channel<T> {
         let wake = park(
             REASON,
             deadline,
-            |unparker| core.offers.push_back((number, message, unparker)),
+            move |unparker| core.offers.push_back((number, message, unparker)),
             || {
                 let mut core = lock(&self.0);
                 let place = core.offers.iter().position(|offer| offer.0 == number)?;
@@ -116,7 +116,7 @@ impl<T> Channel<T> {
         let wake = park(
             REASON,
             deadline,
-            |unparker| core.requests.push_back((number, theirs, unparker)),
+            move |unparker| core.requests.push_back((number, theirs, unparker)),
             || {
                 let mut core = lock(&self.0);
                 let place = core.requests.iter().position(|request| request.0 == number)?;

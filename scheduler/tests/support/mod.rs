@@ -1,6 +1,8 @@
 //! What the tests of the scheduler share: logs, bells, and children that may die.
 #![allow(dead_code, reason = "no test program needs all of it")]
 
+pub mod channel;
+pub mod random;
 pub mod sys;
 
 use std::env;
@@ -8,17 +10,53 @@ use std::fmt::Debug;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use lisle_scheduler::park::{Reason, Unparker, Wake, park, unwind_cancelled};
-use lisle_scheduler::{Deadlock, ForeignThreads, Runtime};
+use lisle_scheduler::{Deadlock, ForeignThreads, JoinHandle, Runtime, spawn};
 
 /// Runs `main` where the threads of the test harness do not put off the report of a deadlock.
 #[track_caller]
 pub fn run_alone<R>(main: impl FnOnce() -> R) -> Result<R, Deadlock> {
     let builder = Runtime::builder().foreign_threads(ForeignThreads::NeverWake);
     builder.build().unwrap().run(main)
+}
+
+/// As [`run_alone`], on several workers. A program that hangs is killed.
+#[track_caller]
+pub fn run_on<R>(workers: usize, main: impl FnOnce() -> R) -> Result<R, Deadlock> {
+    sys::die_in(LIMIT);
+    let builder = Runtime::builder().foreign_threads(ForeignThreads::NeverWake);
+    builder.workers(workers).build().unwrap().run(main)
+}
+
+/// Spawns a task onto each worker and calls `body` there with a number. None of them switches before
+/// all have a thread of their own, so that no two share one.
+#[track_caller]
+pub fn on_each_worker<T: Send + 'static>(
+    workers: usize,
+    body: impl FnOnce(usize) -> T + Clone + Send + 'static,
+) -> Vec<JoinHandle<T>> {
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let start = |n| {
+        let (arrived, body) = (arrived.clone(), body.clone());
+        spawn(move || {
+            arrived.fetch_add(1, Ordering::AcqRel);
+            block_until(|| arrived.load(Ordering::Acquire) == workers);
+            body(n)
+        })
+    };
+    (0..workers).map(start).collect()
+}
+
+/// Lets the calling thread do nothing else until the condition holds: no other task runs on it.
+pub fn block_until(mut condition: impl FnMut() -> bool) {
+    while !condition() {
+        thread::yield_now();
+    }
 }
 
 /// What happened, in order, from wherever it was noted.
@@ -125,7 +163,7 @@ impl Bell {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -191,6 +229,7 @@ pub fn in_child(name: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
     let Output { status, stderr, .. } = Command::new(env::current_exe().unwrap())
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env_remove("LISLE_STACK_SIZE")
+        .env_remove("LISLE_WORKERS")
         .env("RUST_BACKTRACE", "0")
         .env(CHILD, name)
         .envs(variables.iter().copied())

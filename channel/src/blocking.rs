@@ -1,0 +1,238 @@
+//! The operations that park: `send` and `recv`.
+//!
+//! They look; if nothing is possible, they park in the wait list; when woken they read the verdict.
+//! The verdict `Released` means to look again.
+
+use std::mem;
+use std::time::Instant;
+
+use lisle_scheduler::park::{Reason, Wake, park, unwind_cancelled};
+
+use crate::channel::{Channel, End, Guard, Opening, take_buffered};
+use crate::error::{RecvTimeoutError, SendTimeoutError};
+use crate::meeting::Unreceived;
+use crate::waiter::{Slot, Verdict, Waiter, Won};
+
+const SENDING: Reason = Reason::new("sending on a channel");
+pub(crate) const RECEIVING: Reason = Reason::new("receiving from a channel");
+
+/// How a wait ended, seen by the party that waited.
+enum Outcome {
+    Served(Verdict),
+    TimedOut,
+    Cancelled,
+}
+
+impl<T> Channel<T> {
+    #[inline]
+    #[track_caller]
+    pub(crate) fn send(
+        &self,
+        message: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendTimeoutError<T>> {
+        match self.open_send() {
+            Opening::Partner(receiver) => {
+                // SAFETY: `open_send` wins receivers of this channel.
+                unsafe { receiver.send(message) };
+                Ok(())
+            }
+            Opening::Buffer(mut state) => {
+                state.buffer.push(message);
+                Ok(())
+            }
+            Opening::Blocked(state) => self.park_sender(state, message, deadline),
+            Opening::Disconnected => {
+                unwind_cancelled();
+                Err(SendTimeoutError::Disconnected(message))
+            }
+        }
+    }
+
+    /// Makes its error with `error`, since turning one `Result` into another would copy a large
+    /// message once more.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn recv<E>(
+        &self,
+        deadline: Option<Instant>,
+        error: impl FnOnce(RecvTimeoutError) -> E,
+    ) -> Result<T, E> {
+        match self.open_recv() {
+            // SAFETY: `open_recv` wins senders of this channel, whose slots are full.
+            Opening::Partner(Won::Sole(sender)) => Ok(unsafe { sender.receive() }),
+            Opening::Buffer(state) => Ok(take_buffered(state)),
+            Opening::Blocked(state) => self.park_receiver(state, deadline, error),
+            Opening::Partner(Won::Selecting(sender)) => {
+                self.recv_selected(Some(sender), deadline).map_err(error)
+            }
+            Opening::Disconnected => self.recv_selected(None, deadline).map_err(error),
+        }
+    }
+
+    #[inline(never)]
+    #[track_caller]
+    fn park_sender(
+        &self,
+        state: Guard<'_, T>,
+        message: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendTimeoutError<T>> {
+        let slot = Slot::full(message);
+        match self.wait_to_send(state, &slot, deadline) {
+            Outcome::Served(Verdict::Transferred) => Ok(()),
+            outcome => self.not_sent(outcome, slot, deadline),
+        }
+    }
+
+    #[inline]
+    #[track_caller]
+    fn wait_to_send(
+        &self,
+        state: Guard<'_, T>,
+        slot: &Slot<T>,
+        deadline: Option<Instant>,
+    ) -> Outcome {
+        let not_parked = DropOnUnwind(slot);
+        let outcome = self.wait(state, End::Sending, SENDING, slot, deadline);
+        mem::forget(not_parked);
+        outcome
+    }
+
+    /// Goes on after a wait in which the message was not taken.
+    #[cold]
+    #[track_caller]
+    fn not_sent(
+        &self,
+        mut outcome: Outcome,
+        mut slot: Slot<T>,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendTimeoutError<T>> {
+        let message = loop {
+            // SAFETY: a sender's slot is full from the start. Only a receiver empties it, with the
+            // verdict `Transferred`; and the wait is over.
+            let message = unsafe { slot.into_value() };
+            let Outcome::Served(Verdict::Released) = outcome else { break message };
+            match self.open_send() {
+                Opening::Blocked(state) => {
+                    slot = Slot::full(message);
+                    outcome = self.wait_to_send(state, &slot, deadline);
+                    if let Outcome::Served(Verdict::Transferred) = outcome {
+                        return Ok(());
+                    }
+                }
+                Opening::Partner(receiver) => {
+                    // SAFETY: `open_send` wins receivers of this channel.
+                    unsafe { receiver.send(message) };
+                    return Ok(());
+                }
+                Opening::Buffer(mut state) => {
+                    state.buffer.push(message);
+                    return Ok(());
+                }
+                Opening::Disconnected => break message,
+            }
+        };
+        if let Outcome::TimedOut = outcome {
+            return Err(SendTimeoutError::Timeout(message));
+        }
+        // A cancelled task may be told that the other side is gone just because that was cancelled
+        // first.
+        unwind_cancelled();
+        Err(SendTimeoutError::Disconnected(message))
+    }
+
+    #[inline(never)]
+    #[track_caller]
+    pub(crate) fn park_receiver<E>(
+        &self,
+        state: Guard<'_, T>,
+        deadline: Option<Instant>,
+        error: impl FnOnce(RecvTimeoutError) -> E,
+    ) -> Result<T, E> {
+        let slot = Slot::empty();
+        match self.wait(state, End::Receiving, RECEIVING, &slot, deadline) {
+            // SAFETY: a sender filled the slot before it woke us, and it is done with it.
+            Outcome::Served(Verdict::Transferred) => Ok(unsafe { slot.into_value() }),
+            outcome => self.not_received(outcome, deadline).map_err(error),
+        }
+    }
+
+    /// Goes on after a wait without a message.
+    #[cold]
+    #[track_caller]
+    fn not_received(
+        &self,
+        mut outcome: Outcome,
+        deadline: Option<Instant>,
+    ) -> Result<T, RecvTimeoutError> {
+        while let Outcome::Served(Verdict::Released) = outcome {
+            match self.recv_now(None) {
+                Ok(message) => return Ok(message),
+                Err(Unreceived::Blocked(state)) => {
+                    let slot = Slot::empty();
+                    outcome = self.wait(state, End::Receiving, RECEIVING, &slot, deadline);
+                    if let Outcome::Served(Verdict::Transferred) = outcome {
+                        // SAFETY: a sender filled the slot before it woke us, and it is done with it.
+                        return Ok(unsafe { slot.into_value() });
+                    }
+                }
+                Err(Unreceived::Disconnected | Unreceived::Cancelled) => break,
+            }
+        }
+        if let Outcome::TimedOut = outcome {
+            return Err(RecvTimeoutError::Timeout);
+        }
+        // A cancelled task may be told that the other side is gone just because that was cancelled
+        // first.
+        unwind_cancelled();
+        Err(RecvTimeoutError::Disconnected)
+    }
+
+    /// Parks the caller at `end` with its `slot` until it is served, the deadline has passed or it
+    /// is cancelled. In the last two cases nobody has touched the slot.
+    #[inline]
+    #[track_caller]
+    fn wait(
+        &self,
+        mut state: Guard<'_, T>,
+        end: End,
+        reason: Reason,
+        slot: &Slot<T>,
+        deadline: Option<Instant>,
+    ) -> Outcome {
+        let waiter = Waiter::new(slot);
+        let wake = park(
+            reason,
+            deadline,
+            |unparker| {
+                // SAFETY: `state` is the lock. `waiter` and `slot` stay where they are until `park`
+                // has returned, and it returns only after the unparker was used or retracted.
+                unsafe { state.side(end).parked.enqueue(&waiter, unparker) };
+                drop(state);
+            },
+            || {
+                // SAFETY: `park` calls this after the closure above, which enqueued the waiter at
+                // this end.
+                unsafe { self.state.lock().side(end).parked.remove(&waiter) }
+            },
+        );
+        match (wake, waiter.into_verdict()) {
+            (Wake::Unparked, Some(verdict)) => Outcome::Served(verdict),
+            (Wake::Unparked, None) => unreachable!("woken without a verdict"),
+            (Wake::TimedOut, _) => Outcome::TimedOut,
+            (Wake::Cancelled, _) => Outcome::Cancelled,
+        }
+    }
+}
+
+/// Drops the message of a sender whose `park` panics, which it does only before it has published the
+/// waiter: inside `no_suspend`.
+struct DropOnUnwind<'a, T>(&'a Slot<T>);
+
+impl<T> Drop for DropOnUnwind<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: the slot was made full, and no other party has seen it.
+        unsafe { self.0.drop_value() };
+    }
+}

@@ -1,0 +1,220 @@
+//! What parties of a select compete for, and what the winner leaves there.
+//!
+//! A party that waits in several channels at once has a waiter in each and one [`Claim`], which all
+//! of them point to. Whoever wants to serve one of the waiters must first win the claim.
+//!
+//! Invariants:
+//!
+//! - A claim is open from its making until somebody closes it, by compare-exchange, and then closed
+//!   for good. Others close it only under the lock of a channel in which one of its waiters is
+//!   linked; so the claim is alive there, since its party unlinks all its waiters before it leaves.
+//! - The contents belong to the party until the first waiter is linked, then to whoever closes the
+//!   claim until the unparker is used, then to the party again.
+//! - Who closed another's claim must use its unparker, and leaves a [`Grant`] before.
+
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+
+use lisle_runtime::primitive::atomic::{AtomicBool, Ordering};
+use lisle_runtime::primitive::cell::UnsafeCell;
+use lisle_scheduler::park::Unparker;
+
+use crate::waiter::Won;
+
+/// What a party waits for in several channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To carry out one of its operations. A party of the other end can be served by it.
+    Select,
+    /// To hear that one of its operations may be possible. Nobody is served by it.
+    Watch,
+}
+
+/// One wait in several channels, in the frame of the party that waits.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    open: AtomicBool,
+    purpose: Purpose,
+    contents: UnsafeCell<Contents>,
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    unparker: Option<Unparker>,
+    granted: Option<(usize, Grant)>,
+}
+
+/// How far the operation of a select has come when it is selected.
+#[derive(Debug)]
+pub(crate) enum Grant {
+    /// A receive has its message.
+    Message(Landing),
+    /// A send has a receiver that waits for the message.
+    Partner(Won),
+    /// A send has a place in the buffer, set aside for it.
+    Place,
+    /// The other end is gone.
+    Disconnected,
+    /// Nothing has come of it: the party has to look at its channels again.
+    LookAgain,
+}
+
+impl Claim {
+    /// An open claim.
+    pub(crate) fn new(purpose: Purpose) -> Self {
+        Self {
+            open: AtomicBool::new(true),
+            purpose,
+            contents: UnsafeCell::new(Contents::default()),
+        }
+    }
+
+    pub(crate) fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// Whether nobody has closed the claim. It may be closed at any moment; once it is, it stays so.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Lays the unparker down.
+    ///
+    /// # Safety
+    ///
+    /// None of the claim's waiters is linked yet.
+    pub(crate) unsafe fn arm(&self, unparker: Unparker) {
+        // SAFETY: nobody else knows of the claim yet.
+        self.contents.with_mut(|contents| unsafe { (*contents).unparker = Some(unparker) });
+    }
+
+    /// Closes the claim by its own party, which gets its unparker back unless somebody was faster.
+    pub(crate) fn withdraw(&self) -> Option<Unparker> {
+        if !self.close() {
+            return None;
+        }
+        // SAFETY: we have closed the claim, so the contents are ours.
+        self.contents.with_mut(|contents| unsafe { (*contents).unparker.take() })
+    }
+
+    /// What the party was granted, with the index of the operation, if it was not itself that closed
+    /// the claim.
+    ///
+    /// # Safety
+    ///
+    /// The party calls this when its wait is over, that is, its unparker was used or given back.
+    pub(crate) unsafe fn take_granted(&self) -> Option<(usize, Grant)> {
+        // SAFETY: nobody but the party has access to the contents any more.
+        self.contents.with_mut(|contents| unsafe { (*contents).granted.take() })
+    }
+
+    /// Closes an open claim. Relaxed: it only decides who is first. What the winner reads was
+    /// written before the waiter was linked under the lock that the winner holds; what it writes is
+    /// handed over by the unparker.
+    #[inline]
+    fn close(&self) -> bool {
+        self.open.compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// The right and the duty to serve a party of a select by one of its operations.
+#[must_use = "the party sleeps until it is granted something"]
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    claim: NonNull<Claim>,
+    index: usize,
+}
+
+impl Chosen {
+    /// Wins the operation `index` of the claim's party, unless the claim is closed already.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the lock of a channel in which a waiter of the claim is linked.
+    #[inline]
+    pub(crate) unsafe fn win(claim: NonNull<Claim>, index: usize) -> Option<Self> {
+        // SAFETY: the party unlinks its waiters before its frame ends, and one of them is linked.
+        unsafe { claim.as_ref() }.close().then_some(Self { claim, index })
+    }
+
+    /// Leaves `grant` for the party and wakes it.
+    pub(crate) fn grant(self, grant: Grant) {
+        // SAFETY: we have closed the claim, so its party stays until we use the unparker, which
+        // happens after the last access here.
+        let unparker = unsafe { self.claim.as_ref() }.contents.with_mut(|contents| {
+            // SAFETY: from closing the claim to using the unparker the contents are ours alone.
+            let contents = unsafe { &mut *contents };
+            contents.granted = Some((self.index, grant));
+            contents.unparker.take()
+        });
+        unparker.expect("a claim with a linked waiter has an unparker").unpark();
+    }
+}
+
+/// A message of any type on its way to a select, which does not know the type: small ones in place,
+/// others in a box.
+///
+/// It never drops the message: only [`into_message`](Self::into_message) knows what it is.
+#[derive(Debug)]
+pub(crate) struct Landing(MaybeUninit<[u64; 8]>);
+
+impl Landing {
+    const fn holds<T>() -> bool {
+        size_of::<T>() <= size_of::<Self>() && align_of::<T>() <= align_of::<Self>()
+    }
+
+    pub(crate) fn new<T>(message: T) -> Self {
+        let mut bytes = MaybeUninit::<[u64; 8]>::uninit();
+        if Self::holds::<T>() {
+            // SAFETY: `holds` says that size and alignment suffice.
+            unsafe { bytes.as_mut_ptr().cast::<T>().write(message) };
+        } else {
+            let address = Box::into_raw(Box::new(message));
+            // SAFETY: a pointer is smaller than the array and no more aligned.
+            unsafe { bytes.as_mut_ptr().cast::<*mut T>().write(address) };
+        }
+        Self(bytes)
+    }
+
+    /// # Safety
+    ///
+    /// This was made from a `T`.
+    pub(crate) unsafe fn into_message<T>(self) -> T {
+        let bytes = self.0.as_ptr();
+        if Self::holds::<T>() {
+            // SAFETY: `new` put a `T` here, and `self` is not used again.
+            unsafe { ptr::read(bytes.cast::<T>()) }
+        } else {
+            // SAFETY: `new` put the address of a boxed `T` here, and `self` is not used again.
+            *unsafe { Box::from_raw(ptr::read(bytes.cast::<*mut T>())) }
+        }
+    }
+}
+
+#[cfg(all(test, not(lisle_loom)))]
+mod tests {
+    use super::*;
+
+    fn lands<T: Clone + PartialEq + std::fmt::Debug>(message: T) {
+        // SAFETY: the landing was made from a `T`.
+        assert_eq!(unsafe { Landing::new(message.clone()).into_message::<T>() }, message);
+    }
+
+    #[test]
+    fn messages_of_all_sizes_and_alignments_come_back() {
+        #[derive(Clone, PartialEq, Debug)]
+        #[repr(align(64))]
+        struct Aligned(u8);
+        lands(());
+        lands(7_u8);
+        lands(String::from("a message"));
+        lands([1_u64; 8]);
+        lands([1_u64; 9]);
+        lands([String::new(), String::from("b"), String::from("c"), String::from("d")]);
+        lands(u128::MAX);
+        lands(Aligned(1));
+        lands(vec![Aligned(2)]);
+        lands([0_u8; 10_000]);
+    }
+}

@@ -1,0 +1,132 @@
+//! Receiving from a select that waits to send.
+//!
+//! Such a sender has no message yet: it makes one when its operation is selected. So a receiver that
+//! wins it parks, gives itself into the sender's hands as a partner, and wakes it. From then on it
+//! is the sender that serves: it puts the message into the receiver's slot, or, if it goes away
+//! without a message, releases the receiver.
+//!
+//! This happens only where nothing is buffered, that is, in a rendezvous.
+
+use std::cell::Cell;
+use std::convert::identity;
+use std::time::Instant;
+
+use lisle_runtime::no_suspend_depth;
+use lisle_scheduler::park::{Wake, park, unwind_cancelled};
+
+use crate::blocking::RECEIVING;
+use crate::channel::{Channel, Guard, Opening, take_buffered};
+use crate::claim::{Chosen, Grant};
+use crate::error::{RecvTimeoutError, TryRecvError};
+use crate::waiter::{Slot, Verdict, Waiter, Won};
+
+/// Why there is no message for one that has not parked in the wait list.
+pub(crate) enum Unreceived<'a, T> {
+    Blocked(Guard<'a, T>),
+    Disconnected,
+    Cancelled,
+}
+
+/// How a meeting ended without a message.
+enum Parted {
+    Released,
+    Cancelled,
+}
+
+impl<T> Channel<T> {
+    /// Goes on with a receive that has won a select.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    pub(crate) fn recv_selected(
+        &self,
+        sender: Option<Chosen>,
+        deadline: Option<Instant>,
+    ) -> Result<T, RecvTimeoutError> {
+        match self.recv_now(sender) {
+            Ok(message) => Ok(message),
+            Err(Unreceived::Blocked(state)) => self.park_receiver(state, deadline, identity),
+            Err(Unreceived::Disconnected | Unreceived::Cancelled) => {
+                unwind_cancelled();
+                Err(RecvTimeoutError::Disconnected)
+            }
+        }
+    }
+
+    /// Goes on with a `try_recv` that has won a select. It waits only for a message that was
+    /// promised; where a task must not wait at all it leaves the sender alone.
+    #[cold]
+    #[track_caller]
+    pub(crate) fn try_recv_selected(&self, sender: Chosen) -> Result<T, TryRecvError> {
+        if no_suspend_depth() > 0 && lisle_scheduler::current().is_some() {
+            sender.grant(Grant::LookAgain);
+            return Err(TryRecvError::Empty);
+        }
+        self.recv_now(Some(sender)).map_err(|unreceived| match unreceived {
+            Unreceived::Blocked(_) | Unreceived::Cancelled => TryRecvError::Empty,
+            Unreceived::Disconnected => TryRecvError::Disconnected,
+        })
+    }
+
+    /// Receives unless that means to park in the wait list. Begins with the select that was `won`.
+    #[cold]
+    #[track_caller]
+    pub(crate) fn recv_now(&self, mut won: Option<Chosen>) -> Result<T, Unreceived<'_, T>> {
+        loop {
+            let sender = match won.take() {
+                Some(sender) => sender,
+                None => match self.open_recv() {
+                    Opening::Partner(Won::Selecting(sender)) => sender,
+                    // SAFETY: `open_recv` wins senders of this channel, whose slots are full.
+                    Opening::Partner(Won::Sole(sender)) => return Ok(unsafe { sender.receive() }),
+                    Opening::Buffer(state) => return Ok(take_buffered(state)),
+                    Opening::Blocked(state) => return Err(Unreceived::Blocked(state)),
+                    Opening::Disconnected => return Err(Unreceived::Disconnected),
+                },
+            };
+            match meet(sender) {
+                Ok(message) => return Ok(message),
+                Err(Parted::Released) => {}
+                Err(Parted::Cancelled) => return Err(Unreceived::Cancelled),
+            }
+        }
+    }
+}
+
+/// Waits for the message of a select that was won at the sending end of a channel of `T`.
+#[track_caller]
+fn meet<T>(sender: Chosen) -> Result<T, Parted> {
+    let slot = Slot::empty();
+    let waiter = Waiter::new(&slot);
+    let sender = LetGo(Cell::new(Some(sender)));
+    let wake = park(
+        RECEIVING,
+        None,
+        |unparker| {
+            // SAFETY: `waiter` and `slot` stay until `park` has returned, and that waits for the
+            // unparker since `retract` does not give it back.
+            let me = unsafe { waiter.surrender(unparker) };
+            let sender = sender.0.take().expect("nobody has taken the sender");
+            sender.grant(Grant::Partner(Won::Sole(me)));
+        },
+        || None,
+    );
+    match (wake, waiter.into_verdict()) {
+        // SAFETY: the sender filled the slot before it woke us, and it is done with it.
+        (Wake::Unparked, Some(Verdict::Transferred)) => Ok(unsafe { slot.into_value() }),
+        (Wake::Unparked, _) => Err(Parted::Released),
+        (Wake::Cancelled, _) => Err(Parted::Cancelled),
+        (Wake::TimedOut, _) => unreachable!("there is no deadline"),
+    }
+}
+
+/// Lets the sender go if the receiver does not park, because it is cancelled or must not.
+struct LetGo(Cell<Option<Chosen>>);
+
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        if let Some(sender) = self.0.take() {
+            sender.grant(Grant::LookAgain);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Loom models of the claim protocol, one for each race that `README.md` argues about.
+//!
+//! As in the models of the channels, the parties are plain threads, and each message owns a loom
+//! `Arc`: the end of a model checks that none was lost or freed twice.
+
+use std::time::Instant;
+
+use lisle_runtime::primitive::Arc;
+use loom::thread;
+
+use crate::{Receiver, Select, Sender, bounded, select_biased};
+
+type Message = Arc<u32>;
+
+fn message(number: u32) -> Message {
+    Arc::new(number)
+}
+
+fn rendezvous() -> (Sender<Message>, Receiver<Message>) {
+    bounded(0)
+}
+
+/// Two selects meet on two channels that they list in opposite order. Exactly one message passes,
+/// and both sides agree on it.
+///
+/// Seen to fail without the look at the channel before it is enlisted for: both park, deadlock.
+#[test]
+fn loom_selects_against_each_other() {
+    loom::model(|| {
+        let (to_a, from_a) = rendezvous();
+        let (to_b, from_b) = rendezvous();
+        let other = {
+            let (to_b, from_a) = (to_b.clone(), from_a.clone());
+            thread::spawn(move || {
+                select_biased! {
+                    send(to_b, message(2)) -> result => { result.unwrap(); None }
+                    recv(from_a) -> received => Some(*received.unwrap()),
+                }
+            })
+        };
+        let ours = select_biased! {
+            send(to_a, message(1)) -> result => { result.unwrap(); None }
+            recv(from_b) -> received => Some(*received.unwrap()),
+        };
+        match (ours, other.join().unwrap()) {
+            (None, Some(1)) | (Some(2), None) => {}
+            outcome => panic!("{outcome:?}"),
+        }
+        assert!(from_a.try_recv().is_err() && from_b.try_recv().is_err());
+        drop((to_a, to_b));
+    });
+}
+
+/// Two senders compete for one select, which takes one message; the other one comes back.
+///
+/// Seen to fail with `Claim::close` as a load and a store: both senders win, and write the claim together.
+#[test]
+fn loom_senders_against_select() {
+    loom::model(|| {
+        let (to_a, from_a) = rendezvous();
+        let (to_b, from_b) = rendezvous();
+        let senders = [(to_a, 1), (to_b, 2)]
+            .map(|(sender, n)| thread::spawn(move || sender.send(message(n)).map_err(|e| *e.0)));
+        let received = select_biased! {
+            recv(from_a) -> received => *received.unwrap(),
+            recv(from_b) -> received => *received.unwrap(),
+        };
+        drop((from_a, from_b));
+        for (sender, n) in senders.into_iter().zip(1..) {
+            let expected = if n == received { Ok(()) } else { Err(n) };
+            assert_eq!(sender.join().unwrap(), expected);
+        }
+    });
+}
+
+/// A plain receive meets a select that sends, whoever comes first. The message is made late and
+/// passes once.
+///
+/// Seen to fail without the look at the channel before it is enlisted for: both park, deadlock.
+#[test]
+fn loom_receive_from_select() {
+    loom::model(|| {
+        let (sender, receiver) = rendezvous();
+        let (_silent, never) = rendezvous();
+        let receiving = thread::spawn(move || receiver.recv().map(|message| *message));
+        select_biased! {
+            recv(never) -> _ => unreachable!(),
+            send(sender, message(1)) -> result => result.unwrap(),
+        }
+        assert_eq!(receiving.join().unwrap(), Ok(1));
+    });
+}
+
+/// A select sends to another one.
+///
+/// Seen to fail with a `has_partner` that counts no selects: both park, deadlock.
+#[test]
+fn loom_select_to_select() {
+    loom::model(|| {
+        let (sender, receiver) = rendezvous();
+        let receiving = thread::spawn(
+            move || select_biased!(recv(receiver) -> received => received.map(|message| *message)),
+        );
+        select_biased!(send(sender, message(1)) -> result => result.unwrap());
+        assert_eq!(receiving.join().unwrap(), Ok(1));
+    });
+}
+
+/// A select loses its channels one by one while it enqueues or waits.
+///
+/// Seen to fail without the look at the channels before they are enlisted for: deadlock.
+#[test]
+fn loom_disconnect_against_select() {
+    loom::model(|| {
+        let (to_a, from_a) = rendezvous();
+        let (to_b, from_b) = rendezvous();
+        let going = [thread::spawn(move || drop(to_a)), thread::spawn(move || drop(from_b))];
+        select_biased! {
+            recv(from_a) -> received => assert!(received.is_err()),
+            send(to_b, message(1)) -> result => assert!(result.is_err()),
+        }
+        for going in going {
+            going.join().unwrap();
+        }
+    });
+}
+
+/// A select that gives up races with a sender that wins it: the message is received, or comes back.
+///
+/// Seen to fail with a `wait` that trusts the clock, that is, reports the time-out if there is a deadline:
+/// a message was sent and never received.
+#[test]
+fn loom_select_timeout_against_hand_over() {
+    loom::model(|| {
+        let (sender, receiver) = rendezvous();
+        let selecting = thread::spawn(move || {
+            let mut select = Select::new();
+            select.recv(&receiver);
+            match select.select_deadline(Instant::now()) {
+                Ok(operation) => operation.recv(&receiver).map(|message| *message).ok(),
+                Err(_) => None,
+            }
+        });
+        let sent = sender.send(message(1)).map_err(|error| *error.0);
+        match selecting.join().unwrap() {
+            Some(number) => assert_eq!((number, sent), (1, Ok(()))),
+            None => assert_eq!(sent, Err(1)),
+        }
+    });
+}
+
+/// A send is selected, for which a place of the buffer was set aside, while another one waits for a
+/// place and the receiver drains the channel: every message arrives.
+///
+/// Seen to fail with a `send_reserved` that does not look for parked receivers: the message stays in the
+/// buffer, and the receiver sleeps.
+#[test]
+fn loom_reserved_place() {
+    loom::model(|| {
+        let (sender, receiver) = bounded(1);
+        sender.send(message(1)).unwrap();
+        let sending = {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                select_biased!(send(sender, message(2)) -> result => result.unwrap());
+            })
+        };
+        let other = thread::spawn(move || sender.send(message(3)).unwrap());
+        let mut received = [(); 3].map(|()| *receiver.recv().unwrap());
+        assert_eq!(received[0], 1);
+        received.sort();
+        assert_eq!(received, [1, 2, 3]);
+        assert!(receiver.recv().is_err());
+        for sending in [sending, other] {
+            sending.join().unwrap();
+        }
+    });
+}
+
+/// A party that asks what is ready is told when a sender parks, and then finds it.
+///
+/// Seen to fail with watchers that `dequeue` drops without telling them: deadlock.
+#[test]
+fn loom_ready_against_send() {
+    loom::model(|| {
+        let (sender, receiver) = rendezvous();
+        let sending = thread::spawn(move || sender.send(message(1)).unwrap());
+        let mut select = Select::new();
+        select.recv(&receiver);
+        assert_eq!(select.ready(), 0);
+        assert_eq!(receiver.try_recv().map(|message| *message), Ok(1));
+        sending.join().unwrap();
+    });
+}

@@ -1,0 +1,395 @@
+//! Waiting for several operations at once: [`Select`] and what it selects.
+
+mod error;
+#[cfg(all(test, lisle_loom))]
+mod loom_models;
+mod macro_errors;
+pub(crate) mod macros;
+mod operation;
+mod random;
+mod ready;
+mod run;
+mod selected;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+pub use error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
+pub use run::{Case, Order};
+pub use selected::SelectedOperation;
+
+use crate::receiver::Receiver;
+use crate::sender::Sender;
+use operation::Operation;
+use run::Patience;
+
+/// A list of operations of which one is to be carried out: whichever is possible first.
+///
+/// If several are possible, one of them is taken at random. An operation counts as possible if it
+/// would not block; so it does when it would fail because the other end of its channel is gone.
+///
+/// There are two ways to use a list:
+///
+/// - [`select`](Self::select), [`try_select`](Self::try_select),
+///   [`select_timeout`](Self::select_timeout) and [`select_deadline`](Self::select_deadline) begin an
+///   operation, which must then be completed by [`SelectedOperation::send`] or
+///   [`SelectedOperation::recv`].
+/// - [`ready`](Self::ready), [`try_ready`](Self::try_ready),
+///   [`ready_timeout`](Self::ready_timeout) and [`ready_deadline`](Self::ready_deadline) only tell
+///   which operation seems possible. Somebody else may be faster in carrying it out, so it should be
+///   tried, and if it fails, the list be asked again.
+///
+/// The macro [`select!`](crate::select!) is shorter where the operations are known beforehand.
+///
+/// # Examples
+///
+/// Receiving from whichever channel has something:
+///
+/// ```
+/// use lisle_channel::{Receiver, RecvError, Select, bounded};
+///
+/// fn recv_any<T>(receivers: &[Receiver<T>]) -> Result<T, RecvError> {
+///     let mut select = Select::new();
+///     for receiver in receivers {
+///         select.recv(receiver);
+///     }
+///     let operation = select.select();
+///     let index = operation.index();
+///     operation.recv(&receivers[index])
+/// }
+///
+/// lisle_scheduler::run(|| {
+///     let (senders, receivers): (Vec<_>, Vec<_>) = (0..5).map(|_| bounded(0)).unzip();
+///     lisle_scheduler::spawn(move || senders[3].send("hello").unwrap());
+///     assert_eq!(recv_any(&receivers[2..]), Ok("hello"));
+/// });
+/// ```
+///
+/// The same by asking what is ready:
+///
+/// ```
+/// use lisle_channel::{Receiver, Select, TryRecvError, unbounded};
+///
+/// fn recv_any<T>(receivers: &[Receiver<T>]) -> Result<T, TryRecvError> {
+///     let mut select = Select::new();
+///     for receiver in receivers {
+///         select.recv(receiver);
+///     }
+///     loop {
+///         match receivers[select.ready()].try_recv() {
+///             Err(TryRecvError::Empty) => continue, // somebody else was faster
+///             result => return result,
+///         }
+///     }
+/// }
+///
+/// lisle_scheduler::run(|| {
+///     let (sender, receiver) = unbounded();
+///     let (_mute, silent) = unbounded();
+///     sender.send(7).unwrap();
+///     assert_eq!(recv_any(&[silent, receiver]), Ok(7));
+/// });
+/// ```
+pub struct Select<'a> {
+    cases: Vec<Case<'a>>,
+    next_index: usize,
+    order: Order,
+}
+
+// SAFETY: the waiters of the cases are in no list unless a method with `&mut self` is running, and
+// the handles are `Sync` where their messages are `Send`. Where they are not, a select on another
+// thread moves messages at most from one place in memory to another: it gives them out only to who
+// has a reference to their handle there, and drops none.
+unsafe impl Send for Select<'_> {}
+// SAFETY: a shared reference only allows to clone the list and to print its name.
+unsafe impl Sync for Select<'_> {}
+
+impl<'a> Select<'a> {
+    /// An empty list. If several of its operations are possible, one of them is taken at random.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::Select;
+    ///
+    /// lisle_scheduler::run(|| assert!(Select::new().try_select().is_err()));
+    /// ```
+    pub fn new() -> Self {
+        Self { cases: Vec::with_capacity(4), next_index: 0, order: Order::Random }
+    }
+
+    /// An empty list. If several of its operations are possible, the one with the lowest index is
+    /// taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::{Select, unbounded};
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, receiver) = unbounded();
+    ///     sender.send('x').unwrap();
+    ///     let mut select = Select::new_biased();
+    ///     let first = select.recv(&receiver);
+    ///     let second = select.send(&sender);
+    ///     for turn in [first, second] {
+    ///         let operation = select.select();
+    ///         assert_eq!(operation.index(), turn);
+    ///         if turn == first {
+    ///             assert_eq!(operation.recv(&receiver), Ok('x'));
+    ///         } else {
+    ///             operation.send(&sender, 'y').unwrap();
+    ///         }
+    ///     }
+    /// });
+    /// ```
+    pub fn new_biased() -> Self {
+        Self { order: Order::Listed, ..Self::new() }
+    }
+
+    /// Adds the sending of a message, and gives the index of the operation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::{Select, unbounded};
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, receiver) = unbounded();
+    ///     let mut select = Select::new();
+    ///     assert_eq!(select.send(&sender), 0);
+    ///     select.select().send(&sender, "hello").unwrap();
+    ///     assert_eq!(receiver.recv(), Ok("hello"));
+    /// });
+    /// ```
+    pub fn send<T>(&mut self, sender: &'a Sender<T>) -> usize {
+        self.add(sender)
+    }
+
+    /// Adds the receiving of a message, and gives the index of the operation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::{Select, unbounded};
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, receiver) = unbounded();
+    ///     let mut select = Select::new();
+    ///     assert_eq!(select.recv(&receiver), 0);
+    ///     lisle_scheduler::spawn(move || sender.send("hello").unwrap());
+    ///     assert_eq!(select.select().recv(&receiver), Ok("hello"));
+    /// });
+    /// ```
+    pub fn recv<T>(&mut self, receiver: &'a Receiver<T>) -> usize {
+        self.add(receiver)
+    }
+
+    fn add(&mut self, operation: &'a dyn Operation) -> usize {
+        let index = self.next_index;
+        self.next_index += 1;
+        self.cases.push(Case::new(operation, index));
+        index
+    }
+
+    /// Removes the operation with this index, for example because its channel is disconnected. The
+    /// others keep theirs, and it is not given out again.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such operation, or it was removed before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::{Select, unbounded};
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (_, closed) = unbounded::<u8>();
+    ///     let (sender, open) = unbounded();
+    ///     let mut select = Select::new_biased();
+    ///     let (first, second) = (select.recv(&closed), select.recv(&open));
+    ///     let operation = select.select();
+    ///     assert_eq!(operation.index(), first);
+    ///     assert!(operation.recv(&closed).is_err());
+    ///     select.remove(first);
+    ///
+    ///     sender.send(5).unwrap();
+    ///     let operation = select.select();
+    ///     assert_eq!(operation.index(), second);
+    ///     assert_eq!(operation.recv(&open), Ok(5));
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn remove(&mut self, index: usize) {
+        assert!(index < self.next_index, "index out of bounds; {index} >= {}", self.next_index);
+        let Ok(at) = self.cases.binary_search_by_key(&index, |case| case.index) else {
+            panic!("no operation with this index");
+        };
+        self.cases.remove(at);
+    }
+
+    /// Begins an operation if one is possible at once.
+    ///
+    /// # Errors
+    ///
+    /// If none is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::{Select, unbounded};
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, receiver) = unbounded();
+    ///     let mut select = Select::new();
+    ///     select.recv(&receiver);
+    ///     assert!(select.try_select().is_err());
+    ///     sender.send(1).unwrap();
+    ///     assert_eq!(select.try_select().unwrap().recv(&receiver), Ok(1));
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
+        try_select(&mut self.cases, self.order).ok_or(TrySelectError)
+    }
+
+    /// Blocks the calling task or thread until an operation is possible, and begins it.
+    ///
+    /// # Panics
+    ///
+    /// If the list is empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::{Select, bounded};
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, receiver) = bounded(0);
+    ///     let task = lisle_scheduler::spawn(move || receiver.recv());
+    ///     let mut select = Select::new();
+    ///     select.send(&sender);
+    ///     select.select().send(&sender, "hello").unwrap();
+    ///     assert_eq!(task.join().unwrap(), Ok("hello"));
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn select(&mut self) -> SelectedOperation<'a> {
+        select(&mut self.cases, self.order)
+    }
+
+    /// Like [`select`](Self::select), for at most `timeout`. An empty list waits for nothing but the
+    /// end of that time.
+    ///
+    /// # Errors
+    ///
+    /// If the time is over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::{Select, SelectTimeoutError, unbounded};
+    /// use std::time::Duration;
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (_sender, receiver) = unbounded::<u8>();
+    ///     let mut select = Select::new();
+    ///     select.recv(&receiver);
+    ///     let result = select.select_timeout(Duration::from_millis(1));
+    ///     assert_eq!(result.unwrap_err(), SelectTimeoutError);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn select_timeout(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
+        select_timeout(&mut self.cases, timeout, self.order).ok_or(SelectTimeoutError)
+    }
+
+    /// Like [`select`](Self::select), until `deadline`. After a deadline in the past it still begins
+    /// an operation if one is possible at once.
+    ///
+    /// # Errors
+    ///
+    /// If the deadline has passed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::{Select, unbounded};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, receiver) = unbounded();
+    ///     sender.send(1).unwrap();
+    ///     let mut select = Select::new();
+    ///     select.recv(&receiver);
+    ///     let deadline = Instant::now() + Duration::from_millis(1);
+    ///     assert_eq!(select.select_deadline(deadline).unwrap().recv(&receiver), Ok(1));
+    ///     assert!(select.select_deadline(deadline).is_err());
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn select_deadline(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
+        run::select(&mut self.cases, self.order, Patience::Until(deadline))
+            .ok_or(SelectTimeoutError)
+    }
+}
+
+impl Clone for Select<'_> {
+    fn clone(&self) -> Self {
+        let cases = self.cases.iter().map(|case| Case::new(case.operation, case.index));
+        Self { cases: cases.collect(), next_index: self.next_index, order: self.order }
+    }
+}
+
+impl Default for Select<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Select<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Select { .. }")
+    }
+}
+
+/// What [`Select`] and the macros share: see [`Select::try_select`].
+#[track_caller]
+pub fn try_select<'a>(cases: &mut [Case<'a>], order: Order) -> Option<SelectedOperation<'a>> {
+    run::select(cases, order, Patience::None)
+}
+
+/// See [`Select::select`].
+#[track_caller]
+pub fn select<'a>(cases: &mut [Case<'a>], order: Order) -> SelectedOperation<'a> {
+    assert_not_empty(cases);
+    match run::select(cases, order, Patience::Endless) {
+        Some(operation) => operation,
+        None => unreachable!("there is no deadline"),
+    }
+}
+
+/// See [`Select::select_timeout`].
+#[track_caller]
+pub fn select_timeout<'a>(
+    cases: &mut [Case<'a>],
+    timeout: Duration,
+    order: Order,
+) -> Option<SelectedOperation<'a>> {
+    match Instant::now().checked_add(timeout) {
+        Some(deadline) => run::select(cases, order, Patience::Until(deadline)),
+        None => Some(select(cases, order)),
+    }
+}
+
+#[track_caller]
+fn assert_not_empty(cases: &[Case<'_>]) {
+    assert!(!cases.is_empty(), "no operations have been added to `Select`");
+}

@@ -1,0 +1,230 @@
+//! What a select needs of a channel, whatever the type of its messages.
+//!
+//! A selected receive has its message at once. A selected send has no message yet, so it gets the
+//! promise that it will get rid of one: a partner that waits for it, or a place in the buffer.
+
+use std::ptr::NonNull;
+use std::time::Instant;
+
+use lisle_runtime::primitive::Arc;
+
+use crate::channel::{Channel, End, Opening, State, refill};
+use crate::claim::{Claim, Grant, Landing, Purpose};
+use crate::error::{SendError, TryRecvError};
+use crate::receiver::{Receiver, Source};
+use crate::sender::Sender;
+use crate::waiter::{Selecting, Verdict, Waiter};
+
+/// An operation that takes part in a select.
+pub(crate) trait Operation {
+    /// Begins the operation if that is possible at once.
+    fn attempt(&self) -> Option<Grant>;
+
+    /// Whether the operation would succeed or fail at once.
+    fn is_ready(&self) -> bool;
+
+    /// The address of the channel.
+    fn address(&self) -> usize;
+
+    /// When to attempt the operation again, though nobody will wake its party.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// Enqueues `waiter` for the operation `index` of `claim`'s party, unless the operation is
+    /// possible now. Tells whether it has.
+    ///
+    /// # Safety
+    ///
+    /// No wait with the waiter is going on. Neither the waiter nor the claim moves or goes away before the waiter was delisted, or its
+    /// party was granted this operation and woken.
+    unsafe fn enlist(&self, waiter: &Waiter, claim: &Claim, index: usize) -> bool;
+
+    /// Takes out the waiter if it is still enqueued.
+    ///
+    /// # Safety
+    ///
+    /// The waiter was enlisted for this operation.
+    unsafe fn delist(&self, waiter: &Waiter);
+
+    /// Gives back what was granted to a send that will not take place.
+    fn give_up(&self, grant: Grant);
+}
+
+impl<T> Operation for Sender<T> {
+    fn attempt(&self) -> Option<Grant> {
+        match self.channel.open_send() {
+            Opening::Partner(receiver) => Some(Grant::Partner(receiver)),
+            Opening::Buffer(mut state) => {
+                state.buffer.reserve();
+                Some(Grant::Place)
+            }
+            Opening::Blocked(_) => None,
+            Opening::Disconnected => Some(Grant::Disconnected),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.channel.is_ready(End::Sending)
+    }
+
+    fn address(&self) -> usize {
+        Arc::as_ptr(&self.channel).addr()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    unsafe fn enlist(&self, waiter: &Waiter, claim: &Claim, index: usize) -> bool {
+        // SAFETY: passed on to the caller.
+        unsafe { self.channel.enlist(End::Sending, waiter, claim, index) }
+    }
+
+    unsafe fn delist(&self, waiter: &Waiter) {
+        // SAFETY: passed on to the caller; `enlist` above names the same end.
+        unsafe { self.channel.delist(End::Sending, waiter) }
+    }
+
+    fn give_up(&self, grant: Grant) {
+        match grant {
+            Grant::Partner(receiver) => receiver.release(),
+            Grant::Place => self.channel.give_place_back(),
+            Grant::Message(_) | Grant::Disconnected | Grant::LookAgain => {}
+        }
+    }
+}
+
+impl<T> Operation for Receiver<T> {
+    fn attempt(&self) -> Option<Grant> {
+        match self.try_recv() {
+            Ok(message) => Some(Grant::Message(Landing::new(message))),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Grant::Disconnected),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        match &self.source {
+            Source::Channel(channel) => channel.is_ready(End::Receiving),
+            Source::Timer(timer, _) => timer.is_due(),
+            Source::Never => false,
+        }
+    }
+
+    fn address(&self) -> usize {
+        match &self.source {
+            Source::Channel(channel) => Arc::as_ptr(channel).addr(),
+            Source::Timer(..) | Source::Never => 0,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match &self.source {
+            Source::Timer(timer, _) => timer.due(),
+            Source::Channel(_) | Source::Never => None,
+        }
+    }
+
+    unsafe fn enlist(&self, waiter: &Waiter, claim: &Claim, index: usize) -> bool {
+        match &self.source {
+            // SAFETY: passed on to the caller.
+            Source::Channel(channel) => unsafe {
+                channel.enlist(End::Receiving, waiter, claim, index)
+            },
+            Source::Timer(timer, _) => !timer.is_due(),
+            Source::Never => true,
+        }
+    }
+
+    unsafe fn delist(&self, waiter: &Waiter) {
+        if let Source::Channel(channel) = &self.source {
+            // SAFETY: passed on to the caller; `enlist` above names the same end.
+            unsafe { channel.delist(End::Receiving, waiter) }
+        }
+    }
+
+    /// A message that was received and is not wanted is leaked: the select may have been sent to a
+    /// thread on which the message must not be dropped.
+    fn give_up(&self, _grant: Grant) {}
+}
+
+impl<T> Channel<T> {
+    /// Sends into the place that was set aside.
+    pub(crate) fn send_reserved(&self, message: T) -> Result<(), SendError<T>> {
+        let mut state = self.state.lock();
+        state.buffer.unreserve();
+        if state.receivers.handles == 0 {
+            return Err(SendError(message));
+        }
+        match state.receivers.parked.dequeue(Verdict::Transferred) {
+            None => state.buffer.push(message),
+            Some(receiver) => {
+                drop(state);
+                // SAFETY: the receiver was won in this channel.
+                unsafe { receiver.send(message) };
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up the place that was set aside; the sender that has waited longest gets it.
+    fn give_place_back(&self) {
+        let mut state = self.state.lock();
+        state.buffer.unreserve();
+        if let Some(sender) = state.senders.parked.dequeue(Verdict::Transferred) {
+            // SAFETY: the sender was won in this channel, just now.
+            unsafe { refill(state, sender) };
+        }
+    }
+
+    fn is_ready(&self, end: End) -> bool {
+        self.state.lock().is_ready(end, None)
+    }
+
+    /// See [`Operation::enlist`].
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    unsafe fn enlist(&self, end: End, waiter: &Waiter, claim: &Claim, index: usize) -> bool {
+        let mut state = self.state.lock();
+        if state.is_ready(end, Some(claim)) {
+            return false;
+        }
+        let selecting = Selecting { claim: NonNull::from(claim), index };
+        // SAFETY: we hold the lock, and the caller keeps waiter and claim and reuses the waiter only
+        // when the wait before is over.
+        unsafe { state.side(end).parked.enlist(waiter, selecting) };
+        if claim.purpose() == Purpose::Select {
+            // Who watches for a partner has one now.
+            state.side(end.other()).parked.ring();
+        }
+        true
+    }
+
+    /// # Safety
+    ///
+    /// The waiter was enlisted at this end.
+    unsafe fn delist(&self, end: End, waiter: &Waiter) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.state.lock().side(end).parked.remove(waiter) };
+    }
+}
+
+impl<T> State<T> {
+    /// Whether an operation at `end` would succeed or fail at once. The party of `mine` does not
+    /// count as a partner.
+    fn is_ready(&self, end: End, mine: Option<&Claim>) -> bool {
+        match end {
+            End::Sending => {
+                self.receivers.handles == 0
+                    || !self.buffer.is_full()
+                    || self.receivers.parked.has_partner(mine)
+            }
+            End::Receiving => {
+                self.senders.handles == 0
+                    || !self.buffer.is_empty()
+                    || self.senders.parked.has_partner(mine)
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The waiting of a select.
+//!
+//! A round has two steps. First the operations are attempted one by one; nothing of the party is
+//! enqueued meanwhile, so it is free to win whomever it meets. If none is possible, the party is
+//! enqueued for all of them and parks. While it is enqueued it wins nobody: if it finds an operation
+//! possible it withdraws, and begins the next round. `README.md` tells why this loses nothing and
+//! comes to an end.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+use lisle_scheduler::park::{Reason, Wake, park, unwind_cancelled};
+use lisle_scheduler::yield_now;
+
+use super::SelectedOperation;
+use super::operation::Operation;
+use super::random::{random, random_walk};
+use crate::claim::{Claim, Grant, Purpose};
+use crate::receiver::Receiver;
+use crate::sender::Sender;
+use crate::waiter::Waiter;
+
+/// One operation of a select, with what is enqueued for it.
+pub struct Case<'a> {
+    pub(super) operation: &'a dyn Operation,
+    pub(super) index: usize,
+    waiter: Waiter,
+}
+
+/// Which of several possible operations is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// One at random.
+    Random,
+    /// The one that comes first.
+    Listed,
+}
+
+/// How long a select waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Patience {
+    None,
+    Until(Instant),
+    Endless,
+}
+
+/// How a round's wait ended.
+enum Ended {
+    Granted(usize, Grant),
+    LookAgain,
+    Cancelled,
+}
+
+impl<'a> Case<'a> {
+    /// The operation to send, number `index` of its select.
+    pub fn send<T>(sender: &'a Sender<T>, index: usize) -> Self {
+        Self::new(sender, index)
+    }
+
+    /// The operation to receive, number `index` of its select.
+    pub fn recv<T>(receiver: &'a Receiver<T>, index: usize) -> Self {
+        Self::new(receiver, index)
+    }
+
+    pub(super) fn new(operation: &'a dyn Operation, index: usize) -> Self {
+        Self { operation, index, waiter: Waiter::selecting() }
+    }
+
+    #[inline]
+    fn selected(&self, grant: Grant, patience: Patience) -> SelectedOperation<'a> {
+        if matches!(
+            (&grant, patience),
+            (Grant::Disconnected, Patience::Until(_) | Patience::Endless)
+        ) {
+            // The other end may be gone just because its task was cancelled before ours.
+            unwind_cancelled();
+        }
+        SelectedOperation::new(self.operation, self.index, grant)
+    }
+}
+
+impl Patience {
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Until(deadline) => Some(deadline),
+            Self::None | Self::Endless => None,
+        }
+    }
+
+    fn is_over(self) -> bool {
+        match self {
+            Self::None | Self::Endless => false,
+            Self::Until(deadline) => deadline <= Instant::now(),
+        }
+    }
+}
+
+/// Waits until an operation is possible, and begins it. `None` if the patience ends before.
+#[track_caller]
+pub(super) fn select<'a>(
+    cases: &mut [Case<'a>],
+    order: Order,
+    patience: Patience,
+) -> Option<SelectedOperation<'a>> {
+    let mut over = matches!(patience, Patience::None);
+    let mut withdrawals = 0;
+    loop {
+        for at in in_order(cases.len(), order) {
+            if let Some(grant) = cases[at].operation.attempt() {
+                return Some(cases[at].selected(grant, patience));
+            }
+        }
+        if over {
+            return None;
+        }
+        match wait(cases, Purpose::Select, patience.deadline(), withdrawals) {
+            Ended::Granted(index, grant) => {
+                let case = cases.iter().find(|case| case.index == index);
+                return Some(
+                    case.expect("what was granted was enlisted").selected(grant, patience),
+                );
+            }
+            Ended::LookAgain => withdrawals += 1,
+            Ended::Cancelled => {
+                unwind_cancelled();
+                // In a destructor, an operation fails as if the other end were gone.
+                return cases.first().map(|case| case.selected(Grant::Disconnected, patience));
+            }
+        }
+        over = patience.is_over();
+    }
+}
+
+/// Waits until an operation seems possible, and gives its index. `None` if the patience ends before.
+#[track_caller]
+pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) -> Option<usize> {
+    let mut over = matches!(patience, Patience::None);
+    let mut withdrawals = 0;
+    loop {
+        for at in in_order(cases.len(), order) {
+            if cases[at].operation.is_ready() {
+                return Some(cases[at].index);
+            }
+        }
+        if over {
+            return None;
+        }
+        match wait(cases, Purpose::Watch, patience.deadline(), withdrawals) {
+            Ended::Granted(..) | Ended::LookAgain => withdrawals += 1,
+            Ended::Cancelled => {
+                unwind_cancelled();
+                // In a destructor, which is going to ask again: let others run meanwhile.
+                yield_now();
+                return cases.first().map(|case| case.index);
+            }
+        }
+        over = patience.is_over();
+    }
+}
+
+/// Parks once, for all operations.
+#[track_caller]
+fn wait(
+    cases: &mut [Case<'_>],
+    purpose: Purpose,
+    deadline: Option<Instant>,
+    withdrawals: usize,
+) -> Ended {
+    const REASON: Reason = Reason::new("selecting");
+    if withdrawals > 0 {
+        sort_for_enlisting(cases);
+    }
+    let deadline = cases.iter().filter_map(|case| case.operation.deadline()).chain(deadline).min();
+    let claim = Claim::new(purpose);
+    let enlisted = Cell::new(0);
+    let wake = park(
+        REASON,
+        deadline,
+        |unparker| {
+            // SAFETY: nothing is enlisted yet.
+            unsafe { claim.arm(unparker) };
+            for case in &*cases {
+                // SAFETY: cases and claim stay where they are until `park` has returned and
+                // everything that was enlisted is delisted, below; only what was granted is not,
+                // and that is out of its list.
+                if unsafe { case.operation.enlist(&case.waiter, &claim, case.index) } {
+                    enlisted.set(enlisted.get() + 1);
+                } else if let Some(unparker) = claim.withdraw() {
+                    return unparker.unpark();
+                }
+                if !claim.is_open() {
+                    return;
+                }
+            }
+        },
+        || claim.withdraw(),
+    );
+    // SAFETY: the wait is over.
+    let granted = unsafe { claim.take_granted() };
+    let won = granted.as_ref().map(|(index, _)| *index);
+    for case in cases[..enlisted.get()].iter().filter(|case| Some(case.index) != won) {
+        // SAFETY: the case was enlisted above.
+        unsafe { case.operation.delist(&case.waiter) };
+    }
+    if withdrawals > 0 {
+        cases.sort_unstable_by_key(|case| case.index);
+    }
+    match (wake, granted) {
+        (_, Some((_, Grant::LookAgain))) | (Wake::TimedOut | Wake::Unparked, None) => {
+            Ended::LookAgain
+        }
+        (_, Some((index, grant))) => Ended::Granted(index, grant),
+        (Wake::Cancelled, None) => Ended::Cancelled,
+    }
+}
+
+/// Puts the cases in an order in which parties do not make each other withdraw for ever: that of the
+/// channels' addresses. Which end of one channel comes first is left to chance.
+#[cold]
+fn sort_for_enlisting(cases: &mut [Case<'_>]) {
+    let upwards = random() & 1 == 0;
+    cases.sort_unstable_by_key(|case| {
+        (case.operation.address(), if upwards { case.index } else { !case.index })
+    });
+}
+
+/// The indices below `len` in the order in which they are attempted.
+fn in_order(len: usize, order: Order) -> impl Iterator<Item = usize> {
+    let (mut at, step) = match order {
+        Order::Random => random_walk(len),
+        Order::Listed => (0, 1),
+    };
+    (0..len).map(move |_| {
+        let index = at;
+        at += step;
+        if at >= len {
+            at -= len;
+        }
+        index
+    })
+}

@@ -1,0 +1,98 @@
+//! Channels into which only the clock sends: `after`, `at` and `tick`.
+//!
+//! There is no thread and no waker behind them. A message comes into being when somebody takes it,
+//! and who waits for it parks with a deadline.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use lisle_runtime::primitive::Mutex;
+use lisle_scheduler::park::{Reason, Wake, park, unwind_cancelled};
+
+use crate::error::{RecvTimeoutError, TryRecvError};
+
+#[derive(Debug)]
+pub(crate) struct Timer {
+    /// When the next message is sent. `None` when the last one was taken.
+    due: Mutex<Option<Instant>>,
+    /// From one message to the next, if there is more than one.
+    period: Option<Duration>,
+}
+
+impl Timer {
+    pub(crate) fn once(due: Instant) -> Self {
+        Self { due: Mutex::new(Some(due)), period: None }
+    }
+
+    pub(crate) fn periodic(due: Instant, period: Duration) -> Self {
+        Self { due: Mutex::new(Some(due)), period: Some(period) }
+    }
+
+    pub(crate) fn due(&self) -> Option<Instant> {
+        *self.due.lock()
+    }
+
+    pub(crate) fn is_due(&self) -> bool {
+        self.due().is_some_and(|due| due <= Instant::now())
+    }
+
+    pub(crate) fn try_recv(&self) -> Result<Instant, TryRecvError> {
+        let mut due = self.due.lock();
+        let now = Instant::now();
+        match *due {
+            Some(next) if next <= now => {
+                *due = self.following(now);
+                Ok(next)
+            }
+            _ => Err(TryRecvError::Empty),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn recv(&self, deadline: Option<Instant>) -> Result<Instant, RecvTimeoutError> {
+        loop {
+            let mut due = self.due.lock();
+            let now = Instant::now();
+            let message = *due;
+            // Those who wait for ticks take them beforehand, one each: so the ticks are as far apart
+            // as they should be, however late their receivers wake up.
+            let in_time = |next| self.period.is_some() && deadline.is_none_or(|end| next <= end);
+            match message {
+                Some(next) if next <= now || in_time(next) => {
+                    *due = self.following(next.max(now));
+                    drop(due);
+                    if now < next {
+                        sleep_until(Some(next))?;
+                    }
+                    return Ok(next);
+                }
+                _ => drop(due),
+            }
+            if deadline.is_some_and(|end| end <= now) {
+                return Err(RecvTimeoutError::Timeout);
+            }
+            sleep_until(message.into_iter().chain(deadline).min())?;
+        }
+    }
+
+    /// The time of the message that follows one taken at `now`. None follows after the last
+    /// representable time.
+    fn following(&self, now: Instant) -> Option<Instant> {
+        self.period.and_then(|period| now.checked_add(period))
+    }
+}
+
+/// Parks until `end`, or for ever. Fails in a task that is cancelled and unwinding already.
+#[track_caller]
+pub(crate) fn sleep_until(end: Option<Instant>) -> Result<(), RecvTimeoutError> {
+    const REASON: Reason = Reason::new("receiving from a timer channel");
+    let asleep = Cell::new(None);
+    match park(REASON, end, |unparker| asleep.set(Some(unparker)), || asleep.take()) {
+        Wake::TimedOut => Ok(()),
+        Wake::Cancelled => {
+            unwind_cancelled();
+            Err(RecvTimeoutError::Disconnected)
+        }
+        Wake::Unparked => unreachable!("nobody else has the unparker"),
+    }
+}

@@ -1,0 +1,629 @@
+//! `Select` at run time: waiting, winning, losing, and what an operation that was selected owes.
+#![cfg(not(lisle_loom))]
+
+mod common;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{LONG, everywhere, everywhere_with};
+use lisle_channel::{
+    Receiver, RecvError, Select, SelectTimeoutError, SendError, Sender, TrySendError, after,
+    bounded, never, select, unbounded,
+};
+
+const SHORT: Duration = Duration::from_millis(5);
+
+fn panic_text(body: impl FnOnce()) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(body)).unwrap_err();
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => payload.downcast_ref::<&str>().unwrap().to_string(),
+    }
+}
+
+#[test]
+fn a_parked_select_is_served_by_each_of_its_operations() {
+    everywhere_with(|ground, sender, receiver| {
+        let (other, from_other) = bounded(0);
+        let (to_gone, gone) = bounded(0);
+        let party = ground.spawn(move || {
+            [(); 3].map(|()| {
+                select! {
+                    recv(receiver) -> message => { assert_eq!(message, Ok(7)); 0 }
+                    send(other, 8) -> result => { result.unwrap(); 1 }
+                    send(to_gone, 9) -> result => { assert_eq!(result, Err(SendError(9))); 2 }
+                }
+            })
+        });
+        ground.pause();
+        assert_eq!(from_other.recv(), Ok(8));
+        ground.pause();
+        sender.send(7).unwrap();
+        ground.pause();
+        drop(gone);
+        assert_eq!(party.join(), [1, 0, 2]);
+    });
+}
+
+#[test]
+fn who_loses_leaves_nothing_behind() {
+    // A select that was served through one channel, or gave up, is in no other list any more.
+    everywhere(|ground| {
+        let channels: [(Sender<u32>, Receiver<u32>); 4] = std::array::from_fn(|_| bounded(0));
+        for n in 0..20 {
+            let handles = channels.clone();
+            let party = ground.spawn(move || {
+                select! {
+                    recv(handles[0].1) -> m => m.unwrap(),
+                    recv(handles[1].1) -> m => m.unwrap(),
+                    recv(handles[2].1) -> m => m.unwrap(),
+                    send(handles[3].0, n) -> r => { r.unwrap(); 100 }
+                    default(if n % 2 == 0 { LONG } else { Duration::from_micros(50) }) => 200,
+                }
+            });
+            ground.pause();
+            if n % 2 == 0 {
+                channels[n as usize % 3].0.send(n).unwrap();
+                assert_eq!(party.join(), n);
+            } else {
+                assert_eq!(party.join(), 200);
+            }
+            for (sender, receiver) in &channels {
+                assert_eq!(sender.try_send(0), Err(TrySendError::Full(0)));
+                assert!(receiver.try_recv().is_err());
+            }
+        }
+    });
+}
+
+#[test]
+fn selects_pair_up_with_each_other() {
+    const ROUNDS: usize = 2_000;
+    everywhere(|ground| {
+        // Both list the two channels, in opposite order, sending into one and receiving from the
+        // other.
+        let (to_a, from_a) = bounded(0);
+        let (to_b, from_b) = bounded(0);
+        let play = |to: Sender<usize>, from: Receiver<usize>, biased: bool| {
+            move || {
+                let mut sent = 0;
+                for n in 0..ROUNDS {
+                    let mut select = if biased { Select::new_biased() } else { Select::new() };
+                    let send = select.send(&to);
+                    select.recv(&from);
+                    let operation = select.select_timeout(LONG).unwrap();
+                    if operation.index() == send {
+                        operation.send(&to, n).unwrap();
+                        sent += 1;
+                    } else {
+                        assert_eq!(operation.recv(&from), Ok(n));
+                    }
+                }
+                sent
+            }
+        };
+        for biased in [false, true] {
+            let other = ground.spawn(play(to_b.clone(), from_a.clone(), biased));
+            let sent = play(to_a.clone(), from_b.clone(), biased)();
+            assert_eq!(sent + other.join(), ROUNDS);
+        }
+    });
+}
+
+#[test]
+fn many_selects_on_the_same_channels_lose_and_double_nothing() {
+    const PARTIES: usize = 4;
+    const EACH: usize = 500;
+    for capacity in [Some(0), Some(1), Some(3), None] {
+        everywhere(|ground| {
+            let channels: Vec<(Sender<usize>, Receiver<usize>)> =
+                (0..3).map(|_| capacity.map_or_else(unbounded, bounded)).collect();
+            let received =
+                Arc::new((0..PARTIES * EACH).map(|_| AtomicUsize::new(0)).collect::<Vec<_>>());
+            let mut parties = Vec::new();
+            for party in 0..PARTIES {
+                let senders: Vec<_> = channels.iter().map(|(sender, _)| sender.clone()).collect();
+                parties.push(ground.spawn(move || {
+                    for n in 0..EACH {
+                        let mut select = Select::new();
+                        for sender in &senders {
+                            select.send(sender);
+                        }
+                        let operation = select.select();
+                        let sender = &senders[operation.index()];
+                        operation.send(sender, party * EACH + n).unwrap();
+                    }
+                }));
+            }
+            for _ in 0..PARTIES {
+                let receivers: Vec<_> = channels.iter().map(|(_, r)| r.clone()).collect();
+                let received = received.clone();
+                parties.push(ground.spawn(move || {
+                    let mut open = Select::new();
+                    for receiver in &receivers {
+                        open.recv(receiver);
+                    }
+                    for _ in 0..receivers.len() {
+                        loop {
+                            let operation = open.select_timeout(LONG).unwrap();
+                            let index = operation.index();
+                            match operation.recv(&receivers[index]) {
+                                Ok(n) => received[n].fetch_add(1, Ordering::Relaxed),
+                                Err(RecvError) => break open.remove(index),
+                            };
+                        }
+                    }
+                }));
+            }
+            drop(channels);
+            parties.into_iter().for_each(|party| party.join());
+            assert!(received.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+        });
+    }
+}
+
+#[test]
+fn a_disconnected_channel_is_selected_and_says_so() {
+    everywhere_with(|ground, sender: Sender<u8>, receiver| {
+        let (to_gone, gone) = bounded(0);
+        let party = ground.spawn(move || {
+            let received = select! { recv(receiver) -> m => m, default(LONG) => Ok(0) };
+            let sent = select! { send(to_gone, 1) -> r => r, default(LONG) => Ok(()) };
+            (received, sent)
+        });
+        ground.pause();
+        drop(sender);
+        ground.pause();
+        drop(gone);
+        assert_eq!(party.join(), (Err(RecvError), Err(SendError(1))));
+    });
+}
+
+#[test]
+fn a_message_is_made_while_the_receiver_waits() {
+    everywhere(|ground| {
+        let (sender, receiver) = bounded(0);
+        let (to_maker, ingredients) = bounded(0);
+        let maker = ground.spawn(move || {
+            select! {
+                send(sender, ingredients.recv().unwrap() + 1) -> result => result.unwrap(),
+                recv(never::<u8>()) -> _ => unreachable!(),
+            }
+        });
+        let taker = ground.spawn(move || receiver.recv_timeout(LONG));
+        to_maker.send(41).unwrap();
+        assert_eq!(taker.join(), Ok(42));
+        maker.join();
+    });
+}
+
+#[test]
+fn try_recv_waits_for_what_a_select_has_promised() {
+    everywhere(|ground| {
+        let (sender, receiver) = bounded(0);
+        let selecting = ground.spawn(move || {
+            for n in 0..100 {
+                select! {
+                    send(sender, n) -> result => result.unwrap(),
+                    recv(never::<u8>()) -> _ => unreachable!(),
+                }
+            }
+        });
+        for n in 0..100 {
+            let message = loop {
+                match receiver.try_recv() {
+                    Ok(message) => break message,
+                    Err(error) => assert!(error.is_empty()),
+                }
+                ground.pause();
+            };
+            assert_eq!(message, n);
+        }
+        selecting.join();
+    });
+}
+
+#[test]
+fn a_place_is_kept_for_a_send_that_was_selected() {
+    lisle_scheduler::run(|| {
+        let (sender, receiver) = bounded(1);
+        let mut select = Select::new();
+        select.send(&sender);
+        let operation = select.select();
+        assert_eq!((sender.try_send(0), sender.capacity()), (Err(TrySendError::Full(0)), Some(1)));
+        assert!(receiver.try_recv().is_err());
+        operation.send(&sender, 1).unwrap();
+        assert_eq!(receiver.try_recv(), Ok(1));
+        // And given to a receiver that waits already.
+        let operation = select.select();
+        let task = lisle_scheduler::spawn({
+            let receiver = receiver.clone();
+            move || receiver.recv()
+        });
+        lisle_scheduler::yield_now();
+        operation.send(&sender, 2).unwrap();
+        assert_eq!(task.join().unwrap(), Ok(2));
+        // The receivers may be gone by then.
+        let operation = select.select();
+        drop(receiver);
+        assert_eq!(operation.send(&sender, 3), Err(SendError(3)));
+    });
+}
+
+#[test]
+fn fifo_among_parked_selects_and_others() {
+    lisle_scheduler::run(|| {
+        let (sender, receiver) = bounded(0);
+        let tasks: Vec<_> = (0..9)
+            .map(|n| {
+                let receiver = receiver.clone();
+                lisle_scheduler::spawn(move || match n % 3 {
+                    0 => receiver.recv().unwrap(),
+                    1 => select! {
+                        recv(receiver) -> m => m.unwrap(),
+                        recv(never::<u8>()) -> _ => unreachable!(),
+                    },
+                    _ => select! { recv(receiver) -> m => m.unwrap(), default(LONG) => 99 },
+                })
+            })
+            .collect();
+        lisle_scheduler::yield_now();
+        for n in 0..9 {
+            sender.try_send(n).unwrap();
+        }
+        assert!(tasks.into_iter().map(|task| task.join().unwrap()).eq(0..9));
+    });
+}
+
+#[test]
+fn no_ready_operation_starves() {
+    const ROUNDS: usize = 6_000;
+    // Two that are ready and two that are not: whatever their places, both get their share.
+    for ready in [[0, 1], [0, 2], [1, 2], [2, 3], [0, 3]] {
+        let mut counts = [0_usize; 4];
+        let (sender, receiver) = unbounded();
+        let quiet = never::<usize>();
+        for n in 0..ROUNDS {
+            sender.send(n).unwrap();
+            let mut select = Select::new();
+            for place in 0..4 {
+                select.recv(if ready.contains(&place) { &receiver } else { &quiet });
+            }
+            let operation = select.select();
+            counts[operation.index()] += 1;
+            assert_eq!(operation.recv(&receiver), Ok(n));
+        }
+        for place in ready {
+            // Far outside of what chance does to 6,000 fair throws.
+            assert!(counts[place].abs_diff(ROUNDS / 2) < ROUNDS / 10, "{ready:?}: {counts:?}");
+        }
+    }
+}
+
+#[test]
+fn large_and_odd_messages_pass() {
+    #[derive(Clone, PartialEq, Debug)]
+    #[repr(align(64))]
+    struct Aligned(u8);
+    fn pass<T: Send + Clone + PartialEq + std::fmt::Debug + 'static>(message: T) {
+        everywhere(|ground| {
+            for capacity in [0, 1] {
+                let (sender, receiver) = bounded(capacity);
+                let other = ground.spawn({
+                    let message = message.clone();
+                    move || {
+                        for _ in 0..10 {
+                            select! { send(sender, message.clone()) -> r => r.unwrap(), recv(never::<u8>()) -> _ => () }
+                        }
+                    }
+                });
+                for _ in 0..10 {
+                    select! { recv(receiver) -> m => assert_eq!(m.as_ref(), Ok(&message)), default(LONG) => panic!() }
+                }
+                other.join();
+            }
+        });
+    }
+    pass(());
+    pass(Aligned(5));
+    pass(vec![1, 2, 3]);
+    pass([7_u64; 1000]);
+    pass(Box::new([String::from("x")]));
+}
+
+#[test]
+fn operations_can_be_removed() {
+    let (sender, receiver) = unbounded::<u8>();
+    let mut select = Select::new();
+    let indices: Vec<_> = (0..5).map(|_| select.recv(&receiver)).collect();
+    assert_eq!(indices, [0, 1, 2, 3, 4]);
+    [0, 2, 4].into_iter().for_each(|index| select.remove(index));
+    assert_eq!(select.send(&sender), 5);
+    select.remove(5);
+    let mut copy = select.clone();
+    copy.remove(1);
+    for _ in 0..20 {
+        sender.send(1).unwrap();
+        let operation = copy.select();
+        assert_eq!(operation.index(), 3);
+        operation.recv(&receiver).unwrap();
+    }
+    assert!(select.try_select().is_err());
+    assert_eq!(panic_text(|| select.remove(2)), "no operation with this index");
+    assert_eq!(panic_text(|| select.remove(6)), "index out of bounds; 6 >= 6");
+}
+
+#[test]
+fn an_empty_list_panics_or_times_out() {
+    everywhere(|_| {
+        let mut select = Select::new();
+        assert!(select.try_select().is_err());
+        assert!(select.try_ready().is_err());
+        let begin = Instant::now();
+        assert_eq!(select.select_timeout(SHORT).unwrap_err(), SelectTimeoutError);
+        assert!(begin.elapsed() >= SHORT);
+        assert!(select.ready_timeout(SHORT).is_err());
+        assert!(begin.elapsed() >= SHORT * 2);
+        let text = "no operations have been added to `Select`";
+        assert_eq!(panic_text(|| drop(select.select())), text);
+        assert_eq!(panic_text(|| _ = select.ready()), text);
+    });
+}
+
+#[test]
+fn the_wrong_handle_panics() {
+    let (sender, receiver) = unbounded();
+    let other = (sender.clone(), receiver.clone());
+    let text = panic_text(|| {
+        let mut select = Select::new();
+        select.send(&sender);
+        select.select().send(&other.0, 1).unwrap();
+    });
+    assert_eq!(text, "passed a sender that wasn't selected");
+    sender.send(1).unwrap();
+    let text = panic_text(|| {
+        let mut select = Select::new();
+        select.recv(&receiver);
+        select.select().recv(&other.1).unwrap();
+    });
+    assert_eq!(text, "passed a receiver that wasn't selected");
+}
+
+fn drop_send<T>(sender: &Sender<T>) {
+    let mut select = Select::new();
+    select.send(sender);
+    drop(select.select());
+}
+
+#[test]
+fn an_operation_that_is_not_completed_panics_and_frees_its_partner() {
+    const TEXT: &str = "dropped `SelectedOperation` without completing the operation";
+    everywhere(|ground| {
+        // A receiver that waits is given to the next sender.
+        let (sender, receiver) = bounded(0);
+        let waiting = ground.spawn(move || receiver.recv_timeout(LONG));
+        ground.pause();
+        assert_eq!(panic_text(|| drop_send(&sender)), TEXT);
+        sender.send_timeout(1, LONG).unwrap();
+        assert_eq!(waiting.join(), Ok(1));
+
+        // So is one that waits in a select.
+        let (sender, receiver) = bounded(0);
+        let waiting = ground
+            .spawn(move || select! { recv(receiver) -> m => m, default(LONG) => Err(RecvError) });
+        ground.pause();
+        for _ in 0..3 {
+            assert_eq!(panic_text(|| drop_send(&sender)), TEXT);
+        }
+        sender.send_timeout(1, LONG).unwrap();
+        assert_eq!(waiting.join(), Ok(1));
+
+        // A place is given back, to a sender that waits for it.
+        let (sender, receiver) = bounded(1);
+        let (begin, begun) = bounded(0);
+        let text = panic_text(|| {
+            let mut select = Select::new();
+            select.send(&sender);
+            let operation = select.select();
+            let waiting = ground.spawn({
+                let sender = sender.clone();
+                move || {
+                    begin.send(()).unwrap();
+                    sender.send_timeout(2, LONG)
+                }
+            });
+            begun.recv().unwrap();
+            ground.pause();
+            std::mem::forget(waiting);
+            drop(operation);
+        });
+        assert_eq!(text, TEXT);
+        assert_eq!(receiver.recv_timeout(LONG), Ok(2));
+    });
+}
+
+#[test]
+fn a_panic_in_a_message_frees_the_receiver() {
+    fn fail() -> u8 {
+        panic!("no message")
+    }
+    everywhere(|ground| {
+        let (sender, receiver) = bounded(0);
+        let waiting = ground.spawn(move || receiver.recv_timeout(LONG));
+        for _ in 0..3 {
+            let text = panic_text(|| {
+                select! {
+                    send(sender, fail()) -> result => result.unwrap(),
+                    recv(after(LONG)) -> _ => (),
+                }
+            });
+            assert_eq!(text, "no message");
+        }
+        sender.send(5).unwrap();
+        assert_eq!(waiting.join(), Ok(5));
+    });
+}
+
+#[test]
+fn ready_tells_of_operations_that_can_be_tried() {
+    everywhere_with(|ground, sender: Sender<u8>, receiver| {
+        let (_mute, silent) = unbounded::<u8>();
+        let asking = ground.spawn(move || {
+            let mut select = Select::new();
+            select.recv(&silent);
+            let index = select.recv(&receiver);
+            let mut received = 0;
+            loop {
+                assert_eq!(select.ready_timeout(LONG), Ok(index));
+                match receiver.try_recv() {
+                    Ok(message) => received += u32::from(message),
+                    Err(error) if error.is_empty() => {}
+                    Err(_) => return received,
+                }
+            }
+        });
+        ground.pause();
+        for n in 0..100 {
+            sender.send(n).unwrap();
+        }
+        drop(sender);
+        assert_eq!(asking.join(), 4950);
+    });
+}
+
+#[test]
+fn ready_tells_senders_of_a_receiver_that_waits() {
+    for receive in 0..2 {
+        everywhere(|ground| {
+            let (sender, receiver) = bounded(0);
+            let (_mute, silent) = unbounded::<u8>();
+            let asking = ground.spawn(move || {
+                for n in 0..50 {
+                    let mut message = n;
+                    loop {
+                        let mut select = Select::new();
+                        select.recv(&silent);
+                        assert_eq!(select.send(&sender), 1);
+                        assert_eq!(select.ready_timeout(LONG), Ok(1));
+                        match sender.try_send(message) {
+                            Ok(()) => break,
+                            Err(error) => message = error.into_inner(),
+                        }
+                    }
+                }
+            });
+            for n in 0..50 {
+                let message = match receive {
+                    0 => receiver.recv_timeout(LONG).ok(),
+                    _ => select! { recv(receiver) -> m => m.ok(), default(LONG) => None },
+                };
+                assert_eq!(message, Some(n));
+            }
+            asking.join();
+        });
+    }
+}
+
+#[test]
+fn the_end_of_the_runtime_unwinds_selects() {
+    let token = Arc::new(());
+    let (sender, receiver) = bounded(0);
+    let (ask, asked) = bounded::<()>(0);
+    lisle_scheduler::run(|| {
+        for _ in 0..100 {
+            let (receiver, token) = (receiver.clone(), token.clone());
+            lisle_scheduler::spawn(move || {
+                let _token = token;
+                select! { recv(receiver) -> _ => (), recv(never::<u8>()) -> _ => () }
+            });
+        }
+        // One whose message never comes, and the receiver that waits for it.
+        let (promised, promise) = bounded(0);
+        let (asked, sending) = (asked.clone(), token.clone());
+        lisle_scheduler::spawn(move || {
+            let _token = sending;
+            select! { send(promised, asked.recv()) -> _ => (), recv(never::<u8>()) -> _ => () }
+        });
+        let receiving = token.clone();
+        lisle_scheduler::spawn(move || {
+            let _token = receiving;
+            promise.recv()
+        });
+        for _ in 0..3 {
+            lisle_scheduler::yield_now();
+        }
+    });
+    assert_eq!(Arc::strong_count(&token), 1);
+    assert_eq!(sender.try_send(1), Err(TrySendError::Full(1)), "nobody is left in the list");
+    assert!(ask.try_send(()).is_err());
+}
+
+#[test]
+fn a_deadlock_report_says_who_selects_and_where() {
+    let runtime = lisle_scheduler::Runtime::builder()
+        .foreign_threads(lisle_scheduler::ForeignThreads::NeverWake)
+        .build()
+        .unwrap();
+    let mut line = 0;
+    let deadlock = runtime
+        .run(|| {
+            line = line!() + 1;
+            select! { recv(never::<u8>()) -> _ => (), recv(never::<u8>()) -> _ => () }
+        })
+        .unwrap_err();
+    let task = &deadlock.tasks()[0];
+    assert_eq!(task.reason().as_str(), "selecting");
+    assert_eq!((task.parked_at().file(), task.parked_at().line()), (file!(), line));
+}
+
+/// Everybody offers its name on a channel on which everybody also listens; they pair up.
+#[test]
+fn selects_that_send_and_receive_on_one_channel_pair_up() {
+    const PARTIES: usize = 6;
+    const ROUNDS: usize = 200;
+    everywhere(|ground| {
+        let (sender, receiver) = bounded(0);
+        let parties: Vec<_> = (0..PARTIES)
+            .map(|name| {
+                let (sender, receiver) = (sender.clone(), receiver.clone());
+                ground.spawn(move || {
+                    let (mut sent, mut received) = (0, 0);
+                    // Whoever is left over at the end gives up after a while.
+                    while sent + received < ROUNDS {
+                        select! {
+                            send(sender, name) -> result => { result.unwrap(); sent += 1 }
+                            recv(receiver) -> other => {
+                                assert_ne!(other, Ok(name), "nobody meets itself");
+                                received += 1;
+                            }
+                            default(SHORT * 10) => break,
+                        }
+                    }
+                    (sent, received)
+                })
+            })
+            .collect();
+        let (sent, received) = parties.into_iter().fold((0, 0), |sum, party| {
+            let (sent, received) = party.join();
+            (sum.0 + sent, sum.1 + received)
+        });
+        assert_eq!(sent, received);
+    });
+}
+
+#[test]
+fn select_is_shared_like_the_peers() {
+    fn shared<T: Send + Sync + Clone + Default + std::fmt::Debug>() {}
+    shared::<Select<'_>>();
+    assert_eq!(format!("{:?}", Select::new()), "Select { .. }");
+    let (sender, receiver) = unbounded();
+    let mut select = Select::new();
+    select.send(&sender);
+    let operation = select.select();
+    assert_eq!(format!("{operation:?}"), "SelectedOperation { .. }");
+    operation.send(&sender, 1).unwrap();
+    drop(receiver);
+}

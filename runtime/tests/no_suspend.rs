@@ -1,0 +1,138 @@
+//! Sections that must not be left by a suspension.
+#![cfg(not(lisle_loom))]
+
+mod coroutine_support;
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::rc::Rc;
+
+use coroutine_support::{OnDrop, panic_text};
+use lisle_runtime::{Coroutine, Generator, State, Yielder, no_suspend, no_suspend_depth};
+
+type Plain = Yielder<(), (), ()>;
+
+#[test]
+fn suspending_inside_panics_and_says_why() {
+    let coroutine = Coroutine::new(|yielder: &Yielder<(), u8, String>, ()| {
+        let text = panic_text(|| no_suspend(|| yielder.suspend(1)));
+        yielder.suspend(2); // outside it is allowed again
+        text
+    });
+    assert_eq!(coroutine.resume(()), State::Yielded(2));
+    let State::Returned(text) = coroutine.resume(()) else { panic!() };
+    assert!(text.starts_with("a coroutine cannot be suspended inside no_suspend: "), "{text}");
+    assert_eq!(no_suspend_depth(), 0);
+}
+
+#[test]
+fn transferring_inside_panics() {
+    let other = Coroutine::new(|_: &Plain, ()| unreachable!("nobody comes here"));
+    let name = other.name();
+    let coroutine = Coroutine::new(move |yielder: &Plain, ()| {
+        no_suspend(|| yielder.transfer(&name, ()));
+    });
+    assert!(panic_text(|| coroutine.resume(())).contains("inside no_suspend"));
+}
+
+#[test]
+fn it_returns_what_the_section_returns() {
+    let text = String::from("kept");
+    assert_eq!(no_suspend(|| text), "kept");
+}
+
+#[test]
+fn sections_nest() {
+    no_suspend(|| {
+        assert_eq!(no_suspend_depth(), 1);
+        no_suspend(|| assert_eq!(no_suspend_depth(), 2));
+        assert_eq!(no_suspend_depth(), 1);
+    });
+    assert_eq!(no_suspend_depth(), 0);
+
+    let coroutine = Coroutine::new(|yielder: &Plain, ()| {
+        no_suspend(|| {
+            no_suspend(|| ());
+            yielder.suspend(()); // the outer section is still there
+        });
+    });
+    assert!(panic_text(|| coroutine.resume(())).contains("inside no_suspend"));
+}
+
+#[test]
+fn a_panic_inside_ends_the_section() {
+    let result = catch_unwind(|| no_suspend(|| no_suspend(|| panic_any("out"))));
+    assert!(result.is_err());
+    assert_eq!(no_suspend_depth(), 0);
+    let coroutine = Coroutine::new(|yielder: &Plain, ()| {
+        let _ = catch_unwind(|| no_suspend(|| panic_any("out")));
+        yielder.suspend(());
+    });
+    assert_eq!(coroutine.resume(()), State::Yielded(()));
+}
+
+#[test]
+fn coroutines_that_are_resumed_inside_may_suspend() {
+    let squares = Generator::new(|out| {
+        for n in 1u32.. {
+            out.suspend(n * n);
+        }
+    });
+    assert_eq!(no_suspend(|| squares.take(3).sum::<u32>()), 14);
+}
+
+#[test]
+fn one_may_be_resumed_inside_and_outside_by_turns() {
+    let coroutine = Coroutine::new(|yielder: &Yielder<(), u32, String>, ()| {
+        yielder.suspend(1);
+        yielder.suspend(2);
+        yielder.suspend(3);
+        panic_text(|| no_suspend(|| yielder.suspend(4)))
+    });
+    assert_eq!(no_suspend(|| coroutine.resume(())), State::Yielded(1));
+    assert_eq!(coroutine.resume(()), State::Yielded(2));
+    assert_eq!(no_suspend(|| no_suspend(|| coroutine.resume(()))), State::Yielded(3));
+    let State::Returned(text) = no_suspend(|| coroutine.resume(())) else { panic!() };
+    assert!(text.contains("inside no_suspend"), "its own section forbids it also there");
+}
+
+#[test]
+fn a_section_forbids_what_would_leave_it_and_nothing_else() {
+    let outer = Coroutine::new(|yielder: &Plain, ()| {
+        no_suspend(|| {
+            let inner = Coroutine::new(|yielder: &Plain, ()| {
+                yielder.suspend(()); // comes back into the section
+                no_suspend(|| yielder.suspend(()));
+            });
+            inner.resume(());
+            assert!(panic_text(|| inner.resume(())).contains("inside no_suspend"));
+        });
+        yielder.suspend(());
+    });
+    assert_eq!(outer.resume(()), State::Yielded(()));
+    assert_eq!(outer.resume(()), State::Returned(()));
+}
+
+#[test]
+fn one_that_is_dropped_inside_is_unwound() {
+    let ended = Rc::new(Cell::new(false));
+    let noted = ended.clone();
+    let coroutine = Coroutine::new(move |yielder: &Plain, ()| {
+        let _end = OnDrop::new(|| noted.set(true));
+        yielder.suspend(());
+    });
+    coroutine.resume(());
+    no_suspend(|| drop(coroutine));
+    assert!(ended.get());
+}
+
+#[test]
+fn a_section_in_a_destructor_that_unwinds_is_left() {
+    let coroutine = Coroutine::new(move |yielder: &Plain, ()| {
+        let _section = OnDrop::new(|| no_suspend(|| ()));
+        yielder.suspend(());
+    });
+    coroutine.resume(());
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(coroutine))).is_ok());
+    assert_eq!(no_suspend_depth(), 0);
+}
