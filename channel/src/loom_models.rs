@@ -166,3 +166,27 @@ fn loom_unbounded() {
         sending.join().unwrap();
     });
 }
+
+/// The whole runtime: two tasks, on stacks of their own and switched by the real switch, and a thread
+/// meet on one channel. What each sends arrives once, wherever the parties are.
+///
+/// Seen to fail with a `Post::post` that does not unpark a worker that sleeps: loom reports a deadlock.
+/// And with an `Inbox::push` that publishes by Relaxed: a causality violation.
+#[test]
+fn loom_two_tasks_and_a_thread() {
+    loom::model(|| {
+        let (sender, receiver) = rendezvous();
+        let sending = thread::spawn({
+            let sender = sender.clone();
+            move || sender.send(Message::new(1)).unwrap()
+        });
+        lisle_scheduler::run(|| {
+            let task = lisle_scheduler::spawn(move || sender.send(Message::new(2)).unwrap());
+            let mut received: Vec<_> = receiver.iter().map(|message| *message.0).collect();
+            received.sort();
+            assert_eq!(received, [1, 2]);
+            task.join().unwrap();
+        });
+        sending.join().unwrap();
+    });
+}

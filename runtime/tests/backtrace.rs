@@ -40,9 +40,15 @@ fn end_before_a_loop_fills_the_memory() {
 
 type Counting = Yielder<u64, u64, u64>;
 
+/// A function with such a variable finds its frame by the frame pointer, not by the stack pointer.
+#[repr(align(64))]
+struct Aligned([u64; 8]);
+
 #[inline(never)]
 fn innermost(yielder: &Counting, value: u64) -> u64 {
+    let kept = black_box(Aligned([value; 8]));
     let input = yielder.suspend(value);
+    assert_eq!(black_box(&kept).0, [value; 8]);
     black_box(input) + 1
 }
 

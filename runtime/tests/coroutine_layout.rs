@@ -15,10 +15,8 @@ fn captures<T: Copy + PartialEq + 'static>(value: T) {
         let coroutine = Coroutine::new(move |yielder: &Yielder<(), bool, bool>, ()| {
             let _member = member;
             let captured = value;
-            let is_fine = || {
-                std::hint::black_box(&raw const captured).addr() % align_of::<T>() == 0
-                    && captured == value
-            };
+            let is_fine =
+                || std::hint::black_box(&raw const captured).is_aligned() && captured == value;
             yielder.suspend(is_fine());
             is_fine()
         });

@@ -114,6 +114,16 @@ fn a_section_forbids_what_would_leave_it_and_nothing_else() {
 }
 
 #[test]
+fn a_section_that_is_over_forbids_nothing() {
+    let coroutine = Coroutine::new(|yielder: &Plain, ()| {
+        no_suspend(|| ());
+        let _ = catch_unwind(|| no_suspend(|| panic_any("out")));
+        yielder.suspend(());
+    });
+    assert_eq!(no_suspend(|| coroutine.resume(())), State::Yielded(()));
+}
+
+#[test]
 fn one_that_is_dropped_inside_is_unwound() {
     let ended = Rc::new(Cell::new(false));
     let noted = ended.clone();

@@ -20,6 +20,8 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::time::Instant;
 
+use lisle_runtime::no_suspend;
+
 use crate::task::{Cancelled, Control};
 use crate::thread::ThreadWait;
 use crate::worker;
@@ -120,7 +122,8 @@ impl Unparker {
 #[inline]
 pub(crate) fn abort_on_unwind<R>(name: &'static str, closure: impl FnOnce() -> R) -> R {
     let bomb = AbortOnUnwind(name);
-    let result = closure();
+    // Nor may it suspend, not even a coroutine that it runs in: the wait would be left behind.
+    let result = no_suspend(closure);
     std::mem::forget(bomb);
     result
 }
@@ -137,7 +140,7 @@ impl Drop for AbortOnUnwind {
 /// Parks the calling task, or the calling plain thread, until its unparker is used, `deadline`
 /// passes or the task is cancelled. The module documentation explains the protocol.
 ///
-/// `commit` runs on the caller before it stops and must not itself park. It is not called if the
+/// `commit` runs on the caller before it stops and must not itself suspend. It is not called if the
 /// task is already cancelled. `retract` must give back the unparker that `commit` was given, or
 /// `None` if a waker has taken it. Plain threads are never cancelled.
 ///

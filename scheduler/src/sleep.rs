@@ -63,12 +63,7 @@ pub fn sleep_until(deadline: Instant) {
 fn wait_until(deadline: Option<Instant>) {
     const REASON: Reason = Reason::new("sleeping");
     let unparker = Cell::new(None);
-    let wake = park(
-        REASON,
-        deadline,
-        |mine| unparker.set(Some(mine)),
-        || unparker.take(),
-    );
+    let wake = park(REASON, deadline, |mine| unparker.set(Some(mine)), || unparker.take());
     if wake == Wake::Cancelled {
         unwind_cancelled();
     }

@@ -116,14 +116,14 @@ impl Team {
     #[cold]
     pub(crate) fn call_watcher(this: &Arc<Self>) {
         let appointed = this.idle.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |idle| {
-            (idle >= SLEEPER && idle & WATCHER == 0).then(|| idle - SLEEPER + WATCHER)
+            (idle >= SLEEPER && idle & WATCHER == 0).then_some(idle | WATCHER)
         });
         if appointed.is_err() || this.posts.iter().any(Post::appoint) {
             return;
         }
         let mut threads = this.threads.lock();
         if threads.missing == 0 {
-            this.idle.fetch_add(SLEEPER - WATCHER, Ordering::AcqRel);
+            this.idle.fetch_and(!WATCHER, Ordering::AcqRel);
             // Whoever was counted as asleep is just waking up by itself, or it has not fallen asleep
             // yet, and does so because it has seen a watcher. It shall look again.
             return this.posts.iter().for_each(Post::knock);
@@ -136,10 +136,9 @@ impl Team {
                 threads.missing -= 1;
             }
             Err(error) => {
-                // Go on with those that have a thread. The others were counted as asleep, but for the
-                // one that was counted as the watcher just now.
+                // Go on with those that have a thread. The others were counted as asleep.
                 let missing = std::mem::take(&mut threads.missing);
-                this.idle.fetch_sub((missing - 1) * SLEEPER + WATCHER, Ordering::AcqRel);
+                this.idle.fetch_sub(missing * SLEEPER + WATCHER, Ordering::AcqRel);
                 // Not `eprintln`: a task may be about to stop, so this is no place to panic.
                 let _ = writeln!(
                     io::stderr(),
@@ -209,6 +208,14 @@ impl Team {
             Some(if watched { idle + SLEEPER } else { idle | WATCHER })
         });
         role
+    }
+
+    /// The caller, who is counted as asleep, was appointed the watcher.
+    ///
+    /// From the call for a watcher until now it is counted as both. Were it taken from the sleepers by
+    /// the caller, who only thinks that somebody sleeps, there could be fewer than none.
+    pub(crate) fn accept_appointment(&self) {
+        self.idle.fetch_sub(SLEEPER, Ordering::AcqRel);
     }
 
     /// The watcher becomes a sleeper if all others sleep.

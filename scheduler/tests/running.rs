@@ -145,8 +145,8 @@ fn runtimes_run_side_by_side() {
 fn handles_cross_from_one_runtime_to_another() {
     run(|| {
         for n in 0..50 {
-            let bell = Bell::new();
-            let ringer = bell.clone();
+            let (bell, joined) = (Bell::new(), Bell::new());
+            let (ringer, done) = (bell.clone(), joined.clone());
             let task = spawn(move || {
                 bell.wait();
                 n
@@ -154,12 +154,12 @@ fn handles_cross_from_one_runtime_to_another() {
             let other = thread::spawn(move || {
                 run(|| {
                     ringer.ring_until_heard();
-                    task.join().unwrap()
+                    let value = task.join().unwrap();
+                    done.ring_until_heard();
+                    value
                 })
             });
-            while !other.is_finished() {
-                yield_now();
-            }
+            joined.wait();
             assert_eq!(other.join().unwrap(), n);
         }
     });

@@ -135,7 +135,7 @@ fn join(task: JoinHandle<u64>) {
 }
 
 fn result_of_a_task() -> u64 {
-    hint::black_box(0x115_1e)
+    hint::black_box(0x0115_1e00)
 }
 
 fn new_task(

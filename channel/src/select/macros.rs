@@ -52,8 +52,8 @@ pub fn unknown() -> ! {
 ///
 /// All receivers and senders are evaluated first, in order. Then the calling task or thread blocks
 /// until an operation is possible: until it would succeed, or fail because the other end of its
-/// channel is gone. If several are, one of them is taken at random; [`select_biased!`] takes the
-/// first. A message is evaluated when its arm has been selected, and the others are not.
+/// channel is gone. If several are, one of them is taken at random;
+/// [`select_biased!`](crate::select_biased) takes the first. A message is evaluated when its arm has been selected, and the others are not.
 /// A receiver may be waiting for the message by then, so it should not take long to make.
 ///
 /// With `default` nothing is waited for: its body is run if no operation is possible at once. With

@@ -28,7 +28,7 @@ impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
     /// # Panics
     ///
     /// Unwinds the body if the coroutine is dropped meanwhile. Panics inside
-    /// [`no_suspend`](crate::no_suspend), and on another stack.
+    /// [`no_suspend`](fn@crate::no_suspend), and on another stack.
     #[inline]
     pub fn suspend(&self, value: Yield) -> Input {
         self.core().suspend(value)

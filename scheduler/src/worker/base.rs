@@ -92,10 +92,14 @@ impl Worker {
         self.watch(marks, recheck);
     }
 
-    /// Whether this worker, which is counted as asleep, was made the watcher. To be asked by nobody
-    /// else: an appointment takes one from the number of sleepers, so it must go to one of them.
+    /// Whether this worker was made the watcher, which it then is. To be asked only while it is counted
+    /// as asleep: a watcher is appointed from the sleepers.
     fn was_appointed(&self) -> bool {
-        self.post().was_appointed()
+        let appointed = self.post().was_appointed();
+        if appointed {
+            self.team.accept_appointment();
+        }
+        appointed
     }
 
     /// Looks at the others' backlogs until one has lasted, something arrives here, or all sleep.

@@ -27,11 +27,11 @@ impl Worker {
         if me.is_cancelled() {
             return Wake::Cancelled;
         }
-        may_suspend();
         assert!(
             me.park_record().is_none(),
             "a task cannot park inside the commit or retract closure of a park"
         );
+        may_suspend();
         let record = ParkRecord { reason, location, since: self.clock.get() };
         me.begin_park(&record);
         let unparker = Unparker::new(Party::Task(NonNull::from(me)));

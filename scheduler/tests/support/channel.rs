@@ -124,8 +124,7 @@ impl<T> Channel<T> {
             },
         );
         leave_if_cancelled(wake);
-        let message = lock(&slot).take();
-        message
+        lock(&slot).take()
     }
 }
 

@@ -214,6 +214,20 @@ pub fn alone_in_child(name: &str, variables: &[(&str, &str)], body: impl FnOnce(
     })
 }
 
+/// This test program, under the same emulator if it runs under one: the kernel cannot start programs
+/// of a foreign architecture itself.
+fn this_program() -> Command {
+    let program = env::current_exe().unwrap();
+    match env::var("LISLE_TEST_RUNNER") {
+        Ok(runner) => {
+            let mut command = Command::new(runner);
+            command.arg(program);
+            command
+        }
+        Err(_) => Command::new(program),
+    }
+}
+
 /// Runs `body` in a process of its own, with `variables` set.
 ///
 /// The child is this test program, started for the test `name` alone; there, this function runs
@@ -226,7 +240,7 @@ pub fn in_child(name: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
         body();
         std::process::exit(0);
     }
-    let Output { status, stderr, .. } = Command::new(env::current_exe().unwrap())
+    let Output { status, stderr, .. } = this_program()
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env_remove("LISLE_STACK_SIZE")
         .env_remove("LISLE_WORKERS")
