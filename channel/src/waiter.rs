@@ -136,7 +136,8 @@ impl Waiter {
     ///
     /// # Safety
     ///
-    /// As for [`WaitList::enqueue`], the waiter and the slot stay until the unparker is used.
+    /// As for [`WaitList::enqueue`](crate::waitlist::WaitList::enqueue), the waiter and the slot stay
+    /// until the unparker is used.
     pub(crate) unsafe fn surrender(&self, unparker: Unparker) -> Sole {
         let waiter = NonNull::from(self);
         let dequeue = |record: &mut Record| {

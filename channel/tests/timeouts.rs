@@ -6,7 +6,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{LONG, everywhere, everywhere_with};
-use lisle_channel::{RecvTimeoutError, SendTimeoutError, Sender, bounded, unbounded};
+use lisle_channel::{RecvTimeoutError, SendTimeoutError, Sender, bounded};
 
 const SHORT: Duration = Duration::from_millis(5);
 

@@ -153,7 +153,7 @@ impl Drop for AbortOnUnwind {
 ///
 /// # Panics
 ///
-/// Inside [`no_suspend`](lisle_runtime::no_suspend), before `commit` is called.
+/// Inside [`no_suspend`](fn@lisle_runtime::no_suspend), before `commit` is called.
 ///
 /// # Examples
 ///
