@@ -42,7 +42,9 @@ fn a_parked_select_is_served_by_each_of_its_operations() {
         assert_eq!(from_other.recv(), Ok(8));
         ground.pause();
         sender.send(7).unwrap();
-        ground.pause();
+        while !sender.is_empty() {
+            ground.pause();
+        }
         drop(gone);
         assert_eq!(party.join(), [1, 0, 2]);
     });
