@@ -15,8 +15,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lisle_scheduler::park::Wake;
-use lisle_scheduler::{JoinHandle, run, spawn, spawn_local, yield_now};
-use support::{Bell, block_until, on_each_worker, run_on};
+use lisle_scheduler::{JoinHandle, spawn, spawn_local, yield_now};
+use support::{Bell, block_until, on_each_worker, run_in_order, run_on};
 
 /// Switches between two looks at the inbox and at the clock.
 const POLL_INTERVAL: usize = 64;
@@ -61,7 +61,7 @@ impl Crowd {
 #[test]
 fn each_of_n_ready_tasks_has_a_turn_in_n_switches() {
     for size in [1, 2, 3, 10, 100, 1000] {
-        run(|| {
+        run_in_order(|| {
             let turns = Rc::new(RefCell::new(Vec::new()));
             let tasks: Vec<_> = (0..size)
                 .map(|n| {
@@ -127,7 +127,7 @@ fn held_up_by(size: usize, wake: impl FnOnce(Bell)) -> usize {
 #[test]
 fn a_wake_from_a_thread_is_not_held_up_by_those_who_yield() {
     for size in [1, 2, 5, 63, 64, 65, 200] {
-        run(|| {
+        run_in_order(|| {
             for _ in 0..20 {
                 let turns = held_up_by(size, |bell| {
                     thread::spawn(move || assert!(bell.ring())).join().unwrap();
@@ -175,7 +175,7 @@ fn a_wake_from_another_worker_is_not_held_up_by_those_who_yield() {
 #[test]
 fn a_deadline_is_not_held_up_by_those_who_yield() {
     for size in [1, 10, 64, 100] {
-        run(|| {
+        run_in_order(|| {
             for _ in 0..10 {
                 let crowd = Crowd::gather(size);
                 let turns = crowd.turns.clone();
@@ -202,7 +202,7 @@ fn a_deadline_is_not_held_up_by_those_who_yield() {
 #[test]
 fn a_new_task_is_not_held_up_by_those_who_yield() {
     for size in [1, 10, 300] {
-        run(|| {
+        run_in_order(|| {
             let crowd = Crowd::gather(size);
             yield_now();
             for _ in 0..50 {
@@ -227,7 +227,7 @@ fn started_tasks_are_not_held_up_by_new_ones() {
             drop(spawn_local(move || chain(begun, over)));
         }
     }
-    run(|| {
+    run_in_order(|| {
         let (begun, over) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
         for _ in 0..10 {
             let (begun, over) = (begun.clone(), over.clone());

@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use lisle_scheduler::{JoinHandle, run, spawn, spawn_local, yield_now};
-use support::{Bell, Log, NoteDrop, run_alone};
+use lisle_scheduler::{JoinHandle, spawn, spawn_local, yield_now};
+use support::{Bell, Log, NoteDrop, run_alone, run_in_order};
 
 #[test]
 fn is_finished_tells_when_join_would_not_wait() {
-    run(|| {
+    run_in_order(|| {
         let bell = Bell::new();
         let theirs = bell.clone();
         let task = spawn(move || {
@@ -40,7 +40,7 @@ fn is_finished_tells_when_join_would_not_wait() {
 
 #[test]
 fn a_panicked_task_is_finished() {
-    run(|| {
+    run_in_order(|| {
         let task = spawn(|| panic!("over"));
         yield_now();
         assert!(task.is_finished());
@@ -52,7 +52,7 @@ fn a_panicked_task_is_finished() {
 fn a_chain_of_joins_ends_from_its_far_end() {
     const LENGTH: usize = 1000;
     let log = Log::<usize>::new();
-    run(|| {
+    run_in_order(|| {
         let bell = Bell::new();
         let first = bell.clone();
         let mut last = spawn(move || first.wait());
@@ -73,7 +73,7 @@ fn a_chain_of_joins_ends_from_its_far_end() {
 
 #[test]
 fn a_thread_joins_a_task_that_runs_meanwhile() {
-    run(|| {
+    run_in_order(|| {
         for round in 0..100 {
             let (joining, stop) = (Arc::new(Barrier::new(2)), Arc::new(AtomicBool::new(false)));
             let stopped = stop.clone();
@@ -126,7 +126,7 @@ fn threads_join_and_drop_at_any_time() {
         }
         joined
     });
-    run(|| {
+    run_in_order(|| {
         for n in 0..TASKS {
             let count = Count(drops.clone());
             let task = spawn(move || {
@@ -175,7 +175,7 @@ fn the_destructor_of_a_result_may_wait_whoever_runs_it() {
     const ROUNDS: usize = 200;
     let drops = Arc::new(AtomicUsize::new(0));
     for _ in 0..ROUNDS {
-        let dropper = run(|| {
+        let dropper = run_in_order(|| {
             let result = Waits(drops.clone());
             let start = Arc::new(Barrier::new(2));
             let go = start.clone();
@@ -233,7 +233,7 @@ fn tasks_that_join_each_other_are_a_deadlock() {
 
 #[test]
 fn a_result_is_seen_by_the_thread_that_joins() {
-    run(|| {
+    run_in_order(|| {
         for n in 0..2000_usize {
             let task = spawn(move || Box::new([n; 8]));
             let joiner = thread::spawn(move || *task.join().unwrap());

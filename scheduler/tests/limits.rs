@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use lisle_scheduler::{Builder, JoinHandle, Runtime, run, spawn, spawn_local, yield_now};
 use support::sys::{limit_address_space, unlimit_address_space};
-use support::{Bell, in_child};
+use support::{Bell, in_child, run_in_order};
 
 /// Tasks that wait, each with its bell.
 #[derive(Default)]
@@ -52,7 +52,7 @@ impl Crowd {
 
 #[test]
 fn an_impossible_stack_is_an_error() {
-    run(|| {
+    run_in_order(|| {
         let bystander = spawn(|| {
             yield_now();
             1
@@ -76,7 +76,7 @@ fn an_impossible_stack_is_an_error() {
 
 #[test]
 fn spawn_panics_with_the_text_of_the_error() {
-    let runtime = Runtime::builder().stack_size(1 << 30).build().unwrap();
+    let runtime = Runtime::builder().workers(1).stack_size(1 << 30).build().unwrap();
     let ended = in_child("spawn_panics_with_the_text_of_the_error", &[], move || {
         let done = runtime.run(|| {
             limit_address_space(512 << 20);
@@ -104,7 +104,7 @@ fn spawn_panics_with_the_text_of_the_error() {
 fn the_limit_of_address_space_is_an_error_and_nothing_leaks() {
     let name = "the_limit_of_address_space_is_an_error_and_nothing_leaks";
     let ended = in_child(name, &[], || {
-        run(|| {
+        run_in_order(|| {
             limit_address_space(200 << 20);
             let builder = Builder::new().stack_size(16 << 20);
             let mut first = None;
@@ -133,7 +133,7 @@ fn the_limit_of_address_space_is_an_error_and_nothing_leaks() {
 fn the_limit_of_address_space_holds_for_promised_stacks() {
     let name = "the_limit_of_address_space_holds_for_promised_stacks";
     let ended = in_child(name, &[], || {
-        run(|| {
+        run_in_order(|| {
             limit_address_space(200 << 20);
             for _ in 0..5 {
                 let mut crowd = Crowd::default();
@@ -152,11 +152,11 @@ fn the_limit_of_address_space_holds_for_promised_stacks() {
 fn main_may_be_what_does_not_fit() {
     let ended = in_child("main_may_be_what_does_not_fit", &[], || {
         limit_address_space(64 << 20);
-        let large = Runtime::builder().stack_size(1 << 30).build().unwrap();
+        let large = Runtime::builder().workers(1).stack_size(1 << 30).build().unwrap();
         let failed = catch_unwind(AssertUnwindSafe(|| large.run(|| unreachable!("no stack"))));
         let text = *failed.unwrap_err().downcast::<String>().unwrap();
         assert!(text.starts_with("no address space for another stack"), "{text}");
-        assert_eq!(run(|| spawn(|| 1).join().unwrap()), 1);
+        assert_eq!(run_in_order(|| spawn(|| 1).join().unwrap()), 1);
     });
     ended.assert_success();
 }
@@ -169,7 +169,7 @@ fn a_size_that_cannot_be_read_is_named() {
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
         assert!(error.to_string().contains("LISLE_STACK_SIZE=garbage "), "{error}");
         // A runtime that is told a size does not look.
-        let told = Runtime::builder().stack_size(64 * 1024).build().unwrap();
+        let told = Runtime::builder().workers(1).stack_size(64 * 1024).build().unwrap();
         assert_eq!(told.run(|| 1).unwrap(), 1);
         run(|| unreachable!("it does not start"));
     });
@@ -188,7 +188,7 @@ fn large_frame() -> u8 {
 fn the_variable_sets_the_size() {
     let variables = [("LISLE_STACK_SIZE", "4M")];
     let ended = in_child("the_variable_sets_the_size", &variables, || {
-        run(|| {
+        run_in_order(|| {
             assert_eq!(large_frame(), 1);
             assert_eq!(spawn(large_frame).join().unwrap(), 1);
         });
@@ -207,7 +207,7 @@ fn the_limit_of_memory_maps_is_an_error_that_names_it() {
     }
     let variables = [("LISLE_STACK_GUARD", "mprotect")];
     let ended = in_child("the_limit_of_memory_maps_is_an_error_that_names_it", &variables, || {
-        run(|| {
+        run_in_order(|| {
             for _ in 0..2 {
                 let mut crowd = Crowd::default();
                 let text = crowd.grow_to_the_limit(&Builder::new(), maps);

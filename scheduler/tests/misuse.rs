@@ -11,8 +11,8 @@ use std::thread;
 use std::time::Instant;
 
 use lisle_scheduler::park::{Reason, Unparker, Wake, park};
-use lisle_scheduler::{run, spawn, yield_now};
-use support::{Bell, Ended, in_child};
+use lisle_scheduler::{spawn, yield_now};
+use support::{Bell, Ended, in_child, run_in_order};
 
 const REASON: Reason = Reason::new("being tested");
 
@@ -53,7 +53,8 @@ fn panics_in_commit() {
 
 #[test]
 fn a_panic_in_commit_of_a_task_aborts() {
-    let ended = in_child("a_panic_in_commit_of_a_task_aborts", &[], || run(panics_in_commit));
+    let ended =
+        in_child("a_panic_in_commit_of_a_task_aborts", &[], || run_in_order(panics_in_commit));
     assert_named(ended, "commit", "clumsy commit");
 }
 
@@ -70,7 +71,8 @@ fn panics_in_retract() {
 
 #[test]
 fn a_panic_in_retract_of_a_task_aborts() {
-    let ended = in_child("a_panic_in_retract_of_a_task_aborts", &[], || run(panics_in_retract));
+    let ended =
+        in_child("a_panic_in_retract_of_a_task_aborts", &[], || run_in_order(panics_in_retract));
     assert_named(ended, "retract", "clumsy retract");
 }
 
@@ -85,7 +87,7 @@ const STRANGE: &str = "retract gave back the unparker of another wait";
 #[test]
 fn an_unparker_of_another_task_is_not_accepted() {
     let ended = in_child("an_unparker_of_another_task_is_not_accepted", &[], || {
-        run(|| {
+        run_in_order(|| {
             let bell = Bell::new();
             let theirs = bell.clone();
             drop(spawn(move || theirs.wait()));
@@ -118,7 +120,7 @@ const NESTED: &str = "a task cannot park inside the commit or retract closure of
 #[test]
 fn a_task_cannot_park_inside_commit() {
     let ended = in_child("a_task_cannot_park_inside_commit", &[], || {
-        run(|| {
+        run_in_order(|| {
             park(
                 REASON,
                 None,
@@ -140,7 +142,7 @@ fn a_task_cannot_park_inside_commit() {
 #[test]
 fn a_task_cannot_park_inside_retract() {
     let ended = in_child("a_task_cannot_park_inside_retract", &[], || {
-        run(|| {
+        run_in_order(|| {
             let outer = RefCell::new(None::<Unparker>);
             park(
                 REASON,
@@ -164,7 +166,7 @@ fn a_task_cannot_park_inside_retract() {
 /// The refusal comes before anything has been done, so whoever catches it goes on.
 #[test]
 fn a_refused_wait_leaves_no_trace() {
-    run(|| {
+    run_in_order(|| {
         let wake = park(
             REASON,
             None,
@@ -184,7 +186,7 @@ fn a_refused_wait_leaves_no_trace() {
 /// A task may spawn and wake others inside `commit`.
 #[test]
 fn commit_may_do_what_does_not_park() {
-    run(|| {
+    run_in_order(|| {
         let bell = Bell::new();
         let theirs = bell.clone();
         let other = spawn(move || theirs.wait());

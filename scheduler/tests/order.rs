@@ -8,14 +8,14 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use lisle_scheduler::park::{Reason, Unparker, Wake, park, unwind_cancelled};
-use lisle_scheduler::{Builder, JoinHandle, run, spawn, spawn_local, yield_now};
-use support::{Bell, Log};
+use lisle_scheduler::{Builder, JoinHandle, spawn, spawn_local, yield_now};
+use support::{Bell, Log, run_in_order};
 
 /// Spawns, yields, parks, wakes and joins: the comments give the queue after each step.
 #[test]
 fn a_whole_schedule() {
     let log = Log::<&str>::new();
-    run(|| {
+    run_in_order(|| {
         let bell = Bell::new();
         let (a_log, a_bell) = (log.clone(), bell.clone());
         let a = spawn(move || {
@@ -63,7 +63,7 @@ fn a_whole_schedule() {
 #[test]
 fn an_ending_task_does_not_favour_its_successor() {
     let log = Log::<(char, usize)>::new();
-    run(|| {
+    run_in_order(|| {
         let tasks: Vec<_> = (0..4)
             .flat_map(|n| {
                 let (short, long) = (log.clone(), log.clone());
@@ -112,7 +112,7 @@ fn a_thousand_tasks_take_turns() {
     const TASKS: usize = 1000;
     const ROUNDS: usize = 5;
     let log = Log::<(usize, usize)>::new();
-    run(|| {
+    run_in_order(|| {
         let tasks: Vec<_> = (0..TASKS)
             .map(|n| {
                 let log = log.clone();
@@ -137,7 +137,7 @@ fn woken_tasks_run_in_the_order_of_their_waking() {
     const TASKS: usize = 1000;
     let order: Vec<_> = (0..TASKS).map(|n| n * 387 % TASKS).collect();
     let log = Log::<usize>::new();
-    run(|| {
+    run_in_order(|| {
         let bells: Vec<_> = (0..TASKS).map(|_| Bell::new()).collect();
         let tasks: Vec<_> = (0..TASKS)
             .map(|n| {
@@ -295,7 +295,7 @@ fn random_programs_run_as_predicted() {
     for seed in 0..500 {
         let script = Dice(seed).script(4);
         let world = Rc::new(World::default());
-        run(|| {
+        run_in_order(|| {
             world.spawn(script.clone());
             while world.live.get() > 0 {
                 // Main is the one task more; it wakes somebody only where the prediction does.

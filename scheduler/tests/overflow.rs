@@ -6,8 +6,8 @@ mod support;
 use std::hint::black_box;
 use std::thread;
 
-use lisle_scheduler::{Builder, current, run, spawn, yield_now};
-use support::{Bell, in_child};
+use lisle_scheduler::{Builder, current, spawn, yield_now};
+use support::{Bell, in_child, run_in_order};
 
 fn recurse(depth: u64) -> u64 {
     let frame = black_box([depth; 64]);
@@ -24,7 +24,7 @@ fn overflow() {
 #[test]
 fn a_task_with_a_name_is_named() {
     let ended = in_child("a_task_with_a_name_is_named", &[], || {
-        run(|| {
+        run_in_order(|| {
             drop(spawn(|| Bell::new().wait()));
             let task = Builder::new().name("sieve").spawn(|| {
                 yield_now();
@@ -40,7 +40,7 @@ fn a_task_with_a_name_is_named() {
 #[test]
 fn a_task_without_a_name_is_numbered() {
     let ended = in_child("a_task_without_a_name_is_numbered", &[], || {
-        run(|| {
+        run_in_order(|| {
             let task = spawn(|| {
                 eprintln!("number {}", current().unwrap().id());
                 overflow();
@@ -55,7 +55,7 @@ fn a_task_without_a_name_is_numbered() {
 
 #[test]
 fn main_is_named_too() {
-    let ended = in_child("main_is_named_too", &[], || run(overflow));
+    let ended = in_child("main_is_named_too", &[], || run_in_order(overflow));
     ended.assert_aborted();
     ended.assert_says("\ntask 'main' has overflowed its stack\n");
 }
@@ -65,7 +65,7 @@ fn main_is_named_too() {
 fn the_heir_of_a_stack_is_named_and_not_its_first_owner() {
     let name = "the_heir_of_a_stack_is_named_and_not_its_first_owner";
     let ended = in_child(name, &[], || {
-        run(|| {
+        run_in_order(|| {
             drop(Builder::new().name("first").spawn(|| ()));
             let heir = Builder::new().name("heir").spawn(overflow).unwrap();
             heir.join().unwrap();
@@ -78,7 +78,7 @@ fn the_heir_of_a_stack_is_named_and_not_its_first_owner() {
 #[test]
 fn a_stack_of_its_own_size_has_a_guard_too() {
     let ended = in_child("a_stack_of_its_own_size_has_a_guard_too", &[], || {
-        run(|| {
+        run_in_order(|| {
             let builder = Builder::new().name("large").stack_size(1 << 20);
             builder.spawn(overflow).unwrap().join().unwrap();
         });
@@ -91,7 +91,7 @@ fn a_stack_of_its_own_size_has_a_guard_too() {
 fn a_runtime_on_another_thread_reports_too() {
     let ended = in_child("a_runtime_on_another_thread_reports_too", &[], || {
         let other = thread::spawn(|| {
-            run(|| Builder::new().name("far").spawn(overflow).unwrap().join().unwrap());
+            run_in_order(|| Builder::new().name("far").spawn(overflow).unwrap().join().unwrap());
         });
         other.join().unwrap();
     });
@@ -103,7 +103,7 @@ fn a_runtime_on_another_thread_reports_too() {
 #[test]
 fn the_overflow_of_a_plain_thread_is_reported_by_std() {
     let ended = in_child("the_overflow_of_a_plain_thread_is_reported_by_std", &[], || {
-        run(|| {
+        run_in_order(|| {
             assert_eq!(spawn(|| 1).join().unwrap(), 1);
             let plain = thread::Builder::new().name("plain".into());
             plain.spawn(overflow).unwrap().join().unwrap();

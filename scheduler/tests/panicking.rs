@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use lisle_scheduler::{JoinHandle, run, spawn, yield_now};
-use support::{Bell, Log, OnDrop, in_child};
+use lisle_scheduler::{JoinHandle, spawn, yield_now};
+use support::{Bell, Log, OnDrop, in_child, run_in_order};
 
 /// A task that panics with `payload` and then waits for the bell in a destructor.
 fn unwinds_slowly(payload: &'static str, bell: &Bell) -> JoinHandle<()> {
@@ -28,7 +28,7 @@ fn assert_panicked(task: JoinHandle<()>, payload: &'static str) {
 /// The standard library counts panics by thread, so all tasks see that one is unwinding.
 #[test]
 fn panicking_is_a_matter_of_the_thread() {
-    run(|| {
+    run_in_order(|| {
         let bell = Bell::new();
         let task = unwinds_slowly("slow", &bell);
         assert!(!thread::panicking());
@@ -45,7 +45,7 @@ fn panicking_is_a_matter_of_the_thread() {
 
 #[test]
 fn a_task_panics_while_another_waits_in_a_destructor_that_unwinds() {
-    run(|| {
+    run_in_order(|| {
         let bell = Bell::new();
         let slow = unwinds_slowly("slow", &bell);
         yield_now();
@@ -64,7 +64,7 @@ fn a_task_panics_while_another_waits_in_a_destructor_that_unwinds() {
 #[test]
 fn tasks_that_unwind_at_the_same_time_do_not_mix_up_their_panics() {
     const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
-    run(|| {
+    run_in_order(|| {
         for order in [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [3, 0, 5, 1, 4, 2]] {
             let bells: Vec<_> = NAMES.iter().map(|_| Bell::new()).collect();
             let mut tasks: Vec<_> = NAMES
@@ -87,7 +87,7 @@ fn tasks_that_unwind_at_the_same_time_do_not_mix_up_their_panics() {
 #[test]
 fn panics_nest_within_a_destructor() {
     let log = Log::<&str>::new();
-    run(|| {
+    run_in_order(|| {
         let log = log.clone();
         let task = spawn(move || {
             let _nests = OnDrop(move || {
@@ -123,7 +123,7 @@ fn panics_nest_within_a_destructor() {
 #[test]
 fn tasks_that_unwind_are_given_up_like_others() {
     let unwound = Arc::new(AtomicUsize::new(0));
-    let tasks = run(|| {
+    let tasks = run_in_order(|| {
         let tasks: Vec<_> = (0..50_usize)
             .map(|n| {
                 let unwound = unwound.clone();
@@ -154,7 +154,7 @@ fn tasks_that_unwind_are_given_up_like_others() {
 #[test]
 fn main_unwinds_slowly() {
     let caught = catch_unwind(|| {
-        run(|| {
+        run_in_order(|| {
             let bell = Bell::new();
             let theirs = bell.clone();
             let mut other = Some(spawn(move || {
@@ -185,7 +185,7 @@ fn deep(depth: u32) -> u32 {
 
 fn backtrace_ends(name: &str, detail: &str) {
     let ended = in_child(name, &[("RUST_BACKTRACE", detail)], || {
-        run(|| {
+        run_in_order(|| {
             // The second task starts on the stack of the first.
             for _ in 0..2 {
                 assert!(spawn(|| deep(20)).join().is_err());

@@ -10,15 +10,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lisle_scheduler::park::{Reason, Unparker, Wake, park, unwind_cancelled};
-use lisle_scheduler::{run, spawn, spawn_local, yield_now};
-use support::{Bell, Log, in_child};
+use lisle_scheduler::{spawn, spawn_local, yield_now};
+use support::{Bell, Log, in_child, run_in_order};
 
 const REASON: Reason = Reason::new("being tested");
 
 /// Runs `body` on a plain thread and in a task.
 fn on_both(body: impl Fn()) {
     body();
-    run(&body);
+    run_in_order(&body);
 }
 
 fn never_retract() -> Option<Unparker> {
@@ -129,7 +129,7 @@ fn a_wait_outlasts_its_deadline_while_a_waker_holds_the_unparker() {
 
 #[test]
 fn a_task_can_be_the_waker_that_holds_the_unparker() {
-    run(|| {
+    run_in_order(|| {
         let held = Arc::new(Mutex::new(None));
         let theirs = held.clone();
         let sleeper = spawn(move || {
@@ -161,7 +161,7 @@ fn a_wake_comes_before_a_deadline_that_is_far() {
             ringer.join().unwrap();
         }
     });
-    run(|| {
+    run_in_order(|| {
         let bell = Bell::new();
         let theirs = bell.clone();
         let sleeper = spawn(move || theirs.wait_until(Some(latest())));
@@ -198,7 +198,7 @@ fn tasks_wake_in_the_order_of_their_deadlines() {
     // All tasks have to be parked before the first deadline. On a busy machine that may take a while.
     for lead in [1, 10, 100, 1_000, 10_000].map(Duration::from_millis) {
         let log = Log::<usize>::new();
-        let in_time = run(|| {
+        let in_time = run_in_order(|| {
             let start = Instant::now() + lead;
             let tasks = OFFSETS.map(|offset| start + Duration::from_micros(100 * offset));
             let tasks = (0..).zip(tasks).map(|(n, deadline)| {
@@ -224,7 +224,7 @@ fn tasks_wake_in_the_order_of_their_deadlines() {
 /// Deadlines are noticed although somebody is always runnable.
 #[test]
 fn yielding_tasks_do_not_hold_up_a_deadline() {
-    run(|| {
+    run_in_order(|| {
         let sleeper = spawn(|| Bell::new().wait_until(Some(soon())));
         while !sleeper.is_finished() {
             yield_now();
@@ -235,7 +235,7 @@ fn yielding_tasks_do_not_hold_up_a_deadline() {
 
 #[test]
 fn a_thousand_deadlines_pass() {
-    run(|| {
+    run_in_order(|| {
         let start = soon();
         let tasks: Vec<_> = (0..1000)
             .map(|n| {
@@ -281,7 +281,7 @@ fn a_deadline_races_a_wake() {
 
 #[test]
 fn a_task_wakes_itself_never_and_others_once() {
-    run(|| {
+    run_in_order(|| {
         let log = Log::<&str>::new();
         let bell = Bell::new();
         let (theirs, note) = (bell.clone(), log.clone());
@@ -305,7 +305,7 @@ fn a_task_wakes_itself_never_and_others_once() {
 
 #[test]
 fn tasks_wake_threads_and_threads_wake_tasks() {
-    run(|| {
+    run_in_order(|| {
         let (ping, pong) = (Bell::new(), Bell::new());
         let (theirs, ours) = (ping.clone(), pong.clone());
         let thread = thread::spawn(move || {
@@ -328,7 +328,7 @@ fn tasks_wake_threads_and_threads_wake_tasks() {
 #[test]
 fn dropping_an_unparker_wakes_nobody() {
     let ended = in_child("dropping_an_unparker_wakes_nobody", &[], || {
-        run(|| {
+        run_in_order(|| {
             let sleeper = spawn(|| park(REASON, None, drop, || None));
             for _ in 0..1000 {
                 yield_now();
@@ -344,5 +344,5 @@ fn dropping_an_unparker_wakes_nobody() {
 #[test]
 fn a_plain_thread_is_never_unwound() {
     unwind_cancelled();
-    run(unwind_cancelled);
+    run_in_order(unwind_cancelled);
 }

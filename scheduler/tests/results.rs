@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::ptr;
 use std::thread;
 
-use lisle_scheduler::{Builder, Cancelled, Runtime, run, spawn, spawn_local, yield_now};
-use support::{Bell, Log, NoteDrop, OnDrop};
+use lisle_scheduler::{Builder, Cancelled, Runtime, spawn, spawn_local, yield_now};
+use support::{Bell, Log, NoteDrop, OnDrop, run_in_order};
 
 /// `N` bytes through a closure and back through a result.
 fn round_trip<const N: usize>() {
@@ -32,7 +32,7 @@ fn round_trip<const N: usize>() {
 
 #[test]
 fn values_of_any_size_arrive() {
-    run(|| {
+    run_in_order(|| {
         round_trip::<0>();
         round_trip::<1>();
         round_trip::<16>();
@@ -93,7 +93,7 @@ fn alignment_is_kept() {
 #[test]
 fn a_joined_result_is_the_joiners() {
     let log = Log::<&str>::new();
-    run(|| {
+    run_in_order(|| {
         let (captured, result) =
             (NoteDrop(log.clone(), "captured"), NoteDrop(log.clone(), "result"));
         let task = spawn(move || {
@@ -110,7 +110,7 @@ fn a_joined_result_is_the_joiners() {
 
 #[test]
 fn a_detached_result_is_dropped_once_whenever_the_handle_goes() {
-    run(|| {
+    run_in_order(|| {
         let log = Log::<&str>::new();
         let result = || NoteDrop(log.clone(), "dropped");
 
@@ -150,7 +150,7 @@ fn a_detached_result_is_dropped_once_whenever_the_handle_goes() {
 #[test]
 fn handles_that_outlive_the_runtime_still_hold_the_results() {
     let log = Log::<&str>::new();
-    let (joined, dropped, elsewhere) = run(|| {
+    let (joined, dropped, elsewhere) = run_in_order(|| {
         let spawn_one = |name| {
             let note = NoteDrop(log.clone(), name);
             spawn(move || note)
@@ -180,7 +180,7 @@ impl Drop for Bomb {
 #[test]
 fn a_detached_result_that_panics_when_dropped_harms_nobody() {
     let log = Log::new();
-    run(|| {
+    run_in_order(|| {
         for _ in 0..3 {
             let (value, payload) = (Bomb(log.clone()), Bomb(log.clone()));
             drop(spawn(move || value));
@@ -196,7 +196,7 @@ fn a_detached_result_that_panics_when_dropped_harms_nobody() {
 #[test]
 fn a_result_that_panics_when_dropped_panics_where_it_is_dropped() {
     let log = Log::new();
-    let late = run(|| {
+    let late = run_in_order(|| {
         let bomb = Bomb(log.clone());
         let joined = spawn(move || bomb).join().unwrap();
         let panic = catch_unwind(AssertUnwindSafe(|| drop(joined))).unwrap_err();
@@ -223,7 +223,7 @@ fn a_result_that_panics_when_dropped_panics_where_it_is_dropped() {
 #[test]
 fn the_destructor_of_a_detached_result_may_suspend() {
     let log = Log::<&str>::new();
-    run(|| {
+    run_in_order(|| {
         let (bell, bystander) = (Bell::new(), Bell::new());
         let (note, wait, other) = (log.clone(), bell.clone(), bystander.clone());
         drop(Builder::new().name("dropper").spawn_local(move || {
@@ -254,7 +254,7 @@ fn the_destructor_of_a_detached_result_may_suspend() {
 fn a_runtime_ends_the_waits_of_destructors_of_detached_results() {
     let log = Log::<&str>::new();
     let bell = Bell::new();
-    run(|| {
+    run_in_order(|| {
         let (before, after, bell) = (log.clone(), log.clone(), bell.clone());
         drop(spawn(move || {
             let after = NoteDrop(after, "unwound");
@@ -275,7 +275,7 @@ fn a_runtime_ends_the_waits_of_destructors_of_detached_results() {
 #[test]
 fn the_closure_of_a_task_that_never_ran_is_dropped_and_its_panic_is_the_result() {
     let log = Log::new();
-    let (plain, bomb) = run(|| {
+    let (plain, bomb) = run_in_order(|| {
         let (note, bomb) = (NoteDrop(log.clone(), "dropped"), Bomb(log.clone()));
         let plain = spawn(move || drop(note));
         let bomb = spawn_local(move || drop(bomb));

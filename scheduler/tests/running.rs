@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use lisle_scheduler::{Runtime, current, run, spawn, spawn_local, yield_now};
-use support::{Bell, run_alone};
+use support::{Bell, run_alone, run_in_order};
 
 #[test]
 fn main_may_borrow_and_return_what_it_borrows() {
@@ -171,7 +171,7 @@ fn all_tasks_see_one_set_of_thread_locals() {
         static COUNT: Cell<usize> = const { Cell::new(0) };
         static LIST: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
     }
-    run(|| {
+    run_in_order(|| {
         let tasks: Vec<_> = (0..50)
             .map(|n| {
                 spawn(move || {

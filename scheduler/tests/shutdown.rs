@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lisle_scheduler::park::{Reason, Unparker, Wake, park};
-use lisle_scheduler::{Builder, Cancelled, JoinHandle, run, spawn, spawn_local, yield_now};
-use support::{Bell, Log, NoteDrop, OnDrop, in_child};
+use lisle_scheduler::{Builder, Cancelled, JoinHandle, spawn, spawn_local, yield_now};
+use support::{Bell, Log, NoteDrop, OnDrop, in_child, run_in_order};
 
 fn assert_cancelled<T>(task: JoinHandle<T>) {
     assert!(task.is_finished());
@@ -30,7 +30,7 @@ fn every_unfinished_task_is_unwound_or_dropped_on_the_home_thread() {
             log.add(what);
         })
     };
-    let (ended, [yielding, sleeping, parked, unstarted]) = run(|| {
+    let (ended, [yielding, sleeping, parked, unstarted]) = run_in_order(|| {
         let (ends, yields, sleeps, parks) =
             (noted("ended"), noted("yielding"), noted("sleeping"), noted("parked"));
         let ended = spawn_local(move || drop(ends));
@@ -72,7 +72,7 @@ fn every_unfinished_task_is_unwound_or_dropped_on_the_home_thread() {
 #[test]
 fn locals_are_dropped_in_the_order_of_unwinding() {
     let log = Log::<&str>::new();
-    run(|| {
+    run_in_order(|| {
         let (outer, inner) = (NoteDrop(log.clone(), "outer"), NoteDrop(log.clone(), "inner"));
         let captured = NoteDrop(log.clone(), "captured");
         drop(spawn(move || {
@@ -94,7 +94,7 @@ fn the_same_happens_when_main_panics() {
     let log = Log::<&str>::new();
     let theirs = log.clone();
     let panic = catch_unwind(AssertUnwindSafe(|| {
-        run(|| {
+        run_in_order(|| {
             let (parked, unstarted, main) = (
                 NoteDrop(theirs.clone(), "parked"),
                 NoteDrop(theirs.clone(), "unstarted"),
@@ -118,7 +118,7 @@ fn the_same_happens_when_main_panics() {
 #[test]
 fn ten_thousand_tasks_are_given_up() {
     let log = Log::<usize>::new();
-    run(|| {
+    run_in_order(|| {
         for n in 0..10_000 {
             let note = NoteDrop(log.clone(), n);
             drop(spawn(move || {
@@ -143,7 +143,7 @@ fn ten_thousand_tasks_are_given_up() {
 #[test]
 fn joiners_of_given_up_tasks_are_told() {
     let log = Log::<&str>::new();
-    let joiner = run(|| {
+    let joiner = run_in_order(|| {
         let waits = spawn(|| Bell::new().wait());
         let note = NoteDrop(log.clone(), "joiner");
         drop(spawn(move || {
@@ -166,7 +166,7 @@ fn joiners_of_given_up_tasks_are_told() {
 #[test]
 fn a_task_that_catches_the_unwinding_is_unwound_again() {
     let log = Log::<&str>::new();
-    let task = run(|| {
+    let task = run_in_order(|| {
         let log = log.clone();
         let task = spawn(move || {
             let caught = |wait: &dyn Fn()| {
@@ -193,7 +193,7 @@ fn a_task_that_catches_the_unwinding_is_unwound_again() {
 #[test]
 fn giving_up_is_silent() {
     let ended = in_child("giving_up_is_silent", &[], || {
-        run(|| {
+        run_in_order(|| {
             let _parked = spawn(|| Bell::new().wait());
             yield_now();
             let _unstarted = spawn(|| ());
@@ -226,7 +226,7 @@ fn busy_destructor(log: Log<&'static str>) -> impl Drop {
 #[test]
 fn destructors_may_yield_park_spawn_and_join_while_the_runtime_ends() {
     let log = Log::<&str>::new();
-    run(|| {
+    run_in_order(|| {
         let theirs = log.clone();
         drop(spawn(move || {
             let _busy = busy_destructor(theirs);
@@ -241,7 +241,7 @@ fn destructors_may_yield_park_spawn_and_join_while_the_runtime_ends() {
 #[test]
 fn destructors_may_yield_park_spawn_and_join_during_a_panic() {
     let log = Log::<&str>::new();
-    run(|| {
+    run_in_order(|| {
         let (log, bell) = (log.clone(), Bell::new());
         let theirs = bell.clone();
         let task = spawn(move || {
@@ -268,7 +268,7 @@ fn destructors_may_yield_park_spawn_and_join_during_a_panic() {
 #[test]
 fn a_destructor_that_waits_in_a_panic_is_given_up_with_its_task() {
     let log = Log::<&str>::new();
-    let task = run(|| {
+    let task = run_in_order(|| {
         let log = log.clone();
         let task = spawn(move || {
             let _waits = OnDrop(move || {
@@ -291,7 +291,7 @@ fn a_destructor_that_waits_in_a_panic_is_given_up_with_its_task() {
 #[test]
 fn a_panic_in_a_destructor_of_a_given_up_task_becomes_its_result() {
     let log = Log::<&str>::new();
-    let task = run(|| {
+    let task = run_in_order(|| {
         let (first, second) = (log.clone(), log.clone());
         let task = spawn(move || {
             let _last = NoteDrop(second, "last");
@@ -315,7 +315,7 @@ fn the_end_waits_for_an_unparker_in_other_hands() {
     for _ in 0..200 {
         let held = Arc::new(Mutex::new(None::<Unparker>));
         let log = Log::<Wake>::new();
-        let waker = run(|| {
+        let waker = run_in_order(|| {
             let (slot, back, log) = (held.clone(), held.clone(), log.clone());
             drop(spawn(move || {
                 log.add(park(
@@ -340,7 +340,7 @@ fn the_end_races_wakes() {
     for round in 0..200 {
         let bells: Vec<_> = (0..50).map(|_| Bell::new()).collect();
         let log = Log::<Wake>::new();
-        let ringer = run(|| {
+        let ringer = run_in_order(|| {
             for bell in &bells {
                 let (bell, log) = (bell.clone(), log.clone());
                 drop(spawn(move || log.add(bell.wait_until(None))));
@@ -365,7 +365,7 @@ fn the_end_races_wakes() {
 #[test]
 fn what_tasks_share_is_released() {
     let shared = Rc::new(());
-    run(|| {
+    run_in_order(|| {
         for n in 0..100 {
             let shared = shared.clone();
             drop(spawn_local(move || {

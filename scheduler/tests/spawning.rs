@@ -14,15 +14,16 @@ use std::thread;
 
 use lisle_runtime::stack::{GuardKind, StackSize};
 use lisle_scheduler::{
-    Builder, JoinHandle, Runtime, TaskId, current, run, spawn, spawn_local, yield_now,
+    Builder, JoinHandle, Runtime, TaskId, current, spawn, spawn_local, yield_now,
 };
+use support::run_in_order;
 
 #[test]
 fn a_task_returns_its_value_or_the_very_payload_of_its_panic() {
     #[derive(Debug, PartialEq)]
     struct Oops(Box<u32>);
 
-    run(|| {
+    run_in_order(|| {
         assert_eq!(spawn(|| String::from("value")).join().unwrap(), "value");
         let failed = spawn(|| -> u8 { panic_any(Oops(Box::new(7))) });
         let bystander = spawn(|| 1);
@@ -36,7 +37,7 @@ fn a_task_returns_its_value_or_the_very_payload_of_its_panic() {
 
 #[test]
 fn what_is_not_send_stays_here() {
-    run(|| {
+    run_in_order(|| {
         let shared = Rc::new(RefCell::new(vec![1]));
         let theirs = shared.clone();
         let task = spawn_local(move || {
@@ -51,7 +52,7 @@ fn what_is_not_send_stays_here() {
 
 #[test]
 fn a_task_knows_its_name_and_so_does_its_handle() {
-    run(|| {
+    run_in_order(|| {
         for name in [None, Some(""), Some("worker"), Some("ünï 'quoted'\n\0")] {
             let mut builder = Builder::new();
             if let Some(name) = name {
@@ -74,7 +75,7 @@ fn numbers_grow_in_a_runtime_and_are_unique_in_the_process() {
     let threads: Vec<_> = (0..4)
         .map(|_| {
             thread::spawn(|| {
-                run(|| {
+                run_in_order(|| {
                     let mut ids = vec![current().unwrap().id()];
                     // More than a runtime takes from the process at once.
                     for n in 0..70_000 {
@@ -115,7 +116,7 @@ fn use_stack(depth: usize) -> bool {
 
 #[test]
 fn odd_stack_sizes_are_rounded_up() {
-    run(|| {
+    run_in_order(|| {
         for bytes in [0, 1, 4095, 4097, 33_333, 100_001, (1 << 20) - 1] {
             let depth = StackSize::new(bytes).bytes() - 4096 - 12 * 1024;
             for _ in 0..3 {
@@ -129,7 +130,7 @@ fn odd_stack_sizes_are_rounded_up() {
 #[test]
 fn a_large_stack_can_be_used_to_its_end() {
     const SIZE: usize = 16 << 20;
-    run(|| {
+    run_in_order(|| {
         let tasks: Vec<_> = (0..3)
             .map(|_| {
                 let builder = Builder::new().stack_size(SIZE);
@@ -142,7 +143,7 @@ fn a_large_stack_can_be_used_to_its_end() {
 
 #[test]
 fn the_default_stack_can_be_used_to_its_end() {
-    run(|| {
+    run_in_order(|| {
         let depth = StackSize::default().bytes() - 4096 - 12 * 1024;
         assert!(use_stack(depth), "main");
         // The second task of each pair starts on the stack that the first leaves.
@@ -162,7 +163,7 @@ fn the_size_of_a_runtime_holds_for_main_and_its_tasks() {
 /// Tasks that come and go on stacks of several sizes do not disturb what lies on the others'.
 #[test]
 fn stacks_of_several_sizes_are_reused_only_when_they_are_free() {
-    run(|| {
+    run_in_order(|| {
         let tasks: Vec<_> = (0..2000_usize)
             .map(|n| {
                 let builder = match n % 5 {
@@ -197,7 +198,7 @@ fn crowd() -> usize {
 #[test]
 fn a_hundred_thousand_tasks_at_once() {
     let tasks = crowd();
-    run(|| {
+    run_in_order(|| {
         let handles: Vec<_> = (0..tasks).map(|n| spawn(move || n)).collect();
         let sum: usize = handles.into_iter().map(|task| task.join().unwrap()).sum();
         assert_eq!(sum, tasks * (tasks - 1) / 2);
@@ -223,12 +224,12 @@ fn tasks_spawn_tasks() {
         let halves = [spawn(move || leaves(depth - 1)), spawn(move || leaves(depth - 1))];
         halves.into_iter().map(|half| half.join().unwrap()).sum()
     }
-    assert_eq!(run(|| leaves(12)), 1 << 12);
+    assert_eq!(run_in_order(|| leaves(12)), 1 << 12);
 
     fn chain(left: u32) -> JoinHandle<u32> {
         spawn(move || if left == 0 { 0 } else { chain(left - 1).join().unwrap() + 1 })
     }
-    assert_eq!(run(|| chain(2000).join().unwrap()), 2000);
+    assert_eq!(run_in_order(|| chain(2000).join().unwrap()), 2000);
 
     fn relay(left: u32, ended: Arc<AtomicUsize>) {
         match left {
@@ -237,7 +238,7 @@ fn tasks_spawn_tasks() {
         }
     }
     let ended = Arc::new(AtomicUsize::new(0));
-    run(|| {
+    run_in_order(|| {
         relay(10_000, ended.clone());
         while ended.load(Ordering::Relaxed) == 0 {
             yield_now();
@@ -257,7 +258,7 @@ fn a_plain_thread_has_no_place_for_a_local_task() {
     let panic = catch_unwind(|| drop(spawn_local(|| ()))).unwrap_err();
     assert_eq!(*panic.downcast::<String>().unwrap(), TEXT);
     // The same after a runtime has ended here, and on a thread beside one.
-    run(|| {
+    run_in_order(|| {
         let beside = thread::spawn(|| Builder::new().spawn_local(|| ()).unwrap_err().to_string());
         assert_eq!(beside.join().unwrap(), TEXT);
     });
@@ -268,9 +269,9 @@ fn a_plain_thread_has_no_place_for_a_local_task() {
 fn a_plain_thread_yields_and_is_no_task() {
     assert!(current().is_none());
     yield_now();
-    run(|| thread::spawn(|| assert!(current().is_none())).join().unwrap());
+    run_in_order(|| thread::spawn(|| assert!(current().is_none())).join().unwrap());
     assert!(current().is_none());
-    let failed = catch_unwind(AssertUnwindSafe(|| run(|| panic_any(1))));
+    let failed = catch_unwind(AssertUnwindSafe(|| run_in_order(|| panic_any(1))));
     assert!(failed.is_err() && current().is_none());
 }
 

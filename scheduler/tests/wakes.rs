@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lisle_scheduler::park::Wake;
-use lisle_scheduler::{Runtime, run, spawn, yield_now};
-use support::{Bell, Log};
+use lisle_scheduler::{Runtime, spawn, yield_now};
+use support::{Bell, Log, run_in_order};
 
 /// Rings from a plain thread as soon as somebody waits.
 fn ring_soon(bell: &Bell) -> thread::JoinHandle<()> {
@@ -26,7 +26,7 @@ fn ring_soon(bell: &Bell) -> thread::JoinHandle<()> {
 /// The worker looks into its inbox at one switch in 64, however far it is from its last look.
 #[test]
 fn a_wake_is_noticed_within_64_switches() {
-    run(|| {
+    run_in_order(|| {
         let mut longest = 0;
         for offset in 0..130 {
             let (bell, woken) = (Bell::new(), Arc::new(AtomicBool::new(false)));
@@ -56,7 +56,7 @@ fn a_wake_is_noticed_within_64_switches() {
 /// The same with a crowd: the bound is on switches, not on rounds.
 #[test]
 fn a_wake_is_noticed_within_64_switches_of_many_tasks() {
-    run(|| {
+    run_in_order(|| {
         let (bell, stop) = (Bell::new(), Arc::new(AtomicBool::new(false)));
         let switches = Arc::new(AtomicUsize::new(0));
         let (theirs, count) = (bell.clone(), switches.clone());
@@ -88,7 +88,7 @@ fn a_wake_is_noticed_within_64_switches_of_many_tasks() {
 
 #[test]
 fn a_wake_reaches_a_worker_that_sleeps() {
-    run(|| {
+    run_in_order(|| {
         for _ in 0..20 {
             let bell = Bell::new();
             let ringer = bell.clone();
@@ -108,7 +108,7 @@ fn a_wake_reaches_a_worker_that_sleeps() {
 
 #[test]
 fn a_wake_reaches_a_worker_that_sleeps_for_a_timer() {
-    run(|| {
+    run_in_order(|| {
         for _ in 0..50 {
             let bell = Bell::new();
             let ringer = ring_soon(&bell);
@@ -122,7 +122,7 @@ fn a_wake_reaches_a_worker_that_sleeps_for_a_timer() {
 /// The moment of the wake walks over the moment at which the worker falls asleep.
 #[test]
 fn a_wake_is_not_lost_while_the_worker_falls_asleep() {
-    run(|| {
+    run_in_order(|| {
         let bell = Bell::new();
         let (theirs, go) = (bell.clone(), Arc::new(Barrier::new(2)));
         let start = go.clone();
@@ -150,7 +150,7 @@ fn a_wake_is_not_lost_while_the_worker_falls_asleep() {
 fn the_wakes_of_one_thread_keep_their_order() {
     const TASKS: usize = 500;
     let log = Log::<usize>::new();
-    run(|| {
+    run_in_order(|| {
         let bells: Vec<_> = (0..TASKS).map(|_| Bell::new()).collect();
         let tasks: Vec<_> = bells
             .iter()
@@ -176,7 +176,7 @@ fn the_wakes_of_one_thread_keep_their_order() {
 #[test]
 fn ten_thousand_parked_tasks_are_woken_from_a_thread() {
     const TASKS: usize = 10_000;
-    run(|| {
+    run_in_order(|| {
         let bells: Vec<_> = (0..TASKS).map(|_| Bell::new()).collect();
         let tasks: Vec<_> = bells
             .iter()
@@ -197,7 +197,7 @@ fn ten_thousand_parked_tasks_are_woken_from_a_thread() {
 fn several_threads_wake_the_same_tasks_again_and_again() {
     const TASKS: usize = 20;
     const ROUNDS: usize = 500;
-    run(|| {
+    run_in_order(|| {
         let bells: Vec<_> = (0..TASKS).map(|_| Bell::new()).collect();
         let stop = Arc::new(AtomicBool::new(false));
         let ringers: Vec<_> = (0..4)
@@ -256,7 +256,7 @@ fn a_stray_token_of_the_thread_ends_no_wait() {
         strayer.join().unwrap();
     };
     check();
-    run(check);
+    run_in_order(check);
 }
 
 /// Two runtimes wake each other's tasks.
@@ -266,7 +266,7 @@ fn runtimes_wake_each_others_tasks() {
     let (here, there) = (Bell::new(), Bell::new());
     let (their_here, their_there) = (here.clone(), there.clone());
     let other = thread::spawn(move || {
-        run(|| {
+        run_in_order(|| {
             for _ in 0..ROUNDS {
                 their_there.wait();
                 their_here.ring_until_heard();

@@ -18,11 +18,20 @@ use std::time::Instant;
 use lisle_scheduler::park::{Reason, Unparker, Wake, park, unwind_cancelled};
 use lisle_scheduler::{Deadlock, ForeignThreads, JoinHandle, Runtime, spawn};
 
-/// Runs `main` where the threads of the test harness do not put off the report of a deadlock.
+/// Runs `main` on one worker, where the order of the tasks is exact.
+#[track_caller]
+pub fn run_in_order<R>(main: impl FnOnce() -> R) -> R {
+    match Runtime::builder().workers(1).build().unwrap().run(main) {
+        Ok(result) => result,
+        Err(deadlock) => panic!("{deadlock}"),
+    }
+}
+
+/// As [`run_in_order`], where the threads of the test harness do not put off the report of a deadlock.
 #[track_caller]
 pub fn run_alone<R>(main: impl FnOnce() -> R) -> Result<R, Deadlock> {
     let builder = Runtime::builder().foreign_threads(ForeignThreads::NeverWake);
-    builder.build().unwrap().run(main)
+    builder.workers(1).build().unwrap().run(main)
 }
 
 /// As [`run_alone`], on several workers. A program that hangs is killed.
