@@ -50,8 +50,9 @@ pub use lisle_scheduler as scheduler;
 pub use lisle_macros::{main, test};
 pub use lisle_runtime::{Coroutine, Generator, ScopedCoroutine, no_suspend};
 pub use lisle_scheduler::{
-    Builder, Cancelled, Deadlock, ForeignThreads, JoinHandle, Runtime, RuntimeBuilder, Task,
-    TaskId, TaskReport, current, run, sleep, sleep_until, spawn, spawn_local, yield_now,
+    Builder, Cancelled, Deadlock, DeadlockReport, ForeignThreads, JoinHandle, Metrics, Runtime,
+    RuntimeBuilder, Task, TaskId, TaskReport, WorkerMetrics, current, metrics, run, sleep,
+    sleep_until, spawn, spawn_local, yield_now,
 };
 
 /// Runs the README's code as a test.

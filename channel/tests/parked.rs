@@ -9,10 +9,15 @@ use lisle_scheduler::{ForeignThreads, Runtime, run, spawn, yield_now};
 
 const MANY: usize = 10_000;
 
+/// On one worker tasks park in the order in which they were spawned.
+fn run_in_order<R>(main: impl FnOnce() -> R) -> R {
+    Runtime::builder().workers(1).build().unwrap().run(main).unwrap()
+}
+
 #[test]
 fn parked_senders_are_served_first_come_first_served() {
     for capacity in [0, 1, 7] {
-        run(|| {
+        run_in_order(|| {
             let (sender, receiver) = bounded(capacity);
             for n in 0..MANY {
                 let sender = sender.clone();
@@ -28,7 +33,7 @@ fn parked_senders_are_served_first_come_first_served() {
 #[test]
 fn parked_receivers_are_served_first_come_first_served() {
     for (sender, receiver) in [bounded(0), bounded(1), unbounded()] {
-        run(|| {
+        run_in_order(|| {
             let tasks: Vec<_> = (0..MANY)
                 .map(|_| {
                     let receiver = receiver.clone();

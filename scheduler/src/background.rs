@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 use lisle_runtime::primitive::Arc;
 use lisle_runtime::stack::Stack;
 
-use crate::deadlock::ForeignThreads;
+use crate::deadlock::DeadlockReport;
+use crate::metrics::Metrics;
 use crate::runtime::{Runtime, prepare_process, serve};
 use crate::spawn::Builder;
 use crate::task::{Birth, Control, JoinHandle, Slab, TaskId};
@@ -22,7 +23,7 @@ impl Background {
     pub(crate) fn start(settings: &Settings) -> io::Result<Self> {
         prepare_process();
         // The threads outside, of which there is always one, can spawn and send.
-        let settings = Settings { foreign_threads: ForeignThreads::MayWake, ..settings.clone() };
+        let settings = Settings { deadlock_report: DeadlockReport::Off, ..settings.clone() };
         let team = Arc::new(Team::new(settings, serve));
         Team::start_first(&team)?;
         Ok(Self { team })
@@ -54,6 +55,10 @@ impl Background {
         };
         self.team.hand_in(slot);
         Ok(handle)
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.team.metrics()
     }
 }
 

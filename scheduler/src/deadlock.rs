@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::park::Reason;
@@ -24,6 +25,16 @@ pub enum ForeignThreads {
     NeverWake,
 }
 
+/// Whether a runtime looks for deadlocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeadlockReport {
+    /// A deadlock ends the run with a report. The default.
+    #[default]
+    On,
+    /// Tasks that nothing can wake wait for ever.
+    Off,
+}
+
 /// Every task was parked and nothing was left that could wake one of them.
 ///
 /// [`Runtime::run`](crate::Runtime::run) returns it; [`run`](crate::run) panics with its text. The
@@ -31,6 +42,7 @@ pub enum ForeignThreads {
 /// was spawned.
 #[derive(Clone, Debug)]
 pub struct Deadlock {
+    runtime: Option<Arc<str>>,
     tasks: Vec<TaskReport>,
 }
 
@@ -82,7 +94,11 @@ impl TaskReport {
 
 impl fmt::Display for Deadlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "deadlock: all tasks are asleep and nothing can wake them")?;
+        match &self.runtime {
+            Some(name) => write!(f, "deadlock: all tasks of runtime '{name}' are asleep")?,
+            None => write!(f, "deadlock: all tasks are asleep")?,
+        }
+        write!(f, " and nothing can wake them")?;
         self.tasks.iter().try_for_each(|task| write!(f, "\n\n{task}"))
     }
 }
@@ -101,9 +117,9 @@ impl fmt::Display for TaskReport {
 impl std::error::Error for Deadlock {}
 
 impl Deadlock {
-    pub(crate) fn of(mut tasks: Vec<TaskReport>) -> Self {
+    pub(crate) fn of(runtime: Option<Arc<str>>, mut tasks: Vec<TaskReport>) -> Self {
         tasks.sort_by_key(|report| report.task.id());
-        Self { tasks }
+        Self { runtime, tasks }
     }
 }
 

@@ -31,7 +31,9 @@
 mod background;
 mod backlog;
 mod deadlock;
+mod driver;
 mod inbox;
+mod metrics;
 pub mod park;
 mod post;
 mod queue;
@@ -46,9 +48,10 @@ mod thread;
 mod timer;
 mod worker;
 
-pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
+pub use deadlock::{Deadlock, DeadlockReport, ForeignThreads, TaskReport};
+pub use metrics::{Metrics, WorkerMetrics};
 pub use runtime::{Runtime, RuntimeBuilder, run};
 pub use sleep::{sleep, sleep_until};
 pub use spawn::{Builder, spawn, spawn_local};
 pub use task::{Cancelled, JoinHandle, Task, TaskId};
-pub use worker::{current_task as current, yield_now};
+pub use worker::{current_task as current, metrics, yield_now};

@@ -3,24 +3,24 @@
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use lisle_runtime::primitive::Mutex;
+use crossbeam_utils::CachePadded;
 use lisle_runtime::primitive::atomic::{AtomicBool, Ordering};
-use lisle_runtime::primitive::thread::{self, Thread};
 
 use crate::backlog::Backlog;
+use crate::driver::Driver;
 use crate::inbox::{Inbox, Pushed};
+use crate::metrics::Counters;
 use crate::task::Control;
 
 pub(crate) struct Post {
     pub(crate) inbox: Inbox,
     pub(crate) backlog: Backlog,
-    /// What the worker blocks in when it has nothing to do, and how it is called back. Set when the
-    /// worker gets its thread, before it can sleep.
-    thread: Mutex<Option<Thread>>,
+    driver: Driver,
     /// Whether the worker, which was asleep, has been made the watcher.
     appointed: AtomicBool,
     /// Whether a task of the worker, which sleeps, goes on by itself some time.
     has_timer: AtomicBool,
+    pub(crate) counters: CachePadded<Counters>,
 }
 
 impl Post {
@@ -28,23 +28,19 @@ impl Post {
         Self {
             inbox: Inbox::new(),
             backlog: Backlog::new(),
-            thread: Mutex::new(None),
+            driver: Driver::new(),
             appointed: AtomicBool::new(false),
             has_timer: AtomicBool::new(false),
+            counters: CachePadded::default(),
         }
     }
 
     /// Makes the post the calling thread's.
     pub(crate) fn occupy(&self) {
-        *self.thread.lock() = Some(thread::current());
+        self.driver.occupy();
     }
 
-    /// Calls the owner, who has been found asleep.
-    fn owner(&self) -> Thread {
-        self.thread.lock().clone().expect("only an owner can sleep")
-    }
-
-    /// Hands a started task to its home worker from another thread.
+    /// Hands a started task to its home worker from a thread that does not keep the post alive.
     ///
     /// # Safety
     ///
@@ -52,27 +48,28 @@ impl Post {
     /// right to wake the task.
     #[cold]
     pub(crate) unsafe fn post(post: *const Post, task: NonNull<Control>) {
-        // SAFETY: the caller's promise. The handle is cloned before the task is handed over, because
+        // SAFETY: the caller's promise. The bell is taken before the task is handed over, because
         // afterwards the worker may finish the task, and itself.
-        let owner = unsafe { (*post).owner() };
+        let bell = unsafe { (*post).driver.bell() };
         // SAFETY: the caller's promise again; nothing touches the post after the push.
         let pushed = unsafe { (*post).inbox.push(task) };
         if pushed == Pushed::OwnerAsleep {
-            owner.unpark();
+            bell.ring();
         }
     }
 
-    /// Hands a new task to the worker from another thread. The worker may not have its thread yet.
+    /// Hands a task to the worker from a thread that keeps the post alive: a new one, for which the
+    /// worker may not have its thread yet, or a started one whose home it is.
     ///
     /// # Safety
     ///
-    /// The caller has the only right to start the task.
+    /// The caller has the only right to start, or to wake, the task.
     pub(crate) unsafe fn hand_in(&self, task: NonNull<Control>) {
         // SAFETY: the caller's promise.
         let pushed = unsafe { self.inbox.push(task) };
         if pushed == Pushed::OwnerAsleep {
             // Asked only now: whoever sleeps has come, and before the push it might not have.
-            self.owner().unpark();
+            self.driver.bell().ring();
         }
     }
 
@@ -80,7 +77,7 @@ impl Post {
     pub(crate) fn wake(&self) -> bool {
         let slept = self.inbox.end_sleep();
         if slept {
-            self.owner().unpark();
+            self.driver.bell().ring();
         }
         slept
     }
@@ -88,7 +85,7 @@ impl Post {
     /// Makes sure that the owner looks around once more, awake or not.
     pub(crate) fn knock(&self) {
         if self.inbox.knock() == Pushed::OwnerAsleep {
-            self.owner().unpark();
+            self.driver.bell().ring();
         }
     }
 
@@ -125,16 +122,15 @@ impl Post {
         if !self.inbox.prepare_sleep() {
             return;
         }
+        self.counters.sleeps.add(1);
         let timeout = timer.into_iter().chain(pause).min();
         let start = Instant::now();
         while self.inbox.is_asleep() {
-            match timeout {
-                None => thread::park(),
-                Some(timeout) => match timeout.checked_sub(start.elapsed()) {
-                    Some(left) if !left.is_zero() => thread::park_timeout(left),
-                    _ => break,
-                },
+            let left = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
+            if left.is_some_and(|left| left.is_zero()) {
+                break;
             }
+            self.driver.block(left);
         }
         self.inbox.end_sleep();
     }

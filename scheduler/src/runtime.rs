@@ -10,7 +10,8 @@ use lisle_runtime::primitive;
 use lisle_runtime::stack::{StackSize, overflow};
 
 use crate::background::Background;
-use crate::deadlock::{Deadlock, ForeignThreads};
+use crate::deadlock::{Deadlock, DeadlockReport, ForeignThreads};
+use crate::metrics::Metrics;
 use crate::spawn::{Builder, create};
 use crate::task::JoinHandle;
 use crate::team::{Settings, Team};
@@ -78,7 +79,9 @@ pub struct RuntimeBuilder {
     workers: Option<usize>,
     stack_size: Option<StackSize>,
     spin: Option<Duration>,
+    deadlock_report: DeadlockReport,
     foreign_threads: ForeignThreads,
+    name: Option<Arc<str>>,
     thread_name: Option<Arc<str>>,
 }
 
@@ -93,7 +96,8 @@ impl RuntimeBuilder {
     /// Sets the number of workers: of OS threads that run tasks, the calling one included. At most
     /// 1,024 are used. A thread is started when there is work for it.
     ///
-    /// Without it the number is that of the variable `LISLE_WORKERS`, or 1.
+    /// Without it the number is that of the variable `LISLE_WORKERS`, or that of the processor's cores
+    /// which the process may use.
     ///
     /// With one worker the order of the tasks is exact: whoever becomes runnable first runs first.
     pub fn workers(mut self, workers: usize) -> Self {
@@ -116,14 +120,27 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Names the threads that are started: `NAME-1`, `NAME-2` and so on. The default is `lisle`.
+    /// Names the runtime. The report of a deadlock says which runtime it is about, and its threads are
+    /// named after it unless [`thread_name`](Self::thread_name) says otherwise.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Names the threads that are started: `NAME-1`, `NAME-2` and so on. The default is the runtime's
+    /// name, or `lisle`.
     pub fn thread_name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.thread_name = Some(name.into());
         self
     }
 
-    /// Says whether other threads of the process put off the report of a deadlock, or that none is
-    /// wanted.
+    /// Switches the report of deadlocks off, or on again.
+    pub fn deadlock_report(mut self, report: DeadlockReport) -> Self {
+        self.deadlock_report = report;
+        self
+    }
+
+    /// Says whether other threads of the process put off the report of a deadlock.
     pub fn foreign_threads(mut self, policy: ForeignThreads) -> Self {
         self.foreign_threads = policy;
         self
@@ -133,7 +150,7 @@ impl RuntimeBuilder {
     ///
     /// # Errors
     ///
-    /// If the number of workers is 0, if the thread name contains a zero byte, or if `LISLE_WORKERS`
+    /// If the number of workers is 0, if the name of the threads contains a zero byte, or if `LISLE_WORKERS`
     /// or `LISLE_STACK_SIZE` is consulted and cannot be understood.
     pub fn build(self) -> io::Result<Runtime> {
         let workers = match self.workers {
@@ -144,8 +161,13 @@ impl RuntimeBuilder {
             workers: workers.min(NonZeroUsize::new(MAX_WORKERS).expect("it is not zero")),
             stack_size: self.stack_size.map_or_else(StackSize::from_env, Ok)?,
             spin: self.spin.unwrap_or(SPIN),
+            deadlock_report: self.deadlock_report,
             foreign_threads: self.foreign_threads,
-            thread_name: self.thread_name.unwrap_or_else(|| "lisle".into()),
+            thread_name: self
+                .thread_name
+                .or_else(|| self.name.clone())
+                .unwrap_or_else(|| "lisle".into()),
+            name: self.name,
         };
         if settings.thread_name.contains('\0') {
             return Err(bad_thread_name());
@@ -173,7 +195,9 @@ fn workers_from_env() -> io::Result<NonZeroUsize> {
                 io::Error::new(io::ErrorKind::InvalidInput, text)
             })
         }
-        _ => Ok(NonZeroUsize::MIN),
+        // A model has as many as it asks for.
+        _ if cfg!(lisle_loom) => Ok(NonZeroUsize::MIN),
+        _ => Ok(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
     }
 }
 
@@ -218,6 +242,12 @@ impl Runtime {
             Ok(handle) => handle,
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// What the threads of [`spawn`](Self::spawn) have done and have to do; no workers if there are none
+    /// yet. Inside [`run`](Self::run) ask [`metrics`](crate::metrics).
+    pub fn metrics(&self) -> Metrics {
+        self.background.get().map(Background::metrics).unwrap_or_default()
     }
 
     pub(crate) fn background(&self) -> io::Result<&Background> {
@@ -274,7 +304,9 @@ impl Runtime {
         let result = handle.join();
         drop(entered);
         team.join_threads();
-        let deadlock = team.reports().map(|mut reports| Deadlock::of(mem::take(&mut reports)));
+        let deadlock = team
+            .reports()
+            .map(|mut reports| Deadlock::of(self.settings.name.clone(), mem::take(&mut reports)));
         match (deadlock, result) {
             (Some(deadlock), _) => Err(deadlock),
             (None, Ok(value)) => Ok(value),

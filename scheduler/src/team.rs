@@ -19,7 +19,8 @@ use lisle_runtime::primitive::thread::{self, Builder, JoinHandle};
 use lisle_runtime::primitive::{Arc, Mutex, MutexGuard};
 use lisle_runtime::stack::StackSize;
 
-use crate::deadlock::{ForeignThreads, TaskReport};
+use crate::deadlock::{DeadlockReport, ForeignThreads, TaskReport};
+use crate::metrics::Metrics;
 use crate::post::Post;
 use crate::task::Control;
 
@@ -29,7 +30,9 @@ pub(crate) struct Settings {
     pub(crate) workers: NonZeroUsize,
     pub(crate) stack_size: StackSize,
     pub(crate) spin: Duration,
+    pub(crate) deadlock_report: DeadlockReport,
     pub(crate) foreign_threads: ForeignThreads,
+    pub(crate) name: Option<std::sync::Arc<str>>,
     pub(crate) thread_name: std::sync::Arc<str>,
 }
 
@@ -97,6 +100,16 @@ impl Team {
     /// The posts of the other workers. Everybody begins with another one.
     pub(crate) fn others(&self, index: usize) -> impl Iterator<Item = &Post> {
         self.posts[index + 1..].iter().chain(&self.posts[..index])
+    }
+
+    /// The post, if it is one of this team's.
+    pub(crate) fn mate(&self, post: *const Post) -> Option<&Post> {
+        // SAFETY: the pointer points to a post of `posts`, which this reference keeps alive.
+        self.posts.as_ptr_range().contains(&post).then(|| unsafe { &*post })
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        Metrics { workers: self.posts.iter().map(|post| post.counters.read()).collect() }
     }
 
     /// Whether the team has one worker only, which then never watches.

@@ -1,11 +1,12 @@
 //! The base: what the thread's own stack does while no task is runnable.
 
 use std::hint;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{CURRENT, Worker};
 use crate::backlog::Mark;
-use crate::deadlock;
+use crate::deadlock::{self, DeadlockReport};
 use crate::team::{Role, Team};
 
 /// How long the watcher naps between two looks at the others' backlogs, the first time and at most.
@@ -146,6 +147,9 @@ impl Worker {
         if timer.is_some() {
             return self.post().sleep(timer, None);
         }
+        if self.team.settings.deadlock_report == DeadlockReport::Off {
+            return self.post().sleep(None, None);
+        }
         if self.is_deadlocked() {
             return self.team.declare_deadlock();
         }
@@ -198,6 +202,8 @@ impl Worker {
     /// just now is left to its worker, which has it in its cache and will come to it sooner than
     /// another could be woken.
     fn steal(&self, marks: &[Mark]) -> bool {
+        let counters = &self.post().counters;
+        counters.searches.add(1);
         for (post, &mark) in self.team.others(self.index).zip(marks) {
             if !post.backlog.has_lasted_since(mark) {
                 continue;
@@ -213,6 +219,8 @@ impl Worker {
                 stolen += 1;
             }
             if stolen > 0 {
+                post.counters.lost.fetch_add(stolen as u64, Ordering::Relaxed);
+                counters.steals.add(stolen as u64);
                 return true;
             }
         }

@@ -22,12 +22,14 @@ pub(crate) use base::Enter;
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
 use std::ptr::{self, NonNull};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::primitive::{self, Arc};
 use lisle_runtime::stack::{Stack, StackCache};
 use lisle_runtime::switch::Context;
 
+use crate::metrics::Metrics;
 use crate::post::Post;
 use crate::queue::Queue;
 use crate::task::{Control, IdBlock, Slab, Task, TaskId, TaskList};
@@ -56,7 +58,7 @@ pub(crate) struct Worker {
     /// Tasks that are not finished: started ones, and a marker for each that has not.
     live: Cell<usize>,
 
-    /// Switches left until the next look at the inbox and the clock.
+    /// Switches left until the next look at the inbox and the clock, that one included.
     until_poll: Cell<u32>,
     epoch: Instant,
     /// The time since `epoch` at the last look at the clock.
@@ -73,6 +75,8 @@ pub(crate) struct Worker {
     /// Whether it was already said that a task cannot start for want of memory.
     starved: Cell<bool>,
     shutting_down: Cell<bool>,
+    /// Markers that were left over by thieves.
+    forgotten: Cell<u64>,
 }
 
 primitive::thread_local! {
@@ -113,6 +117,16 @@ pub fn yield_now() {
     }
 }
 
+/// What the workers of the calling task's runtime have done until now, and what they have to do. `None`
+/// on a plain thread.
+pub fn metrics() -> Option<Metrics> {
+    let worker = current()?;
+    worker.publish(1);
+    let mut metrics = worker.team.metrics();
+    metrics.workers[worker.index].switches += worker.uncounted_switches();
+    Some(metrics)
+}
+
 /// Calls `say` with the name of the running task, or its number. Allocates nothing, for it is called
 /// on a thread whose stack has overflowed.
 pub(crate) fn describe_current(say: &mut dyn FnMut(&[u8])) {
@@ -139,9 +153,10 @@ pub(crate) fn unpark(task: NonNull<Control>) {
         Some(worker) if ptr::eq(worker.post, control.home()) => {
             worker.deliver_unpark(task);
         }
+        Some(worker) => worker.wake_elsewhere(task, control.home()),
         // SAFETY: the task is parked or about to be; its home waits for it, so the post is alive;
         // and having used up the unparker, this is the only thread that may post the task.
-        _ => unsafe { Post::post(control.home(), task) },
+        None => unsafe { Post::post(control.home(), task) },
     }
 }
 
@@ -159,7 +174,7 @@ impl Worker {
             posted: Queue::new(),
             started: TaskList::default(),
             live: Cell::new(0),
-            until_poll: Cell::new(POLL_INTERVAL - 1),
+            until_poll: Cell::new(POLL_INTERVAL),
             epoch: Instant::now(),
             clock: Cell::new(Duration::ZERO),
             timers: RefCell::default(),
@@ -169,6 +184,7 @@ impl Worker {
             next_ids: Cell::default(),
             starved: Cell::new(false),
             shutting_down: Cell::new(false),
+            forgotten: Cell::new(0),
             team,
         }
     }
@@ -177,6 +193,19 @@ impl Worker {
     fn post(&self) -> &Post {
         // SAFETY: the post is a part of the team, which this worker keeps alive.
         unsafe { &*self.post }
+    }
+
+    /// Ends the wait of another worker's task.
+    #[cold]
+    fn wake_elsewhere(&self, task: NonNull<Control>, home: *const Post) {
+        self.post().counters.wakes_sent.add(1);
+        match self.team.mate(home) {
+            // SAFETY: the caller of `unpark` has used up the task's unparker, so this is the only
+            // thread that may wake it.
+            Some(mate) => unsafe { mate.hand_in(task) },
+            // SAFETY: as in `unpark`.
+            None => unsafe { Post::post(home, task) },
+        }
     }
 
     pub(crate) fn slab(&self) -> &Slab {
@@ -223,6 +252,25 @@ impl Worker {
     pub(crate) fn end_team(&self) {
         self.shut_down(self.current.get());
         self.team.stop();
+    }
+
+    /// Publishes how many tasks there are. Of those that are not in the queue `running` run, and the
+    /// others are parked.
+    fn publish(&self, running: u64) {
+        let counters = &self.post().counters;
+        // A task that was taken leaves its marker here for a while.
+        let stale = counters.lost.load(Ordering::Relaxed).saturating_sub(self.forgotten.get());
+        let live = (self.live.get() as u64).saturating_sub(stale);
+        let runnable = (self.ready.len() as u64 + running).saturating_sub(stale);
+        counters.live.set(live);
+        counters.runnable.set(runnable);
+        counters.parked.set(live.saturating_sub(runnable));
+        counters.stacks.set(self.stacks.borrow().len() as u64);
+    }
+
+    /// Switches since the last poll.
+    fn uncounted_switches(&self) -> u64 {
+        u64::from(POLL_INTERVAL - self.until_poll.get())
     }
 
     /// Gives back what `reserve_stack` has promised.

@@ -46,38 +46,53 @@ impl Worker {
     }
 
     /// Takes the task whose turn it is out of the queue.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pick<'a>(&self) -> Option<&'a Control> {
-        match self.until_poll.get() {
-            0 => self.poll(),
-            left => self.until_poll.set(left - 1),
+        let left = self.until_poll.get() - 1;
+        self.until_poll.set(left);
+        if left == 0 {
+            self.poll();
         }
-        let task = loop {
-            match self.ready.pop()? {
-                Entry::Task(task) => break task,
-                Entry::Marker => match self.post().backlog.pop() {
-                    Some(task) => {
-                        self.share_backlog(0);
-                        break task;
-                    }
-                    None => self.forget_stolen(),
-                },
-            }
+        let task = match self.ready.pop()? {
+            Entry::Task(task) => task,
+            Entry::Marker => self.pick_unstarted()?,
         };
         self.look_ahead();
         // SAFETY: tasks in a queue are not finished.
         Some(unsafe { task.as_ref() })
     }
 
+    /// Takes the task that a marker, which has just been taken out of the queue, stands for; the next
+    /// one if a thief was faster. Not inlined, so that the turns of started tasks need few registers.
+    #[inline(never)]
+    fn pick_unstarted(&self) -> Option<NonNull<Control>> {
+        loop {
+            if let Some(task) = self.post().backlog.pop() {
+                self.share_backlog(0);
+                return Some(task);
+            }
+            self.forget_stolen();
+            if let Entry::Task(task) = self.ready.pop()? {
+                return Some(task);
+            }
+        }
+    }
+
     /// A thief has taken the task of a marker, and has reserved a stack for it.
     #[cold]
     fn forget_stolen(&self) {
         self.live.set(self.live.get() - 1);
+        self.forgotten.set(self.forgotten.get() + 1);
         self.cancel_reservation();
     }
 
+    /// Fetches what the turns to come will touch. A queue so short that its tasks stay in the nearest
+    /// cache pays for one comparison.
     #[inline]
     fn look_ahead(&self) {
+        if self.ready.len() <= FETCH_CONTROL {
+            return;
+        }
         if let Some(task) = self.ready.peek(FETCH_CONTROL) {
             prefetch(task.as_ptr().cast());
         }
@@ -92,7 +107,9 @@ impl Worker {
     /// Looks at the inbox and the clock, and whether the team stops.
     #[cold]
     pub(super) fn poll(&self) {
-        self.until_poll.set(POLL_INTERVAL - 1);
+        self.post().counters.switches.add(self.uncounted_switches());
+        self.until_poll.set(POLL_INTERVAL);
+        self.publish(0);
         self.open_inbox();
         // Asked after the inbox was opened, so that whoever was woken by what the end has set off on
         // another worker does not go on as if there were no end.
@@ -119,6 +136,7 @@ impl Worker {
         if unsafe { task.as_ref() }.home().is_null() {
             self.posted.push(task);
         } else {
+            self.post().counters.wakes_received.add(1);
             self.deliver_unpark(task);
         }
     }

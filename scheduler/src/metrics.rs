@@ -1,0 +1,138 @@
+//! Counting what the workers of a runtime do.
+//!
+//! Each worker writes its own counters, with plain stores and only where it does something slow
+//! anyway; what changes with every switch it publishes at each look around, that is every 64 switches
+//! and when it has nothing to do. So counting costs nothing that could be measured, and what is read
+//! from elsewhere is a little old.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What the workers of one runtime have done until now, and what they have to do.
+///
+/// # Examples
+///
+/// ```
+/// lisle_scheduler::run(|| {
+///     let task = lisle_scheduler::spawn(|| ());
+///     let metrics = lisle_scheduler::metrics().expect("this is a task");
+///     assert_eq!(metrics.total().live_tasks, 2);
+///     assert_eq!(metrics.total().runnable_tasks, 2); // this one and the other
+///     task.join().unwrap();
+/// });
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    pub(crate) workers: Vec<WorkerMetrics>,
+}
+
+/// What one worker has done since it began, and what it has to do.
+///
+/// The worker publishes its numbers of switches, tasks and stacks every 64 switches and when it has
+/// nothing to do, so if it computes for long they are that old. A task that asks about its own worker
+/// gets what is true now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerMetrics {
+    /// Turns given to tasks, each by a switch unless a task follows itself.
+    pub switches: u64,
+    /// Times it has looked at the other workers' backlogs for tasks to take.
+    pub searches: u64,
+    /// Tasks that had not started and that it has taken from other workers.
+    pub steals: u64,
+    /// Times its tasks have woken a task of another worker or runtime.
+    pub wakes_sent: u64,
+    /// Times another thread has woken one of its tasks.
+    pub wakes_received: u64,
+    /// Times its thread has gone to sleep.
+    pub sleeps: u64,
+    /// Tasks it is responsible for: all that have not finished, started or not.
+    pub live_tasks: u64,
+    /// Tasks that wait for something.
+    pub parked_tasks: u64,
+    /// Tasks that run or wait for their turn.
+    pub runnable_tasks: u64,
+    /// Stacks it keeps for tasks to come.
+    pub cached_stacks: u64,
+}
+
+impl Metrics {
+    /// One entry for each worker, the first for the one that began. A worker whose thread was not
+    /// needed yet has done nothing.
+    pub fn workers(&self) -> &[WorkerMetrics] {
+        &self.workers
+    }
+
+    /// The sums over all workers.
+    pub fn total(&self) -> WorkerMetrics {
+        self.workers.iter().fold(WorkerMetrics::default(), |a, b| WorkerMetrics {
+            switches: a.switches + b.switches,
+            searches: a.searches + b.searches,
+            steals: a.steals + b.steals,
+            wakes_sent: a.wakes_sent + b.wakes_sent,
+            wakes_received: a.wakes_received + b.wakes_received,
+            sleeps: a.sleeps + b.sleeps,
+            live_tasks: a.live_tasks + b.live_tasks,
+            parked_tasks: a.parked_tasks + b.parked_tasks,
+            runnable_tasks: a.runnable_tasks + b.runnable_tasks,
+            cached_stacks: a.cached_stacks + b.cached_stacks,
+        })
+    }
+}
+
+/// The counters of one worker, on its post.
+///
+/// Their atomics are std's even in a model: nothing is decided by them.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) switches: Counter,
+    pub(crate) searches: Counter,
+    pub(crate) steals: Counter,
+    pub(crate) wakes_sent: Counter,
+    pub(crate) wakes_received: Counter,
+    pub(crate) sleeps: Counter,
+    pub(crate) live: Counter,
+    pub(crate) runnable: Counter,
+    pub(crate) parked: Counter,
+    pub(crate) stacks: Counter,
+    /// Tasks that thieves have taken. The only one that others write.
+    pub(crate) lost: AtomicU64,
+}
+
+/// A number that one thread writes and any may read.
+#[derive(Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// Owner only: two writers would lose counts.
+    #[inline]
+    pub(crate) fn add(&self, more: u64) {
+        self.set(self.get() + more);
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counters {
+    pub(crate) fn read(&self) -> WorkerMetrics {
+        WorkerMetrics {
+            switches: self.switches.get(),
+            searches: self.searches.get(),
+            steals: self.steals.get(),
+            wakes_sent: self.wakes_sent.get(),
+            wakes_received: self.wakes_received.get(),
+            sleeps: self.sleeps.get(),
+            live_tasks: self.live.get(),
+            parked_tasks: self.parked.get(),
+            runnable_tasks: self.runnable.get(),
+            cached_stacks: self.stacks.get(),
+        }
+    }
+}

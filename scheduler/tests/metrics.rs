@@ -1,0 +1,134 @@
+//! What the metrics say of a known course of events.
+#![cfg(not(lisle_loom))]
+
+mod support;
+
+use std::thread;
+use std::time::Duration;
+
+use lisle_scheduler::{Runtime, WorkerMetrics, metrics, run, sleep, spawn, spawn_local, yield_now};
+use support::{Bell, block_until, on_each_worker, run_in_order, run_on};
+
+fn total() -> WorkerMetrics {
+    metrics().expect("asked by a task").total()
+}
+
+#[test]
+fn a_plain_thread_has_none() {
+    assert!(metrics().is_none());
+    assert!(Runtime::new().unwrap().metrics().workers().is_empty());
+}
+
+#[test]
+fn tasks_are_live_parked_or_runnable() {
+    run_in_order(|| {
+        assert_eq!((total().live_tasks, total().parked_tasks, total().runnable_tasks), (1, 0, 1));
+        let bells: Vec<_> = (0..10).map(|_| Bell::new()).collect();
+        let tasks: Vec<_> = bells
+            .iter()
+            .map(|bell| {
+                let bell = bell.clone();
+                spawn(move || bell.wait())
+            })
+            .collect();
+        assert_eq!((total().live_tasks, total().parked_tasks, total().runnable_tasks), (11, 0, 11));
+        yield_now();
+        assert_eq!((total().live_tasks, total().parked_tasks, total().runnable_tasks), (11, 10, 1));
+        bells[..4].iter().for_each(|bell| assert!(bell.ring()));
+        assert_eq!((total().live_tasks, total().parked_tasks, total().runnable_tasks), (11, 6, 5));
+        bells[4..].iter().for_each(|bell| assert!(bell.ring()));
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+        assert_eq!((total().live_tasks, total().parked_tasks, total().runnable_tasks), (1, 0, 1));
+        assert!(total().cached_stacks > 0, "the stacks of ten tasks are kept");
+    });
+}
+
+#[test]
+fn every_turn_counts_once() {
+    run_in_order(|| {
+        let before = total().switches;
+        let other = spawn_local(|| (0..999).for_each(|_| yield_now()));
+        (0..1000).for_each(|_| yield_now());
+        assert_eq!(total().switches - before, 2000);
+        other.join().unwrap();
+    });
+}
+
+/// Asking often does not keep the worker from looking around.
+#[test]
+fn asking_starves_nobody() {
+    run_in_order(|| {
+        let bell = Bell::new();
+        let waiter = spawn_local({
+            let bell = bell.clone();
+            move || bell.wait()
+        });
+        yield_now();
+        let ringer = thread::spawn(move || bell.ring_until_heard());
+        while !waiter.is_finished() {
+            yield_now();
+            assert!(total().live_tasks <= 2);
+        }
+        ringer.join().unwrap();
+    });
+}
+
+#[test]
+fn wakes_from_elsewhere_and_sleeps_are_counted() {
+    run_in_order(|| {
+        let bell = Bell::new();
+        let ringer = bell.clone();
+        let before = total();
+        let ringer = thread::spawn(move || ringer.ring_until_heard());
+        bell.wait();
+        ringer.join().unwrap();
+        assert_eq!(total().wakes_received - before.wakes_received, 1);
+        assert_eq!((total().wakes_sent, total().steals), (0, 0));
+
+        let before = total();
+        sleep(Duration::from_millis(5));
+        assert!(total().sleeps > before.sleeps);
+        assert_eq!(total().wakes_received, before.wakes_received, "its own timer is no wake");
+    });
+}
+
+#[test]
+fn what_is_stolen_and_sent_is_counted_where_it_happens() {
+    run_on(2, || {
+        let bell = Bell::new();
+        let theirs = bell.clone();
+        let home = thread::current().id();
+        let workers = on_each_worker(2, move |_| {
+            if thread::current().id() != home {
+                theirs.ring_until_heard();
+            }
+        });
+        bell.wait();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        let metrics = metrics().unwrap();
+        let [first, second] = metrics.workers() else { panic!("there are two workers") };
+        assert!(second.steals >= 1 && second.searches >= 1, "{metrics:?}");
+        assert!(first.wakes_received >= 1 && second.wakes_sent >= 1, "{metrics:?}");
+        // The other worker publishes its last task's end when it looks around.
+        block_until(|| (total().live_tasks, total().runnable_tasks) == (1, 1));
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_monitor_outside_reads_the_background() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let bell = Bell::new();
+    let waiter = runtime.spawn({
+        let bell = bell.clone();
+        move || bell.wait()
+    });
+    block_until(|| bell.is_awaited() && runtime.metrics().total().parked_tasks == 1);
+    assert_eq!(runtime.metrics().workers().len(), 2);
+    assert_eq!(runtime.metrics().total().live_tasks, 1);
+    bell.ring_until_heard();
+    waiter.join().unwrap();
+    block_until(|| runtime.metrics().total().live_tasks == 0);
+    // Metrics of one runtime do not show another.
+    run(|| assert_eq!(total().live_tasks, 1));
+}
