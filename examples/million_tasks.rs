@@ -62,6 +62,10 @@ fn park_and_wake(count: usize) {
             progress.at(spawned);
         }
     }
+    // Another worker may have taken some.
+    while lisle::metrics().expect("this is a task").total().parked_tasks < count as u64 {
+        lisle::yield_now();
+    }
     report_time("spawned and parked", start, count);
     report_memory(before, Memory::now(), count);
 

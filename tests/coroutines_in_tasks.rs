@@ -9,7 +9,13 @@ use std::time::Duration;
 
 use lisle::channel::{Receiver, bounded, unbounded};
 use lisle::runtime::{Name, State, Status, Yielder};
-use lisle::{Coroutine, Generator, ScopedCoroutine, no_suspend};
+use lisle::{Coroutine, Generator, Runtime, ScopedCoroutine, no_suspend};
+
+/// Runs `main` on one worker, where the order of the tasks is exact.
+#[track_caller]
+fn run_in_order<R>(main: impl FnOnce() -> R) -> R {
+    Runtime::builder().workers(1).build().unwrap().run(main).unwrap()
+}
 
 /// Notes an event when it is dropped.
 struct OnDrop<F: Fn()>(F);
@@ -42,7 +48,7 @@ fn sums_of_pairs(numbers: Receiver<u32>) -> Generator<u32> {
 
 #[test]
 fn a_body_that_receives_parks_its_task_and_goes_on_later() {
-    lisle::run(|| {
+    run_in_order(|| {
         let events = Rc::new(RefCell::new(Vec::new()));
         let (sender, receiver) = bounded(0);
         let noted = events.clone();
@@ -76,7 +82,7 @@ fn a_body_that_receives_parks_its_task_and_goes_on_later() {
 
 #[test]
 fn many_tasks_wait_in_their_generators() {
-    lisle::run(|| {
+    run_in_order(|| {
         let tasks: Vec<_> = (0..100)
             .map(|task| {
                 let (sender, receiver) = unbounded();
@@ -99,7 +105,7 @@ fn many_tasks_wait_in_their_generators() {
 
 #[test]
 fn two_tasks_share_one_coroutine() {
-    lisle::run(|| {
+    run_in_order(|| {
         let counter = Rc::new(Coroutine::new(|yielder: &Yielder<u32, u32, ()>, mut step| {
             let mut count = 0;
             loop {
@@ -137,7 +143,7 @@ fn two_tasks_share_one_coroutine() {
 
 #[test]
 fn a_task_transfers_to_a_coroutine_of_another_one() {
-    lisle::run(|| {
+    run_in_order(|| {
         let (sender, receiver) = bounded(0);
         let theirs = Coroutine::new(move |yielder: &Yielder<u32, u32, ()>, n| {
             let received: u32 = receiver.recv().unwrap(); // parks whoever has come here
@@ -160,7 +166,7 @@ fn a_task_transfers_to_a_coroutine_of_another_one() {
 
 #[test]
 fn a_handle_may_be_dropped_while_another_task_is_in_its_coroutine() {
-    lisle::run(|| {
+    run_in_order(|| {
         let (sender, receiver) = bounded(0);
         let theirs = Coroutine::new(move |_: &Yielder<(), (), u32>, ()| receiver.recv().unwrap());
         let name = theirs.name();
@@ -181,7 +187,7 @@ fn a_handle_may_be_dropped_while_another_task_is_in_its_coroutine() {
 #[test]
 fn a_cancelled_task_unwinds_its_coroutines() {
     let events = Rc::new(RefCell::new(Vec::new()));
-    lisle::run(|| {
+    run_in_order(|| {
         let noted = events.clone();
         lisle::spawn_local(move || {
             let note = |event| {
@@ -212,7 +218,7 @@ fn a_cancelled_task_unwinds_its_coroutines() {
 
 #[test]
 fn a_body_may_sleep() {
-    lisle::run(|| {
+    run_in_order(|| {
         let ticks = Generator::new(|out| {
             for tick in 0..3 {
                 lisle::sleep(Duration::from_millis(1));
@@ -225,7 +231,7 @@ fn a_body_may_sleep() {
 
 #[test]
 fn a_destructor_of_a_dropped_one_may_wait() {
-    lisle::run(|| {
+    run_in_order(|| {
         let (sender, receiver) = bounded(0);
         let got = Rc::new(Cell::new(0));
         let noted = got.clone();
@@ -242,7 +248,7 @@ fn a_destructor_of_a_dropped_one_may_wait() {
 
 #[test]
 fn another_task_amid_a_panic_does_no_harm() {
-    lisle::run(|| {
+    run_in_order(|| {
         let (sender, receiver) = bounded::<()>(0);
         let sleeper = lisle::spawn(move || {
             let _waits = OnDrop(|| receiver.recv().unwrap());
@@ -276,7 +282,7 @@ fn another_task_amid_a_panic_does_no_harm() {
 
 #[test]
 fn a_panic_of_another_task_is_not_taken_for_ones_own() {
-    lisle::run(|| {
+    run_in_order(|| {
         let (sender, receiver) = bounded::<()>(0);
         let unwound = Rc::new(Cell::new(0));
         // Entered before the other task panics, suspended while that one unwinds.
@@ -318,7 +324,7 @@ fn a_panic_of_another_task_is_not_taken_for_ones_own() {
 
 #[test]
 fn tasks_cannot_yield_or_wait_inside_no_suspend() {
-    lisle::run(|| {
+    run_in_order(|| {
         let text = panic_text(|| no_suspend(lisle::yield_now));
         assert!(text.contains("inside no_suspend"), "{text}");
         let (_sender, receiver) = bounded::<()>(0);
@@ -330,7 +336,7 @@ fn tasks_cannot_yield_or_wait_inside_no_suspend() {
 
 #[test]
 fn a_coroutine_does_not_help_out_of_no_suspend() {
-    lisle::run(|| {
+    run_in_order(|| {
         let (_sender, receiver) = bounded::<()>(0);
         let coroutine = Coroutine::new(move |yielder: &Yielder<(), (), ()>, ()| {
             yielder.suspend(()); // it comes back into the section: allowed
@@ -348,7 +354,7 @@ fn a_coroutine_does_not_help_out_of_no_suspend() {
 fn a_runtime_inside_a_body_cannot_be_left() {
     let coroutine = Coroutine::new(|yielder: &Yielder<(), (), String>, ()| {
         // The main task has a stack of its own.
-        lisle::run(|| panic_text(|| yielder.suspend(())))
+        run_in_order(|| panic_text(|| yielder.suspend(())))
     });
     let State::Returned(text) = coroutine.resume(()) else { panic!() };
     assert!(text.contains("by code that runs on another stack"), "{text}");
@@ -356,7 +362,7 @@ fn a_runtime_inside_a_body_cannot_be_left() {
 
 #[test]
 fn coroutines_of_tasks_transfer_in_a_ring() {
-    lisle::run(|| {
+    run_in_order(|| {
         let tasks: Vec<_> = (0..10)
             .map(|task: u64| {
                 lisle::spawn(move || {

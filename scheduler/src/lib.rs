@@ -8,7 +8,8 @@
 //! use std::sync::{Arc, Mutex};
 //!
 //! let order = Arc::new(Mutex::new(Vec::new()));
-//! lisle_scheduler::run(|| {
+//! let one_worker = lisle_scheduler::Runtime::builder().workers(1).build().unwrap();
+//! let done = one_worker.run(|| {
 //!     let tasks: Vec<_> = (0..3)
 //!         .map(|n| {
 //!             let order = order.clone();
@@ -23,6 +24,7 @@
 //!         task.join().unwrap();
 //!     }
 //! });
+//! done.unwrap();
 //! assert_eq!(*order.lock().unwrap(), [0, 1, 2, 10, 11, 12]);
 //! ```
 //!

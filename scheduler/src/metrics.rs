@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// ```
 /// lisle_scheduler::run(|| {
-///     let task = lisle_scheduler::spawn(|| ());
+///     let tasks: Vec<_> = (0..100).map(|_| lisle_scheduler::spawn(|| ())).collect();
+///     tasks.into_iter().for_each(|task| task.join().unwrap());
 ///     let metrics = lisle_scheduler::metrics().expect("this is a task");
-///     assert_eq!(metrics.total().live_tasks, 2);
-///     assert_eq!(metrics.total().runnable_tasks, 2); // this one and the other
-///     task.join().unwrap();
+///     assert!(metrics.total().switches >= 100);
+///     assert!(metrics.total().live_tasks >= 1); // this one
 /// });
 /// ```
 #[derive(Clone, Debug, Default)]

@@ -38,10 +38,11 @@ fn as_many_threads_serve_as_there_are_workers() {
     }
 }
 
-/// The spawner waits without a switch for tasks that only other workers can run, all at once.
+/// The spawner waits without a switch for tasks that only other workers can run, all at once. Even a
+/// single one.
 #[test]
 fn tasks_are_spread_while_their_spawner_computes() {
-    for workers in [3, 4, 8] {
+    for workers in [2, 3, 4, 8] {
         for _ in 0..10 {
             let home = here();
             let threads = run_on(workers, || {

@@ -284,13 +284,13 @@ impl Worker {
         unsafe { self.post().backlog.push(task) };
         self.ready.push_marker();
         self.live.set(self.live.get() + 1);
-        self.share_backlog(1);
+        self.share_backlog();
     }
 
-    /// Sees to it that somebody watches the backlog if more than `own` tasks wait in it.
+    /// Sees to it that somebody watches the backlog if a task waits in it.
     #[inline]
-    fn share_backlog(&self, own: usize) {
-        if self.team.wants_watcher() && self.post().backlog.len() > own {
+    fn share_backlog(&self) {
+        if self.team.wants_watcher() && !self.post().backlog.is_empty() {
             Team::call_watcher(&self.team);
         }
     }

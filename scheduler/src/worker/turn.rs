@@ -68,7 +68,7 @@ impl Worker {
     fn pick_unstarted(&self) -> Option<NonNull<Control>> {
         loop {
             if let Some(task) = self.post().backlog.pop() {
-                self.share_backlog(0);
+                self.share_backlog();
                 return Some(task);
             }
             self.forget_stolen();
