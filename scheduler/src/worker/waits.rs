@@ -68,9 +68,7 @@ impl Worker {
         }
         let timer = self.timers.borrow_mut().insert(deadline, NonNull::from(me));
         let wake = self.wait(me);
-        if wake != Wake::TimedOut {
-            self.timers.borrow_mut().remove(timer);
-        }
+        self.timers.borrow_mut().remove(timer);
         wake
     }
 
@@ -108,12 +106,12 @@ impl Worker {
         }
     }
 
-    /// Wakes the tasks whose deadline has passed.
+    /// Wakes the tasks whose deadline had passed at the last look at the clock.
     pub(super) fn fire_timers(&self) {
         if self.timers.borrow().is_empty() {
             return;
         }
-        let now = Instant::now();
+        let now = self.epoch + self.clock.get();
         loop {
             let due = self.timers.borrow_mut().pop_due(now);
             let Some(task) = due else { break };

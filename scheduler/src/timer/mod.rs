@@ -1,0 +1,218 @@
+//! The pending deadlines of one worker. Owner only: no lock, no thread.
+//!
+//! They stand in a heap in which each entry has up to four children, none of which is due before it. An
+//! entry is one number, so that two are compared at once. Beside the heap lies a table of slots, one for
+//! each wait: it says where the wait's entry stands now, so that it can be taken out of the middle, and
+//! whom it wakes. Both are dense: a timer that moves touches nothing on the stack of its task.
+//!
+//! Invariants: `places[slot]` is the index of the entry in the heap that names `slot`; or `FIRED`, if the
+//! wait has not noticed yet that its timer is gone; or, in a free slot, the next free one.
+
+#[cfg(all(test, not(lisle_loom)))]
+mod tests;
+
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+use crate::task::Control;
+
+/// Deadlines in the order in which they fall due, and equal ones in the order in which they were
+/// set. (The count that tells which was set first starts anew after 2^32 timers.)
+///
+/// Setting a timer, removing it and taking the first one cost logarithmic time at most, and the first
+/// two constant time if the deadline is later than most. A removed timer leaves nothing behind. The
+/// memory of the largest number of timers that were pending at once is kept.
+pub(crate) struct Timers {
+    epoch: Instant,
+    heap: Vec<Entry>,
+    places: Vec<u32>,
+    tasks: Vec<NonNull<Control>>,
+    /// The first free slot, or `NONE`.
+    free: u32,
+    next_serial: u32,
+}
+
+/// A pending or fired timer. Its owner gives it back once, by `remove`, when the wait is over.
+#[must_use = "a timer that is not removed fires at a task that no longer waits for it"]
+pub(crate) struct Timer {
+    slot: u32,
+}
+
+const CHILDREN: usize = 4;
+
+/// In place of a slot: there is none.
+const NONE: u32 = u32::MAX;
+/// In place of a place: the timer is not in the heap any more.
+const FIRED: u32 = u32::MAX;
+
+/// A deadline in nanoseconds since the epoch, a serial number and a slot, from the high bits to the
+/// low ones. So entries compare by deadline, then by age.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry(u128);
+
+impl Entry {
+    fn new(deadline: u64, serial: u32, slot: u32) -> Self {
+        Self(u128::from(deadline) << 64 | u128::from(serial) << 32 | u128::from(slot))
+    }
+
+    fn deadline(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
+    fn slot(self) -> usize {
+        self.0 as u32 as usize
+    }
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self {
+            epoch: Instant::now(),
+            heap: Vec::new(),
+            places: Vec::new(),
+            tasks: Vec::new(),
+            free: NONE,
+            next_serial: 0,
+        }
+    }
+}
+
+impl Timers {
+    #[inline]
+    pub(crate) fn insert(&mut self, deadline: Instant, task: NonNull<Control>) -> Timer {
+        let slot = self.take_slot(task);
+        let entry = Entry::new(self.since_epoch(deadline), self.next_serial, slot);
+        self.next_serial = self.next_serial.wrapping_add(1);
+        let last = self.heap.len();
+        self.heap.push(entry);
+        self.rise(last, entry);
+        Timer { slot }
+    }
+
+    /// Ends a timer, whether it has fired or not.
+    #[inline]
+    pub(crate) fn remove(&mut self, timer: Timer) {
+        let place = std::mem::replace(&mut self.places[timer.slot as usize], self.free);
+        self.free = timer.slot;
+        if place != FIRED {
+            self.take_out(place as usize);
+        }
+    }
+
+    /// The task whose timer is the first, if that is due: its deadline is not later than `now`.
+    /// The timer has then fired.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<NonNull<Control>> {
+        let first = *self.heap.first()?;
+        if self.since_epoch(now) < first.deadline() {
+            return None;
+        }
+        self.take_out(0);
+        self.places[first.slot()] = FIRED;
+        Some(self.tasks[first.slot()])
+    }
+
+    /// When the first timer is due.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.heap.first().map(|first| self.epoch + Duration::from_nanos(first.deadline()))
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+
+    /// Whatever was before the epoch is due at once, and whatever comes 584 years after it or later,
+    /// which is more than the number can tell, comes then.
+    #[inline]
+    fn since_epoch(&self, instant: Instant) -> u64 {
+        let time = instant.saturating_duration_since(self.epoch);
+        u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// A slot for `task`, whose place is still to be written.
+    #[inline]
+    fn take_slot(&mut self, task: NonNull<Control>) -> u32 {
+        let slot = self.free;
+        if slot == NONE {
+            return self.add_slot(task);
+        }
+        self.free = self.places[slot as usize];
+        self.tasks[slot as usize] = task;
+        slot
+    }
+
+    #[cold]
+    fn add_slot(&mut self, task: NonNull<Control>) -> u32 {
+        let slot = u32::try_from(self.places.len()).ok().filter(|&slot| slot != NONE);
+        let slot = slot.expect("a worker has fewer tasks than 2^32");
+        self.places.push(FIRED);
+        self.tasks.push(task);
+        slot
+    }
+
+    /// Takes the entry at `hole` out of the heap. The last one fills the hole.
+    #[inline]
+    fn take_out(&mut self, hole: usize) {
+        let last = self.heap.pop().expect("there is an entry at the hole");
+        if hole == self.heap.len() {
+            return;
+        }
+        if hole > 0 && last < self.heap[parent(hole)] {
+            self.rise(hole, last);
+        } else {
+            self.sink(hole, last);
+        }
+    }
+
+    /// Fills `hole` with `entry`, or with a parent that is due later, whose place is the next hole.
+    #[inline]
+    fn rise(&mut self, mut hole: usize, entry: Entry) {
+        while hole > 0 {
+            let above = self.heap[parent(hole)];
+            if above <= entry {
+                break;
+            }
+            self.put(hole, above);
+            hole = parent(hole);
+        }
+        self.put(hole, entry);
+    }
+
+    /// Fills `hole` with `entry`, or with the first of the children if that is due earlier, whose
+    /// place is the next hole.
+    fn sink(&mut self, mut hole: usize, entry: Entry) {
+        while let Some((child, below)) = self.first_child(hole) {
+            if entry <= below {
+                break;
+            }
+            self.put(hole, below);
+            hole = child;
+        }
+        self.put(hole, entry);
+    }
+
+    /// The child that is due first, and its place.
+    #[inline]
+    fn first_child(&self, place: usize) -> Option<(usize, Entry)> {
+        let start = CHILDREN * place + 1;
+        // All four are compared in pairs, which leaves the processor nothing to guess.
+        if let Some(&[a, b, c, d]) = self.heap.get(start..start + CHILDREN) {
+            let front = if b < a { (start + 1, b) } else { (start, a) };
+            let back = if d < c { (start + 3, d) } else { (start + 2, c) };
+            return Some(if back.1 < front.1 { back } else { front });
+        }
+        let children = self.heap.iter().copied().enumerate().skip(start);
+        children.min_by_key(|&(_, entry)| entry)
+    }
+
+    #[inline]
+    fn put(&mut self, place: usize, entry: Entry) {
+        self.heap[place] = entry;
+        // Slots are numbered by 32 bits, and so are as many places.
+        self.places[entry.slot()] = place as u32;
+    }
+}
+
+fn parent(place: usize) -> usize {
+    (place - 1) / CHILDREN
+}
