@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use lisle_scheduler::park::Wake;
-use lisle_scheduler::{run, sleep, sleep_until, spawn, yield_now};
+use lisle_scheduler::{run, sleep, sleep_until, spawn, spawn_local, yield_now};
 use support::random::Random;
 use support::{Bell, Log, NoteDrop, on_each_worker, run_in_order, run_on};
 
@@ -172,48 +172,49 @@ fn random_waits_and_wakes_on_two_workers_agree() {
     const BELLS: usize = 40;
     const WAITS: usize = 100;
     let seed = seed();
-    let rung = Arc::new(AtomicUsize::new(0));
-    let heard = Arc::new(AtomicUsize::new(0));
-    let waiting = Arc::new(AtomicUsize::new(WORKERS * BELLS));
     let bells: Vec<_> = (0..WORKERS * BELLS).map(|_| Bell::new()).collect();
-    let (rung_in_all, heard_in_all) = (rung.clone(), heard.clone());
-    let all = run_on(WORKERS, move || {
-        let ringers = on_each_worker(WORKERS, move |worker| {
-            for n in worker * BELLS..(worker + 1) * BELLS {
-                let (bell, heard, waiting) = (bells[n].clone(), heard.clone(), waiting.clone());
-                let mut random = Random::new(seed.wrapping_add(n as u64));
-                drop(lisle_scheduler::spawn_local(move || {
-                    for _ in 0..WAITS {
-                        let deadline = Instant::now() + random.a_moment();
-                        match bell.wait_until(Some(deadline)) {
-                            Wake::TimedOut => assert!(Instant::now() >= deadline),
-                            Wake::Unparked => drop(heard.fetch_add(1, Ordering::Relaxed)),
-                            Wake::Cancelled => unreachable!("the runtime waits for its ringers"),
-                        }
-                    }
-                    waiting.fetch_sub(1, Ordering::Release);
-                }));
+    let wait_often = |bell: Bell, mut random: Random| {
+        let mut woken = 0;
+        for _ in 0..WAITS {
+            let deadline = Instant::now() + random.a_moment();
+            match bell.wait_until(Some(deadline)) {
+                Wake::TimedOut => assert!(Instant::now() >= deadline),
+                Wake::Unparked => woken += 1,
+                Wake::Cancelled => unreachable!("the runtime waits for all"),
             }
-            let mut random = Random::new(seed.wrapping_add(1_000 + worker as u64));
-            while waiting.load(Ordering::Acquire) > 0 {
-                let bell = &bells[random.below(bells.len())];
-                rung.fetch_add(usize::from(bell.ring()), Ordering::Relaxed);
-                // Deadlines shall have a chance.
-                if random.one_in(3) {
-                    sleep(random.a_moment() / 20);
-                } else {
-                    yield_now();
-                }
+        }
+        woken
+    };
+    let run_worker = move |worker: usize| {
+        let mut random = Random::new(seed.wrapping_add(worker as u64));
+        let waiters: Vec<_> = bells[worker * BELLS..][..BELLS]
+            .iter()
+            .map(|bell| {
+                let (bell, random) = (bell.clone(), Random::new(random.next()));
+                spawn_local(move || wait_often(bell, random))
+            })
+            .collect();
+        let mut rung = 0;
+        while !waiters.iter().all(|waiter| waiter.is_finished()) {
+            rung += usize::from(bells[random.below(bells.len())].ring());
+            // Deadlines shall have a chance.
+            if random.one_in(3) {
+                sleep(random.a_moment() / 20);
+            } else {
+                yield_now();
             }
-        });
-        ringers.into_iter().for_each(|ringer| ringer.join().unwrap());
+        }
+        let woken: usize = waiters.into_iter().map(|waiter| waiter.join().unwrap()).sum();
+        (rung, woken)
+    };
+    let ended = run_on(WORKERS, move || {
+        let workers = on_each_worker(WORKERS, run_worker);
+        workers.into_iter().map(|worker| worker.join().unwrap()).collect::<Vec<_>>()
     });
-    all.unwrap();
-    assert_eq!(
-        rung_in_all.load(Ordering::Relaxed),
-        heard_in_all.load(Ordering::Relaxed),
-        "seed {seed}"
-    );
+    let counts = ended.unwrap();
+    let rung: usize = counts.iter().map(|count| count.0).sum();
+    let woken: usize = counts.iter().map(|count| count.1).sum();
+    assert_eq!(rung, woken, "seed {seed}");
 }
 
 #[test]

@@ -70,6 +70,9 @@ fn falls_due_in_order_and_never_early() {
 #[test]
 fn equal_deadlines_fall_due_in_the_order_of_setting() {
     let mut f = Fixture::new();
+    // Leaves the slots in the reverse order.
+    let earlier: Vec<_> = (1..=1_000).map(|n| f.set(0, n)).collect();
+    earlier.into_iter().for_each(|timer| f.timers.remove(timer));
     let timers: Vec<_> = (1..=1_000).map(|n| f.set(7 + n as u64 % 2, n)).collect();
     // What is removed from between does not disturb the others.
     for (n, timer) in (1..).zip(timers) {
