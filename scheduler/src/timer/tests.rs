@@ -168,7 +168,7 @@ fn a_count_that_starts_anew_mixes_up_no_deadlines() {
 }
 
 #[test]
-fn a_million_timers_take_64_bytes_each_at_most() {
+fn a_million_timers_take_56_bytes_each_at_most() {
     const COUNT: usize = 1_000_000;
     let mut f = Fixture::new();
     let timers: Vec<_> = (1..=COUNT).map(|n| f.set((n * 7_919 % COUNT) as u64, n)).collect();
@@ -176,7 +176,7 @@ fn a_million_timers_take_64_bytes_each_at_most() {
     let bytes = heap.capacity() * size_of::<Entry>()
         + places.capacity() * size_of::<u32>()
         + tasks.capacity() * size_of::<NonNull<Control>>();
-    assert!(bytes <= 64 * COUNT, "{bytes} bytes");
+    assert!(bytes <= 56 * COUNT, "{bytes} bytes");
     f.assert_consistent();
     timers.into_iter().for_each(|timer| f.timers.remove(timer));
     assert!(f.timers.is_empty());
