@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use lisle_runtime::no_suspend_depth;
+use lisle_runtime::{no_suspend_depth, prefetch};
 
 use super::Worker;
 use crate::deadlock;
@@ -112,11 +112,20 @@ impl Worker {
             return;
         }
         let now = self.epoch + self.clock.get();
+        let mut previous: Option<NonNull<Control>> = None;
         loop {
             let due = self.timers.borrow_mut().pop_due(now);
-            let Some(task) = due else { break };
-            // SAFETY: a task removes its timer before its wait is over.
-            self.interrupt(unsafe { task.as_ref() }, Phase::TimedOut);
+            if let Some(task) = due {
+                // In no cache, most likely. It is fetched while the next timer is looked for.
+                prefetch(task.as_ptr().cast());
+            }
+            if let Some(task) = std::mem::replace(&mut previous, due) {
+                // SAFETY: a task takes its timer out before its wait is over, and this one's was still
+                // there in this call, since when no task has had a turn.
+                self.interrupt(unsafe { task.as_ref() }, Phase::TimedOut);
+            } else if due.is_none() {
+                return;
+            }
         }
     }
 
