@@ -12,10 +12,11 @@
 //!    use it, so `park` waits for that and reports [`Wake::Unparked`].
 //!
 //! An unparker is used at most once and outlives no wait: it cannot be cloned, `unpark` consumes
-//! it, and `park` returns only when it was used or retracted. Hence a wake-up is never spurious and
+//! it, and `park` returns only when it was used, retracted or dropped. Hence a wake-up is never spurious and
 //! never meant for an earlier wait, and a same-thread wake needs no atomic operation.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::time::Instant;
@@ -68,13 +69,13 @@ pub enum Wake {
 
 /// The right to end one wait, once.
 ///
-/// Dropping an unparker leaves its party parked for ever: a wait ends only when its unparker is used or
-/// given back.
+/// Dropping an unparker wakes nobody: its party goes on waiting until its deadline has passed or its
+/// task is cancelled, with nothing left to retract.
 #[must_use = "a dropped unparker wakes nobody"]
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Unparker(Party);
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Party {
     Task(NonNull<Control>),
     Thread(NonNull<ThreadWait>),
@@ -96,7 +97,7 @@ impl Unparker {
     /// A task goes to the tail of its home worker's run queue; the caller keeps running.
     #[inline]
     pub fn unpark(self) {
-        match self.0 {
+        match self.into_party() {
             Party::Task(task) => worker::unpark(task),
             // SAFETY: the thread stays in `park`, where its `ThreadWait` lives, until `unpark` has
             // stored the wake-up, after which `unpark` does not touch it.
@@ -104,15 +105,34 @@ impl Unparker {
         }
     }
 
-    /// Calls `retract`, which gives back this very unparker or nothing. Any other would mean that
-    /// this one is still out, with a wait that is about to end.
-    pub(crate) fn take_back(&self, retract: impl FnOnce() -> Option<Unparker>) -> Option<Unparker> {
+    #[inline]
+    fn into_party(self) -> Party {
+        let this = ManuallyDrop::new(self);
+        this.0
+    }
+}
+
+impl Drop for Unparker {
+    #[cold]
+    fn drop(&mut self) {
+        match self.0 {
+            Party::Task(task) => worker::abandon(task),
+            // SAFETY: as for `unpark`.
+            Party::Thread(wait) => unsafe { ThreadWait::abandon(wait) },
+        }
+    }
+}
+
+impl Party {
+    /// Calls `retract`, which gives back this party's unparker or nothing: true if it did. Any other
+    /// would mean that this one is still out, with a wait that is about to end.
+    pub(crate) fn take_back(self, retract: impl FnOnce() -> Option<Unparker>) -> bool {
         abort_on_unwind("retract", || {
-            let retracted = retract();
-            if let Some(unparker) = &retracted {
-                assert_eq!(unparker, self, "retract gave back the unparker of another wait");
+            let retracted = retract().map(Unparker::into_party);
+            if let Some(party) = retracted {
+                assert!(party == self, "retract gave back the unparker of another wait");
             }
-            retracted
+            retracted.is_some()
         })
     }
 }

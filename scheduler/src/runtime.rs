@@ -245,7 +245,7 @@ impl Runtime {
     }
 
     /// What the threads of [`spawn`](Self::spawn) have done and have to do; no workers if there are none
-    /// yet. Inside [`run`](Self::run) ask [`metrics`](crate::metrics).
+    /// yet. Inside [`run`](Self::run) ask [`metrics`](crate::metrics()).
     pub fn metrics(&self) -> Metrics {
         self.background.get().map(Background::metrics).unwrap_or_default()
     }

@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 use std::time::Instant;
 
 use crossbeam_utils::Backoff;
-use lisle_runtime::primitive::atomic::{AtomicBool, Ordering};
+use lisle_runtime::primitive::atomic::{AtomicU8, Ordering};
 use lisle_runtime::primitive::thread::{self, Thread};
 
 use crate::park::{Party, Unparker, Wake, abort_on_unwind};
@@ -12,10 +12,18 @@ use crate::park::{Party, Unparker, Wake, abort_on_unwind};
 /// One wait of a plain thread, on that thread's stack.
 #[derive(Debug)]
 pub(crate) struct ThreadWait {
-    /// Set by the waker. Whoever sets it may not touch this struct afterwards.
-    woken: AtomicBool,
+    /// Changed by whoever holds the unparker, and by no one after that, who may not touch this struct
+    /// afterwards.
+    state: AtomicU8,
     thread: Thread,
 }
+
+/// The unparker is out.
+const WAITING: u8 = 0;
+/// It was used.
+const WOKEN: u8 = 1;
+/// It was dropped.
+const ABANDONED: u8 = 2;
 
 impl ThreadWait {
     pub(crate) fn park(
@@ -23,25 +31,33 @@ impl ThreadWait {
         commit: impl FnOnce(Unparker),
         retract: impl FnOnce() -> Option<Unparker>,
     ) -> Wake {
-        let wait = ThreadWait { woken: AtomicBool::new(false), thread: thread::current() };
-        let party = || Party::Thread(NonNull::from(&wait));
-        abort_on_unwind("commit", || commit(Unparker::new(party())));
-        if wait.sleep(deadline) {
+        let wait = ThreadWait { state: AtomicU8::new(WAITING), thread: thread::current() };
+        let party = Party::Thread(NonNull::from(&wait));
+        abort_on_unwind("commit", || commit(Unparker::new(party)));
+        if wait.sleep(deadline, |state| state == WOKEN) {
             return Wake::Unparked;
         }
-        if Unparker::new(party()).take_back(retract).is_some() {
+        if party.take_back(retract) {
             return Wake::TimedOut;
         }
-        wait.sleep(None);
-        Wake::Unparked
+        wait.sleep(None, |state| state != WAITING);
+        match wait.state() {
+            ABANDONED => Wake::TimedOut,
+            _ => Wake::Unparked,
+        }
     }
 
-    /// Blocks until woken (true) or until `deadline` has passed (false).
-    fn sleep(&self, deadline: Option<Instant>) -> bool {
+    fn state(&self) -> u8 {
+        // Acquire pairs with the release in `end`: what the waker wrote before is seen.
+        self.state.load(Ordering::Acquire)
+    }
+
+    /// Blocks until the state is one that ends the sleep (true) or until `deadline` has passed
+    /// (false).
+    fn sleep(&self, deadline: Option<Instant>, ends_it: impl Fn(u8) -> bool) -> bool {
         let backoff = Backoff::new();
         loop {
-            // Acquire pairs with the release in `unpark`: what the waker wrote before is seen.
-            if self.woken.load(Ordering::Acquire) {
+            if ends_it(self.state()) {
                 return true;
             }
             if !backoff.is_completed() && !cfg!(lisle_loom) {
@@ -61,13 +77,29 @@ impl ThreadWait {
 
     /// # Safety
     ///
-    /// `wait` is in its `sleep` and nobody else has woken it or will.
+    /// The caller has used up the unparker of `wait`.
     pub(crate) unsafe fn unpark(wait: NonNull<Self>) {
-        // SAFETY: the sleeper cannot leave before `woken` is set, so the struct is alive here.
+        // SAFETY: passed on to the caller.
+        unsafe { Self::end(wait, WOKEN) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`unpark`](Self::unpark).
+    pub(crate) unsafe fn abandon(wait: NonNull<Self>) {
+        // SAFETY: passed on to the caller.
+        unsafe { Self::end(wait, ABANDONED) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`unpark`](Self::unpark).
+    unsafe fn end(wait: NonNull<Self>, state: u8) {
+        // SAFETY: the sleeper cannot leave before the state has changed, so the struct is alive here.
         let wait = unsafe { wait.as_ref() };
-        // The handle is cloned first: once `woken` is set the sleeper's frame may be gone.
+        // The handle is cloned first: once the state has changed the sleeper's frame may be gone.
         let thread = wait.thread.clone();
-        wait.woken.store(true, Ordering::Release);
+        wait.state.store(state, Ordering::Release);
         thread.unpark();
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use lisle_scheduler::park::{Reason, Unparker, Wake, park, unwind_cancelled};
 use lisle_scheduler::{spawn, spawn_local, yield_now};
-use support::{Bell, Log, in_child, run_in_order};
+use support::{Bell, Log, run_in_order};
 
 const REASON: Reason = Reason::new("being tested");
 
@@ -322,23 +322,6 @@ fn tasks_wake_threads_and_threads_wake_tasks() {
         }
         thread.join().unwrap();
     });
-}
-
-/// Documented: who drops an unparker leaves its party parked for ever.
-#[test]
-fn dropping_an_unparker_wakes_nobody() {
-    let ended = in_child("dropping_an_unparker_wakes_nobody", &[], || {
-        run_in_order(|| {
-            let sleeper = spawn(|| park(REASON, None, drop, || None));
-            for _ in 0..1000 {
-                yield_now();
-            }
-            assert!(!sleeper.is_finished());
-            std::process::exit(0);
-        });
-    });
-    ended.assert_success();
-    assert_eq!(ended.stderr, "");
 }
 
 #[test]

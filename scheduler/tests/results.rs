@@ -49,7 +49,7 @@ fn values_of_any_size_arrive() {
 
 #[test]
 fn a_mebibyte_arrives() {
-    let runtime = Runtime::builder().stack_size(64 << 20).build().unwrap();
+    let runtime = Runtime::builder().workers(1).stack_size(64 << 20).build().unwrap();
     runtime.run(round_trip::<{ 1 << 20 }>).unwrap();
 }
 

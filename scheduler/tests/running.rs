@@ -204,7 +204,7 @@ fn a_handle_may_be_the_last_thing_that_a_thread_drops() {
     let count = Count(drops.clone());
     let kept = drops.clone();
     let thread = thread::spawn(move || {
-        run(|| {
+        run_in_order(|| {
             let task = spawn(move || count);
             yield_now();
             KEPT.set(Some(task));

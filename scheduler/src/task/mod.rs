@@ -50,6 +50,11 @@ pub(crate) struct Control {
     pub(crate) phase: Cell<Phase>,
     /// Set once, when the runtime gives the task up. Home.
     cancelled: Cell<bool>,
+    /// Whether the task is posted because its unparker was dropped. Belongs to the thread that pushes,
+    /// then to the home, as the link does.
+    posted_as_abandoned: Cell<bool>,
+    /// Whether the unparker of the present wait was dropped. Home.
+    abandoned: Cell<bool>,
     /// Set while the task runs, and from the spawn on if it asked for a size of its own. Home.
     stack: Cell<Option<Stack>>,
 
@@ -119,6 +124,8 @@ impl Control {
             parked: Cell::new(None),
             phase: Cell::new(Phase::Running),
             cancelled: Cell::new(false),
+            posted_as_abandoned: Cell::new(false),
+            abandoned: Cell::new(false),
             stack: Cell::new(birth.stack),
             join: JoinState::new(),
             vtable: Vtable::of::<F, T>(),
@@ -189,6 +196,26 @@ impl Control {
 
     pub(crate) fn cancel(&self) {
         self.cancelled.set(true);
+    }
+
+    /// Notes that the unparker of the present wait will never be used.
+    pub(crate) fn set_abandoned(&self) {
+        self.abandoned.set(true);
+    }
+
+    /// Whether that was noted, and a new beginning.
+    pub(crate) fn take_abandoned(&self) -> bool {
+        self.abandoned.take()
+    }
+
+    /// To be set by who has dropped the unparker on another thread, before it posts the task.
+    pub(crate) fn set_posted_as_abandoned(&self) {
+        self.posted_as_abandoned.set(true);
+    }
+
+    /// Whether the task was posted for that. Asked by the home when the task has arrived.
+    pub(crate) fn take_posted_as_abandoned(&self) -> bool {
+        self.posted_as_abandoned.take()
     }
 
     /// Notes what the task waits for. The record stays valid until `end_park`.

@@ -160,6 +160,21 @@ pub(crate) fn unpark(task: NonNull<Control>) {
     }
 }
 
+/// The unparker of a task was dropped, on any thread.
+#[cold]
+pub(crate) fn abandon(task: NonNull<Control>) {
+    // SAFETY: the caller gives up the task's unparker, until when the task cannot finish its wait.
+    let control = unsafe { task.as_ref() };
+    match current() {
+        Some(worker) if ptr::eq(worker.post, control.home()) => worker.deliver_abandonment(task),
+        _ => {
+            control.set_posted_as_abandoned();
+            // SAFETY: as in `unpark`, and whoever may wake the task may post it.
+            unsafe { Post::post(control.home(), task) }
+        }
+    }
+}
+
 impl Worker {
     /// The worker at place `index` of a team, on the calling thread.
     pub(crate) fn new(team: Arc<Team>, index: usize) -> Self {

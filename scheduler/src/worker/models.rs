@@ -86,6 +86,31 @@ fn deadline_against_wake() {
     });
 }
 
+/// A thread drops the unparker instead of using it while the deadline passes: the task times out, and
+/// its next wait is not disturbed.
+///
+/// Seen to fail: when `end_early` does not wait for what has become of the unparker, the task's next
+/// wait takes the abandonment for its own; when `abandon` does not post the task, it waits for ever.
+#[test]
+fn deadline_against_drop() {
+    loom::model(|| {
+        let (first, second) = (Bell::default(), Bell::default());
+        let dropper = {
+            let (first, second) = (first.clone(), second.clone());
+            thread::spawn(move || {
+                let unparker = first.lock().take();
+                drop(unparker);
+                ring_until_heard(&second);
+            })
+        };
+        run(|| {
+            assert_eq!(park_at(&first, Some(Instant::now())), Wake::TimedOut);
+            assert_eq!(park_at(&second, None), Wake::Unparked);
+        });
+        dropper.join().unwrap();
+    });
+}
+
 /// The same between two plain threads.
 ///
 /// Seen to fail: without the second `sleep` in `ThreadWait::park`, the waker writes into a wait that is

@@ -133,8 +133,11 @@ impl Worker {
     /// Takes what another thread has posted: a task to be woken, or a new one.
     fn receive(&self, task: NonNull<Control>) {
         // SAFETY: a posted task has not finished.
-        if unsafe { task.as_ref() }.home().is_null() {
+        let control = unsafe { task.as_ref() };
+        if control.home().is_null() {
             self.posted.push(task);
+        } else if control.take_posted_as_abandoned() {
+            self.deliver_abandonment(task);
         } else {
             self.post().counters.wakes_received.add(1);
             self.deliver_unpark(task);

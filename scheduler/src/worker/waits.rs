@@ -80,17 +80,28 @@ impl Worker {
         wake: Wake,
         retract: impl FnOnce() -> Option<Unparker>,
     ) -> Wake {
-        let mine = Unparker::new(Party::Task(NonNull::from(me)));
-        match mine.take_back(retract) {
-            Some(_) => wake,
-            None => {
-                if me.phase.get() == Phase::Running {
-                    me.phase.set(Phase::AwaitsUnpark);
-                    self.suspend(me);
-                }
-                me.phase.set(Phase::Running);
-                Wake::Unparked
-            }
+        if Party::Task(NonNull::from(me)).take_back(retract) {
+            return wake;
+        }
+        if me.take_abandoned() {
+            return wake;
+        }
+        if me.phase.get() == Phase::Running {
+            me.phase.set(Phase::AwaitsUnpark);
+            self.suspend(me);
+        }
+        me.phase.set(Phase::Running);
+        if me.take_abandoned() { wake } else { Wake::Unparked }
+    }
+
+    /// Nobody will end the wait any more. A task that waits for just that goes on.
+    #[cold]
+    pub(super) fn deliver_abandonment(&self, task: NonNull<Control>) {
+        // SAFETY: a task cannot finish while its unparker, or the end of that, is under way.
+        let control = unsafe { task.as_ref() };
+        control.set_abandoned();
+        if control.phase.get() == Phase::AwaitsUnpark {
+            self.ready.push(task);
         }
     }
 
