@@ -1,0 +1,39 @@
+//! The benchmarks on Lisle, with its defaults. `lisle-64k` has stacks of 64 KiB instead of 256.
+
+mod compute;
+mod messages;
+mod tasks;
+
+use harness::{Outcome, Params, Row};
+
+const LISLE: &[&str] = &["lisle"];
+const EITHER_STACK: &[&str] = &["lisle", "lisle-64k"];
+
+const TABLE: &[Row] = &[
+    (LISLE, "switch", tasks::switch),
+    (LISLE, "yield", tasks::yields),
+    (LISLE, "spawn", tasks::spawn),
+    (EITHER_STACK, "idle", tasks::idle),
+    (LISLE, "timers", tasks::timers),
+    (LISLE, "pingpong", messages::pingpong),
+    (LISLE, "buffered", messages::buffered),
+    (LISLE, "unbounded", messages::unbounded),
+    (LISLE, "select", messages::select),
+    (LISLE, "skynet", messages::skynet),
+    (LISLE, "sieve", messages::sieve),
+    (LISLE, "forkjoin", compute::forkjoin),
+    (LISLE, "imbalance", compute::imbalance),
+];
+
+fn main() {
+    harness::serve(TABLE);
+}
+
+/// Runs `main` as the first task, on as many workers as the parameters say.
+fn run(params: &Params, main: impl FnOnce() -> Outcome) -> Outcome {
+    let mut builder = lisle::Runtime::builder().workers(params.workers());
+    if params.system() == "lisle-64k" {
+        builder = builder.stack_size(64 * 1024);
+    }
+    builder.build().unwrap().run(main).unwrap()
+}

@@ -1,0 +1,71 @@
+//! Lisle measured side by side with its peers.
+//!
+//! Every measurement is a process of its own: a program of `peers/` does one benchmark, checks its
+//! result and prints one line. This program builds those that can be built here ([`peer`]), runs what
+//! [`plan`] lists so that the systems take turns ([`run`]), and shows what came out: [`table`],
+//! [`target`], [`csv`] and [`plot`].
+
+mod args;
+mod csv;
+mod machine;
+mod peer;
+mod plan;
+mod plot;
+mod results;
+mod run;
+mod table;
+mod target;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use args::Args;
+use results::Results;
+
+fn main() -> ExitCode {
+    let args = match Args::parse(std::env::args().skip(1)) {
+        Ok(args) => args,
+        Err(message) => {
+            eprintln!("{message}\n\n{}", args::USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match compare(&args) {
+        Ok(results) if results.failures() == 0 => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare(args: &Args) -> Result<Results, Box<dyn Error>> {
+    let (systems, missing) = peer::prepare(args)?;
+    let machine = machine::describe();
+    println!("{}", machine.join("\n"));
+    for peer in &missing {
+        println!("{peer}");
+    }
+
+    let mut results = Results::default();
+    for bench in plan::BENCHES.iter().filter(|bench| args.wants_bench(bench.name)) {
+        run::bench(bench, &systems, args, &mut results);
+        print!("{}", table::of(bench, &results));
+    }
+    print!("{}", target::report(&results));
+    for peer in &missing {
+        println!("{peer}");
+    }
+
+    if let Some(file) = &args.csv {
+        std::fs::write(file, csv::rows(&results))?;
+    }
+    if let Some(folder) = &args.plot {
+        std::fs::create_dir_all(folder)?;
+        for bench in plan::BENCHES {
+            plot::draw(bench, &results, &machine, folder)?;
+        }
+    }
+    Ok(results)
+}

@@ -1,0 +1,215 @@
+//! What Lisle wants to reach, and how far it is from it.
+
+use std::fmt::Write;
+
+use crate::results::{Results, Series};
+use crate::table::number;
+
+/// A bound for one figure of Lisle's.
+struct Target {
+    bench: &'static str,
+    /// Each of these is among the case's parameters.
+    params: &'static [&'static str],
+    unit: &'static str,
+    /// The form of Lisle that is meant.
+    lisle: &'static str,
+    bound: Bound,
+}
+
+/// What a figure is held against. What is less is better, but for speed-ups.
+enum Bound {
+    /// So many times that of the best peer.
+    Best(f64),
+    /// So many times that of this peer.
+    Of(&'static str, f64),
+    /// This number.
+    Absolute(f64),
+}
+
+use Bound::{Absolute, Best, Of};
+
+const fn ns(bench: &'static str, params: &'static [&'static str], bound: Bound) -> Target {
+    Target { bench, params, unit: "ns", lisle: "lisle", bound }
+}
+
+const fn ms(bench: &'static str, params: &'static [&'static str], bound: Bound) -> Target {
+    Target { bench, params, unit: "ms", lisle: "lisle", bound }
+}
+
+const TARGETS: &[Target] = &[
+    ns("switch", &[], Of("corosensei", 1.0)),
+    ns("yield", &["tasks=2"], Best(0.2)),
+    ns("yield", &["tasks=1000"], Best(0.35)),
+    ns("yield", &["tasks=20000"], Best(0.25)),
+    ns("yield", &["tasks=100000"], Best(0.35)),
+    ns("pingpong", &[], Best(0.45)),
+    ns("pingpong", &[], Of("go", 0.15)),
+    ns("buffered", &["pairs=1"], Best(0.8)),
+    ns("buffered", &["pairs=4"], Best(0.8)),
+    ns("unbounded", &[], Best(1.0)),
+    ns("spawn", &[], Best(0.35)),
+    ms("skynet", &[], Of("go", 0.4)),
+    ms("skynet", &[], Best(1.0)),
+    ms("sieve", &["workers=1"], Best(0.35)),
+    ms("sieve", &["workers=2"], Best(0.5)),
+    Target {
+        bench: "idle",
+        params: &["tasks=1000000"],
+        unit: "bytes",
+        lisle: "lisle-64k",
+        bound: Absolute(4_500.0),
+    },
+    Target {
+        bench: "idle",
+        params: &["tasks=1000000"],
+        unit: "bytes",
+        lisle: "lisle",
+        bound: Absolute(4_900.0),
+    },
+    ns("idle", &["tasks=1000000"], Of("go", 0.8)),
+    ns("select", &[], Best(0.4)),
+    Target {
+        bench: "timers",
+        params: &["tasks=100000"],
+        unit: "late_us",
+        lisle: "lisle",
+        bound: Of("go", 0.5),
+    },
+    Target {
+        bench: "timers",
+        params: &["tasks=100000"],
+        unit: "cpu_ms",
+        lisle: "lisle",
+        bound: Of("tokio", 1.0),
+    },
+    Target {
+        bench: "forkjoin",
+        params: &[],
+        unit: "speedup",
+        lisle: "lisle",
+        bound: Of("threads", 0.9),
+    },
+    ms("forkjoin", &[], Of("go", 1.0)),
+    Target {
+        bench: "imbalance",
+        params: &[],
+        unit: "speedup",
+        lisle: "lisle",
+        bound: Of("threads", 0.9),
+    },
+    ms("imbalance", &[], Of("go", 1.0)),
+];
+
+/// A target held against a figure.
+#[derive(Debug)]
+struct Verdict {
+    /// Above 1 if it is missed, and by how much.
+    miss: f64,
+    line: String,
+}
+
+/// All targets that these results can be held against, the largest miss first.
+pub fn report(results: &Results) -> String {
+    let mut verdicts: Vec<_> = TARGETS.iter().flat_map(|target| target.verdicts(results)).collect();
+    if verdicts.is_empty() {
+        return String::new();
+    }
+    verdicts.sort_by(|a, b| b.miss.total_cmp(&a.miss));
+    let mut text = format!(
+        "\ntargets, by the median: 1.00 is reached exactly, more is missed\n  {:>6}  {:<42} {:>10}   {}\n",
+        "", "", "Lisle", "held against"
+    );
+    for verdict in verdicts {
+        writeln!(text, "  {:>6.2}  {}", verdict.miss, verdict.line)
+            .expect("a string can be written to");
+    }
+    text
+}
+
+impl Target {
+    fn verdicts(&self, results: &Results) -> Vec<Verdict> {
+        let mine = |series: &&Series| {
+            let params: Vec<_> = series.params.split(';').collect();
+            (series.system, &*series.unit) == (self.lisle, self.unit)
+                && self.params.iter().all(|param| params.contains(param))
+        };
+        results
+            .of_bench(self.bench)
+            .filter(mine)
+            .filter_map(|series| self.verdict(series, results))
+            .collect()
+    }
+
+    /// `None` if the peer was not measured.
+    fn verdict(&self, lisle: &Series, results: &Results) -> Option<Verdict> {
+        let peers = || {
+            results.of_bench(self.bench).filter(|peer| {
+                !peer.is_lisle() && (&peer.params, &peer.unit) == (&lisle.params, &lisle.unit)
+            })
+        };
+        let of_peer = |peer: &Series, factor: f64| {
+            let median = number(peer.median());
+            (factor * peer.median(), format!("{factor} × {} {median}", peer.system))
+        };
+        let (bound, words) = match self.bound {
+            Best(factor) => of_peer(peers().min_by(|a, b| a.cost().total_cmp(&b.cost()))?, factor),
+            Of(name, factor) => of_peer(peers().find(|peer| peer.system == name)?, factor),
+            Absolute(bound) => (bound, number(bound)),
+        };
+        let miss = match self.unit {
+            "speedup" => bound / lisle.median(),
+            _ => lisle.median() / bound,
+        };
+        let what = format!("{} {} {}", self.bench, lisle.params, self.unit);
+        let line = format!("{what:<42} {:>10}   {words}", number(lisle.median()));
+        Some(Verdict { miss, line })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn results(figures: &[(&'static str, &str, &'static str, &str, f64)]) -> Results {
+        let mut results = Results::default();
+        for &(bench, params, system, unit, value) in figures {
+            results.add(bench, params, system, unit, value);
+        }
+        results
+    }
+
+    #[test]
+    fn the_largest_miss_comes_first() {
+        let report = report(&results(&[
+            ("yield", "workers=1;tasks=2", "lisle", "ns", 10.0),
+            ("yield", "workers=1;tasks=2", "may", "ns", 100.0),
+            ("yield", "workers=1;tasks=2", "go", "ns", 200.0),
+            ("pingpong", "workers=1", "lisle", "ns", 90.0),
+            ("pingpong", "workers=1", "kanal", "ns", 100.0),
+        ]));
+        let lines: Vec<_> = report.lines().filter(|line| line.contains('×')).collect();
+        assert!(lines[0].contains("2.00  pingpong workers=1 ns"), "{report}");
+        assert!(lines[0].ends_with("0.45 × kanal 100"), "{report}");
+        assert!(lines[1].contains("0.50  yield workers=1;tasks=2 ns"), "{report}");
+        assert!(lines[1].ends_with("0.2 × may 100"), "{report}");
+        assert_eq!(lines.len(), 2, "there is no figure of Go's for pingpong: {report}");
+    }
+
+    #[test]
+    fn a_speedup_should_be_large() {
+        let report = report(&results(&[
+            ("forkjoin", "", "lisle", "speedup", 0.9),
+            ("forkjoin", "", "threads", "speedup", 2.0),
+        ]));
+        assert!(report.contains("2.00  forkjoin"), "{report}");
+    }
+
+    #[test]
+    fn a_form_of_lisle_is_no_peer() {
+        let report = report(&results(&[
+            ("idle", "tasks=1000000", "lisle-64k", "bytes", 4_500.0),
+            ("idle", "tasks=1000000", "lisle", "bytes", 4_900.0),
+        ]));
+        assert_eq!(report.matches("1.00  idle").count(), 2, "{report}");
+    }
+}
