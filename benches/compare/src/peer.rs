@@ -47,7 +47,7 @@ const FROM_CRATES_IO: &str = "cargo fetches it from crates.io";
 /// In the order in which the systems take turns.
 pub const PEERS: &[Peer] = &[
     Peer {
-        systems: &["lisle", "lisle-64k"],
+        systems: &["lisle", "lisle-64k", "lisle-bare"],
         source: Source::Cargo("peer-lisle"),
         get: "it is this repository",
     },

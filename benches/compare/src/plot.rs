@@ -13,7 +13,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::plan::Bench;
 use crate::results::{Results, Series};
-use crate::table::number;
+use crate::table::{grouped, number};
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn Error>>;
@@ -86,7 +86,7 @@ fn draw_panel(area: &Area<'_>, panel: &[&Series]) -> Drawn {
         .bold_line_style(FAINT)
         .axis_style(FAINT)
         .x_labels(8)
-        .x_label_formatter(&|value| number(*value))
+        .x_label_formatter(&|value| step(*value))
         .label_style(("sans-serif", 11).into_font().color(&TEXT))
         .draw()?;
 
@@ -117,6 +117,11 @@ fn limits(panel: &[&Series]) -> (f64, f64) {
     let below = steps().take_while(|step| *step <= least * 0.95).last().unwrap_or(least / 2.0);
     let above = steps().find(|step| *step >= greatest * 1.05).unwrap_or(greatest * 2.0);
     (below, above)
+}
+
+/// A label of the scale.
+fn step(value: f64) -> String {
+    if value < 1.0 { format!("{value}") } else { grouped(value.round() as i64) }
 }
 
 fn write(area: &Area<'_>, text: &str, at: (i32, i32), size: u32, side: HPos) -> Drawn {

@@ -72,7 +72,7 @@ pub fn number(value: f64) -> String {
 }
 
 /// 12345678 as `12,345,678`.
-fn grouped(value: i64) -> String {
+pub fn grouped(value: i64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

@@ -1,5 +1,7 @@
-//! The benchmarks on Lisle, with its defaults. `lisle-64k` has stacks of 64 KiB instead of 256.
+//! The benchmarks on Lisle, with its defaults. `lisle-64k` has stacks of 64 KiB instead of 256, and
+//! `lisle-bare` is the switch below its coroutines.
 
+mod bare;
 mod compute;
 mod messages;
 mod tasks;
@@ -11,6 +13,7 @@ const EITHER_STACK: &[&str] = &["lisle", "lisle-64k"];
 
 const TABLE: &[Row] = &[
     (LISLE, "switch", tasks::switch),
+    (&["lisle-bare"], "switch", bare::bare),
     (LISLE, "yield", tasks::yields),
     (LISLE, "spawn", tasks::spawn),
     (EITHER_STACK, "idle", tasks::idle),
