@@ -1,8 +1,11 @@
 //! What the figures were measured on, and with which versions.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+
+use crate::peer;
 
 /// Packages of `Cargo.lock` whose versions matter.
 const PACKAGES: &[&str] =
@@ -16,8 +19,12 @@ pub fn describe() -> Vec<String> {
     let home = env!("CARGO_MANIFEST_DIR");
     let commit = said("git", &["-C", home, "describe", "--always", "--dirty", "--abbrev=12"]);
 
-    let go = std::env::var("LISLE_GO").unwrap_or_else(|_| "go".to_owned());
-    let compilers = [said("rustc", &["--version"]), said(&go, &["version"])];
+    let compilers = [
+        said("rustc", &["--version"]),
+        said(peer::go(), &["version"]),
+        said(peer::cxx(), &["--version"]),
+        boost_version(),
+    ];
     let lock = fs::read_to_string(Path::new(home).join("Cargo.lock")).unwrap_or_default();
     let packages =
         PACKAGES.iter().filter_map(|name| Some(format!("{name} {}", locked_version(&lock, name)?)));
@@ -37,10 +44,22 @@ fn cpu_model() -> Option<String> {
 }
 
 /// The first line that a command prints.
-fn said(command: &str, args: &[&str]) -> Option<String> {
+fn said(command: impl AsRef<OsStr>, args: &[&str]) -> Option<String> {
+    Some(all_said(command, args)?.lines().next()?.trim().to_owned())
+}
+
+fn all_said(command: impl AsRef<OsStr>, args: &[&str]) -> Option<String> {
     let output = Command::new(command).args(args).output().ok().filter(|o| o.status.success())?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    Some(text.lines().next()?.trim().to_owned())
+    String::from_utf8(output.stdout).ok()
+}
+
+/// By the macros of its headers.
+fn boost_version() -> Option<String> {
+    let args = ["-E", "-dM", "-include", "boost/version.hpp", "-x", "c++", "/dev/null"];
+    let macros = all_said(peer::cxx(), &args)?;
+    let version =
+        macros.lines().find_map(|line| line.strip_prefix("#define BOOST_LIB_VERSION "))?;
+    Some(format!("Boost {}", version.trim_matches('"').replace('_', ".")))
 }
 
 fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {

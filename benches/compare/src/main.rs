@@ -31,8 +31,7 @@ fn main() -> ExitCode {
         }
     };
     match compare(&args) {
-        Ok(results) if results.failures() == 0 => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
@@ -40,23 +39,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn compare(args: &Args) -> Result<Results, Box<dyn Error>> {
-    let (systems, missing) = peer::prepare(args)?;
+/// # Errors
+///
+/// If something could not be written, and at the end if a figure is missing that there should be.
+fn compare(args: &Args) -> Result<(), Box<dyn Error>> {
+    let prepared = peer::prepare(args)?;
+    let missing = prepared.missing.join("\n");
     let machine = machine::describe();
-    println!("{}", machine.join("\n"));
-    for peer in &missing {
-        println!("{peer}");
-    }
+    println!("{}\n{missing}", machine.join("\n"));
 
     let mut results = Results::default();
     for bench in plan::BENCHES.iter().filter(|bench| args.wants_bench(bench.name)) {
-        run::bench(bench, &systems, args, &mut results);
+        run::bench(bench, &prepared.systems, args, &mut results);
         print!("{}", table::of(bench, &results));
     }
-    print!("{}", target::report(&results));
-    for peer in &missing {
-        println!("{peer}");
-    }
+    println!("{}\n{missing}", target::report(&results));
 
     if let Some(file) = &args.csv {
         std::fs::write(file, csv::rows(&results))?;
@@ -67,5 +64,10 @@ fn compare(args: &Args) -> Result<Results, Box<dyn Error>> {
             plot::draw(bench, &results, &machine, folder)?;
         }
     }
-    Ok(results)
+    match (prepared.broken, results.failures()) {
+        (0, 0) => Ok(()),
+        (broken, failed) => {
+            Err(format!("{broken} programs not built, {failed} measurements failed").into())
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The programs of `peers/`, and the systems that they play for.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -89,10 +90,19 @@ pub const PEERS: &[Peer] = &[
     },
 ];
 
-/// Builds the programs of the wanted systems. Returns the systems, and a line for each program that
-/// cannot be had here.
-pub fn prepare(args: &Args) -> std::io::Result<(Vec<System>, Vec<String>)> {
-    let (mut systems, mut missing) = (Vec::new(), Vec::new());
+/// What there is of the wanted systems.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    pub systems: Vec<System>,
+    /// A line for each program that cannot be had here.
+    pub missing: Vec<String>,
+    /// So many of them are here, but broken.
+    pub broken: usize,
+}
+
+/// Builds the programs of the wanted systems.
+pub fn prepare(args: &Args) -> std::io::Result<Prepared> {
+    let mut prepared = Prepared::default();
     let target = target_folder()?;
     for peer in PEERS {
         let wanted: Vec<_> =
@@ -102,13 +112,16 @@ pub fn prepare(args: &Args) -> std::io::Result<(Vec<System>, Vec<String>)> {
         }
         eprintln!("building {}", peer.source.name());
         match peer.source.build(&target) {
-            Ok(program) => {
-                systems.extend(wanted.iter().map(|name| System { name, program: program.clone() }))
+            Ok(program) => prepared
+                .systems
+                .extend(wanted.iter().map(|name| System { name, program: program.clone() })),
+            Err(failure) => {
+                prepared.missing.push(failure.line(&wanted.join(", "), peer.get));
+                prepared.broken += usize::from(failure != Failure::NotInstalled);
             }
-            Err(failure) => missing.push(failure.line(&wanted.join(", "), peer.get)),
         }
     }
-    Ok((systems, missing))
+    Ok(prepared)
 }
 
 /// This workspace.
@@ -153,17 +166,18 @@ impl Source {
                 let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
                 let mut command = Command::new(cargo);
                 command.args(["build", "--release", "--quiet", "--package", package]);
+                command.arg("--manifest-path").arg(home().join("Cargo.toml"));
                 command.arg("--target-dir").arg(target);
                 succeed(&mut command)?;
                 Ok(target.join("release").join(package))
             }
             Self::Go(folder) => {
-                let go = from_env("LISLE_GO", "go");
+                let go = go();
                 succeed_quietly(Command::new(&go).arg("version"))?;
                 let program = target.join("peer-go");
                 let mut command = Command::new(&go);
-                command.args(["build", "-o"]).arg(&program).arg(".");
-                succeed(command.current_dir(home().join(folder)))?;
+                command.args(["build", "-C"]).arg(home().join(folder)).arg("-o").arg(&program);
+                succeed(&mut command)?;
                 Ok(program)
             }
             Self::Native(compiler, file, headers, flags) => {
@@ -185,7 +199,17 @@ impl Source {
     }
 }
 
-fn from_env(variable: &str, otherwise: &str) -> std::ffi::OsString {
+/// The command of the Go toolchain.
+pub fn go() -> OsString {
+    from_env("LISLE_GO", "go")
+}
+
+/// The command of the C++ compiler.
+pub fn cxx() -> OsString {
+    from_env(CXX.variable, CXX.command)
+}
+
+fn from_env(variable: &str, otherwise: &str) -> OsString {
     std::env::var_os(variable).filter(|value| !value.is_empty()).unwrap_or(otherwise.into())
 }
 
@@ -197,9 +221,6 @@ fn succeed_quietly(command: &mut Command) -> Result<(), Failure> {
 
 /// A command that should succeed. What it has to say is for the user.
 fn succeed(command: &mut Command) -> Result<(), Failure> {
-    if command.get_current_dir().is_none() {
-        command.current_dir(home());
-    }
     let name = command.get_program().to_string_lossy().into_owned();
     match command.stdin(Stdio::null()).status() {
         Ok(status) if status.success() => Ok(()),

@@ -62,7 +62,7 @@ pub const BENCHES: &[Bench] = &[
         variants: &[
             Variant {
                 params: &[Size("tasks", 2, 2)],
-                repeat: Some(Size("rounds", 2_000_000, 1_000)),
+                repeat: Some(Size("rounds", 1_000_000, 1_000)),
             },
             Variant {
                 params: &[Size("tasks", 1_000, 10)],

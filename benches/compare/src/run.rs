@@ -15,6 +15,9 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// How often it is looked whether a program has ended.
 const GLANCE: Duration = Duration::from_millis(20);
 
+/// Lisle is measured with its defaults.
+const LISLE_SETTINGS: [&str; 3] = ["LISLE_WORKERS", "LISLE_STACK_SIZE", "LISLE_STACK_GUARD"];
+
 /// What a program said.
 #[derive(Debug, PartialEq)]
 enum Said {
@@ -77,7 +80,11 @@ fn progress(text: &str) {
 
 /// The line that the program prints.
 fn measure(system: &System, args: &[String]) -> Result<String, String> {
-    let mut child = Command::new(&system.program)
+    let mut command = Command::new(&system.program);
+    for setting in LISLE_SETTINGS {
+        command.env_remove(setting);
+    }
+    let mut child = command
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -160,8 +160,9 @@ impl Target {
             "speedup" => bound / lisle.median(),
             _ => lisle.median() / bound,
         };
-        let what = format!("{} {} {}", self.bench, lisle.params, self.unit);
-        let line = format!("{what:<42} {:>10}   {words}", number(lisle.median()));
+        let what = [self.bench, &lisle.params, self.unit];
+        let what: Vec<_> = what.into_iter().filter(|word| !word.is_empty()).collect();
+        let line = format!("{:<42} {:>10}   {words}", what.join(" "), number(lisle.median()));
         Some(Verdict { miss, line })
     }
 }

@@ -51,7 +51,7 @@ func (r *race) open() {
 func yields(p params) string {
 	tasks, rounds := p["tasks"], p["rounds"]
 	race := newRace(tasks)
-	for range make([]struct{}, tasks) {
+	for task := 0; task < tasks; task++ {
 		go func() {
 			race.waitAtGate()
 			race.started()
