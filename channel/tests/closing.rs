@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{LONG, everywhere, everywhere_with};
+use common::{LONG, everywhere, everywhere_with, on_one_worker};
 use lisle_channel::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, Sender, TryRecvError, TrySendError,
     bounded, unbounded,
@@ -74,7 +74,7 @@ fn what_is_buffered_outlives_the_senders() {
 #[test]
 fn what_parked_senders_hold_is_received_first() {
     // On tasks the order is exact: all four are parked when the first message is taken.
-    lisle_scheduler::run(|| {
+    on_one_worker(|| {
         let (sender, receiver) = bounded(1);
         sender.send(0).unwrap();
         for n in 1..5 {

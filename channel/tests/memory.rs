@@ -1,9 +1,12 @@
 //! Memory, counted by the allocator: what a channel holds, and that nothing leaks.
 #![cfg(not(lisle_loom))]
 
+mod common;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use common::on_one_worker;
 use lisle_channel::{bounded, never, select, unbounded};
 
 struct Counting;
@@ -66,7 +69,7 @@ fn an_unbounded_channel_gives_memory_back() {
 
 #[test]
 fn an_operation_allocates_nothing() {
-    lisle_scheduler::run(|| {
+    on_one_worker(|| {
         let (ping, pinged) = bounded(0);
         let (pong, ponged) = unbounded();
         let other = lisle_scheduler::spawn(move || {
@@ -91,7 +94,7 @@ fn an_operation_allocates_nothing() {
 fn nothing_leaks_or_grows_under_many_operations() {
     const ROUNDS: usize = if cfg!(debug_assertions) { 50_000 } else { 2_000_000 };
     let before = live_bytes();
-    lisle_scheduler::run(|| {
+    on_one_worker(|| {
         // Five operations a round, on every kind of channel, parked and not, plain and selected.
         let (first, firsts) = bounded(0);
         let (second, seconds) = bounded(3);
@@ -131,7 +134,7 @@ fn nothing_leaks_or_grows_under_many_operations() {
 
 #[test]
 fn a_select_allocates_only_for_large_messages() {
-    lisle_scheduler::run(|| {
+    on_one_worker(|| {
         let (small, smalls) = bounded::<[u64; 8]>(0);
         let (large, larges) = bounded::<[u64; 9]>(0);
         let other = lisle_scheduler::spawn(move || {

@@ -1,15 +1,18 @@
 //! A channel operation that would have to wait inside `no_suspend` panics and loses nothing.
 #![cfg(not(lisle_loom))]
 
+mod common;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use common::on_one_worker;
 use lisle_channel::{TryRecvError, bounded, never, select};
 use lisle_runtime::no_suspend;
 
 #[test]
 fn a_blocked_send_panics_and_drops_its_message() {
-    lisle_scheduler::run(|| {
+    on_one_worker(|| {
         let (sender, receiver) = bounded(0);
         let message = Arc::new(());
         let copy = message.clone();
@@ -23,7 +26,7 @@ fn a_blocked_send_panics_and_drops_its_message() {
 
 #[test]
 fn a_blocked_receive_panics_and_the_channel_goes_on() {
-    lisle_scheduler::run(|| {
+    on_one_worker(|| {
         let (sender, receiver) = bounded(1);
         let received = catch_unwind(AssertUnwindSafe(|| no_suspend(|| receiver.recv())));
         assert!(received.is_err());
@@ -36,7 +39,7 @@ fn a_blocked_receive_panics_and_the_channel_goes_on() {
 /// select go.
 #[test]
 fn try_recv_does_not_wait_for_a_select() {
-    lisle_scheduler::run(|| {
+    on_one_worker(|| {
         let (sender, receiver) = bounded(0);
         let selecting = lisle_scheduler::spawn(move || {
             select! {
@@ -54,7 +57,7 @@ fn try_recv_does_not_wait_for_a_select() {
 
 #[test]
 fn a_blocked_select_panics_and_leaves_no_trace() {
-    lisle_scheduler::run(|| {
+    on_one_worker(|| {
         let (sender, receiver) = bounded(0);
         let selected = catch_unwind(AssertUnwindSafe(|| {
             no_suspend(|| {

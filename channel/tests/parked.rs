@@ -1,23 +1,21 @@
 //! Many parked parties: order, mass wake-up, cancellation, and what a report says of them.
 #![cfg(not(lisle_loom))]
 
+mod common;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::on_one_worker;
 use lisle_channel::{RecvError, SendError, bounded, unbounded};
-use lisle_scheduler::{ForeignThreads, Runtime, run, spawn, yield_now};
+use lisle_scheduler::{ForeignThreads, Runtime, spawn, yield_now};
 
 const MANY: usize = 10_000;
-
-/// On one worker tasks park in the order in which they were spawned.
-fn run_in_order<R>(main: impl FnOnce() -> R) -> R {
-    Runtime::builder().workers(1).build().unwrap().run(main).unwrap()
-}
 
 #[test]
 fn parked_senders_are_served_first_come_first_served() {
     for capacity in [0, 1, 7] {
-        run_in_order(|| {
+        on_one_worker(|| {
             let (sender, receiver) = bounded(capacity);
             for n in 0..MANY {
                 let sender = sender.clone();
@@ -33,7 +31,7 @@ fn parked_senders_are_served_first_come_first_served() {
 #[test]
 fn parked_receivers_are_served_first_come_first_served() {
     for (sender, receiver) in [bounded(0), bounded(1), unbounded()] {
-        run_in_order(|| {
+        on_one_worker(|| {
             let tasks: Vec<_> = (0..MANY)
                 .map(|_| {
                     let receiver = receiver.clone();
@@ -51,7 +49,7 @@ fn parked_receivers_are_served_first_come_first_served() {
 
 #[test]
 fn ten_thousand_parked_senders_are_disconnected() {
-    run(|| {
+    on_one_worker(|| {
         let token = Arc::new(());
         let (sender, receiver) = bounded(0);
         let tasks: Vec<_> = (0..MANY)
@@ -74,7 +72,7 @@ fn ten_thousand_parked_senders_are_disconnected() {
 fn ten_thousand_parked_senders_are_cancelled() {
     let token = Arc::new(());
     let (sender, receiver) = bounded(1);
-    run(|| {
+    on_one_worker(|| {
         for _ in 0..MANY {
             let (sender, token) = (sender.clone(), token.clone());
             spawn(move || sender.send(token));
@@ -91,7 +89,7 @@ fn ten_thousand_parked_senders_are_cancelled() {
 #[test]
 fn a_cancelled_receiver_takes_nothing() {
     let (sender, receiver) = bounded(1);
-    run(|| {
+    on_one_worker(|| {
         let receiver = receiver.clone();
         spawn(move || receiver.recv());
         yield_now();
@@ -110,7 +108,7 @@ fn a_destructor_of_a_cancelled_task_sees_a_disconnected_channel() {
     }
     let (_silent, asked) = unbounded();
     let (answer, answered) = unbounded();
-    run(|| {
+    on_one_worker(|| {
         spawn(move || {
             let asks = Asks(asked, answer);
             asks.0.recv()
@@ -122,7 +120,8 @@ fn a_destructor_of_a_cancelled_task_sees_a_disconnected_channel() {
 
 #[test]
 fn a_deadlock_report_names_the_blocked_call() {
-    let runtime = Runtime::builder().foreign_threads(ForeignThreads::NeverWake).build().unwrap();
+    let runtime =
+        Runtime::builder().workers(1).foreign_threads(ForeignThreads::NeverWake).build().unwrap();
     let mut lines = [0; 5];
     let deadlock = runtime
         .run(|| {

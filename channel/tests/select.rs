@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{LONG, everywhere, everywhere_with};
+use common::{LONG, everywhere, everywhere_with, on_one_worker};
 use lisle_channel::{
     Receiver, RecvError, Select, SelectTimeoutError, SendError, Sender, TrySendError, after,
     bounded, never, select, unbounded,
@@ -230,7 +230,7 @@ fn try_recv_waits_for_what_a_select_has_promised() {
 
 #[test]
 fn a_place_is_kept_for_a_send_that_was_selected() {
-    lisle_scheduler::run(|| {
+    on_one_worker(|| {
         let (sender, receiver) = bounded(1);
         let mut select = Select::new();
         select.send(&sender);
@@ -257,7 +257,7 @@ fn a_place_is_kept_for_a_send_that_was_selected() {
 
 #[test]
 fn fifo_among_parked_selects_and_others() {
-    lisle_scheduler::run(|| {
+    on_one_worker(|| {
         let (sender, receiver) = bounded(0);
         let tasks: Vec<_> = (0..9)
             .map(|n| {
@@ -534,7 +534,7 @@ fn the_end_of_the_runtime_unwinds_selects() {
     let token = Arc::new(());
     let (sender, receiver) = bounded(0);
     let (ask, asked) = bounded::<()>(0);
-    lisle_scheduler::run(|| {
+    on_one_worker(|| {
         for _ in 0..100 {
             let (receiver, token) = (receiver.clone(), token.clone());
             lisle_scheduler::spawn(move || {

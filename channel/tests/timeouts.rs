@@ -5,7 +5,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{LONG, everywhere, everywhere_with};
+use common::{LONG, everywhere, everywhere_with, on_one_worker};
 use lisle_channel::{RecvTimeoutError, SendTimeoutError, Sender, bounded};
 
 const SHORT: Duration = Duration::from_millis(5);
@@ -76,7 +76,7 @@ fn a_timeout_beyond_all_time_is_no_deadline() {
 #[test]
 fn who_gives_up_leaves_its_place_in_the_queue() {
     // On tasks of one worker the order of parking is the order of spawning.
-    lisle_scheduler::run(|| {
+    on_one_worker(|| {
         let (sender, receiver) = bounded(0);
         let receiving: Vec<_> = [None, Some(SHORT), None, Some(SHORT), None, Some(SHORT)]
             .into_iter()

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use common::{everywhere, everywhere_with};
+use common::{everywhere, everywhere_with, on_one_worker};
 use lisle_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 
 #[test]
@@ -59,7 +59,7 @@ fn messages_of_a_mebibyte() {
 
 #[test]
 fn messages_that_stay_on_their_thread() {
-    lisle_scheduler::run(|| {
+    on_one_worker(|| {
         let (sender, receiver) = bounded(0);
         let shared = Rc::new(RefCell::new(Vec::new()));
         let writer = lisle_scheduler::spawn_local(move || {
@@ -174,7 +174,7 @@ fn a_panic_while_messages_are_discarded_spares_none_of_them() {
 
 #[test]
 fn parked_senders_come_home_though_a_discarded_message_panics() {
-    lisle_scheduler::run(|| {
+    on_one_worker(|| {
         let list = Arc::new(Mutex::new(Vec::new()));
         let (sender, receiver) = bounded(1);
         let send = |number| {
@@ -209,7 +209,7 @@ impl Drop for Curious {
 
 #[test]
 fn destructors_may_use_the_channel_and_switch() {
-    lisle_scheduler::run(|| {
+    on_one_worker(|| {
         for (sender, receiver) in [bounded(3), unbounded()] {
             for _ in 0..3 {
                 assert!(sender.send(Curious(Some(sender.clone()))).is_ok());

@@ -31,6 +31,16 @@ enum Kind {
     Mixed,
 }
 
+/// Runs `body` as the first task of a runtime with one worker, whose tasks take turns in an exact
+/// order.
+pub fn on_one_worker<R>(body: impl FnOnce() -> R) -> R {
+    on_workers(1, body)
+}
+
+fn on_workers<R>(workers: usize, body: impl FnOnce() -> R) -> R {
+    Runtime::builder().workers(workers).build().unwrap().run(body).unwrap()
+}
+
 /// Runs `body` on every ground.
 pub fn everywhere(body: impl Fn(&Ground)) {
     for kind in [Kind::Threads, Kind::Tasks, Kind::Workers, Kind::Mixed] {
@@ -38,11 +48,8 @@ pub fn everywhere(body: impl Fn(&Ground)) {
         println!("on {kind:?}");
         match kind {
             Kind::Threads => body(&ground),
-            Kind::Tasks | Kind::Mixed => lisle_scheduler::run(|| body(&ground)),
-            Kind::Workers => {
-                let runtime = Runtime::builder().workers(3).build().unwrap();
-                runtime.run(|| body(&ground)).unwrap();
-            }
+            Kind::Tasks | Kind::Mixed => on_workers(1, || body(&ground)),
+            Kind::Workers => on_workers(3, || body(&ground)),
         }
     }
 }
