@@ -164,6 +164,7 @@ impl Landing {
         size_of::<T>() <= size_of::<Self>() && align_of::<T>() <= align_of::<Self>()
     }
 
+    #[inline]
     pub(crate) fn new<T>(message: T) -> Self {
         let mut bytes = MaybeUninit::<[u64; 8]>::uninit();
         if Self::holds::<T>() {
@@ -180,6 +181,7 @@ impl Landing {
     /// # Safety
     ///
     /// This was made from a `T`.
+    #[inline]
     pub(crate) unsafe fn into_message<T>(self) -> T {
         let bytes = self.0.as_ptr();
         if Self::holds::<T>() {

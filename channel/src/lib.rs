@@ -8,6 +8,10 @@
 //! wait. Both ends can be cloned and shared. A channel is disconnected when one of its ends has no
 //! handle left.
 //!
+//! [`select!`] waits for several operations at once, and [`Select`] for a list of them that is made at
+//! run time. [`after`], [`at`], [`tick`] and [`never`](never()) make receivers whose messages come from
+//! the clock, or not at all.
+//!
 //! Messages leave a channel in the order in which they were sent, and parties that wait are served
 //! in the order in which they came.
 //!

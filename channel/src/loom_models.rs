@@ -26,6 +26,9 @@ impl PartialEq<u32> for Message {
     }
 }
 
+/// A rendezvous, a bounded and an unbounded channel.
+const CAPACITIES: [Option<usize>; 3] = [Some(0), Some(1), None];
+
 fn rendezvous() -> (Sender<Message>, Receiver<Message>) {
     bounded(0)
 }
@@ -164,6 +167,69 @@ fn loom_unbounded() {
         assert_eq!(receiver.recv().unwrap(), 2);
         assert!(receiver.recv().is_err());
         sending.join().unwrap();
+    });
+}
+
+/// The last sender goes behind its message, in a channel of each kind: first the message is received,
+/// then the error.
+///
+/// Seen to fail with a `Channel::recv` that releases the lock after its look and takes it again to
+/// park: nobody is left to wake the receiver, deadlock.
+#[test]
+fn loom_last_sender_goes() {
+    for capacity in CAPACITIES {
+        loom::model(move || {
+            let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
+            let sending = thread::spawn(move || sender.send(Message::new(1)).unwrap());
+            assert_eq!(receiver.recv().unwrap(), 1);
+            assert!(receiver.recv().is_err());
+            sending.join().unwrap();
+        });
+    }
+}
+
+/// The last receiver goes while a message is sent, in a channel of each kind: the message comes back
+/// or is discarded, and none is left behind.
+///
+/// Seen to fail with a `detach` that empties the buffer under the lock and counts the handle under it
+/// later: a message that comes in between stays.
+#[test]
+fn loom_last_receiver_goes() {
+    for capacity in CAPACITIES {
+        loom::model(move || {
+            let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
+            let other = sender.clone();
+            let sending = thread::spawn(move || other.send(Message::new(1)));
+            drop(receiver);
+            match sending.join().unwrap() {
+                Ok(()) => assert_ne!(capacity, Some(0), "nobody has received"),
+                Err(SendError(message)) => assert_eq!(message, 1),
+            }
+            assert!(sender.is_empty());
+            assert_eq!(sender.send(Message::new(2)).unwrap_err().into_inner(), 2);
+        });
+    }
+}
+
+/// A sender that gives up waiting for a place races with a receiver that makes one and gives it to
+/// whoever has waited longest.
+///
+/// Seen to fail with a `Channel::wait` that trusts the clock: the message is received and comes back.
+#[test]
+fn loom_send_timeout_against_refill() {
+    loom::model(|| {
+        let (sender, receiver) = bounded(1);
+        sender.send(Message::new(1)).unwrap();
+        let sending = thread::spawn(move || sender.send_deadline(Message::new(2), Instant::now()));
+        assert_eq!(receiver.recv().unwrap(), 1);
+        let followed = receiver.recv();
+        match sending.join().unwrap() {
+            Ok(()) => assert_eq!(followed.unwrap(), 2),
+            Err(error) => {
+                assert!(error.is_timeout() && followed.is_err());
+                assert_eq!(error.into_inner(), 2);
+            }
+        }
     });
 }
 

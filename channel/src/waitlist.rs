@@ -43,16 +43,12 @@ impl WaitList {
     ///
     /// # Safety
     ///
-    /// The caller holds the lock that guards the list. The waiter is in no list, and no earlier wait
-    /// with it is going on. Neither it nor the claim moves or goes away before the waiter was
-    /// removed, or was dequeued and the claim's unparker used.
+    /// The caller holds the lock that guards the list. The waiter is new. Neither it nor the claim
+    /// moves or goes away before the waiter was removed, or was dequeued and the claim's unparker
+    /// used.
     pub(crate) unsafe fn enlist(&mut self, waiter: &Waiter, selecting: Selecting) {
-        let renew = |record: &mut Record| {
-            record.next = None;
-            record.selecting = Some(selecting);
-        };
         // SAFETY: passed on to the caller.
-        unsafe { self.link(waiter, renew) };
+        unsafe { self.link(waiter, |record| record.selecting = Some(selecting)) };
     }
 
     /// # Safety

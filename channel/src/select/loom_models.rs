@@ -192,3 +192,33 @@ fn loom_ready_against_send() {
         sending.join().unwrap();
     });
 }
+
+/// The main task of a runtime selects; one of its messages comes from another task, one from a plain
+/// thread.
+///
+/// Seen to fail without the look at the channels before they are enlisted for: deadlock.
+#[test]
+fn loom_task_selects_from_task_and_thread() {
+    loom::model(|| {
+        let (to_a, from_a) = rendezvous();
+        let (to_b, from_b) = rendezvous();
+        let (keep_a, keep_b) = (to_a.clone(), to_b.clone());
+        let thread = thread::spawn(move || to_a.send(message(1)).unwrap());
+        lisle_scheduler::run(move || {
+            let task = lisle_scheduler::spawn(move || {
+                select_biased!(send(to_b, message(2)) -> result => result.unwrap());
+            });
+            let mut numbers = [(); 2].map(|()| {
+                select_biased! {
+                    recv(from_a) -> received => *received.unwrap(),
+                    recv(from_b) -> received => *received.unwrap(),
+                }
+            });
+            numbers.sort();
+            assert_eq!(numbers, [1, 2]);
+            task.join().unwrap();
+        });
+        thread.join().unwrap();
+        drop((keep_a, keep_b));
+    });
+}

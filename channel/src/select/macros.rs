@@ -53,8 +53,9 @@ pub fn unknown() -> ! {
 /// All receivers and senders are evaluated first, in order. Then the calling task or thread blocks
 /// until an operation is possible: until it would succeed, or fail because the other end of its
 /// channel is gone. If several are, one of them is taken at random;
-/// [`select_biased!`](crate::select_biased) takes the first. A message is evaluated when its arm has been selected, and the others are not.
-/// A receiver may be waiting for the message by then, so it should not take long to make.
+/// [`select_biased!`](crate::select_biased!) takes the first. A message is evaluated when its arm has
+/// been selected, and the others are not. A receiver may be waiting for the message by then, so it
+/// should not take long to make.
 ///
 /// With `default` nothing is waited for: its body is run if no operation is possible at once. With
 /// `default(TIMEOUT)` its body is run if none is for so long.
@@ -104,7 +105,7 @@ macro_rules! select {
     ($($arms:tt)*) => { $crate::__select!((Random) {} (0) [] $($arms)*) };
 }
 
-/// Like [`select!`], but of several operations that are possible the first is taken.
+/// Like [`select!`](crate::select!), but of several operations that are possible the first is taken.
 ///
 /// # Examples
 ///

@@ -361,12 +361,14 @@ impl fmt::Debug for Select<'_> {
 }
 
 /// What [`Select`] and the macros share: see [`Select::try_select`].
+#[inline]
 #[track_caller]
 pub fn try_select<'a>(cases: &mut [Case<'a>], order: Order) -> Option<SelectedOperation<'a>> {
     run::select(cases, order, Patience::None)
 }
 
 /// See [`Select::select`].
+#[inline]
 #[track_caller]
 pub fn select<'a>(cases: &mut [Case<'a>], order: Order) -> SelectedOperation<'a> {
     assert_not_empty(cases);
@@ -377,6 +379,7 @@ pub fn select<'a>(cases: &mut [Case<'a>], order: Order) -> SelectedOperation<'a>
 }
 
 /// See [`Select::select_timeout`].
+#[inline]
 #[track_caller]
 pub fn select_timeout<'a>(
     cases: &mut [Case<'a>],
@@ -389,6 +392,7 @@ pub fn select_timeout<'a>(
     }
 }
 
+#[inline]
 #[track_caller]
 fn assert_not_empty(cases: &[Case<'_>]) {
     assert!(!cases.is_empty(), "no operations have been added to `Select`");

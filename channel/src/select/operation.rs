@@ -34,8 +34,8 @@ pub(crate) trait Operation {
     ///
     /// # Safety
     ///
-    /// No wait with the waiter is going on. Neither the waiter nor the claim moves or goes away before the waiter was delisted, or its
-    /// party was granted this operation and woken.
+    /// The waiter is new. Neither it nor the claim moves or goes away before the waiter was delisted,
+    /// or its party was granted this operation and woken.
     unsafe fn enlist(&self, waiter: &Waiter, claim: &Claim, index: usize) -> bool;
 
     /// Takes out the waiter if it is still enqueued.
@@ -191,8 +191,7 @@ impl<T> Channel<T> {
             return false;
         }
         let selecting = Selecting { claim: NonNull::from(claim), index };
-        // SAFETY: we hold the lock, and the caller keeps waiter and claim and reuses the waiter only
-        // when the wait before is over.
+        // SAFETY: we hold the lock, and the caller keeps the waiter, which is new, and the claim.
         unsafe { state.side(end).parked.enlist(waiter, selecting) };
         if claim.purpose() == Purpose::Select {
             // Who watches for a partner has one now.

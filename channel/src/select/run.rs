@@ -24,7 +24,8 @@ use crate::waiter::Waiter;
 pub struct Case<'a> {
     pub(super) operation: &'a dyn Operation,
     pub(super) index: usize,
-    waiter: Waiter,
+    /// Made anew for each wait. Many selects never wait.
+    waiter: Option<Waiter>,
 }
 
 /// Which of several possible operations is taken.
@@ -53,17 +54,24 @@ enum Ended {
 
 impl<'a> Case<'a> {
     /// The operation to send, number `index` of its select.
+    #[inline]
     pub fn send<T>(sender: &'a Sender<T>, index: usize) -> Self {
         Self::new(sender, index)
     }
 
     /// The operation to receive, number `index` of its select.
+    #[inline]
     pub fn recv<T>(receiver: &'a Receiver<T>, index: usize) -> Self {
         Self::new(receiver, index)
     }
 
+    #[inline]
     pub(super) fn new(operation: &'a dyn Operation, index: usize) -> Self {
-        Self { operation, index, waiter: Waiter::selecting() }
+        Self { operation, index, waiter: None }
+    }
+
+    fn waiter(&self) -> &Waiter {
+        self.waiter.as_ref().expect("a case that waits has a waiter")
     }
 
     #[inline]
@@ -171,6 +179,9 @@ fn wait(
         sort_for_enlisting(cases);
     }
     let deadline = cases.iter().filter_map(|case| case.operation.deadline()).chain(deadline).min();
+    for case in &mut *cases {
+        case.waiter = Some(Waiter::selecting());
+    }
     let claim = Claim::new(purpose);
     let enlisted = Cell::new(0);
     let wake = park(
@@ -183,7 +194,7 @@ fn wait(
                 // SAFETY: cases and claim stay where they are until `park` has returned and
                 // everything that was enlisted is delisted, below; only what was granted is not,
                 // and that is out of its list.
-                if unsafe { case.operation.enlist(&case.waiter, &claim, case.index) } {
+                if unsafe { case.operation.enlist(case.waiter(), &claim, case.index) } {
                     enlisted.set(enlisted.get() + 1);
                 } else if let Some(unparker) = claim.withdraw() {
                     return unparker.unpark();
@@ -200,7 +211,7 @@ fn wait(
     let won = granted.as_ref().map(|(index, _)| *index);
     for case in cases[..enlisted.get()].iter().filter(|case| Some(case.index) != won) {
         // SAFETY: the case was enlisted above.
-        unsafe { case.operation.delist(&case.waiter) };
+        unsafe { case.operation.delist(case.waiter()) };
     }
     if withdrawals > 0 {
         cases.sort_unstable_by_key(|case| case.index);

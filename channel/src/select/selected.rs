@@ -45,6 +45,7 @@ pub struct SelectedOperation<'a> {
 }
 
 impl<'a> SelectedOperation<'a> {
+    #[inline]
     pub(super) fn new(operation: &'a dyn Operation, index: usize, grant: Grant) -> Self {
         Self { operation, index, grant }
     }
@@ -66,6 +67,7 @@ impl<'a> SelectedOperation<'a> {
     ///     assert!(operation.recv(&closed).is_err());
     /// });
     /// ```
+    #[inline]
     pub fn index(&self) -> usize {
         self.index
     }
@@ -94,6 +96,7 @@ impl<'a> SelectedOperation<'a> {
     ///     assert_eq!(select.select().send(&sender, 2), Err(SendError(2)));
     /// });
     /// ```
+    #[inline]
     #[track_caller]
     pub fn send<T>(self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
         assert!(self.is_for(sender), "passed a sender that wasn't selected");
@@ -135,6 +138,7 @@ impl<'a> SelectedOperation<'a> {
     ///     assert_eq!(select.select().recv(&receiver), Err(RecvError));
     /// });
     /// ```
+    #[inline]
     #[track_caller]
     pub fn recv<T>(self, receiver: &Receiver<T>) -> Result<T, RecvError> {
         assert!(self.is_for(receiver), "passed a receiver that wasn't selected");
@@ -155,6 +159,7 @@ impl<'a> SelectedOperation<'a> {
         ptr::addr_eq(self.operation, handle)
     }
 
+    #[inline]
     fn into_grant(mut self) -> Grant {
         let grant = mem::replace(&mut self.grant, Grant::Disconnected);
         mem::forget(self);
