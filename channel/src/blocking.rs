@@ -1,11 +1,13 @@
 //! The operations that park: `send` and `recv`.
 //!
 //! They look; if nothing is possible, they park in the wait list; when woken they read the verdict.
-//! The verdict `Released` means to look again.
+//! The verdict `Released` means to look again. A plain thread at a bounded buffer lingers a little
+//! before it parks.
 
 use std::mem;
 use std::time::Instant;
 
+use lisle_runtime::primitive::thread;
 use lisle_scheduler::park::{Reason, Wake, park, unwind_cancelled};
 
 use crate::channel::{Channel, End, Guard, Opening, take_buffered};
@@ -15,6 +17,10 @@ use crate::waiter::{Slot, Verdict, Waiter, Won};
 
 const SENDING: Reason = Reason::new("sending on a channel");
 pub(crate) const RECEIVING: Reason = Reason::new("receiving from a channel");
+
+/// How often a plain thread looks again before it parks. It yields in between and does not spin: with
+/// more threads than cores, spinning would only keep its partners from running.
+const LOOKS: usize = 8;
 
 /// How a wait ended, seen by the party that waited.
 enum Outcome {
@@ -79,7 +85,11 @@ impl<T> Channel<T> {
         deadline: Option<Instant>,
     ) -> Result<(), SendTimeoutError<T>> {
         let slot = Slot::full(message);
-        match self.wait_to_send(state, &slot, deadline) {
+        let outcome = match self.linger(state, End::Sending) {
+            Some(state) => self.wait_to_send(state, &slot, deadline),
+            None => Outcome::Served(Verdict::Released),
+        };
+        match outcome {
             Outcome::Served(Verdict::Transferred) => Ok(()),
             outcome => self.not_sent(outcome, slot, deadline),
         }
@@ -151,7 +161,11 @@ impl<T> Channel<T> {
         error: impl FnOnce(RecvTimeoutError) -> E,
     ) -> Result<T, E> {
         let slot = Slot::empty();
-        match self.wait(state, End::Receiving, RECEIVING, &slot, deadline) {
+        let outcome = match self.linger(state, End::Receiving) {
+            Some(state) => self.wait(state, End::Receiving, RECEIVING, &slot, deadline),
+            None => Outcome::Served(Verdict::Released),
+        };
+        match outcome {
             // SAFETY: a sender filled the slot before it woke us, and it is done with it.
             Outcome::Served(Verdict::Transferred) => Ok(unsafe { slot.into_value() }),
             outcome => self.not_received(outcome, deadline).map_err(error),
@@ -187,6 +201,36 @@ impl<T> Channel<T> {
         // first.
         unwind_cancelled();
         Err(RecvTimeoutError::Disconnected)
+    }
+
+    /// Lets other threads run before a plain thread parks at a bounded buffer: `None` if it should
+    /// look again instead of parking.
+    ///
+    /// A party that is parked is given a single message or place, and has to be woken for it; one that
+    /// comes back finds many. Where there are no places to come back for, in a rendezvous, somebody
+    /// has to park to be found. An unbounded buffer does without: a sender that never waits fills it
+    /// whatever its receivers do.
+    #[inline]
+    fn linger<'a>(&'a self, state: Guard<'a, T>, end: End) -> Option<Guard<'a, T>> {
+        if state.buffer.is_ring() { self.linger_at_ring(state, end) } else { Some(state) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn linger_at_ring<'a>(&'a self, mut state: Guard<'a, T>, end: End) -> Option<Guard<'a, T>> {
+        // A task does not keep its thread from others when it parks; a model would only grow.
+        if cfg!(lisle_loom) || lisle_scheduler::current().is_some() {
+            return Some(state);
+        }
+        for _ in 0..LOOKS {
+            drop(state);
+            thread::yield_now();
+            state = self.state.lock();
+            if state.is_ready(end, None) {
+                return None;
+            }
+        }
+        Some(state)
     }
 
     /// Parks the caller at `end` with its `slot` until it is served, the deadline has passed or it

@@ -59,6 +59,12 @@ impl<T> Buffer<T> {
         (places != usize::MAX).then_some(places)
     }
 
+    /// Whether there is a fixed number of places, and at least one that is not set aside.
+    #[inline]
+    pub(crate) fn is_ring(&self) -> bool {
+        self.limit != 0 && self.limit != usize::MAX
+    }
+
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.front.is_empty()

@@ -212,7 +212,7 @@ impl<T> Channel<T> {
 impl<T> State<T> {
     /// Whether an operation at `end` would succeed or fail at once. The party of `mine` does not
     /// count as a partner.
-    fn is_ready(&self, end: End, mine: Option<&Claim>) -> bool {
+    pub(crate) fn is_ready(&self, end: End, mine: Option<&Claim>) -> bool {
         match end {
             End::Sending => {
                 self.receivers.handles == 0
