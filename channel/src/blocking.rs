@@ -22,6 +22,11 @@ pub(crate) const RECEIVING: Reason = Reason::new("receiving from a channel");
 /// more threads than cores, spinning would only keep its partners from running.
 const LOOKS: usize = 8;
 
+/// Whether the slot of a parked party should not burden the frames of parties that need not park.
+const fn is_large<T>() -> bool {
+    size_of::<T>() > 128
+}
+
 /// How a wait ended, seen by the party that waited.
 enum Outcome {
     Served(Verdict),
@@ -47,6 +52,9 @@ impl<T> Channel<T> {
                 state.buffer.push(message);
                 Ok(())
             }
+            Opening::Blocked(state) if is_large::<T>() => {
+                self.park_large_sender(state, message, deadline)
+            }
             Opening::Blocked(state) => self.park_sender(state, message, deadline),
             Opening::Disconnected => {
                 unwind_cancelled();
@@ -68,6 +76,9 @@ impl<T> Channel<T> {
             // SAFETY: `open_recv` wins senders of this channel, whose slots are full.
             Opening::Partner(Won::Sole(sender)) => Ok(unsafe { sender.receive() }),
             Opening::Buffer(state) => Ok(take_buffered(state)),
+            Opening::Blocked(state) if is_large::<T>() => {
+                self.park_large_receiver(state, deadline, error)
+            }
             Opening::Blocked(state) => self.park_receiver(state, deadline, error),
             Opening::Partner(Won::Selecting(sender)) => {
                 self.recv_selected(Some(sender), deadline).map_err(error)
@@ -77,6 +88,18 @@ impl<T> Channel<T> {
     }
 
     #[inline(never)]
+    #[track_caller]
+    fn park_large_sender(
+        &self,
+        state: Guard<'_, T>,
+        message: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendTimeoutError<T>> {
+        self.park_sender(state, message, deadline)
+    }
+
+    // Inlined always, with what it calls: a rendezvous parks at every turn.
+    #[inline(always)]
     #[track_caller]
     fn park_sender(
         &self,
@@ -95,7 +118,7 @@ impl<T> Channel<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     fn wait_to_send(
         &self,
@@ -153,6 +176,17 @@ impl<T> Channel<T> {
     }
 
     #[inline(never)]
+    #[track_caller]
+    fn park_large_receiver<E>(
+        &self,
+        state: Guard<'_, T>,
+        deadline: Option<Instant>,
+        error: impl FnOnce(RecvTimeoutError) -> E,
+    ) -> Result<T, E> {
+        self.park_receiver(state, deadline, error)
+    }
+
+    #[inline(always)]
     #[track_caller]
     pub(crate) fn park_receiver<E>(
         &self,
@@ -235,7 +269,7 @@ impl<T> Channel<T> {
 
     /// Parks the caller at `end` with its `slot` until it is served, the deadline has passed or it
     /// is cancelled. In the last two cases nobody has touched the slot.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     fn wait(
         &self,
