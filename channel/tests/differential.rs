@@ -2,11 +2,12 @@
 //! all results agree. The selects are biased, since a random choice cannot agree.
 //!
 //! One thing is left out: how many messages a bounded channel holds after its last receiver has
-//! gone. Ours drops them at once; the peer keeps them until its senders are gone too.
+//! gone. Ours drops them at once; the peer keeps them until its senders are gone too. The second test
+//! pins that down.
 #![cfg(not(lisle_loom))]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel as peer;
@@ -124,7 +125,8 @@ macro_rules! interpreter {
                     }
                     (37..40, _, Some(at)) => {
                         receivers.swap_remove(at);
-                        String::from("a receiver goes")
+                        let left = capacity.is_none().then(|| alive.load(Ordering::Relaxed));
+                        format!("a receiver goes, and leaves {left:?}")
                     }
                     (40..48, ..) => {
                         let mut select = $channel::Select::new_biased();
@@ -197,4 +199,37 @@ fn random_programs_agree_with_crossbeam_channel() {
             assert_eq!(our_rest, 0, "seed {seed}, capacity {capacity:?}: messages leak");
         }
     }
+}
+
+/// Writes its number down when it is dropped.
+struct Noted(usize, Arc<Mutex<Vec<usize>>>);
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.1.lock().unwrap().push(self.0);
+    }
+}
+
+/// What was dropped when the last receiver has gone, and when the sender has, too.
+macro_rules! dropped {
+    ($channel:ident, $capacity:expr) => {{
+        let capacity: Option<usize> = $capacity;
+        let (sender, receiver) = capacity.map_or_else($channel::unbounded, $channel::bounded);
+        let list = Arc::new(Mutex::new(Vec::new()));
+        (0..100).for_each(|number| assert!(sender.send(Noted(number, list.clone())).is_ok()));
+        (0..10).for_each(|_| drop(receiver.recv()));
+        drop(receiver);
+        let first = list.lock().unwrap().clone();
+        drop(sender);
+        (first, list.lock().unwrap().clone())
+    }};
+}
+
+#[test]
+fn what_was_not_received_is_dropped_in_order_and_once() {
+    let all: Vec<usize> = (0..100).collect();
+    assert_eq!(dropped!(lisle_channel, None), (all.clone(), all.clone()));
+    assert_eq!(dropped!(peer, None), (all.clone(), all.clone()));
+    assert_eq!(dropped!(lisle_channel, Some(100)), (all.clone(), all.clone()));
+    assert_eq!(dropped!(peer, Some(100)), (all[..10].to_vec(), all));
 }

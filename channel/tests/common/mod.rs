@@ -68,18 +68,27 @@ pub fn everywhere_with<T>(body: impl Fn(&Ground, Sender<T>, Receiver<T>)) {
 impl Ground {
     /// Starts another party.
     pub fn spawn<R: Send + 'static>(&self, body: impl FnOnce() -> R + Send + 'static) -> Party<R> {
-        let turn = self.spawned.replace(self.spawned.get() + 1);
         let (done, result) = bounded(1);
         let body = move || {
             let value = body();
             done.send(value).expect("the party is joined");
         };
-        let handle = match self.kind {
+        let handle = self.start(body);
+        Party { handle, result }
+    }
+
+    /// Starts a party that nobody joins.
+    pub fn detach(&self, body: impl FnOnce() + Send + 'static) {
+        drop(self.start(body));
+    }
+
+    fn start(&self, body: impl FnOnce() + Send + 'static) -> Handle {
+        let turn = self.spawned.replace(self.spawned.get() + 1);
+        match self.kind {
             Kind::Threads => Handle::Thread(std::thread::spawn(body)),
             Kind::Mixed if turn.is_multiple_of(2) => Handle::Thread(std::thread::spawn(body)),
             Kind::Tasks | Kind::Workers | Kind::Mixed => Handle::Task(lisle_scheduler::spawn(body)),
-        };
-        Party { handle, result }
+        }
     }
 
     /// Gives other parties a chance to run.
