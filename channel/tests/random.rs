@@ -7,7 +7,7 @@ mod common;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use common::{Ground, LONG, everywhere};
+use common::{Ground, LONG, Random, everywhere};
 use lisle_channel::{
     Receiver, RecvTimeoutError, Select, Sender, TryRecvError, bounded, never, select, unbounded,
 };
@@ -19,17 +19,6 @@ const TINY: Duration = Duration::from_micros(20);
 
 /// Who sent a message, and its number among those that this party sent into the same channel.
 type Message = (usize, usize, Box<usize>);
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % limit
-    }
-}
 
 fn send_all(party: usize, senders: &[Sender<Message>], mut random: Random) -> Vec<usize> {
     let mut sent = vec![0; senders.len()];
@@ -116,7 +105,7 @@ fn play(ground: &Ground, seed: u64, capacities: [Option<usize>; 3]) {
     println!("seed {seed}, capacities {capacities:?}");
     let (senders, receivers): (Vec<_>, Vec<_>) =
         capacities.map(|capacity| capacity.map_or_else(unbounded, bounded)).into_iter().unzip();
-    let random = |party: usize| Random(seed.wrapping_add(party as u64 * 0x9e37_79b9) | 1);
+    let random = |party: usize| Random::new(seed.wrapping_add(party as u64 * 0x9e37_79b9));
     let sending: Vec<_> = (0..SENDING)
         .map(|party| {
             let (senders, random) = (senders.clone(), random(party));
