@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use common::{everywhere, everywhere_with, on_one_worker};
-use lisle_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+use lisle_channel::{Receiver, Sender, TrySendError, bounded, select, unbounded};
 
 #[test]
 fn messages_without_size() {
@@ -26,35 +26,66 @@ fn messages_without_size() {
     assert_eq!(receiver.len(), 2);
 }
 
+const SIZE: usize = 1024 * 1024;
+
+fn send_blocks(sender: Sender<[u8; SIZE]>) {
+    for n in 0..4 {
+        assert!(sender.send([n; SIZE]).is_ok());
+    }
+    for n in 4..8 {
+        select! { send(sender, [n; SIZE]) -> result => assert!(result.is_ok()) }
+    }
+}
+
+fn receive_blocks(receiver: Receiver<[u8; SIZE]>) {
+    for n in 0..4 {
+        let message = receiver.recv().unwrap();
+        assert!(message.iter().all(|&byte| byte == n));
+    }
+    for n in 4..8 {
+        select! {
+            recv(receiver) -> message => assert!(message.unwrap().iter().all(|&byte| byte == n)),
+        }
+    }
+    assert!(receiver.recv().is_err());
+}
+
+/// By value such messages need large stacks: up to 25 of them lie on it in a debug build.
+const ROOMY: usize = 64 * SIZE;
+
 #[test]
 fn messages_of_a_mebibyte() {
-    const SIZE: usize = 1024 * 1024;
-    fn exchange(sender: Sender<[u8; SIZE]>, receiver: Receiver<[u8; SIZE]>) {
-        // Tasks and test threads have small stacks for such messages.
-        let roomy = |body: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new().stack_size(64 * SIZE).spawn(body).unwrap()
-        };
-        let sending = roomy(Box::new(move || {
-            for n in 0..4 {
-                assert!(sender.send([n; SIZE]).is_ok());
-            }
-        }));
-        let receiving = roomy(Box::new(move || {
-            for n in 0..4 {
-                let message = receiver.recv().unwrap();
-                assert!(message.iter().all(|&byte| byte == n));
-            }
-            assert!(receiver.recv().is_err());
-        }));
+    for capacity in [Some(0), Some(1), Some(2), None] {
+        let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
+        let roomy = || std::thread::Builder::new().stack_size(ROOMY);
+        let sending = roomy().spawn(|| send_blocks(sender)).unwrap();
+        let receiving = roomy().spawn(|| receive_blocks(receiver)).unwrap();
         sending.join().unwrap();
         receiving.join().unwrap();
+
+        on_one_worker(|| {
+            let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
+            let roomy = || lisle_scheduler::Builder::new().stack_size(ROOMY);
+            let sending = roomy().spawn(|| send_blocks(sender)).unwrap();
+            let receiving = roomy().spawn(|| receive_blocks(receiver)).unwrap();
+            sending.join().unwrap();
+            receiving.join().unwrap();
+        });
     }
-    for capacity in [0, 1, 2] {
-        let (sender, receiver) = bounded(capacity);
-        exchange(sender, receiver);
-    }
-    let (sender, receiver) = unbounded();
-    exchange(sender, receiver);
+}
+
+#[test]
+fn boxed_messages_of_a_mebibyte_on_small_stacks() {
+    everywhere_with(|ground, sender, receiver| {
+        let sending = ground.spawn(move || {
+            (0..8).for_each(|n| sender.send(vec![n; SIZE].into_boxed_slice()).unwrap());
+        });
+        for (n, message) in (0..8).zip(&receiver) {
+            assert!(message.len() == SIZE && message.iter().all(|&byte| byte == n));
+        }
+        assert!(receiver.recv().is_err());
+        sending.join();
+    });
 }
 
 #[test]
