@@ -1,32 +1,30 @@
-//! Messages between two parties: rendezvous round trips, and streams through a buffer.
-//!
-//! Each game is played three times: by two tasks of one worker, by two plain threads over the same
-//! channels, and by two plain threads over crossbeam-channel's.
+//! Messages between parties: rendezvous round trips, and streams through a buffer, from one to one
+//! and from four to four.
 
+#[path = "support/players.rs"]
+mod players;
 mod support;
 
-use std::thread;
 use std::time::{Duration, Instant};
 
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 
-use support::in_units;
+use players::{Game, play};
 
-/// Messages in a sample, at the least.
-const LEAST: u64 = 1_000;
+/// Places of a bounded buffer.
+const CAPACITY: usize = 128;
 
 /// The sender of an unbounded stream lets the receiver catch up after so many messages. Where
 /// nothing else ever makes it wait, the size of the sample would decide what is measured.
 const BURST: u64 = 1_024;
 
 /// What the games need of a sender, whoever made it.
-trait SendEnd: Send + 'static {
+trait SendEnd: Clone + Send + 'static {
     fn send(&self, message: u64);
 }
 
 /// What the games need of a receiver, whoever made it.
-trait RecvEnd: Send + 'static {
+trait RecvEnd: Clone + Send + 'static {
     /// The next message, or `None` when the sender is gone.
     fn recv(&self) -> Option<u64>;
 }
@@ -59,57 +57,14 @@ impl RecvEnd for crossbeam_channel::Receiver<u64> {
     }
 }
 
-/// Measures a game as played by the three kinds of players. `lisle` and `crossbeam` set up a game
-/// of some messages: the part of each player.
-fn play<L1, L2, C1, C2>(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    lisle: impl Fn(u64) -> (L1, L2),
-    crossbeam: impl Fn(u64) -> (C1, C2),
-) where
-    L1: FnOnce() -> Duration,
-    L2: FnOnce() + Send + 'static,
-    C1: FnOnce() -> Duration,
-    C2: FnOnce() + Send + 'static,
-{
-    group.bench_function("lisle tasks", |b| {
-        b.iter_custom(|iters| in_units(iters, 1, LEAST, |n| on_tasks(lisle(n))));
-    });
-    group.bench_function("lisle threads", |b| {
-        b.iter_custom(|iters| in_units(iters, 1, LEAST, |n| on_threads(lisle(n))));
-    });
-    group.bench_function("crossbeam threads", |b| {
-        b.iter_custom(|iters| in_units(iters, 1, LEAST, |n| on_threads(crossbeam(n))));
-    });
-}
-
-fn on_tasks(
-    (timed, other): (impl FnOnce() -> Duration, impl FnOnce() + Send + 'static),
-) -> Duration {
-    lisle::run(|| {
-        let other = lisle::spawn(other);
-        let time = timed();
-        other.join().unwrap();
-        time
-    })
-}
-
-fn on_threads(
-    (timed, other): (impl FnOnce() -> Duration, impl FnOnce() + Send + 'static),
-) -> Duration {
-    let other = thread::spawn(other);
-    let time = timed();
-    other.join().unwrap();
-    time
-}
-
 /// A message there and a message back, each a meeting of the two.
 fn rendezvous(c: &mut Criterion) {
     fn game<S: SendEnd, R: RecvEnd>(
         (to_pong, from_ping): (S, R),
         (to_ping, from_pong): (S, R),
         rounds: u64,
-    ) -> (impl FnOnce() -> Duration, impl FnOnce() + Send + 'static) {
-        let ping = move || {
+    ) -> Game<impl FnOnce() -> Duration> {
+        let timed = move || {
             let start = Instant::now();
             for round in 0..rounds {
                 to_pong.send(round);
@@ -122,7 +77,7 @@ fn rendezvous(c: &mut Criterion) {
                 to_ping.send(ball);
             }
         };
-        (ping, pong)
+        Game { timed, others: vec![Box::new(pong)] }
     }
 
     let mut group = c.benchmark_group("channel/rendezvous round trip");
@@ -139,8 +94,8 @@ fn stream<S: SendEnd, R: RecvEnd>(
     (sender, receiver): (S, R),
     messages: u64,
     pause: impl Fn(u64) + Send + 'static,
-) -> (impl FnOnce() -> Duration, impl FnOnce() + Send + 'static) {
-    let consume = move || {
+) -> Game<impl FnOnce() -> Duration> {
+    let timed = move || {
         let start = Instant::now();
         for message in 0..messages {
             assert_eq!(receiver.recv(), Some(message));
@@ -153,16 +108,58 @@ fn stream<S: SendEnd, R: RecvEnd>(
             pause(message);
         }
     };
-    (consume, produce)
+    Game { timed, others: vec![Box::new(produce)] }
 }
 
 fn bounded(c: &mut Criterion) {
-    const CAPACITY: usize = 128;
     let mut group = c.benchmark_group("channel/bounded 128");
     play(
         &mut group,
         |n| stream(lisle::channel::bounded(CAPACITY), n, |_| ()),
         |n| stream(crossbeam_channel::bounded(CAPACITY), n, |_| ()),
+    );
+    group.finish();
+}
+
+/// Four senders and four receivers share a buffer. The clock stops when all receivers are done.
+fn crowd<S: SendEnd, R: RecvEnd>(
+    (sender, receiver): (S, R),
+    (done, all_done): (S, R),
+    messages: u64,
+) -> Game<impl FnOnce() -> Duration> {
+    let mut others: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
+    for _ in 0..4 {
+        let (receiver, done) = (receiver.clone(), done.clone());
+        others.push(Box::new(move || {
+            let mut count = 0;
+            while receiver.recv().is_some() {
+                count += 1;
+            }
+            done.send(count);
+        }));
+    }
+    for part in 0..4 {
+        let sender = sender.clone();
+        others.push(Box::new(move || {
+            (part..messages).step_by(4).for_each(|message| sender.send(message));
+        }));
+    }
+    drop((sender, receiver));
+    let start = Instant::now();
+    let timed = move || {
+        let received: u64 = (0..4).filter_map(|_| all_done.recv()).sum();
+        assert_eq!(received, messages);
+        start.elapsed()
+    };
+    Game { timed, others }
+}
+
+fn four_to_four(c: &mut Criterion) {
+    let mut group = c.benchmark_group("channel/bounded 128, four to four");
+    play(
+        &mut group,
+        |n| crowd(lisle::channel::bounded(CAPACITY), lisle::channel::bounded(4), n),
+        |n| crowd(crossbeam_channel::bounded(CAPACITY), crossbeam_channel::bounded(4), n),
     );
     group.finish();
 }
@@ -187,6 +184,6 @@ fn unbounded(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = support::settings();
-    targets = rendezvous, bounded, unbounded
+    targets = rendezvous, bounded, four_to_four, unbounded
 }
 criterion_main!(benches);
