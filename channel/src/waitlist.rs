@@ -131,6 +131,7 @@ impl WaitList {
     /// # Safety
     ///
     /// The waiter was enqueued in this list.
+    #[inline]
     pub(crate) unsafe fn remove(&mut self, waiter: &Waiter) -> Option<Unparker> {
         let this = NonNull::from(waiter);
         let sign_off = |record: &mut Record| (record.unparker.take(), record.selecting.take());
@@ -162,7 +163,12 @@ impl WaitList {
     }
 
     /// Whether a party other than that of `mine` could be won now.
+    #[inline]
     pub(crate) fn has_partner(&self, mine: Option<&Claim>) -> bool {
+        self.head.is_some() && self.finds_partner(mine)
+    }
+
+    fn finds_partner(&self, mine: Option<&Claim>) -> bool {
         let can_be_won = |record: &mut Record| match record.selecting {
             None => true,
             Some(Selecting { claim, .. }) => {
@@ -187,7 +193,15 @@ impl WaitList {
     }
 
     /// Tells all who only watch to look. Selects that wait are left alone.
+    #[inline]
     pub(crate) fn ring(&mut self) {
+        if self.head.is_some() {
+            self.ring_watchers();
+        }
+    }
+
+    #[cold]
+    fn ring_watchers(&mut self) {
         let mut next = self.head;
         while let Some(waiter) = next {
             // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
