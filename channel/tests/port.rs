@@ -1,6 +1,7 @@
 //! A program moves over from crossbeam-channel by a change of its imports: `port/program.rs` is
 //! compiled twice, with the one and with the other, and has to see the same.
 #![cfg(not(lisle_loom))]
+#![allow(clippy::duplicate_mod, reason = "that is the test")]
 
 mod common;
 

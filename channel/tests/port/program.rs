@@ -228,6 +228,7 @@ fn biased() -> Vec<u8> {
 }
 
 /// Every name with its exact type, and the traits that a program may rely on.
+#[allow(clippy::type_complexity, reason = "the types are what is tested")]
 pub fn interface() {
     type Pair = (Sender<u8>, Receiver<u8>);
     type Kinds = (fn(Duration) -> Receiver<Instant>, fn(Instant) -> Receiver<Instant>);

@@ -1,4 +1,4 @@
-//! The errors of the operations. Those of a send hand the unsent message back.
+//! The errors of sends. They hand the unsent message back.
 
 use std::error::Error;
 use std::fmt;
@@ -67,72 +67,20 @@ pub enum SendTimeoutError<T> {
     Disconnected(T),
 }
 
-/// [`Receiver::recv`](crate::Receiver::recv) failed because the channel is empty and no sender is
-/// left.
-///
-/// # Examples
-///
-/// ```
-/// use lisle_channel::{RecvError, unbounded};
-///
-/// lisle_scheduler::run(|| {
-///     let (sender, receiver) = unbounded::<u8>();
-///     drop(sender);
-///     assert_eq!(receiver.recv(), Err(RecvError));
-/// });
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecvError;
-
-/// [`Receiver::try_recv`](crate::Receiver::try_recv) failed.
-///
-/// # Examples
-///
-/// ```
-/// use lisle_channel::{TryRecvError, unbounded};
-///
-/// lisle_scheduler::run(|| {
-///     let (sender, receiver) = unbounded::<u8>();
-///     assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
-///     drop(sender);
-///     assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
-/// });
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TryRecvError {
-    /// No message is in the buffer or, in a rendezvous channel, no sender is waiting.
-    Empty,
-    /// The channel is empty and no sender is left.
-    Disconnected,
-}
-
-/// [`Receiver::recv_timeout`](crate::Receiver::recv_timeout) or
-/// [`Receiver::recv_deadline`](crate::Receiver::recv_deadline) failed.
-///
-/// # Examples
-///
-/// ```
-/// use lisle_channel::{RecvTimeoutError, unbounded};
-/// use std::time::Duration;
-///
-/// lisle_scheduler::run(|| {
-///     let (sender, receiver) = unbounded::<u8>();
-///     let timeout = Duration::from_millis(1);
-///     assert_eq!(receiver.recv_timeout(timeout), Err(RecvTimeoutError::Timeout));
-///     drop(sender);
-///     assert_eq!(receiver.recv_timeout(timeout), Err(RecvTimeoutError::Disconnected));
-/// });
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecvTimeoutError {
-    /// The deadline passed before a message came.
-    Timeout,
-    /// The channel is empty and no sender is left.
-    Disconnected,
-}
-
 impl<T> SendError<T> {
     /// The message that was not sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::bounded;
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, receiver) = bounded(1);
+    ///     drop(receiver);
+    ///     assert_eq!(sender.send('a').unwrap_err().into_inner(), 'a');
+    /// });
+    /// ```
     pub fn into_inner(self) -> T {
         self.0
     }
@@ -140,6 +88,18 @@ impl<T> SendError<T> {
 
 impl<T> TrySendError<T> {
     /// The message that was not sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::bounded;
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, _receiver) = bounded(1);
+    ///     sender.send('a').unwrap();
+    ///     assert_eq!(sender.try_send('b').unwrap_err().into_inner(), 'b');
+    /// });
+    /// ```
     pub fn into_inner(self) -> T {
         match self {
             Self::Full(message) | Self::Disconnected(message) => message,
@@ -147,11 +107,35 @@ impl<T> TrySendError<T> {
     }
 
     /// Whether the channel was full.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::bounded;
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, _receiver) = bounded(1);
+    ///     sender.send('a').unwrap();
+    ///     assert!(sender.try_send('b').unwrap_err().is_full());
+    /// });
+    /// ```
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full(_))
     }
 
     /// Whether no receiver was left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::bounded;
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, receiver) = bounded(1);
+    ///     drop(receiver);
+    ///     assert!(sender.try_send('a').unwrap_err().is_disconnected());
+    /// });
+    /// ```
     pub fn is_disconnected(&self) -> bool {
         matches!(self, Self::Disconnected(_))
     }
@@ -159,6 +143,18 @@ impl<T> TrySendError<T> {
 
 impl<T> SendTimeoutError<T> {
     /// The message that was not sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::bounded;
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, _receiver) = bounded(0);
+    ///     let error = sender.send_timeout('a', std::time::Duration::ZERO).unwrap_err();
+    ///     assert_eq!(error.into_inner(), 'a');
+    /// });
+    /// ```
     pub fn into_inner(self) -> T {
         match self {
             Self::Timeout(message) | Self::Disconnected(message) => message,
@@ -166,37 +162,38 @@ impl<T> SendTimeoutError<T> {
     }
 
     /// Whether the deadline passed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::bounded;
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, _receiver) = bounded(0);
+    ///     let error = sender.send_timeout('a', std::time::Duration::ZERO).unwrap_err();
+    ///     assert!(error.is_timeout());
+    /// });
+    /// ```
     pub fn is_timeout(&self) -> bool {
         matches!(self, Self::Timeout(_))
     }
 
     /// Whether no receiver was left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_channel::bounded;
+    ///
+    /// lisle_scheduler::run(|| {
+    ///     let (sender, receiver) = bounded(0);
+    ///     drop(receiver);
+    ///     let error = sender.send_timeout('a', std::time::Duration::MAX).unwrap_err();
+    ///     assert!(error.is_disconnected());
+    /// });
+    /// ```
     pub fn is_disconnected(&self) -> bool {
         matches!(self, Self::Disconnected(_))
-    }
-}
-
-impl TryRecvError {
-    /// Whether the channel was empty, with senders left.
-    pub fn is_empty(&self) -> bool {
-        matches!(self, Self::Empty)
-    }
-
-    /// Whether the channel was empty and no sender was left.
-    pub fn is_disconnected(&self) -> bool {
-        matches!(self, Self::Disconnected)
-    }
-}
-
-impl RecvTimeoutError {
-    /// Whether the deadline passed.
-    pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::Timeout)
-    }
-
-    /// Whether the channel was empty and no sender was left.
-    pub fn is_disconnected(&self) -> bool {
-        matches!(self, Self::Disconnected)
     }
 }
 
@@ -209,18 +206,6 @@ impl<T> From<SendError<T>> for TrySendError<T> {
 impl<T> From<SendError<T>> for SendTimeoutError<T> {
     fn from(SendError(message): SendError<T>) -> Self {
         Self::Disconnected(message)
-    }
-}
-
-impl From<RecvError> for TryRecvError {
-    fn from(_: RecvError) -> Self {
-        Self::Disconnected
-    }
-}
-
-impl From<RecvError> for RecvTimeoutError {
-    fn from(_: RecvError) -> Self {
-        Self::Disconnected
     }
 }
 
@@ -273,33 +258,6 @@ impl<T> fmt::Display for SendTimeoutError<T> {
     }
 }
 
-impl fmt::Display for RecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("receiving on an empty and disconnected channel")
-    }
-}
-
-impl fmt::Display for TryRecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Empty => "receiving on an empty channel",
-            Self::Disconnected => "receiving on an empty and disconnected channel",
-        })
-    }
-}
-
-impl fmt::Display for RecvTimeoutError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Timeout => "timed out waiting on receive operation",
-            Self::Disconnected => "channel is empty and disconnected",
-        })
-    }
-}
-
 impl<T: Send> Error for SendError<T> {}
 impl<T: Send> Error for TrySendError<T> {}
 impl<T: Send> Error for SendTimeoutError<T> {}
-impl Error for RecvError {}
-impl Error for TryRecvError {}
-impl Error for RecvTimeoutError {}
