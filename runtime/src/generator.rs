@@ -144,11 +144,10 @@ impl<Item> fmt::Debug for Items<'_, Item> {
 
 #[inline]
 fn next_item<Item>(coroutine: &ScopedCoroutine<'_, (), Item, ()>) -> Option<Item> {
-    if coroutine.status() == Status::Finished {
-        return None;
-    }
-    match coroutine.resume(()) {
-        State::Yielded(item) => Some(item),
-        State::Returned(()) => None,
+    match coroutine.try_resume(()) {
+        Ok(State::Yielded(item)) => Some(item),
+        Ok(State::Returned(())) => None,
+        Err(error) if error.status == Status::Finished => None,
+        Err(error) => panic!("{error}"),
     }
 }

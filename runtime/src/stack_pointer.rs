@@ -26,3 +26,20 @@ pub(crate) fn stack_pointer() -> usize {
         std::hint::black_box(&raw const local).addr()
     }
 }
+
+/// How far the frame of the caller is below `place`, if both are on one stack. Something enormous if
+/// it is above.
+#[inline(always)]
+pub(crate) fn distance_below<T>(place: *const T) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let mut distance = place.addr();
+        // SAFETY: the instruction subtracts one register from another.
+        unsafe {
+            std::arch::asm!("sub {}, rsp", inout(reg) distance, options(nomem, nostack));
+        }
+        distance
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    place.addr().wrapping_sub(stack_pointer())
+}

@@ -3,7 +3,7 @@
 use std::backtrace::Backtrace;
 
 use super::ScopedCoroutine;
-use crate::switch::on_top_of;
+use crate::switch::{Context, on_top_of};
 
 impl<Input, Yield, Return> ScopedCoroutine<'_, Input, Yield, Return> {
     /// The calls by which the coroutine has come to its suspension, innermost first, down to its
@@ -36,11 +36,12 @@ impl<Input, Yield, Return> ScopedCoroutine<'_, Input, Yield, Return> {
     /// ```
     pub fn backtrace(&self) -> Option<Backtrace> {
         let core = self.core();
-        if !core.is_suspended() || !core.begun.get() {
+        let context = core.context.get();
+        if context == Context::NONE {
             return None;
         }
-        // SAFETY: the coroutine has begun, so a switch has stored its context. Capturing calls none of
-        // our code, and only this thread could resume the coroutine.
-        unsafe { on_top_of(core.context.get(), core.stack.bottom(), Backtrace::force_capture) }
+        // SAFETY: a switch has told this context. Capturing calls none of our code, and only this thread
+        // could resume the coroutine.
+        unsafe { on_top_of(context, core.stack.bottom(), Backtrace::force_capture) }
     }
 }

@@ -4,7 +4,7 @@
 //!   top of the stack  +----------------------+
 //!                     |  Stack               |  the stack's own description
 //!                     +----------------------+  aligned down
-//!                     |  Core                |  status, contexts, argument
+//!                     |  Core                |  contexts, argument, status
 //!                     |  the body's captures |  until the body begins
 //!                     +----------------------+  aligned down
 //!                     |  the base frame      |
@@ -12,10 +12,11 @@
 //!                     |          |           |
 //! ```
 //!
-//! A resume has an *answer*: what the coroutine yields or returns, or the panic that ended it. It is
-//! put into the [`Mailbox`] of the coroutine that was resumed, right before the switch to the resumer,
-//! who takes it out at once. A symmetric transfer passes on who waits and in which mailbox, and so the
-//! answer comes from whichever coroutine of the group suspends or returns first.
+//! A resume has an *answer*: what the coroutine yields or returns, or the panic that ended it. A plain
+//! yield goes to the resumer with the switch, which also tells where the coroutine continues. Any other
+//! answer is put into the [`Mailbox`] of the coroutine that was resumed, right before the switch to the
+//! resumer, who takes it out at once. A symmetric transfer passes on who waits and in which mailbox,
+//! and so the answer comes from whichever coroutine of the group suspends or returns first.
 //!
 //! Invariants:
 //!
@@ -23,41 +24,45 @@
 //!   the last of a chain of coroutines, each of which waits for the next.
 //! - One that is suspended is in no such chain, and its context is good for one continuation.
 //!
-//! A resume and a suspension together take some thirteen processor cycles, eight of them for the two
-//! switches, and every store or comparison shows. Hence the thrift: one cell for both sides of the
-//! switch, no flag for what other fields tell, and one limit, `reach`, that stands for all that is
-//! unusual about a suspension.
+//! A resume and a suspension together take some ten processor cycles, seven of them for the two
+//! switches, and every store or comparison shows. Hence the thrift: values go through registers, no
+//! flag for what other fields tell, one limit, `reach`, that stands for most of what is unusual about a
+//! suspension, and whatever is unusual is dealt with elsewhere.
 
 use std::any::Any;
-use std::cell::{Cell, UnsafeCell};
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::cell::Cell;
+use std::hint::cold_path;
+use std::mem::ManuallyDrop;
 use std::panic::resume_unwind;
 use std::ptr::{self, NonNull};
 use std::thread;
 
-use super::mailbox::{Answer, Mailbox};
+use super::mailbox::{Argument, Mailbox};
 use super::name::{self, Name};
 use super::stacks::Placed;
 use super::{State, Status};
 use crate::no_suspend::{innermost_section, no_suspend_depth};
-use crate::stack_pointer::stack_pointer;
-use crate::switch::{Context, switch};
+use crate::stack_pointer::distance_below;
+use crate::switch::{Context, Word, answer, call};
 
 /// The panic payload by which a suspended coroutine is unwound.
 struct Unwind;
 
+/// What a switch uses comes first: no offset has to be added to its address.
+#[repr(C)]
 pub(super) struct Core<Input, Yield, Return> {
-    /// While the coroutine is suspended, where it continues: an address on its own stack. While it
-    /// runs, where its resumer continues.
+    /// Before the body has begun, where it begins. While it runs, where the resumer continues.
+    opposite: Cell<Context>,
+    /// While the coroutine is suspended in its body, where it continues. Otherwise `NONE`.
     pub(super) context: Cell<Context>,
-    /// Holds a value between a resume and the moment when the body takes it.
-    input: UnsafeCell<MaybeUninit<Input>>,
-    mailbox: Mailbox<Yield, Return>,
+    /// How far below this core the stack pointer may be for an ordinary suspension: `room`, or 0 if
+    /// one of `elsewhere`, `closing`, `entered_amid_panic` and `unwinding` says that this one is not
+    /// ordinary.
+    reach: Cell<usize>,
     /// The bytes of the stack below this core.
     room: usize,
-    /// How far below this core the stack pointer may be for an ordinary suspension: `room`, or 0 if
-    /// one of the next four fields says that this one is not ordinary.
-    reach: Cell<usize>,
+    argument: Argument<Input>,
+    mailbox: Mailbox<Yield, Return>,
     /// The mailbox in which the resumer waits for the answer, if it is that of another coroutine.
     elsewhere: Cell<*const Mailbox<Yield, Return>>,
     /// The handle is being dropped: every suspension unwinds.
@@ -76,8 +81,7 @@ pub(super) struct Core<Input, Yield, Return> {
 }
 
 impl<Input, Yield, Return> Core<Input, Yield, Return> {
-    /// The core of a coroutine that has not begun, with `room` bytes of `stack` below it, where
-    /// `context` is.
+    /// The core of a coroutine that will begin at `context`, with `room` bytes of `stack` below it.
     #[inline]
     pub(super) fn new(
         context: Context,
@@ -86,11 +90,12 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         drop_body: unsafe fn(NonNull<Self>),
     ) -> Self {
         Self {
-            context: Cell::new(context),
-            input: UnsafeCell::new(MaybeUninit::uninit()),
-            mailbox: Mailbox::new(),
-            room,
+            context: Cell::new(Context::NONE),
+            opposite: Cell::new(context),
             reach: Cell::new(room),
+            room,
+            argument: Argument::new(),
+            mailbox: Mailbox::new(),
             elsewhere: Cell::new(ptr::null()),
             closing: Cell::new(false),
             entered_amid_panic: Cell::new(false),
@@ -104,23 +109,20 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     }
 
     #[inline]
-    pub(super) fn is_suspended(&self) -> bool {
-        self.distance_to(self.context.get().frame().addr()) <= self.room
-    }
-
-    #[inline]
     pub(super) fn is_finished(&self) -> bool {
         self.finished.get()
     }
 
     #[inline]
     pub(super) fn status(&self) -> Status {
-        if self.is_suspended() {
+        if self.context.get() != Context::NONE {
             Status::Suspended
         } else if self.is_finished() {
             Status::Finished
-        } else {
+        } else if self.begun.get() {
             Status::Running
+        } else {
+            Status::Suspended
         }
     }
 
@@ -137,61 +139,97 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         name
     }
 
-    /// How far `address` is below this core. Something enormous if it is above.
+    /// Runs the coroutine until it, or another to which it has transferred, answers. Returns the
+    /// argument if it is not suspended. A panic of the body goes on here.
     #[inline]
-    fn distance_to(&self, address: usize) -> usize {
-        ptr::from_ref(self).addr().wrapping_sub(address)
-    }
-
-    /// Stores the argument of a resume.
-    ///
-    /// # Safety
-    ///
-    /// The coroutine is suspended and will be entered.
-    #[inline]
-    pub(super) unsafe fn give(&self, input: Input) {
-        // SAFETY: the body, which alone reads the argument, is suspended.
-        unsafe { (*self.input.get()).write(input) };
-    }
-
-    /// # Safety
-    ///
-    /// The body was entered with an argument that it has not taken.
-    #[inline]
-    pub(super) unsafe fn take_input(&self) -> Input {
-        // SAFETY: the caller's promise.
-        unsafe { (*self.input.get()).assume_init_read() }
-    }
-
-    /// Runs the coroutine until it, or another to which it has transferred, answers.
-    ///
-    /// # Safety
-    ///
-    /// The coroutine is suspended, its argument given, unless it is closing. The core outlives the
-    /// call.
-    #[inline]
-    pub(super) unsafe fn enter(&self) -> Answer<Yield, Return> {
-        self.note_panic();
-        // SAFETY: the coroutine is suspended, so its context belongs to a stack of this thread, since
-        // coroutines are not `Send`; and it is continued once, since the switch replaces it. Whoever
-        // continues this frame has put an answer into the mailbox.
-        unsafe {
-            switch(self.context.as_ptr(), self.context.get());
-            self.mailbox.take()
+    pub(super) fn resume(&self, input: Input) -> Result<State<Yield, Return>, Input> {
+        let context = self.context.get();
+        if context == Context::NONE {
+            cold_path();
+            return self.begin(input);
         }
+        // SAFETY: the coroutine waits in its body, for an argument.
+        let (word, context) = unsafe { self.enter(context, self.argument.send(input)) };
+        if context == Context::NONE {
+            cold_path();
+            return Ok(self.open_answer());
+        }
+        self.context.set(context);
+        // SAFETY: whoever says where it continues has sent a yield.
+        Ok(State::Yielded(unsafe { self.mailbox.receive_yield(word) }))
+    }
+
+    /// The first resume.
+    #[inline(never)]
+    fn begin(&self, input: Input) -> Result<State<Yield, Return>, Input> {
+        if self.status() != Status::Suspended {
+            return Err(input);
+        }
+        // SAFETY: the coroutine waits to begin, and takes the argument then.
+        let (word, context) = unsafe {
+            self.argument.put(input);
+            self.enter(self.opposite.get(), Word::uninit())
+        };
+        if context == Context::NONE {
+            return Ok(self.open_answer());
+        }
+        self.context.set(context);
+        // SAFETY: as in `resume`.
+        Ok(State::Yielded(unsafe { self.mailbox.receive_yield(word) }))
+    }
+
+    /// An answer that is not a plain yield.
+    #[inline(never)]
+    fn open_answer(&self) -> State<Yield, Return> {
+        // SAFETY: who answers and does not say where it continues has put the answer there.
+        match unsafe { self.mailbox.take() } {
+            Ok(state) => state,
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    /// Lets the coroutine go on until it, or another to which it has transferred, answers. Returns what
+    /// the answer brought along: a word, and where the coroutine continues if it has sent a yield.
+    ///
+    /// # Safety
+    ///
+    /// The coroutine is suspended at `context`. Its argument was sent with `word` or, if it has not
+    /// begun, put in its place; if it is closing, it needs none. The core outlives the call.
+    #[inline(always)]
+    unsafe fn enter(&self, context: Context, word: Word) -> (Word, Context) {
+        self.note_panic();
+        self.context.set(Context::NONE);
+        // SAFETY: the coroutine is suspended, so its context belongs to a stack of this thread, since
+        // coroutines are not `Send`; and it is continued once, since the core does not have it any
+        // more. Whoever continues this frame does so by `answer`, `call` or `switch_for_good`.
+        unsafe { call(self.opposite.as_ptr(), context, word) }
     }
 
     /// Suspends the running coroutine with a value for its resumer, and returns the argument of the
     /// next resume.
     #[inline]
     pub(super) fn suspend(&self, value: Yield) -> Input {
-        let mailbox = self.leave();
-        // SAFETY: `leave` has made sure that this coroutine executes. So its resumer waits, whose
-        // context nobody else has, and will take the answer at once.
+        if self.is_special() {
+            return self.suspend_specially(value);
+        }
+        // SAFETY: this coroutine executes, as nothing is special, and so its resumer waits in `enter`
+        // for its own answer.
         unsafe {
-            (*mailbox).put_yield(value);
-            switch(self.context.as_ptr(), self.context.get());
-            self.arrive()
+            let word = answer(self.opposite.get(), self.mailbox.send_yield(value));
+            self.arrive(word)
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn suspend_specially(&self, value: Yield) -> Input {
+        let mailbox = self.leave_specially();
+        // SAFETY: `leave_specially` has made sure that this coroutine executes. So its resumer waits,
+        // whose context nobody else has, and will take the answer at once.
+        unsafe {
+            (*mailbox).put(Ok(State::Yielded(value)));
+            let (word, _) = call(self.context.as_ptr(), self.opposite.get(), Word::uninit());
+            self.arrive(word)
         }
     }
 
@@ -206,40 +244,72 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         next: &Core<Other, Yield, Return>,
         input: Other,
     ) -> Input {
-        let mailbox = self.leave();
+        let mailbox =
+            if self.is_special() { self.leave_specially() } else { &raw const self.mailbox };
         next.note_panic();
         next.elsewhere.set(mailbox);
         next.reach.set(0);
-        // SAFETY: `leave` has made sure that this coroutine executes, so that the resumer whom it hands
-        // on waits. `next` is suspended, says the caller, and of this thread.
+        // SAFETY: this coroutine executes, so that the resumer whom it hands on waits. `next` is
+        // suspended, says the caller, and of this thread.
         unsafe {
-            next.give(input);
-            let context = next.context.replace(self.context.get());
-            switch(self.context.as_ptr(), context);
-            self.arrive()
+            let (context, word) = next.give(input);
+            next.opposite.set(self.opposite.get());
+            let (word, _) = call(self.context.as_ptr(), context, word);
+            self.arrive(word)
+        }
+    }
+
+    /// Gives a suspended coroutine its argument and takes its context.
+    ///
+    /// # Safety
+    ///
+    /// The coroutine is suspended, and will be continued with the word.
+    #[inline]
+    unsafe fn give(&self, input: Input) -> (Context, Word) {
+        let context = self.context.replace(Context::NONE);
+        // SAFETY: the coroutine waits for an argument, or to begin, and takes it then.
+        unsafe {
+            if context != Context::NONE {
+                return (context, self.argument.send(input));
+            }
+            self.argument.put(input);
+            (self.opposite.get(), Word::uninit())
         }
     }
 
     /// Says for the last time where the resumer waits and in which mailbox: the body has ended.
     pub(super) fn finish(&self) -> (Context, *const Mailbox<Yield, Return>) {
         self.finished.set(true);
-        (self.context.replace(Context::NONE), self.take_addressee())
+        (self.opposite.replace(Context::NONE), self.take_addressee())
     }
 
-    /// What precedes every suspension: returns only if this coroutine executes and may be suspended.
-    /// The result is the mailbox in which the resumer waits.
+    /// The argument of the first resume.
+    ///
+    /// # Safety
+    ///
+    /// The body has just been entered for the first time.
     #[inline]
-    fn leave(&self) -> *const Mailbox<Yield, Return> {
-        if self.distance_to(stack_pointer()) > self.reach.get() {
-            return self.leave_specially();
-        }
+    pub(super) unsafe fn first_argument(&self) -> Input {
+        // SAFETY: whoever enters a body for the first time puts its argument there.
+        unsafe { self.argument.take() }
+    }
+
+    /// Whether a suspension by the running code needs a closer look, or is not allowed.
+    #[inline]
+    fn is_special(&self) -> bool {
         if no_suspend_depth() != 0 {
-            return self.leave_specially();
+            cold_path();
+            return true;
+        }
+        if distance_below(ptr::from_ref(self)) > self.reach.get() {
+            cold_path();
+            return true;
         }
         if thread::panicking() {
-            return self.leave_specially();
+            cold_path();
+            return true;
         }
-        &self.mailbox
+        false
     }
 
     /// The mailbox in which the resumer waits. It is alive: the handle to which it belongs is borrowed
@@ -253,14 +323,14 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     ///
     /// # Safety
     ///
-    /// The coroutine was entered again.
+    /// The coroutine was entered again, with this word.
     #[inline]
-    unsafe fn arrive(&self) -> Input {
+    unsafe fn arrive(&self, word: Word) -> Input {
         if self.closing.get() {
             unwind();
         }
-        // SAFETY: a coroutine that is entered and not closing was given an argument.
-        unsafe { self.take_input() }
+        // SAFETY: a coroutine that is entered in its body and not closing was sent an argument.
+        unsafe { self.argument.receive(word) }
     }
 
     /// Unwinds what is on the stack. Returns the panic of a destructor, if it was none of ours.
@@ -271,8 +341,11 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     pub(super) unsafe fn unwind_stack(&self) -> Option<Box<dyn Any + Send>> {
         self.closing.set(true);
         self.reach.set(0);
-        // SAFETY: the coroutine is suspended, and closing.
-        let answer: Result<State<_, _>, _> = unsafe { self.enter() };
+        // SAFETY: the coroutine is suspended in its body, and closing. So it does not yield, but ends.
+        let answer = unsafe {
+            self.enter(self.context.get(), Word::uninit());
+            self.mailbox.take()
+        };
         answer.err().filter(|panic| !panic.is::<Unwind>())
     }
 
@@ -293,17 +366,20 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         self.reach.set(0);
     }
 
+    /// What precedes a suspension that is not ordinary: returns only if this coroutine executes and may
+    /// be suspended. The result is the mailbox in which the resumer waits.
     #[cold]
     #[inline(never)]
     fn leave_specially(&self) -> *const Mailbox<Yield, Return> {
-        if self.distance_to(stack_pointer()) > self.room {
+        if distance_below(ptr::from_ref(self)) > self.room {
             panic!(
                 "a coroutine was told to suspend by code that runs on another stack: only the body, \
                  and what it calls, can suspend it"
             );
         }
         // Sections of the resumer may be open, but they are on other stacks.
-        if no_suspend_depth() != 0 && self.distance_to(innermost_section()) <= self.room {
+        let to_section = ptr::from_ref(self).addr().wrapping_sub(innermost_section());
+        if no_suspend_depth() != 0 && to_section <= self.room {
             panic!(
                 "a coroutine cannot be suspended inside no_suspend: the section holds something of \
                  the thread's that other code must not see"

@@ -7,7 +7,7 @@ use std::ptr::{self, NonNull};
 
 use super::core::Core;
 use super::stacks::{self, Placed};
-use super::{Yielder, name};
+use super::{State, Status, Yielder, name};
 use crate::switch::{prepare, switch_for_good};
 
 /// The captures of a body may take this part of a stack. They are copied into the base frame when the
@@ -93,7 +93,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     unsafe fn end(this: NonNull<Self>) -> Option<Placed> {
         // SAFETY: the core is alive until `release`.
         let core = unsafe { this.as_ref() };
-        if !core.is_suspended() || core.is_unwinding() {
+        if core.status() != Status::Suspended || core.is_unwinding() {
             return None;
         }
         let panic = if core.begun.get() {
@@ -160,7 +160,7 @@ where
     // SAFETY: the body is taken once, here; the argument was given by the resume that entered it.
     let (body, input) = unsafe {
         let body = Fresh::<F, Input, Yield, Return>::body_of(NonNull::from(core)).read();
-        (body, core.take_input())
+        (body, core.first_argument())
     };
     let yielder = Yielder::new(core);
     let result = catch_unwind(AssertUnwindSafe(|| body(&yielder, input)));
@@ -168,7 +168,7 @@ where
     // SAFETY: this coroutine executes, so its resumer waits for the answer. Nothing on this stack has
     // a destructor left.
     unsafe {
-        (*mailbox).put_end(result);
+        (*mailbox).put(result.map(State::Returned));
         switch_for_good(resumer)
     }
 }

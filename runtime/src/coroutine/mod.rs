@@ -22,7 +22,6 @@ pub use yielder::Yielder;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
 use self::core::Core;
@@ -298,18 +297,7 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     #[inline]
     pub fn try_resume(&self, input: Input) -> Result<State<Yield, Return>, ResumeError<Input>> {
         let core = self.core();
-        if !core.is_suspended() {
-            return Err(ResumeError { input, status: core.status() });
-        }
-        // SAFETY: the coroutine is suspended.
-        let answer = unsafe {
-            core.give(input);
-            core.enter()
-        };
-        match answer {
-            Ok(state) => Ok(state),
-            Err(panic) => resume_unwind(panic),
-        }
+        core.resume(input).map_err(|input| ResumeError { input, status: core.status() })
     }
 
     /// Ends the coroutine and gives its stack back for another use. A suspended coroutine is unwound,

@@ -16,6 +16,7 @@
 //! `entry` there. All four are loaded before the jump: that is the same for both kinds of frames,
 //! and a fresh stack starts with x29 = 0, which ends the chain of frame pointers.
 //!
+//! - The word and the context travel in x0 and x1.
 //! - x19 and x29 are the registers that LLVM reserves here. The others that a call preserves, x20
 //!   to x28 and the low halves of v8 to v15, are declared clobbered. fpcr stays alone.
 //! - *Branch targets (BTI).* On pages that enforce them a `br` must land on a marker. Both places
@@ -29,7 +30,7 @@
 use std::arch::{asm, naked_asm};
 
 use super::on_top::CallOnTop;
-use super::{Context, Entry};
+use super::{Context, Entry, Word};
 
 pub(super) const NAME: &str = "aarch64";
 
@@ -58,7 +59,13 @@ pub(super) unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Conte
 }
 
 #[inline(always)]
-pub(super) unsafe fn switch(save: *mut Context, to: Context) {
+pub(super) unsafe fn switch(
+    save: *mut Context,
+    to: Context,
+    word: Word,
+    from: Word,
+) -> (Word, Word) {
+    let (word_back, from_back);
     // SAFETY: every register that the code reached through `to` may change is an output, declared
     // clobbered, or stored here and loaded by whoever continues this context; that also makes the
     // stack pointer the same before and after, since it loads the value stored to `save`.
@@ -68,15 +75,17 @@ pub(super) unsafe fn switch(save: *mut Context, to: Context) {
             "stp x9, x19, [sp, #-32]!",
             "stp x29, xzr, [sp, #16]",
             "mov x9, sp",
-            "str x9, [x0]",
-            "ldp x9, x19, [x1]",
-            "ldp x29, x10, [x1, #16]",
-            "add sp, x1, #32",
+            "str x9, [x2]",
+            "ldp x9, x19, [x3]",
+            "ldp x29, x10, [x3, #16]",
+            "add sp, x3, #32",
             "br x9",
             "2:",
             "hint #36", // bti j
-            inout("x0") save => _,
-            inout("x1") to.0 => _,
+            inout("x0") word => word_back,
+            inout("x1") from => from_back,
+            inout("x2") save => _,
+            inout("x3") to.0 => _,
             lateout("x20") _,
             lateout("x21") _,
             lateout("x22") _,
@@ -90,6 +99,40 @@ pub(super) unsafe fn switch(save: *mut Context, to: Context) {
             clobber_abi("C"),
         );
     }
+    (word_back, from_back)
+}
+
+#[inline(always)]
+pub(super) unsafe fn answer(to: Context, word: Word) -> Word {
+    let word_back;
+    // SAFETY: as in `switch`.
+    unsafe {
+        asm!(
+            "adr x9, 2f",
+            "stp x9, x19, [sp, #-32]!",
+            "stp x29, xzr, [sp, #16]",
+            "mov x1, sp",
+            "ldp x9, x19, [x3]",
+            "ldp x29, x10, [x3, #16]",
+            "add sp, x3, #32",
+            "br x9",
+            "2:",
+            "hint #36", // bti j
+            inout("x0") word => word_back,
+            inout("x3") to.0 => _,
+            lateout("x20") _,
+            lateout("x21") _,
+            lateout("x22") _,
+            lateout("x23") _,
+            lateout("x24") _,
+            lateout("x25") _,
+            lateout("x26") _,
+            lateout("x27") _,
+            lateout("x28") _,
+            clobber_abi("C"),
+        );
+    }
+    word_back
 }
 
 /// The base frame of every stack: `entry(data)`, and the end of every backtrace.

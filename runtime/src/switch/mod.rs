@@ -4,13 +4,18 @@
 //!
 //! - `prepare(top, entry, data)`: lay out a fresh stack so that the first switch to it calls
 //!   `entry(data)` with an aligned stack and a frame at which every unwinder stops;
-//! - `switch(save, to)`: store where the caller can be continued in `*save`, then continue `to`;
+//! - `switch(save, to, word, from)`: store where the caller can be continued in `*save`, then continue
+//!   `to`, which gets the two words; returns those that the caller's continuer had for it;
+//! - `answer(to, word)`: the same, but where the caller can be continued is the second word;
 //! - `CALL_ON_TOP`: how to run a function on top of a suspended stack, for backtraces.
 //!
 //! A [`Context`] is good for one continuation. What a switch preserves is what the platform's C
 //! calling convention preserves over a call: callee-saved registers and the caller's stack. The
 //! floating-point control words (mxcsr, x87, fpcr) are not saved; they belong to the OS thread, so a
 //! task that changes a rounding mode restores it before it lets others run.
+//!
+//! A switch carries two words in registers, if somebody fills them in: what a [`call`] and its
+//! [`answer`] have to say, and who has answered. A word that nobody fills in costs nothing.
 //!
 //! The last switch away from a stack is a [`switch_for_good`], the same thing for a backend.
 //!
@@ -49,6 +54,8 @@ mod backend;
 compile_error!("lisle runs on Linux only: its stacks need the memory management of that kernel");
 
 pub use self::on_top::{ROOM_ON_TOP, on_top_of};
+use std::mem::MaybeUninit;
+
 use crate::sanitizer;
 
 /// A suspended thread of execution: the address at which its backend finds how to continue it.
@@ -66,6 +73,9 @@ impl Context {
         self.0
     }
 }
+
+/// What a switch can carry in a register, if it is told to: a pointer, or any other eight bytes.
+pub type Word = MaybeUninit<*mut ()>;
 
 /// The first function on a fresh stack. It never returns: it ends by switching away for good.
 pub type Entry = unsafe extern "C" fn(data: *mut ()) -> !;
@@ -102,8 +112,43 @@ pub unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Context {
 pub unsafe fn switch(save: *mut Context, to: Context) {
     let departure = sanitizer::leave(to);
     // SAFETY: the caller's promise is the backend's requirement.
-    unsafe { backend::switch(save, to) };
+    unsafe { backend::switch(save, to, Word::uninit(), Word::uninit()) };
     sanitizer::arrive(departure);
+}
+
+/// Like [`switch`], and gives `word` to what it continues. Returns the word of whoever continues the
+/// caller, and, if that was an [`answer`], where the one who answered can be continued; otherwise
+/// [`Context::NONE`].
+///
+/// # Safety
+///
+/// As for [`switch`]. Nobody continues the caller by [`switch`].
+#[inline(always)]
+pub unsafe fn call(save: *mut Context, to: Context, word: Word) -> (Word, Context) {
+    let departure = sanitizer::leave(to);
+    // SAFETY: the caller's promise is the backend's requirement. All that continues the caller passes a
+    // context.
+    let (word, from) = unsafe {
+        let (word, from) = backend::switch(save, to, word, Word::new(Context::NONE.0.cast()));
+        (word, from.assume_init())
+    };
+    sanitizer::arrive(departure);
+    (word, Context(from.cast()))
+}
+
+/// Like [`switch`], but where the caller can be continued is not stored: `to` gets it, together with
+/// `word`. Returns the word of whoever continues the caller.
+///
+/// # Safety
+///
+/// As for [`switch`]. What `to` continues is a [`call`], which learns where the caller is.
+#[inline(always)]
+pub unsafe fn answer(to: Context, word: Word) -> Word {
+    let departure = sanitizer::leave(to);
+    // SAFETY: the caller's promise is the backend's requirement.
+    let word = unsafe { backend::answer(to, word) };
+    sanitizer::arrive(departure);
+    word
 }
 
 /// Leaves the stack of the caller for ever and continues `to`. It is the last act of every
@@ -118,6 +163,6 @@ pub unsafe fn switch_for_good(to: Context) -> ! {
     let mut nowhere = Context::NONE;
     let save = sanitizer::leave_for_good(to, &raw mut nowhere);
     // SAFETY: as the caller promises, and nobody will know the continuation that is stored.
-    unsafe { backend::switch(save, to) };
+    unsafe { backend::switch(save, to, Word::uninit(), Word::new(Context::NONE.0.cast())) };
     unreachable!("a stack that was left for good has been continued");
 }

@@ -23,7 +23,7 @@
 use std::arch::{asm, naked_asm};
 
 use super::on_top::CallOnTop;
-use super::{Context, Entry};
+use super::{Context, Entry, Word};
 
 pub(super) const NAME: &str = "riscv64";
 
@@ -52,7 +52,13 @@ pub(super) unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Conte
 }
 
 #[inline(always)]
-pub(super) unsafe fn switch(save: *mut Context, to: Context) {
+pub(super) unsafe fn switch(
+    save: *mut Context,
+    to: Context,
+    word: Word,
+    from: Word,
+) -> (Word, Word) {
+    let (word_back, from_back);
     // SAFETY: every register that the code reached through `to` may change is an output, declared
     // clobbered, or stored here and loaded by whoever continues this context; that also makes the
     // stack pointer the same before and after, since it loads the value stored to `save`.
@@ -64,16 +70,18 @@ pub(super) unsafe fn switch(save: *mut Context, to: Context) {
             "sd s1, 8(sp)",
             "sd s0, 16(sp)",
             "sd zero, 24(sp)",
-            "sd sp, 0(a0)",
-            "ld t1, 0(a1)",
-            "ld s1, 8(a1)",
-            "ld s0, 16(a1)",
-            "ld t2, 24(a1)",
-            "addi sp, a1, 32",
+            "sd sp, 0(a2)",
+            "ld t1, 0(a3)",
+            "ld s1, 8(a3)",
+            "ld s0, 16(a3)",
+            "ld t2, 24(a3)",
+            "addi sp, a3, 32",
             "jr t1",
             "2:",
-            inout("a0") save => _,
-            inout("a1") to.0 => _,
+            inout("a0") word => word_back,
+            inout("a1") from => from_back,
+            inout("a2") save => _,
+            inout("a3") to.0 => _,
             lateout("s2") _,
             lateout("s3") _,
             lateout("s4") _,
@@ -99,6 +107,57 @@ pub(super) unsafe fn switch(save: *mut Context, to: Context) {
             clobber_abi("C"),
         );
     }
+    (word_back, from_back)
+}
+
+#[inline(always)]
+pub(super) unsafe fn answer(to: Context, word: Word) -> Word {
+    let word_back;
+    // SAFETY: as in `switch`.
+    unsafe {
+        asm!(
+            "lla t1, 2f",
+            "addi sp, sp, -32",
+            "sd t1, 0(sp)",
+            "sd s1, 8(sp)",
+            "sd s0, 16(sp)",
+            "sd zero, 24(sp)",
+            "mv a1, sp",
+            "ld t1, 0(a3)",
+            "ld s1, 8(a3)",
+            "ld s0, 16(a3)",
+            "ld t2, 24(a3)",
+            "addi sp, a3, 32",
+            "jr t1",
+            "2:",
+            inout("a0") word => word_back,
+            inout("a3") to.0 => _,
+            lateout("s2") _,
+            lateout("s3") _,
+            lateout("s4") _,
+            lateout("s5") _,
+            lateout("s6") _,
+            lateout("s7") _,
+            lateout("s8") _,
+            lateout("s9") _,
+            lateout("s10") _,
+            lateout("s11") _,
+            lateout("fs0") _,
+            lateout("fs1") _,
+            lateout("fs2") _,
+            lateout("fs3") _,
+            lateout("fs4") _,
+            lateout("fs5") _,
+            lateout("fs6") _,
+            lateout("fs7") _,
+            lateout("fs8") _,
+            lateout("fs9") _,
+            lateout("fs10") _,
+            lateout("fs11") _,
+            clobber_abi("C"),
+        );
+    }
+    word_back
 }
 
 /// The base frame of every stack: `entry(data)`, and the end of every backtrace.

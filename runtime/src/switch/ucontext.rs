@@ -1,7 +1,8 @@
 //! The portable fallback: `makecontext` and `swapcontext` of the C library.
 //!
 //! A [`Context`] points to the `ucontext_t` of a suspended stack, which lives on that stack: at its
-//! top while it is fresh, in the frame of `switch` once it has run. Each switch saves and restores
+//! top while it is fresh, in the frame of `switch` once it has run. Beside it lies what its continuer
+//! has to say. Each switch saves and restores
 //! the signal mask with a system call, which makes it some 150 times dearer than assembly.
 
 use std::mem::MaybeUninit;
@@ -9,7 +10,7 @@ use std::mem::MaybeUninit;
 use libc::{c_int, ucontext_t};
 
 use super::on_top::CallOnTop;
-use super::{Context, Entry};
+use super::{Context, Entry, Word};
 
 #[cfg(not(target_env = "gnu"))]
 compile_error!(
@@ -29,10 +30,19 @@ pub(super) const NAME: &str = "ucontext";
 /// The C library cannot call a function in a way that an unwinder sees what is suspended above it.
 pub(super) const CALL_ON_TOP: Option<CallOnTop> = None;
 
+/// What a [`Context`] points to.
+#[repr(C)]
+struct Suspended {
+    context: ucontext_t,
+    /// Written by whoever continues it.
+    word: Word,
+    from: Word,
+}
+
 /// What a fresh stack holds at its top.
 #[repr(C, align(16))]
 struct FreshFrame {
-    context: ucontext_t,
+    suspended: Suspended,
     entry: Entry,
     data: *mut (),
 }
@@ -46,7 +56,7 @@ pub(super) unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Conte
     unsafe {
         (&raw mut (*frame).entry).write(entry);
         (&raw mut (*frame).data).write(data);
-        let context = &raw mut (*frame).context;
+        let context = &raw mut (*frame).suspended.context;
         context.write_bytes(0, 1);
         let failed = getcontext(context);
         assert_eq!(failed, 0, "getcontext cannot fail on Linux");
@@ -63,13 +73,48 @@ pub(super) unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Conte
 }
 
 #[inline(never)]
-pub(super) unsafe fn switch(save: *mut Context, to: Context) {
-    let mut here = MaybeUninit::<ucontext_t>::uninit();
-    // SAFETY: `here` stays in this frame until it is continued, and `swapcontext` fills it before
-    // anyone can continue it. `to` points to a context that `prepare` or `swapcontext` filled.
+pub(super) unsafe fn switch(
+    save: *mut Context,
+    to: Context,
+    word: Word,
+    from: Word,
+) -> (Word, Word) {
+    let mut here = MaybeUninit::<Suspended>::uninit();
+    let here = here.as_mut_ptr();
+    // SAFETY: `save` is good for a write, says the caller. See `leave` for the rest.
     unsafe {
-        save.write(Context(here.as_mut_ptr().cast()));
-        let failed = swapcontext(here.as_mut_ptr(), to.0.cast());
+        save.write(Context(here.cast()));
+        leave(here, to, word, from);
+        ((*here).word, (*here).from)
+    }
+}
+
+#[inline(never)]
+pub(super) unsafe fn answer(to: Context, word: Word) -> Word {
+    let mut here = MaybeUninit::<Suspended>::uninit();
+    let here = here.as_mut_ptr();
+    // SAFETY: see `leave`.
+    unsafe {
+        leave(here, to, word, Word::new(here.cast()));
+        (*here).word
+    }
+}
+
+/// Stores the caller's continuation in `here` and continues `to`.
+///
+/// # Safety
+///
+/// As for a switch. `here` is in the frame of the caller.
+#[inline(always)]
+unsafe fn leave(here: *mut Suspended, to: Context, word: Word, from: Word) {
+    let to: *mut Suspended = to.0.cast();
+    // SAFETY: `here` stays in its frame until it is continued, and `swapcontext` fills it before
+    // anyone can continue it. `to` points to a context that `prepare` or `swapcontext` filled, and
+    // which nobody uses before it is continued.
+    unsafe {
+        (*to).word = word;
+        (*to).from = from;
+        let failed = swapcontext(&raw mut (*here).context, &raw const (*to).context);
         assert_eq!(failed, 0, "swapcontext cannot fail on Linux");
     }
 }

@@ -22,6 +22,8 @@
 //!   at that place, most often nothing. A naked function that saves all six callee-saved registers
 //!   costs 3.0. rbx and rbp must be pushed by hand, since LLVM reserves them and an asm block may
 //!   not clobber them.
+//! - *A word and a context travel in rdi and rsi.* A party that goes on finds there what the other one
+//!   has left there. Whoever has nothing to say says nothing, which costs nothing.
 //! - *A jump, not a return.* The processor predicts a `ret` from the calls it has seen, and a switch
 //!   breaks that pairing: 8.7.
 //! - *mxcsr and the x87 control word stay alone.* Saving and restoring them costs 13.
@@ -31,7 +33,7 @@
 use std::arch::{asm, naked_asm};
 
 use super::on_top::CallOnTop;
-use super::{Context, Entry};
+use super::{Context, Entry, Word};
 
 pub(super) const NAME: &str = "x86_64";
 
@@ -58,7 +60,13 @@ pub(super) unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Conte
 }
 
 #[inline(always)]
-pub(super) unsafe fn switch(save: *mut Context, to: Context) {
+pub(super) unsafe fn switch(
+    save: *mut Context,
+    to: Context,
+    word: Word,
+    from: Word,
+) -> (Word, Word) {
+    let (word_back, from_back);
     // SAFETY: every register that the code reached through `to` may change is an output, declared
     // clobbered, or pushed here and popped at the resume address; the stack pointer is the same
     // before and after, since whoever continues this context loads the value stored to `save`.
@@ -68,15 +76,19 @@ pub(super) unsafe fn switch(save: *mut Context, to: Context) {
             "push rbx",
             "lea rax, [rip + 2f]",
             "push rax",
-            "mov [rdi], rsp",
-            "mov rsp, rsi",
+            "mov [{save}], rsp",
+            "mov rsp, {to}",
             "pop rax",
             "jmp rax",
             "2:",
             "pop rbx",
             "pop rbp",
-            inout("rdi") save => _,
-            inout("rsi") to.0 => _,
+            save = in(reg) save,
+            to = in(reg) to.0,
+            // Written before the operands are read.
+            out("rax") _,
+            inout("rdi") word => word_back,
+            inout("rsi") from => from_back,
             lateout("r12") _,
             lateout("r13") _,
             lateout("r14") _,
@@ -84,6 +96,40 @@ pub(super) unsafe fn switch(save: *mut Context, to: Context) {
             clobber_abi("sysv64"),
         );
     }
+    (word_back, from_back)
+}
+
+/// The same, but the place where this context is continued goes into rsi instead of memory.
+#[inline(always)]
+pub(super) unsafe fn answer(to: Context, word: Word) -> Word {
+    let word_back;
+    // SAFETY: as in `switch`.
+    unsafe {
+        asm!(
+            "push rbp",
+            "push rbx",
+            "lea rax, [rip + 2f]",
+            "push rax",
+            "mov rsi, rsp",
+            "mov rsp, {to}",
+            "pop rax",
+            "jmp rax",
+            "2:",
+            "pop rbx",
+            "pop rbp",
+            to = in(reg) to.0,
+            // Written before the operand is read.
+            out("rax") _,
+            out("rsi") _,
+            inout("rdi") word => word_back,
+            lateout("r12") _,
+            lateout("r13") _,
+            lateout("r14") _,
+            lateout("r15") _,
+            clobber_abi("sysv64"),
+        );
+    }
+    word_back
 }
 
 /// The base frame of every stack: `entry(data)`, and the end of every backtrace.
