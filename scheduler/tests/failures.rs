@@ -141,7 +141,7 @@ fn tasks_that_are_handed_in_survive_a_lack_of_memory() {
     const STACK: usize = 64 << 20;
     let name = "tasks_that_are_handed_in_survive_a_lack_of_memory";
     let ended = in_child(name, &[], || {
-        let runtime = Runtime::builder().stack_size(STACK).build().unwrap();
+        let runtime = Runtime::builder().workers(1).stack_size(STACK).build().unwrap();
         let (busy, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (theirs, end) = (busy.clone(), over.clone());
         let first = runtime.spawn(move || {
