@@ -13,7 +13,7 @@ use corosensei::stack::DefaultStack;
 use criterion::{Criterion, criterion_group, criterion_main};
 use generator::Gn;
 use lisle::Coroutine;
-use lisle::runtime::State;
+use lisle::coroutine::State;
 use lisle::runtime::stack::{Stack, StackSize};
 
 use support::in_units;

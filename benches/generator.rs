@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use generator::{Gn, Scope};
-use lisle::runtime::{State, Yielder};
+use lisle::coroutine::{State, Yielder};
 use lisle::{Coroutine, Generator};
 
 use support::in_units;

@@ -21,7 +21,7 @@
 mod support;
 
 use lisle::Coroutine;
-use lisle::runtime::{State, Yielder};
+use lisle::coroutine::{State, Yielder};
 use support::Args;
 
 /// Needs nothing from outside, yields what it does, returns what comes of it.

@@ -22,7 +22,7 @@ mod support;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 
 use lisle::Coroutine;
-use lisle::runtime::{State, Yielder};
+use lisle::coroutine::{State, Yielder};
 use support::Args;
 
 /// Gets a number, or nothing more; yields the average of all; returns a summary.

@@ -16,7 +16,7 @@
 mod support;
 
 use lisle::Generator;
-use lisle::runtime::Yielder;
+use lisle::coroutine::Yielder;
 use support::Args;
 
 fn main() {

@@ -24,7 +24,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use lisle::Coroutine;
-use lisle::runtime::{Name, State, Yielder};
+use lisle::coroutine::{Name, State, Yielder};
 use support::{Args, grouped};
 
 const CAPACITY: usize = 8;

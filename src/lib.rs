@@ -27,7 +27,7 @@
 //! - [`run`] makes the calling thread run tasks, and ends with its main task.
 //! - [`spawn`] starts a task, as `std::thread::spawn` starts a thread; [`JoinHandle::join`] waits
 //!   for it.
-//! - [`Coroutine`] and [`Generator`] work with and without tasks.
+//! - [`Coroutine`] and [`Generator`] work with and without tasks; [`coroutine`] has all that belongs to them.
 //! - [`channel`] has the channels: crossbeam-channel's names and behaviour, for tasks and threads.
 //!
 //! # What makes `spawn` safe
@@ -46,6 +46,36 @@
 pub use lisle_channel as channel;
 pub use lisle_runtime as runtime;
 pub use lisle_scheduler as scheduler;
+
+/// Coroutines and generators, with and without tasks: functions that are suspended and resumed.
+///
+/// A [`Coroutine`] runs in turn with whoever resumes it, and gets and gives a value each time. A
+/// [`Generator`] is an iterator written as a function. Both suspend from any depth of calls by the
+/// [`Yielder`] that their body gets. A [`ScopedCoroutine`] may borrow.
+///
+/// Inside a task they are part of it: when the body waits, for a message say, the whole task waits.
+///
+/// ```
+/// use lisle::coroutine::{Coroutine, State, Yielder};
+///
+/// let runs = Coroutine::new(|yielder: &Yielder<char, usize, ()>, mut letter| {
+///     loop {
+///         let (first, mut length) = (letter, 0);
+///         while letter == first {
+///             length += 1;
+///             letter = yielder.suspend(length);
+///         }
+///     }
+/// });
+/// let lengths = "aabbb".chars().map(|letter| runs.resume(letter));
+/// assert!(lengths.eq([1, 2, 1, 2, 3].map(State::Yielded)));
+/// ```
+pub mod coroutine {
+    pub use lisle_runtime::{
+        Coroutine, Generator, Items, Name, ResumeError, ScopedCoroutine, State, Status, Yielder,
+        no_suspend,
+    };
+}
 
 pub use lisle_macros::{main, test};
 pub use lisle_runtime::{Coroutine, Generator, ScopedCoroutine, no_suspend};

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use lisle::channel::{Receiver, bounded, unbounded};
-use lisle::runtime::{Name, State, Status, Yielder};
+use lisle::coroutine::{Name, State, Status, Yielder};
 use lisle::{Coroutine, Generator, Runtime, ScopedCoroutine, no_suspend};
 
 /// Runs `main` on one worker, where the order of the tasks is exact.

@@ -4,6 +4,7 @@
 //! unless it is told. `RUSTFLAGS='--cfg lisle_sanitize="…"'` compiles that in, for one tool:
 //!
 //! - `address`: AddressSanitizer, together with the compiler's `-Zsanitizer=address`.
+//! - `thread`: ThreadSanitizer, together with the compiler's `-Zsanitizer=thread`.
 //! - `valgrind`: memcheck and the other tools of valgrind.
 //!
 //! Without it nothing of this is left. There is one file for each tool, with these functions:
@@ -16,7 +17,11 @@
 //! - `visit()` and `leave_visit(stay)`: the first and the last thing to be done by what runs on top of
 //!   a suspended stack. The visitor calls `leave` and `arrive` on its own side.
 
-#[cfg(not(any(lisle_sanitize = "address", lisle_sanitize = "valgrind")))]
+#[cfg(not(any(
+    lisle_sanitize = "address",
+    lisle_sanitize = "thread",
+    lisle_sanitize = "valgrind"
+)))]
 #[path = "none.rs"]
 mod tool;
 
@@ -24,7 +29,11 @@ mod tool;
 #[path = "address.rs"]
 mod tool;
 
-#[cfg(all(lisle_sanitize = "valgrind", not(lisle_sanitize = "address")))]
+#[cfg(lisle_sanitize = "thread")]
+#[path = "thread.rs"]
+mod tool;
+
+#[cfg(lisle_sanitize = "valgrind")]
 #[path = "valgrind.rs"]
 mod tool;
 

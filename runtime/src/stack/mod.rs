@@ -110,7 +110,7 @@ impl Stack {
 }
 
 /// The usable bytes of the stack that `address` lies on, if it is one of ours.
-#[cfg(any(lisle_sanitize = "address", lisle_sanitize = "valgrind"))]
+#[cfg(any(lisle_sanitize = "address", lisle_sanitize = "thread", lisle_sanitize = "valgrind"))]
 pub(crate) fn bounds_at(address: usize) -> Option<Range<usize>> {
     let room = slab::locate(address)?;
     Some(room.start + size::page_size()..room.start + room.bytes)
