@@ -1,6 +1,7 @@
 //! A program written for crossbeam-channel, for one thread or task for each party. It uses the whole
 //! interface, and puts down what it sees.
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::fmt::Debug;
 use std::iter::FusedIterator;
@@ -31,6 +32,8 @@ pub fn main(spawn: Spawn<'_>) -> Vec<String> {
     log.push(format!("timers: {:?}", timers()));
     log.push(format!("errors: {:?}", errors()));
     log.push(format!("biased: {:?}", biased()));
+    log.push(format!("evaluated: {:?}", evaluated()));
+    log.push(format!("disconnected: {:?}", disconnected()));
     log
 }
 
@@ -225,6 +228,52 @@ fn biased() -> Vec<u8> {
             recv(never::<()>()) -> _ => {}
         }
     }
+}
+
+/// What a `select!` evaluates, and when.
+fn evaluated() -> Vec<&'static str> {
+    let log = RefCell::new(Vec::new());
+    let note = |name| log.borrow_mut().push(name);
+    let (sender, receiver) = bounded(1);
+    let (other, _kept) = bounded(0);
+    for _ in 0..2 {
+        select! {
+            send({ note("sender"); &sender }, { note("message"); 1 }) -> result => {
+                result.unwrap();
+                note("sent");
+            }
+            recv({ note("receiver"); never::<u8>() }) -> _ => unreachable!(),
+            send({ note("other sender"); &other }, { note("other message"); 2 }) -> _ => {}
+            default({ note("timeout"); SHORT }) => note("timed out"),
+        }
+    }
+    assert_eq!(receiver.len(), 1);
+    log.into_inner()
+}
+
+/// Operations whose other end is gone are possible, and fail.
+fn disconnected() -> Vec<String> {
+    let (sender, receiver) = bounded(0);
+    let (to_nobody, _) = bounded(0);
+    let (_, from_nobody) = unbounded::<u8>();
+    let mut list = Select::new_biased();
+    let (blocked, sending) = (list.recv(&receiver), list.send(&to_nobody));
+    let receiving = list.recv(&from_nobody);
+    let mut seen = vec![format!("{:?}", (list.ready(), list.try_ready(), blocked))];
+    let operation = list.select();
+    assert_eq!(operation.index(), sending);
+    seen.push(format!("{:?}", operation.send(&to_nobody, 1)));
+    list.remove(sending);
+    let operation = list.select_timeout(LONG).unwrap();
+    assert_eq!(operation.index(), receiving);
+    seen.push(format!("{:?}", operation.recv(&from_nobody)));
+    drop(sender);
+    seen.push(format!("{:?}", list.ready_deadline(Instant::now())));
+    seen.push(select! {
+        recv(receiver) -> message => format!("{:?}", message as Result<u8, _>),
+        default => String::from("blocked"),
+    });
+    seen
 }
 
 /// Every name with its exact type, and the traits that a program may rely on.
