@@ -52,12 +52,13 @@ fn compare(args: &Args) -> Result<(), Box<dyn Error>> {
     for bench in plan::BENCHES.iter().filter(|bench| args.wants_bench(bench.name)) {
         run::bench(bench, &prepared.systems, args, &mut results);
         print!("{}", table::of(bench, &results));
+        if let Some(file) = &args.csv {
+            // Each time, so that a run that is interrupted was not for nothing.
+            std::fs::write(file, csv::rows(&results))?;
+        }
     }
     println!("{}\n{missing}", target::report(&results));
 
-    if let Some(file) = &args.csv {
-        std::fs::write(file, csv::rows(&results))?;
-    }
     if let Some(folder) = &args.plot {
         std::fs::create_dir_all(folder)?;
         for bench in plan::BENCHES {

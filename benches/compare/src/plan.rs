@@ -42,7 +42,7 @@ const SLOW: &[(&str, &str, u64)] = &[
     ("swapcontext", "switch", 20),
     ("may", "spawn", 10),
     ("boost", "pingpong", 20),
-    ("boost", "buffered", 10),
+    ("boost", "buffered", 40),
     ("boost", "spawn", 10),
 ];
 

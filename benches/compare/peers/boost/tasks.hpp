@@ -78,6 +78,11 @@ inline void wait_until(std::function<bool()> condition) {
         boost::this_fiber::sleep_for(std::chrono::milliseconds(1));
 }
 
+inline void yield_often(uint64_t rounds) {
+    for (uint64_t round = 0; round < rounds; round++)
+        boost::this_fiber::yield();
+}
+
 inline std::string yields(const Params &params) {
     uint64_t tasks = params.at("tasks"), rounds = params.at("rounds");
     return run(params, [=] {
@@ -86,9 +91,9 @@ inline std::string yields(const Params &params) {
         for (uint64_t task = 0; task < tasks; task++)
             runners.push_back(start([&] {
                 race.wait_at_gate();
+                yield_often(rounds / 10);
                 race.started();
-                for (uint64_t round = 0; round < rounds; round++)
-                    boost::this_fiber::yield();
+                yield_often(rounds);
                 race.goal();
             }));
         wait_until([&] { return race.is_ready(); });

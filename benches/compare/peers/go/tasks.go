@@ -54,15 +54,20 @@ func yields(p params) string {
 	for task := 0; task < tasks; task++ {
 		go func() {
 			race.waitAtGate()
+			yieldOften(rounds / 10)
 			race.started()
-			for round := 0; round < rounds; round++ {
-				runtime.Gosched()
-			}
+			yieldOften(rounds)
 			race.goal()
 		}()
 	}
 	race.open()
 	return nsEach(race.end.Sub(race.start), tasks*rounds)
+}
+
+func yieldOften(rounds int) {
+	for round := 0; round < rounds; round++ {
+		runtime.Gosched()
+	}
 }
 
 // A goroutine has no handle to join: a WaitGroup and a slot for the result.

@@ -45,10 +45,9 @@ pub fn yields(params: &Params) -> Outcome {
                 let (race, closed_gate) = (race.clone(), closed_gate.clone());
                 lisle::spawn(move || {
                     wait_at(&closed_gate, &race);
+                    yield_often(rounds / 10);
                     race.started();
-                    for _ in 0..rounds {
-                        lisle::yield_now();
-                    }
+                    yield_often(rounds);
                     race.at_goal();
                 })
             })
@@ -60,6 +59,12 @@ pub fn yields(params: &Params) -> Outcome {
         }
         Outcome::ns_each(race.time(), tasks * rounds)
     })
+}
+
+fn yield_often(rounds: u64) {
+    for _ in 0..rounds {
+        lisle::yield_now();
+    }
 }
 
 /// Until the gate opens, which is when its sender is dropped.

@@ -15,6 +15,12 @@ fn wait_at(gate: &SyncFlag, race: &Race) {
     gate.wait();
 }
 
+fn yield_often(rounds: u64) {
+    for _ in 0..rounds {
+        yield_now();
+    }
+}
+
 fn wait_until(condition: impl Fn() -> bool) {
     while !condition() {
         sleep(Duration::from_millis(1));
@@ -34,10 +40,9 @@ pub fn yields(params: &Params) -> Outcome {
                 let (race, gate) = (race.clone(), gate.clone());
                 go!(move || {
                     wait_at(&gate, &race);
+                    yield_often(rounds / 10);
                     race.started();
-                    for _ in 0..rounds {
-                        yield_now();
-                    }
+                    yield_often(rounds);
                     race.at_goal();
                 })
             })

@@ -15,6 +15,12 @@ async fn wait_at(gate: &Semaphore, race: &Race) {
     assert!(gate.acquire().await.is_err(), "there are no permits");
 }
 
+async fn yield_often(rounds: u64) {
+    for _ in 0..rounds {
+        yield_now().await;
+    }
+}
+
 async fn wait_until(condition: impl Fn() -> bool) {
     while !condition() {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -31,10 +37,9 @@ pub fn yields(params: &Params) -> Outcome {
                 let (race, gate) = (race.clone(), gate.clone());
                 tokio::spawn(async move {
                     wait_at(&gate, &race).await;
+                    yield_often(rounds / 10).await;
                     race.started();
-                    for _ in 0..rounds {
-                        yield_now().await;
-                    }
+                    yield_often(rounds).await;
                     race.at_goal();
                 })
             })
