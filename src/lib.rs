@@ -27,7 +27,7 @@
 //! - [`run`] makes the calling thread run tasks, and ends with its main task.
 //! - [`spawn`] starts a task, as `std::thread::spawn` starts a thread; [`JoinHandle::join`] waits
 //!   for it.
-//! - [`Coroutine`] and [`Generator`] work with and without tasks; [`coroutine`] has all that belongs to them.
+//! - [`Coroutine`] and [`Generator`] work with and without tasks; [`mod@coroutine`] has all that belongs to them.
 //! - [`channel`] has the channels: crossbeam-channel's names and behaviour, for tasks and threads.
 //!
 //! # What makes `spawn` safe
@@ -51,7 +51,7 @@ pub use lisle_scheduler as scheduler;
 ///
 /// A [`Coroutine`] runs in turn with whoever resumes it, and gets and gives a value each time. A
 /// [`Generator`] is an iterator written as a function. Both suspend from any depth of calls by the
-/// [`Yielder`] that their body gets. A [`ScopedCoroutine`] may borrow.
+/// [`Yielder`](coroutine::Yielder) that their body gets. A [`ScopedCoroutine`] may borrow.
 ///
 /// Inside a task they are part of it: when the body waits, for a message say, the whole task waits.
 ///

@@ -8,7 +8,7 @@ use std::mem;
 use std::time::Instant;
 
 use lisle_runtime::primitive::thread;
-use lisle_scheduler::park::{Reason, Wake, park, unwind_cancelled};
+use lisle_scheduler::park::{Reason, Wake, in_task, park, unwind_cancelled};
 
 use crate::channel::{Channel, End, Guard, Opening, take_buffered};
 use crate::error::{RecvTimeoutError, SendTimeoutError};
@@ -253,7 +253,7 @@ impl<T> Channel<T> {
     #[inline(never)]
     fn linger_at_ring<'a>(&'a self, mut state: Guard<'a, T>, end: End) -> Option<Guard<'a, T>> {
         // A task does not keep its thread from others when it parks; a model would only grow.
-        if cfg!(lisle_loom) || lisle_scheduler::current().is_some() {
+        if cfg!(lisle_loom) || in_task() {
             return Some(state);
         }
         for _ in 0..LOOKS {

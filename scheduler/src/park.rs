@@ -212,6 +212,13 @@ pub fn park(
     }
 }
 
+/// Whether the caller is a task, so that [`park`] would let other tasks of its thread run; false on a
+/// plain thread, which it would block.
+#[inline]
+pub fn in_task() -> bool {
+    worker::current().is_some()
+}
+
 /// Unwinds the calling task if it is being cancelled. Call it after a wait has ended with
 /// [`Wake::Cancelled`] and everything it had begun has been undone.
 ///
