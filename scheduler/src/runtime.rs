@@ -114,7 +114,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Sets how long a worker without work looks for some before it sleeps; 50 µs by default.
+    /// Sets how long a worker without work looks for some before it sleeps; 50 µs by default. It stops
+    /// doing so while that is in vain.
     pub fn spin(mut self, duration: Duration) -> Self {
         self.spin = Some(duration);
         self

@@ -18,6 +18,10 @@ const LAST_NAP: Duration = Duration::from_millis(1);
 const FIRST_RECHECK: Duration = Duration::from_millis(1);
 const LAST_RECHECK: Duration = Duration::from_secs(1);
 
+/// How often in a row a worker spins in vain before it goes to sleep at once. It spins again when it was
+/// called back from a sleep soon, so that spinning would have caught that.
+const MOST_VAIN_SPINS: u32 = 4;
+
 /// How many tasks a thief takes at most. It takes no more than half.
 const HAUL: usize = 64;
 
@@ -75,10 +79,15 @@ impl Worker {
 
     /// Waits for work, or finds some. Returns when there may be something to run.
     fn be_idle(&self, recheck: &mut Duration) {
-        let marks = self.mark_backlogs();
+        let (marks, start) = (self.mark_backlogs(), Instant::now());
         if self.spin() {
-            return;
+            return self.vain_spins.set(0);
         }
+        self.be_idle_and_sleep(marks, recheck);
+        self.judge_spinning(start.elapsed());
+    }
+
+    fn be_idle_and_sleep(&self, marks: Vec<Mark>, recheck: &mut Duration) {
         if self.team.enter_idle() == Role::Sleeper {
             if self.team.is_alone() {
                 self.sleep_last(recheck);
@@ -169,10 +178,16 @@ impl Worker {
             && !deadlock::any_awaits_unpark(&self.started)
     }
 
-    /// Waits a moment for a post, but not longer than until the next timer is due. True if a post has
-    /// come.
+    /// Notes whether it was, or would have been, right to spin before a sleep that has now ended.
+    fn judge_spinning(&self, idle: Duration) {
+        let came_soon = idle <= 3 * self.team.settings.spin && self.post().inbox.has_mail();
+        self.vain_spins.set(if came_soon { 0 } else { self.vain_spins.get().saturating_add(1) });
+    }
+
+    /// Waits a moment for a post, but not longer than until the next timer is due, and not at all if that
+    /// was in vain several times in a row. True if a post has come.
     fn spin(&self) -> bool {
-        if cfg!(lisle_loom) {
+        if cfg!(lisle_loom) || self.vain_spins.get() >= MOST_VAIN_SPINS {
             return false;
         }
         let timer = self.until_next_timer().unwrap_or(Duration::MAX);

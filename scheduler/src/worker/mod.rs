@@ -77,6 +77,8 @@ pub(crate) struct Worker {
     shutting_down: Cell<bool>,
     /// Markers that were left over by thieves.
     forgotten: Cell<u64>,
+    /// How often in a row this worker has spun, or could have, and nothing was posted.
+    vain_spins: Cell<u32>,
 }
 
 primitive::thread_local! {
@@ -200,6 +202,7 @@ impl Worker {
             starved: Cell::new(false),
             shutting_down: Cell::new(false),
             forgotten: Cell::new(0),
+            vain_spins: Cell::new(0),
             team,
         }
     }
