@@ -13,7 +13,7 @@
 //!
 //! What parks is in `blocking.rs`, what only selects need in `select/operation.rs`.
 
-use lisle_runtime::primitive::{Mutex, MutexGuard};
+use lisle_runtime::primitive::{BriefMutex, BriefMutexGuard};
 
 use crate::buffer::Buffer;
 use crate::claim::Grant;
@@ -23,7 +23,7 @@ use crate::waitlist::WaitList;
 
 #[derive(Debug)]
 pub(crate) struct Channel<T> {
-    pub(crate) state: Mutex<State<T>>,
+    pub(crate) state: BriefMutex<State<T>>,
 }
 
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(crate) enum End {
     Receiving,
 }
 
-pub(crate) type Guard<'a, T> = MutexGuard<'a, State<T>>;
+pub(crate) type Guard<'a, T> = BriefMutexGuard<'a, State<T>>;
 
 /// What an operation finds when it looks at the channel. No value has moved yet.
 pub(crate) enum Opening<'a, T> {
@@ -66,7 +66,7 @@ impl<T> Channel<T> {
     /// A channel with one sender and one receiver.
     pub(crate) fn new(buffer: Buffer<T>) -> Self {
         let side = || Side { handles: 1, parked: WaitList::default() };
-        Self { state: Mutex::new(State { buffer, senders: side(), receivers: side() }) }
+        Self { state: BriefMutex::new(State { buffer, senders: side(), receivers: side() }) }
     }
 
     pub(crate) fn len(&self) -> usize {

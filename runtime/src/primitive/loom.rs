@@ -75,6 +75,11 @@ impl<T> Mutex<T> {
     }
 }
 
+/// The lock itself has a model of its own, in `brief.rs`.
+pub type BriefMutex<T> = Mutex<T>;
+/// See [`BriefMutex`].
+pub type BriefMutexGuard<'a, T> = MutexGuard<'a, T>;
+
 /// Loom's thread-local, so that model threads, which share one OS thread, do not share it.
 #[doc(hidden)]
 #[macro_export]

@@ -6,11 +6,15 @@
 //!
 //! This module serves Lisle's own crates and is not part of the stable API.
 
+#[cfg(any(not(lisle_loom), test))]
+mod brief;
 #[cfg(lisle_loom)]
 mod loom;
 #[cfg(not(lisle_loom))]
 mod std;
 
+#[cfg(not(lisle_loom))]
+pub use self::brief::{BriefMutex, BriefMutexGuard};
 #[cfg(lisle_loom)]
 pub use self::loom::*;
 #[cfg(not(lisle_loom))]
