@@ -145,7 +145,6 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     pub(super) fn resume(&self, input: Input) -> Result<State<Yield, Return>, Input> {
         let context = self.context.get();
         if context == Context::NONE {
-            cold_path();
             return self.begin(input);
         }
         // SAFETY: the coroutine waits in its body, for an argument.
@@ -159,8 +158,8 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         Ok(State::Yielded(unsafe { self.mailbox.receive_yield(word) }))
     }
 
-    /// The first resume.
-    #[inline(never)]
+    /// The first resume. Inlined for those that are never suspended.
+    #[inline]
     fn begin(&self, input: Input) -> Result<State<Yield, Return>, Input> {
         if self.status() != Status::Suspended {
             return Err(input);

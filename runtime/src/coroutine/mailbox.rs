@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ptr;
 
 use super::State;
 use crate::switch::Word;
@@ -143,9 +144,17 @@ impl<Yield, Return> Mailbox<Yield, Return> {
     /// # Safety
     ///
     /// An answer was put in, and not taken.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn take(&self) -> Answer<Yield, Return> {
-        // SAFETY: the caller's promise.
-        unsafe { ManuallyDrop::take(&mut (*self.0.get()).answer) }
+        // Each part is read as it was just written. Read as a whole, it would not come out of the
+        // processor's store buffer, and would be waited for.
+        // SAFETY: the caller's promise; what is read is not used there any more.
+        unsafe {
+            match &*(*self.0.get()).answer {
+                Ok(State::Yielded(value)) => Ok(State::Yielded(ptr::read(value))),
+                Ok(State::Returned(value)) => Ok(State::Returned(ptr::read(value))),
+                Err(panic) => Err(ptr::read(panic)),
+            }
+        }
     }
 }

@@ -28,14 +28,13 @@ unsafe extern "C" {
 thread_local! {
     /// The fiber of the thread's own stack, as found out when it was last left.
     static OWN: Cell<Fiber> = const { Cell::new(ptr::null_mut()) };
-    /// The fiber that was left last.
-    static LEFT: Cell<Fiber> = const { Cell::new(ptr::null_mut()) };
 }
 
 #[inline(always)]
 pub(crate) fn mapped(_base: usize, _bytes: usize, _count: usize) {}
 
-/// Where a stack keeps its fiber: in its lowest usable bytes. Null if it has none.
+/// Where a stack keeps its fiber: in its lowest usable bytes. Null if it has none. A body that comes
+/// within eight bytes of an overflow would write over it; under this tool none may.
 fn place_of(stack: usize) -> Option<*mut Fiber> {
     let bounds = stack::bounds_at(stack)?;
     Some(ptr::with_exposed_provenance_mut(bounds.start))
@@ -45,8 +44,8 @@ fn place_of(stack: usize) -> Option<*mut Fiber> {
 pub(crate) fn fresh(top: *mut u8, entry: Entry, data: *mut ()) -> (*mut u8, Entry, *mut ()) {
     let place = place_of(top.addr() - 1)
         .expect("under ThreadSanitizer only stacks of lisle_runtime::stack can be used");
-    // SAFETY: whoever prepares a stack owns it. What lies at the place is zero or was put there here,
-    // since nobody goes so deep and lives.
+    // SAFETY: whoever prepares a stack owns it. What lies at the place was put there here, or is zero:
+    // on a stack that is new, or whose memory was given back (then the old fiber is leaked).
     unsafe {
         if !place.read().is_null() {
             __tsan_destroy_fiber(place.read());
@@ -56,34 +55,43 @@ pub(crate) fn fresh(top: *mut u8, entry: Entry, data: *mut ()) -> (*mut u8, Entr
     (top, entry, data)
 }
 
-pub(crate) struct Departure;
+/// The fiber that was left.
+pub(crate) struct Departure(Fiber);
 
 #[inline(always)]
 pub(crate) fn leave(to: Context) -> Departure {
-    let fiber = fiber_of(to);
+    let (left, next) = fibers(to);
     // SAFETY: the next thing to happen is the switch to the stack that has this fiber.
-    unsafe { __tsan_switch_to_fiber(fiber, 0) };
-    Departure
+    unsafe { __tsan_switch_to_fiber(next, 0) };
+    Departure(left)
 }
 
-/// The fiber of the stack on which `to` is suspended.
+/// Whoever switches back to a stack has said so. A visitor comes back without a word.
+#[inline(always)]
+pub(crate) fn arrive(departure: Departure) {
+    // SAFETY: the stack that has this fiber runs.
+    unsafe {
+        if __tsan_get_current_fiber() != departure.0 {
+            __tsan_switch_to_fiber(departure.0, 0);
+        }
+    }
+}
+
+/// The fiber that runs, and that of the stack on which `to` is suspended.
 #[inline(never)]
-fn fiber_of(to: Context) -> Fiber {
+fn fibers(to: Context) -> (Fiber, Fiber) {
     // SAFETY: asks for what the thread runs as.
     let left = unsafe { __tsan_get_current_fiber() };
-    LEFT.set(left);
     if place_of(stack_pointer()).is_none() {
         OWN.set(left);
     }
-    match place_of(to.frame().addr()) {
+    let next = match place_of(to.frame().addr()) {
         // SAFETY: `fresh` has put it there.
         Some(place) => unsafe { place.read() },
         None => OWN.get(),
-    }
+    };
+    (left, next)
 }
-
-#[inline(always)]
-pub(crate) fn arrive(_: Departure) {}
 
 #[inline(always)]
 pub(crate) fn leave_for_good(to: Context, nowhere: *mut Context) -> *mut Context {
@@ -91,15 +99,13 @@ pub(crate) fn leave_for_good(to: Context, nowhere: *mut Context) -> *mut Context
     nowhere
 }
 
-/// Where the visitor came from.
-pub(crate) struct Stay(Fiber);
+/// The visitor's calls end on the fiber on which they began: it is left by `arrive`.
+pub(crate) struct Stay;
 
+#[inline(always)]
 pub(crate) fn visit() -> Stay {
-    Stay(LEFT.get())
+    Stay
 }
 
 #[inline(always)]
-pub(crate) fn leave_visit(stay: Stay) {
-    // SAFETY: the next thing to happen is the return to the stack from which the visitor came.
-    unsafe { __tsan_switch_to_fiber(stay.0, 0) };
-}
+pub(crate) fn leave_visit(_: Stay) {}

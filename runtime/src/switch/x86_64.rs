@@ -134,7 +134,7 @@ pub(super) unsafe fn answer(to: Context, word: Word) -> Word {
 
 /// The base frame of every stack: `entry(data)`, and the end of every backtrace.
 ///
-/// On arrival rsp points at `data`. After both pops it is `top - 16`, so the call leaves `entry`
+/// On arrival rsp points at `data`. After both pops it is `top - 16`, so `entry` begins
 /// with the alignment of an ordinary function.
 #[unsafe(naked)]
 unsafe extern "C" fn trampoline() {
@@ -147,7 +147,12 @@ unsafe extern "C" fn trampoline() {
         "pop rax",
         // And a null frame pointer says it to those who walk the frame chain.
         "xor ebp, ebp",
-        "call rax",
+        // A call that the processor does not take for one. It would wait for a return that never comes,
+        // and then predict each return of the resumer's callers wrongly.
+        "lea rcx, [rip + 2f]",
+        "push rcx",
+        "jmp rax",
+        "2:",
         "ud2",
         ".cfi_endproc",
     )
