@@ -126,7 +126,7 @@ func idle(p params) string {
 
 // The deadlines of the programs in Rust: within a second, in an order that looks random.
 func timers(p params) string {
-	const headStart, spread, stride = 500 * time.Millisecond, 1_000_000, 618_033
+	const headStart, spread, stride = time.Second, 1_000_000, 618_033
 	tasks := p["tasks"]
 	race := newRace(tasks)
 	var base time.Time

@@ -16,7 +16,7 @@ pub struct Lateness {
 }
 
 /// From the opening of the gate to the first deadline.
-const HEAD_START: Duration = Duration::from_millis(500);
+const HEAD_START: Duration = Duration::from_secs(1);
 /// From the first deadline to the last.
 const SPREAD_US: u64 = 1_000_000;
 /// It has no divisor in common with [`SPREAD_US`], so its multiples reach every microsecond of that.
