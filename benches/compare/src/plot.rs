@@ -72,23 +72,20 @@ fn draw_panel(area: &Area<'_>, panel: &[&Series]) -> Drawn {
 
     let (least, greatest) = limits(panel);
     let rows = panel.len() as f64;
-    let mut chart = ChartBuilder::on(area)
+    let chart = ChartBuilder::on(area)
         .margin_top(PANEL_HEAD)
         .margin_right(NUMBERS)
         .x_label_area_size(AXIS)
         .y_label_area_size(NAMES)
         .build_cartesian_2d((least..greatest).log_scale(), rows..0.0)?;
-    chart
-        .configure_mesh()
-        .disable_y_mesh()
-        .disable_y_axis()
-        .light_line_style(WHITE)
-        .bold_line_style(FAINT)
-        .axis_style(FAINT)
-        .x_labels(8)
-        .x_label_formatter(&|value| step(*value))
-        .label_style(("sans-serif", 11).into_font().color(&TEXT))
-        .draw()?;
+    let (origin_x, origin_y) = area.get_base_pixel();
+    for value in steps().filter(|step| (least..=greatest).contains(step)) {
+        let line = PathElement::new([(value, 0.0), (value, rows)], FAINT);
+        chart.plotting_area().draw(&line)?;
+        let (x, y) = chart.backend_coord(&(value, rows));
+        let at = (x - origin_x, y - origin_y + 4);
+        write(area, &step(value), at, 11, HPos::Center)?;
+    }
 
     for (row, series) in panel.iter().enumerate() {
         let middle = row as f64 + 0.5;
@@ -100,7 +97,6 @@ fn draw_panel(area: &Area<'_>, panel: &[&Series]) -> Drawn {
 
         let (_, y) = chart.backend_coord(&(least, middle));
         let (x, _) = chart.backend_coord(&(max, middle));
-        let (origin_x, origin_y) = area.get_base_pixel();
         let (x, y) = (x - origin_x, y - origin_y - 5);
         write(area, series.system, (NAMES as i32 - 8, y), 12, HPos::Right)?;
         write(area, &number(median), (x + 10, y), 12, HPos::Left)?;
@@ -108,18 +104,22 @@ fn draw_panel(area: &Area<'_>, panel: &[&Series]) -> Drawn {
     Ok(())
 }
 
-/// Whole steps of 1, 2, 5, 10, … around all figures, so that the scale has labels at its ends.
+/// The marks of the scale.
+fn steps() -> impl Iterator<Item = f64> {
+    (-3..12).flat_map(|power| [1.0, 2.0, 5.0].map(|n| n * 10_f64.powi(power)))
+}
+
+/// The marks around all figures.
 fn limits(panel: &[&Series]) -> (f64, f64) {
     let least = panel.iter().map(|series| series.min()).fold(f64::INFINITY, f64::min);
     let greatest = panel.iter().map(|series| series.max()).fold(0.0, f64::max);
     let least = least.max(1e-3);
-    let steps = || (-3..12).flat_map(|power| [1.0, 2.0, 5.0].map(|n| n * 10_f64.powi(power)));
     let below = steps().take_while(|step| *step <= least * 0.95).last().unwrap_or(least / 2.0);
     let above = steps().find(|step| *step >= greatest * 1.05).unwrap_or(greatest * 2.0);
     (below, above)
 }
 
-/// A label of the scale.
+/// A mark in words.
 fn step(value: f64) -> String {
     if value < 1.0 { format!("{value}") } else { grouped(value.round() as i64) }
 }
