@@ -141,8 +141,7 @@ impl<T> Buffer<T> {
         std::mem::replace(&mut self.front, next).pop_front()
     }
 
-    /// Takes all messages out, with their memory. Dropping what is returned drops them in order,
-    /// and goes on with the next one if one of them panics.
+    /// Takes all messages out, with their memory: first the oldest ones, then the rest in blocks.
     pub(crate) fn drain(&mut self) -> (VecDeque<T>, LinkedList<VecDeque<T>>) {
         (std::mem::take(&mut self.front), std::mem::take(&mut self.rest))
     }

@@ -13,6 +13,9 @@
 //!
 //! What parks is in `blocking.rs`, what only selects need in `select/operation.rs`.
 
+use std::mem::{forget, needs_drop};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use lisle_runtime::primitive::{BriefMutex, BriefMutexGuard};
 
 use crate::buffer::Buffer;
@@ -150,7 +153,9 @@ impl<T> Channel<T> {
         drop(state);
         // The messages' destructors may do anything, use this channel or park or panic, so they
         // come last.
-        drop(discarded);
+        if let Some((front, rest)) = discarded {
+            discard(front.into_iter().chain(rest.into_iter().flatten()));
+        }
     }
 
     /// Which way is open to a send.
@@ -236,5 +241,26 @@ pub(crate) unsafe fn refill<T>(mut state: Guard<'_, T>, sender: Won) {
             drop(state);
             sender.grant(Grant::Place);
         }
+    }
+}
+
+/// Drops messages one by one. If some panic, the others are dropped nevertheless, and then the first
+/// of the panics goes on.
+fn discard<T>(mut messages: impl Iterator<Item = T>) {
+    if !needs_drop::<T>() {
+        return;
+    }
+    let mut first_panic = None;
+    loop {
+        match catch_unwind(AssertUnwindSafe(|| messages.next().map(drop))) {
+            Ok(Some(())) => {}
+            Ok(None) => break,
+            Err(panic) if first_panic.is_none() => first_panic = Some(panic),
+            // Dropping it might panic again.
+            Err(panic) => forget(panic),
+        }
+    }
+    if let Some(panic) = first_panic {
+        resume_unwind(panic);
     }
 }

@@ -305,6 +305,42 @@ fn no_ready_operation_starves() {
     }
 }
 
+/// Nor does one of several at the same end of a channel, whether its party waits or comes to one that
+/// waits.
+#[test]
+fn operations_on_one_channel_are_served_alike() {
+    const ROUNDS: usize = 4_000;
+    let fair = |counts: [usize; 4]| {
+        assert!(counts.iter().all(|count| *count > ROUNDS / 10), "{counts:?}");
+    };
+    everywhere(|ground| {
+        let (sender, receiver) = bounded(0);
+        let sending = ground.spawn(move || {
+            let mut counts = [0; 4];
+            for _ in 0..ROUNDS {
+                select! {
+                    send(sender, ()) -> _ => counts[0] += 1,
+                    send(sender, ()) -> _ => counts[1] += 1,
+                    send(sender, ()) -> _ => counts[2] += 1,
+                    send(sender, ()) -> _ => counts[3] += 1,
+                }
+            }
+            counts
+        });
+        let mut counts = [0; 4];
+        for _ in 0..ROUNDS {
+            select! {
+                recv(receiver) -> _ => counts[0] += 1,
+                recv(receiver) -> _ => counts[1] += 1,
+                recv(receiver) -> _ => counts[2] += 1,
+                recv(receiver) -> _ => counts[3] += 1,
+            }
+        }
+        fair(counts);
+        fair(sending.join());
+    });
+}
+
 #[test]
 fn large_and_odd_messages_pass() {
     #[derive(Clone, PartialEq, Debug)]

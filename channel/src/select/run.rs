@@ -113,7 +113,8 @@ pub(super) fn select<'a>(
     let mut over = matches!(patience, Patience::None);
     let mut withdrawals = 0;
     loop {
-        for at in in_order(cases.len(), order) {
+        let walk = Walk::new(cases.len(), order);
+        for at in walk.clone() {
             if let Some(grant) = cases[at].operation.attempt() {
                 return Some(cases[at].selected(grant, patience));
             }
@@ -121,7 +122,7 @@ pub(super) fn select<'a>(
         if over {
             return None;
         }
-        match wait(cases, Purpose::Select, patience.deadline(), withdrawals) {
+        match wait(cases, walk, Purpose::Select, patience.deadline(), withdrawals) {
             Ended::Granted(index, grant) => {
                 let case = cases.iter().find(|case| case.index == index);
                 return Some(
@@ -145,7 +146,8 @@ pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) ->
     let mut over = matches!(patience, Patience::None);
     let mut withdrawals = 0;
     loop {
-        for at in in_order(cases.len(), order) {
+        let walk = Walk::new(cases.len(), order);
+        for at in walk.clone() {
             if cases[at].operation.is_ready() {
                 return Some(cases[at].index);
             }
@@ -153,7 +155,7 @@ pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) ->
         if over {
             return None;
         }
-        match wait(cases, Purpose::Watch, patience.deadline(), withdrawals) {
+        match wait(cases, walk, Purpose::Watch, patience.deadline(), withdrawals) {
             Ended::Granted(..) | Ended::LookAgain => withdrawals += 1,
             Ended::Cancelled => {
                 unwind_cancelled();
@@ -166,10 +168,12 @@ pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) ->
     }
 }
 
-/// Parks once, for all operations.
+/// Parks once, for all operations, which are enlisted in the order of the `walk`: of several at the
+/// same end of a channel, the first to be enlisted is the first to be won.
 #[track_caller]
 fn wait(
     cases: &mut [Case<'_>],
+    mut walk: Walk,
     purpose: Purpose,
     deadline: Option<Instant>,
     withdrawals: usize,
@@ -177,6 +181,7 @@ fn wait(
     const REASON: Reason = Reason::new("selecting");
     if withdrawals > 0 {
         sort_for_enlisting(cases);
+        walk = Walk::new(cases.len(), Order::Listed);
     }
     let deadline = cases.iter().filter_map(|case| case.operation.deadline()).chain(deadline).min();
     for case in &mut *cases {
@@ -190,7 +195,8 @@ fn wait(
         |unparker| {
             // SAFETY: nothing is enlisted yet.
             unsafe { claim.arm(unparker) };
-            for case in &*cases {
+            for at in walk.clone() {
+                let case = &cases[at];
                 // SAFETY: cases and claim stay where they are until `park` has returned and
                 // everything that was enlisted is delisted, below; only what was granted is not,
                 // and that is out of its list.
@@ -209,7 +215,8 @@ fn wait(
     // SAFETY: the wait is over.
     let granted = unsafe { claim.take_granted() };
     let won = granted.as_ref().map(|(index, _)| *index);
-    for case in cases[..enlisted.get()].iter().filter(|case| Some(case.index) != won) {
+    let enlisted = walk.take(enlisted.get()).map(|at| &cases[at]);
+    for case in enlisted.filter(|case| Some(case.index) != won) {
         // SAFETY: the case was enlisted above.
         unsafe { case.operation.delist(case.waiter()) };
     }
@@ -226,27 +233,44 @@ fn wait(
 }
 
 /// Puts the cases in an order in which parties do not make each other withdraw for ever: that of the
-/// channels' addresses. Which end of one channel comes first is left to chance.
+/// channels' addresses. Which of one channel's comes first is left to chance.
 #[cold]
 fn sort_for_enlisting(cases: &mut [Case<'_>]) {
-    let upwards = random() & 1 == 0;
-    cases.sort_unstable_by_key(|case| {
-        (case.operation.address(), if upwards { case.index } else { !case.index })
-    });
+    let mask = random() as usize;
+    cases.sort_unstable_by_key(|case| (case.operation.address(), case.index ^ mask));
 }
 
-/// The indices below `len` in the order in which they are attempted.
-fn in_order(len: usize, order: Order) -> impl Iterator<Item = usize> {
-    let (mut at, step) = match order {
-        Order::Random => random_walk(len),
-        Order::Listed => (0, 1),
-    };
-    (0..len).map(move |_| {
-        let index = at;
-        at += step;
-        if at >= len {
-            at -= len;
+/// The places of the cases in the order in which they are attempted.
+#[derive(Clone)]
+struct Walk {
+    at: usize,
+    step: usize,
+    len: usize,
+    left: usize,
+}
+
+impl Walk {
+    #[inline]
+    fn new(len: usize, order: Order) -> Self {
+        let (at, step) = match order {
+            Order::Random => random_walk(len),
+            Order::Listed => (0, 1),
+        };
+        Self { at, step, len, left: len }
+    }
+}
+
+impl Iterator for Walk {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        let at = self.at;
+        self.at += self.step;
+        if self.at >= self.len {
+            self.at -= self.len;
         }
-        index
-    })
+        Some(at)
+    }
 }
