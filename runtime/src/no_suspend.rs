@@ -30,11 +30,13 @@ primitive::thread_local! {
 /// let coroutine = Coroutine::new(|yielder, ()| no_suspend(|| yielder.suspend(1)));
 /// coroutine.resume(()); // panics: a coroutine cannot be suspended inside no_suspend
 /// ```
+#[inline]
 pub fn no_suspend<R>(section: impl FnOnce() -> R) -> R {
     struct Leave {
         outer: usize,
     }
     impl Drop for Leave {
+        #[inline]
         fn drop(&mut self) {
             DEPTH.with(|depth| depth.set(depth.get() - 1));
             INNERMOST.with(|innermost| innermost.set(self.outer));
