@@ -151,7 +151,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         let (word, context) = unsafe { self.enter(context, self.argument.send(input)) };
         if context == Context::NONE {
             cold_path();
-            return Ok(self.open_answer());
+            return Ok(self.last_answer());
         }
         self.context.set(context);
         // SAFETY: whoever says where it continues has sent a yield.
@@ -177,8 +177,14 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         Ok(State::Yielded(unsafe { self.mailbox.receive_yield(word) }))
     }
 
-    /// An answer that is not a plain yield.
+    /// The answer to a resume that is not the first. Usually the coroutine was resumed many times before.
     #[inline(never)]
+    fn last_answer(&self) -> State<Yield, Return> {
+        self.open_answer()
+    }
+
+    /// An answer that is not a plain yield.
+    #[inline(always)]
     fn open_answer(&self) -> State<Yield, Return> {
         // SAFETY: who answers and does not say where it continues has put the answer there.
         match unsafe { self.mailbox.take() } {
