@@ -264,6 +264,8 @@ impl<T> Channel<T> {
                 return None;
             }
         }
+        // Selects that only watch may have come to the other end meanwhile, and have a partner now.
+        state.side(end.other()).parked.ring();
         Some(state)
     }
 
@@ -285,7 +287,7 @@ impl<T> Channel<T> {
             deadline,
             |unparker| {
                 // SAFETY: `state` is the lock. `waiter` and `slot` stay where they are until `park`
-                // has returned, and it returns only after the unparker was used or retracted.
+                // has returned, which is after the unparker was used, retracted or dropped.
                 unsafe { state.side(end).parked.enqueue(&waiter, unparker) };
                 drop(state);
             },
@@ -298,10 +300,19 @@ impl<T> Channel<T> {
         match (wake, waiter.into_verdict()) {
             (Wake::Unparked, Some(verdict)) => Outcome::Served(verdict),
             (Wake::Unparked, None) => unreachable!("woken without a verdict"),
-            (Wake::TimedOut, _) => Outcome::TimedOut,
-            (Wake::Cancelled, _) => Outcome::Cancelled,
+            (Wake::TimedOut, None) => Outcome::TimedOut,
+            (Wake::Cancelled, None) => Outcome::Cancelled,
+            (_, Some(_)) => served_but_not_woken(),
         }
     }
+}
+
+/// Whoever serves a party uses its unparker. Had it dropped that, say because it panicked in between, the
+/// party could not tell what has become of its message.
+#[cold]
+fn served_but_not_woken() -> ! {
+    eprintln!("lisle: a party was served by a channel and not woken");
+    std::process::abort();
 }
 
 /// Drops the message of a sender whose `park` panics, which it does only before it has published the

@@ -328,3 +328,19 @@ fn a_handle_in_its_own_captures_is_no_trouble() {
     drop(own.take());
     assert_eq!((census.count(), Rc::strong_count(&own)), (0, 1));
 }
+
+/// A body that catches its unwinding returns a value, which panics when it is dropped: the panic comes out
+/// of the drop, and the stack is there for the next one.
+#[test]
+fn a_last_value_that_panics_when_dropped_costs_no_stack() {
+    let coroutine = Coroutine::new(|yielder: &Yielder<(), usize, _>, ()| {
+        let _ = catch_unwind(AssertUnwindSafe(|| yielder.suspend(address_here())));
+        OnDrop::new(|| panic_any("in the value"))
+    });
+    let State::Yielded(used) = coroutine.resume(()) else { panic!("it yields") };
+    let panic = catch_unwind(AssertUnwindSafe(|| drop(coroutine))).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"in the value"));
+    let next = Coroutine::new(|_: &Yielder<(), (), usize>, ()| address_here());
+    let State::Returned(address) = next.resume(()) else { panic!("it does not yield") };
+    assert!(address.abs_diff(used) < 256 * 1024, "the last stack used comes first");
+}

@@ -7,6 +7,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use lisle_runtime::stack::{GuardKind, Stack, StackCache, StackSize};
+use lisle_runtime::{Coroutine, State};
 use stack_support::{in_child, run_on, writable};
 
 /// A stack on which the forking code does not run.
@@ -106,4 +107,37 @@ fn a_child_runs_on_and_starts_afresh() {
 fn a_child_runs_on_with_mprotect_guards_too() {
     let name = "a_child_runs_on_with_mprotect_guards_too";
     in_child(name, &[("LISLE_STACK_GUARD", "mprotect")], fork_twice).assert_success();
+}
+
+/// Makes and ends some coroutines, which leaves their stacks with the thread.
+fn use_coroutines() {
+    let adder = || Coroutine::<u32, (), u32>::new(|_, n| n + 1);
+    let some: Vec<_> = (0..10).map(|_| adder()).collect();
+    assert!(some.iter().all(|one| one.resume(1) == State::Returned(2)));
+}
+
+/// The thread's spare stacks stay behind, and the child gets new ones, if it wants some. It ends by way of
+/// the destructors of its thread-locals.
+#[test]
+fn a_child_runs_on_with_coroutines_of_its_own() {
+    in_child("a_child_runs_on_with_coroutines_of_its_own", &[], || {
+        for used_by_child in [false, true] {
+            use_coroutines();
+            // SAFETY: the process has one thread that does anything.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                if used_by_child {
+                    use_coroutines();
+                }
+                // SAFETY: it has no exit handlers but those of the C library.
+                unsafe { libc::exit(0) };
+            }
+            let mut status = -1;
+            // SAFETY: waits for the child made above.
+            unsafe { libc::waitpid(child, &mut status, 0) };
+            assert_eq!(status, 0, "the child has ended in good order");
+        }
+        use_coroutines();
+    })
+    .assert_success();
 }

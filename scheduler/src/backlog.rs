@@ -78,8 +78,9 @@ impl Backlog {
     pub(crate) unsafe fn push(&self, task: NonNull<Control>) {
         let tail = self.tail.load(Ordering::Relaxed);
         let mut ring = self.ring();
-        // Not acquire: a head that is read too old only makes the ring grow too early.
-        if tail.wrapping_sub(self.head.load(Ordering::Relaxed)) >= ring.slots.len() {
+        // Acquire: a slot is filled anew after its taker has read it. A head that is read too old only
+        // makes the ring grow too early.
+        if tail.wrapping_sub(self.head.load(Ordering::Acquire)) >= ring.slots.len() {
             // SAFETY: the caller is the owner.
             ring = unsafe { self.grow(ring, tail) };
         }

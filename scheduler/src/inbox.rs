@@ -115,7 +115,8 @@ impl Inbox {
     /// Ends a sleep. False if there is none, or if somebody else has ended it. Unless the caller is
     /// the owner it must wake the owner after a true.
     pub(crate) fn end_sleep(&self) -> bool {
-        self.word.compare_exchange(ASLEEP, EMPTY, Ordering::Release, Ordering::Relaxed).is_ok()
+        // Acquire if it fails: an owner that was called back sees why.
+        self.word.compare_exchange(ASLEEP, EMPTY, Ordering::Release, Ordering::Acquire).is_ok()
     }
 
     /// Makes sure that the owner looks around once more before it sleeps, and sees then what the

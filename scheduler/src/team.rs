@@ -152,6 +152,8 @@ impl Team {
                 // Go on with those that have a thread. The others were counted as asleep.
                 let missing = std::mem::take(&mut threads.missing);
                 this.idle.fetch_sub(missing * SLEEPER + WATCHER, Ordering::AcqRel);
+                // As above: somebody may have seen a watcher and not fallen asleep yet.
+                this.posts.iter().for_each(Post::knock);
                 // Not `eprintln`: a task may be about to stop, so this is no place to panic.
                 let _ = writeln!(
                     io::stderr(),

@@ -33,7 +33,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::hint::cold_path;
 use std::mem::ManuallyDrop;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 use std::thread;
 
@@ -351,7 +351,11 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
             self.enter(self.context.get(), Word::uninit());
             self.mailbox.take()
         };
-        answer.err().filter(|panic| !panic.is::<Unwind>())
+        match answer {
+            // The body has caught the unwinding and returned.
+            Ok(state) => catch_unwind(AssertUnwindSafe(|| drop(state))).err(),
+            Err(panic) => Some(panic).filter(|panic| !panic.is::<Unwind>()),
+        }
     }
 
     /// Precedes every entry: remembers whether a panic is under way that is not the coroutine's own.

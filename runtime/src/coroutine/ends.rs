@@ -154,12 +154,13 @@ where
     F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return,
 {
     // SAFETY: `create` passed the core, which stays at the top of this stack.
-    let core =
-        unsafe { NonNull::new_unchecked(data.cast::<Core<Input, Yield, Return>>()).as_ref() };
+    let this = unsafe { NonNull::new_unchecked(data.cast::<Core<Input, Yield, Return>>()) };
+    // SAFETY: as above.
+    let core = unsafe { this.as_ref() };
     core.begun.set(true);
     // SAFETY: the body is taken once, here; the argument was given by the resume that entered it.
     let (body, input) = unsafe {
-        let body = Fresh::<F, Input, Yield, Return>::body_of(NonNull::from(core)).read();
+        let body = Fresh::<F, Input, Yield, Return>::body_of(this).read();
         (body, core.first_argument())
     };
     let yielder = Yielder::new(core);

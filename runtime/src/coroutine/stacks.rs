@@ -2,11 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 
-use crate::stack::{Stack, StackCache, StackSize};
+use crate::stack::{Stack, StackCache, StackSize, fork};
 
 /// A stack whose description lies in its own topmost bytes, so that it is handed around by a pointer.
 pub(super) struct Placed(NonNull<Stack>);
@@ -61,10 +62,64 @@ impl Drop for Placed {
     }
 }
 
+/// A stack that is kept. A forked child has not got it, nor its description, and leaves it alone.
+struct Kept {
+    stack: ManuallyDrop<Placed>,
+    generation: u32,
+}
+
+impl Kept {
+    #[inline]
+    fn new(stack: Placed) -> Self {
+        Self { stack: ManuallyDrop::new(stack), generation: fork::generation() }
+    }
+
+    #[inline]
+    fn into_stack(self) -> Option<Placed> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: it is taken once, since this value is not dropped.
+        this.is_here().then(|| unsafe { ManuallyDrop::take(&mut this.stack) })
+    }
+
+    #[inline]
+    fn is_here(&self) -> bool {
+        self.generation == fork::generation()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if self.is_here() {
+            // SAFETY: `into_stack` was not called, which takes the stack and does not come here.
+            unsafe { ManuallyDrop::drop(&mut self.stack) }
+        }
+    }
+}
+
+/// More of them, for one process.
+struct Cache {
+    stacks: StackCache,
+    generation: u32,
+}
+
+impl Cache {
+    fn new() -> Self {
+        Self { stacks: StackCache::new(default_size()), generation: fork::generation() }
+    }
+
+    /// The stacks, or none yet if they were left behind in the parent.
+    fn stacks(&mut self) -> &mut StackCache {
+        if self.generation != fork::generation() {
+            *self = Self::new();
+        }
+        &mut self.stacks
+    }
+}
+
 thread_local! {
     /// The stack used last: for the coroutine that is made when another has just gone.
-    static HOT: Cell<Option<Placed>> = const { Cell::new(None) };
-    static CACHE: RefCell<StackCache> = RefCell::new(StackCache::new(default_size()));
+    static HOT: Cell<Option<Kept>> = const { Cell::new(None) };
+    static CACHE: RefCell<Cache> = RefCell::new(Cache::new());
 }
 
 /// The size for coroutines. A setting that cannot be read is reported by whoever starts a runtime.
@@ -81,12 +136,13 @@ fn default_size() -> StackSize {
 #[inline]
 pub(super) fn take() -> Placed {
     // While the thread ends and its locals are gone, stacks come from the process.
-    match HOT.try_with(Cell::take) {
-        Ok(Some(stack)) => stack,
-        _ => match take_cached() {
-            Ok(stack) => Placed::new(stack),
-            Err(error) => panic!("{error}"),
-        },
+    let hot = HOT.try_with(Cell::take).ok().flatten();
+    if let Some(stack) = hot.and_then(Kept::into_stack) {
+        return stack;
+    }
+    match take_cached() {
+        Ok(stack) => Placed::new(stack),
+        Err(error) => panic!("{error}"),
     }
 }
 
@@ -94,8 +150,9 @@ pub(super) fn take() -> Placed {
 fn take_cached() -> io::Result<Stack> {
     let cached = CACHE.try_with(|cache| {
         let mut cache = cache.borrow_mut();
-        cache.reserve()?;
-        cache.take().inspect_err(|_| cache.cancel_reservation())
+        let stacks = cache.stacks();
+        stacks.reserve()?;
+        stacks.take().inspect_err(|_| stacks.cancel_reservation())
     });
     cached.unwrap_or_else(|_| Stack::allocate(default_size()))
 }
@@ -106,9 +163,9 @@ pub(super) fn put(stack: Placed) {
     if stack.size() != default_size() {
         return drop(stack);
     }
-    let mut spare = Some(stack);
+    let mut spare = Some(Kept::new(stack));
     let _ = HOT.try_with(|hot| spare = hot.replace(spare.take()));
-    if let Some(stack) = spare {
+    if let Some(stack) = spare.and_then(Kept::into_stack) {
         put_cached(stack.into_stack());
     }
 }
@@ -118,7 +175,7 @@ fn put_cached(stack: Stack) {
     let mut spare = Some(stack);
     let _ = CACHE.try_with(|cache| {
         if let Some(stack) = spare.take() {
-            cache.borrow_mut().put(stack);
+            cache.borrow_mut().stacks().put(stack);
         }
     });
 }

@@ -16,7 +16,8 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 /// How many forks, since the first region was mapped, lie between this process and its first
 /// ancestor.
-pub(super) fn generation() -> u32 {
+#[inline]
+pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 

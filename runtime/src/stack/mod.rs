@@ -27,7 +27,7 @@ mod advice;
 mod cache;
 mod class;
 mod error;
-mod fork;
+pub(crate) mod fork;
 mod guard;
 pub mod overflow;
 mod pool;

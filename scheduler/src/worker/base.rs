@@ -1,6 +1,7 @@
 //! The base: what the thread's own stack does while no task is runnable.
 
 use std::hint;
+use std::io::{self, Write};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -41,9 +42,29 @@ impl Drop for Enter {
     }
 }
 
+/// Ends the process if it is dropped.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        let _ = writeln!(io::stderr(), "lisle: a worker has panicked outside of any task");
+        std::process::abort();
+    }
+}
+
 impl Worker {
     /// Runs tasks until the team stops and all tasks of this worker have finished.
     pub(crate) fn run_to_end(&self) {
+        // A panic of the base itself would leave tasks behind whose frames borrow from the caller.
+        let bomb = AbortOnUnwind;
+        self.run_until_stopped();
+        std::mem::forget(bomb);
+    }
+
+    fn run_until_stopped(&self) {
+        // A thread that was just started counts as one that has awoken, or somebody who looks at all
+        // workers at this moment would overlook it.
+        self.team.note_awakening();
         let mut recheck = FIRST_RECHECK;
         // A thread is started when a watcher is wanted.
         if self.was_appointed() {
@@ -66,6 +87,10 @@ impl Worker {
                 }
                 // Only wakes that are under way are left to come.
                 self.post().sleep(None, None);
+                if self.post().was_appointed() {
+                    // Somebody took it for one of the idle, among whom it is not counted.
+                    self.team.leave_idle(Role::Watcher);
+                }
                 continue;
             }
             self.be_idle(&mut recheck);
@@ -184,7 +209,8 @@ impl Worker {
         if cfg!(lisle_loom) {
             return;
         }
-        let came_soon = idle <= 3 * self.team.settings.spin && self.post().inbox.has_mail();
+        let soon = self.team.settings.spin.saturating_mul(3);
+        let came_soon = idle <= soon && self.post().inbox.has_mail();
         self.vain_spins.set(if came_soon { 0 } else { self.vain_spins.get().saturating_add(1) });
     }
 

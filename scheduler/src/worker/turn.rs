@@ -276,6 +276,8 @@ impl Worker {
                 self.started.remove(task);
                 join::free(task);
             }
+            // The block may be gone.
+            self.current.set(None);
             stack
         }
     }

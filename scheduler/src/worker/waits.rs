@@ -27,11 +27,11 @@ impl Worker {
         if me.is_cancelled() {
             return Wake::Cancelled;
         }
-        assert!(
-            me.park_record().is_none(),
-            "a task cannot park inside the commit or retract closure of a park"
-        );
-        may_suspend();
+        if me.park_record().is_some() || no_suspend_depth() != 0 {
+            // It may hold a lock, which the panic hook could want.
+            drop(commit);
+            refuse(me);
+        }
         let record = ParkRecord { reason, location, since: self.clock.get() };
         me.begin_park(&record);
         let unparker = Unparker::new(Party::Task(NonNull::from(me)));
@@ -171,6 +171,15 @@ pub(super) fn may_suspend() {
     if no_suspend_depth() != 0 {
         forbidden();
     }
+}
+
+#[cold]
+#[track_caller]
+fn refuse(me: &Control) -> ! {
+    if me.park_record().is_some() {
+        panic!("a task cannot park inside the commit or retract closure of a park");
+    }
+    forbidden()
 }
 
 #[cold]
