@@ -86,8 +86,10 @@ fn wakes_from_elsewhere_and_sleeps_are_counted() {
         assert_eq!((total().wakes_sent, total().steals), (0, 0));
 
         let before = total();
-        sleep(Duration::from_millis(5));
-        assert!(total().sleeps > before.sleeps);
+        // On a machine that is held up the time may have passed before the worker comes to sleep.
+        while total().sleeps == before.sleeps {
+            sleep(Duration::from_millis(5));
+        }
         assert_eq!(total().wakes_received, before.wakes_received, "its own timer is no wake");
     });
 }
