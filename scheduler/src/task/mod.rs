@@ -72,6 +72,10 @@ pub(crate) struct Control {
     payload: UnsafeCell<Payload>,
 }
 
+// Of a million parked tasks each has one.
+#[cfg(all(not(lisle_loom), target_pointer_width = "64"))]
+const _: () = assert!(size_of::<Control>() == 3 * 64);
+
 /// How far a task is with a wait. Only its home changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {

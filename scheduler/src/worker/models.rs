@@ -134,6 +134,26 @@ fn thread_deadline_against_wake() {
     });
 }
 
+/// A thread's unparker is dropped while its deadline passes: it times out, and goes on.
+///
+/// Seen to fail: when `ThreadWait::abandon` leaves the state alone, the thread waits for ever for an
+/// unparker that is gone.
+#[test]
+fn thread_deadline_against_drop() {
+    loom::model(|| {
+        let bell = Bell::default();
+        let dropper = {
+            let bell = bell.clone();
+            thread::spawn(move || {
+                let unparker = bell.lock().take();
+                drop(unparker);
+            })
+        };
+        assert_eq!(park_at(&bell, Some(Instant::now())), Wake::TimedOut);
+        dropper.join().unwrap();
+    });
+}
+
 /// A thread joins a task while the task ends.
 ///
 /// Seen to fail: when `announce` stores WAITING over FINISHED, loom gives up on a joiner that never
