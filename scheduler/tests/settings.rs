@@ -3,11 +3,13 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use lisle_scheduler::{Deadlock, DeadlockReport, ForeignThreads, Runtime, RuntimeBuilder};
-use support::Bell;
+use support::{Bell, block_until};
 
 /// The name of the thread on which a runtime's own tasks run.
 fn name_of_thread(builder: RuntimeBuilder) -> String {
@@ -36,15 +38,15 @@ fn a_runtime_is_not_named_by_what_no_thread_can_be_called() {
 fn wait_for_a_thread(builder: RuntimeBuilder) -> Result<(), Deadlock> {
     let runtime = builder.foreign_threads(ForeignThreads::NeverWake).build().unwrap();
     let bell = Bell::new();
-    let theirs = bell.clone();
+    let over = Arc::new(AtomicBool::new(false));
+    let (theirs, ended) = (bell.clone(), over.clone());
     let ringer = thread::spawn(move || {
-        while !theirs.is_awaited() {
-            thread::yield_now();
-        }
+        block_until(|| theirs.is_awaited() || ended.load(Ordering::Acquire));
         thread::sleep(Duration::from_millis(20));
         theirs.ring();
     });
     let outcome = runtime.run(|| bell.wait());
+    over.store(true, Ordering::Release);
     ringer.join().unwrap();
     outcome
 }
