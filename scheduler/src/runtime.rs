@@ -99,7 +99,8 @@ impl RuntimeBuilder {
     /// Without it the number is that of the variable `LISLE_WORKERS`, or that of the processor's cores
     /// which the process may use.
     ///
-    /// With one worker the order of the tasks is exact: whoever becomes runnable first runs first.
+    /// With one worker the order of the tasks is exact: whoever becomes runnable first runs first, as
+    /// far as [`spawn`](crate::spawn) promises it.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self

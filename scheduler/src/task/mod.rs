@@ -241,9 +241,9 @@ impl Control {
     }
 }
 
-#[cfg(all(test, lisle_loom))]
+#[cfg(test)]
 pub(crate) mod testing {
-    //! Control blocks for models that need some and run none.
+    //! Control blocks for models and tests that need some and run none.
 
     use super::*;
     use std::num::NonZeroU64;

@@ -256,7 +256,7 @@ impl Worker {
             let haul = post.backlog.len().div_ceil(2).min(HAUL);
             let mut stolen = 0;
             while stolen < haul && self.reserve_stack().is_ok() {
-                let Some(task) = post.backlog.pop() else {
+                let Some(task) = post.backlog.steal() else {
                     self.cancel_reservation();
                     break;
                 };

@@ -12,12 +12,14 @@
 //! itself, releases its locks and then switches.
 
 mod base;
+mod behind;
 #[cfg(all(test, lisle_loom))]
 mod models;
 mod turn;
 mod waits;
 
 pub(crate) use base::Enter;
+use behind::Behind;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
@@ -29,6 +31,7 @@ use lisle_runtime::primitive::{self, Arc};
 use lisle_runtime::stack::{Stack, StackCache};
 use lisle_runtime::switch::Context;
 
+use crate::backlog::Place;
 use crate::metrics::Metrics;
 use crate::post::Post;
 use crate::queue::Queue;
@@ -50,12 +53,15 @@ pub(crate) struct Worker {
     /// Where the thread's own stack continues while a task runs.
     base: Cell<Context>,
 
-    /// Runnable tasks in the order of arrival; a marker stands for the oldest task of the backlog.
+    /// Runnable tasks in the order of arrival; a marker stands for the oldest task in front of the
+    /// backlog. While tasks are deferred there, there is a marker here.
     ready: Queue,
+    /// Runnable tasks that come after deferred ones.
+    behind: Behind,
     /// New tasks from other threads for which no stack is reserved yet.
     posted: Queue,
     started: TaskList,
-    /// Tasks that are not finished: started ones, and a marker for each that has not.
+    /// Tasks that are not finished, with those of which it is not yet known that a thief took them.
     live: Cell<usize>,
 
     /// Switches left until the next look at the inbox and the clock, that one included.
@@ -75,7 +81,7 @@ pub(crate) struct Worker {
     /// Whether it was already said that a task cannot start for want of memory.
     starved: Cell<bool>,
     shutting_down: Cell<bool>,
-    /// Markers that were left over by thieves.
+    /// Tasks of which it has become known that thieves took them.
     forgotten: Cell<u64>,
     /// How often in a row this worker has spun, or could have, and nothing was posted.
     vain_spins: Cell<u32>,
@@ -188,6 +194,7 @@ impl Worker {
             current: Cell::new(None),
             base: Cell::new(Context::NONE),
             ready: Queue::new(),
+            behind: Behind::default(),
             posted: Queue::new(),
             started: TaskList::default(),
             live: Cell::new(0),
@@ -276,10 +283,11 @@ impl Worker {
     /// others are parked.
     fn publish(&self, running: u64) {
         let counters = &self.post().counters;
-        // A task that was taken leaves its marker here for a while.
+        // A task that was taken is counted here for a while.
         let stale = counters.lost.load(Ordering::Relaxed).saturating_sub(self.forgotten.get());
         let live = (self.live.get() as u64).saturating_sub(stale);
-        let runnable = (self.ready.len() as u64 + running).saturating_sub(stale);
+        let waiting = self.ready.len() + self.behind.len() + self.post().backlog.deferred_len();
+        let runnable = (waiting as u64 + running).saturating_sub(stale);
         counters.live.set(live);
         counters.runnable.set(runnable);
         counters.parked.set(live.saturating_sub(runnable));
@@ -298,9 +306,11 @@ impl Worker {
 
     /// Accepts a task that any worker may start. A stack is reserved for it here.
     pub(crate) fn accept(&self, task: NonNull<Control>) {
-        // SAFETY: this worker owns the post.
-        unsafe { self.post().backlog.push(task) };
-        self.ready.push_marker();
+        // SAFETY: this worker owns the post; the caller has just made the task, or taken it.
+        match unsafe { self.post().backlog.push(task) } {
+            Place::Front => self.ready.push_marker(),
+            Place::Deferred => self.behind.note_deferred(),
+        }
         self.live.set(self.live.get() + 1);
         self.share_backlog();
     }
@@ -315,7 +325,7 @@ impl Worker {
 
     /// Accepts a new task that only this worker may start.
     pub(crate) fn accept_local(&self, task: NonNull<Control>) {
-        self.ready.push(task);
+        self.enqueue(task);
         self.live.set(self.live.get() + 1);
     }
 }

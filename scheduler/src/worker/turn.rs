@@ -10,6 +10,7 @@ use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
 
 use super::waits::may_suspend;
 use super::{POLL_INTERVAL, Worker, current};
+use crate::backlog::Refill;
 use crate::park::unwind_cancelled;
 use crate::queue::Entry;
 use crate::task::{Control, join};
@@ -27,10 +28,20 @@ impl Worker {
     pub(super) fn yield_now(&self) {
         may_suspend();
         let me = self.current_task();
-        self.ready.push(NonNull::from(me));
+        self.enqueue(NonNull::from(me));
         self.suspend(me);
         if me.is_cancelled() {
             unwind_cancelled();
+        }
+    }
+
+    /// Puts a task behind all that are runnable, those without a place in the queue among them.
+    #[inline]
+    pub(super) fn enqueue(&self, task: NonNull<Control>) {
+        if self.behind.is_needed() {
+            self.behind.push(task);
+        } else {
+            self.ready.push(task);
         }
     }
 
@@ -66,10 +77,15 @@ impl Worker {
     /// one if a thief was faster. Not inlined, so that the turns of started tasks need few registers.
     #[inline(never)]
     fn pick_unstarted(&self) -> Option<NonNull<Control>> {
+        let backlog = &self.post().backlog;
         loop {
-            if let Some(task) = self.post().backlog.pop() {
+            let task = backlog.pop();
+            if backlog.wants_refill() {
+                self.refill_front();
+            }
+            if task.is_some() {
                 self.share_backlog();
-                return Some(task);
+                return task;
             }
             self.forget_stolen();
             if let Entry::Task(task) = self.ready.pop()? {
@@ -78,7 +94,26 @@ impl Worker {
         }
     }
 
-    /// A thief has taken the task of a marker, and has reserved a stack for it.
+    /// Gives deferred tasks a place in the queue, now that none is left of those who had one, and after
+    /// them those who have let them go first.
+    #[cold]
+    fn refill_front(&self) {
+        let most = self.behind.distance().unwrap_or(usize::MAX);
+        // SAFETY: this worker owns the post, and the front of its backlog was seen to be empty.
+        let Refill { moved, taken } = unsafe { self.post().backlog.refill(most) };
+        for _ in 0..moved {
+            self.ready.push_marker();
+        }
+        for _ in 0..taken {
+            self.forget_stolen();
+        }
+        self.behind.note_placed(moved + taken);
+        while let Some(task) = self.behind.pop() {
+            self.ready.push(task);
+        }
+    }
+
+    /// A thief has taken a task, which this worker still counts, and has reserved a stack for it.
     #[cold]
     fn forget_stolen(&self) {
         self.live.set(self.live.get() - 1);

@@ -1,0 +1,222 @@
+//! The front of a backlog: a ring with one writer and many takers, all of whom take the oldest.
+//!
+//! - Only the owner moves `tail`, by a release store after it has filled the slot.
+//! - Everybody, the owner too, takes from `head`, by a compare-exchange. Both counters only grow, so
+//!   a comparison that succeeds proves that the slots were not reused since they were read.
+//!
+//! The queue follows the ideas of Chase and Lev's deque (2005), but both sides take the oldest, which
+//! keeps a worker's order of arrival, and what does not fit goes elsewhere instead of making it grow.
+
+use std::ptr::{self, NonNull};
+
+use lisle_runtime::primitive::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use crate::task::Control;
+
+pub(super) struct Front {
+    head: AtomicUsize,
+    tail: AtomicUsize,
+    /// A power of two.
+    slots: Box<[AtomicPtr<Control>]>,
+}
+
+/// How far the front has come, to be compared later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    tail: usize,
+}
+
+impl Front {
+    pub(super) fn new(capacity: usize) -> Self {
+        assert!(capacity.is_power_of_two());
+        Self {
+            head: AtomicUsize::new(0),
+            tail: AtomicUsize::new(0),
+            slots: (0..capacity).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
+        }
+    }
+
+    /// Adds the newest task. False if there is no room.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the owner.
+    #[inline]
+    #[must_use]
+    pub(super) unsafe fn push(&self, task: NonNull<Control>) -> bool {
+        let tail = self.tail.load(Ordering::Relaxed);
+        // Acquire: a slot is filled anew after its taker has read it. A head that is read too old only
+        // makes the ring look full too early.
+        if tail.wrapping_sub(self.head.load(Ordering::Acquire)) >= self.slots.len() {
+            return false;
+        }
+        self.slot(tail).store(task.as_ptr(), Ordering::Relaxed);
+        self.tail.store(tail.wrapping_add(1), Ordering::Release);
+        true
+    }
+
+    /// Takes the oldest task.
+    #[inline]
+    pub(super) fn pop(&self) -> Option<NonNull<Control>> {
+        // Acquire, here and after a failure: the tail that is read next is not behind this head.
+        let mut head = self.head.load(Ordering::Acquire);
+        loop {
+            // Acquire pairs with the release in `push`: the slot and the task are seen.
+            if head == self.tail.load(Ordering::Acquire) {
+                return None;
+            }
+            let task = self.slot(head).load(Ordering::Relaxed);
+            match self.head.compare_exchange_weak(
+                head,
+                head.wrapping_add(1),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return NonNull::new(task),
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        // As in `pop`, the head first.
+        let head = self.head.load(Ordering::Acquire);
+        self.tail.load(Ordering::Acquire).wrapping_sub(head)
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Marks the newest task, to ask later whether its turn has come.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { tail: self.tail.load(Ordering::Acquire) }
+    }
+
+    /// Whether a task that was there at `mark` is still there.
+    pub(super) fn has_lasted_since(&self, mark: Mark) -> bool {
+        let head = self.head.load(Ordering::Acquire);
+        mark.tail.wrapping_sub(head) as isize > 0
+    }
+
+    /// A slot is read and written without ordering of its own: `tail` publishes it, and the
+    /// comparison of `head` tells whether what was read still counts.
+    fn slot(&self, position: usize) -> &AtomicPtr<Control> {
+        &self.slots[position & (self.slots.len() - 1)]
+    }
+}
+
+#[cfg(all(test, not(lisle_loom)))]
+mod tests {
+    use super::*;
+
+    fn task(n: usize) -> NonNull<Control> {
+        NonNull::new(std::ptr::without_provenance_mut(n * align_of::<Control>())).unwrap()
+    }
+
+    #[test]
+    fn keeps_the_order_while_it_wraps() {
+        let front = Front::new(8);
+        let (mut pushed, mut popped) = (0, 0);
+        for round in 0..600 {
+            for _ in 0..round % 7 + 1 {
+                // SAFETY: this thread owns the front.
+                if unsafe { front.push(task(pushed + 1)) } {
+                    pushed += 1;
+                } else {
+                    assert_eq!(front.len(), 8);
+                }
+            }
+            for _ in 0..round % 5 + 1 {
+                if let Some(oldest) = front.pop() {
+                    popped += 1;
+                    assert_eq!(oldest, task(popped));
+                } else {
+                    assert!(front.is_empty());
+                }
+            }
+            assert_eq!(front.len(), pushed - popped);
+        }
+        assert!(pushed > 8 * 8, "the test must make the ring wrap");
+    }
+
+    #[test]
+    fn takes_no_more_than_fit() {
+        let front = Front::new(2);
+        // SAFETY: this thread owns the front.
+        let push = |n| unsafe { front.push(task(n)) };
+        assert!(push(1) && push(2));
+        assert!(!push(3));
+        assert_eq!(front.pop(), Some(task(1)));
+        assert!(push(3));
+        assert_eq!([front.pop(), front.pop(), front.pop()], [Some(task(2)), Some(task(3)), None]);
+    }
+
+    #[test]
+    fn a_mark_tells_whether_the_front_has_lasted() {
+        let front = Front::new(8);
+        // SAFETY: this thread owns the front.
+        let push = |n| assert!(unsafe { front.push(task(n)) });
+        let empty = front.mark();
+        push(1);
+        push(2);
+        assert!(!front.has_lasted_since(empty));
+        let mark = front.mark();
+        assert!(front.has_lasted_since(mark));
+        front.pop();
+        assert!(front.has_lasted_since(mark));
+        front.pop();
+        assert!(!front.has_lasted_since(mark));
+        push(3);
+        assert!(!front.has_lasted_since(mark));
+    }
+}
+
+#[cfg(all(test, lisle_loom))]
+mod models {
+    use super::*;
+    use crate::task::Slab;
+    use crate::task::testing::{Sample, task_numbered};
+    use lisle_runtime::primitive::Arc;
+    use loom::thread;
+
+    /// The owner pushes and pops while a thief takes, and the ring wraps. Every task is taken once, and
+    /// each party takes in order.
+    ///
+    /// Seen to fail: with `tail` stored Relaxed, a thief takes a slot that it sees as empty; with the
+    /// slot read after the comparison, one task is taken twice and another never.
+    #[test]
+    fn every_task_is_taken_once() {
+        loom::model(|| {
+            let slab = Slab::default();
+            let tasks: Vec<_> = (0..4).map(|n| task_numbered(&slab, n)).collect();
+            let front = Arc::new(Front::new(2));
+            let thief = thread::spawn({
+                let front = front.clone();
+                move || {
+                    [front.pop(), front.pop()].into_iter().flatten().map(Sample).collect::<Vec<_>>()
+                }
+            });
+            let mut mine = Vec::new();
+            for task in &tasks {
+                // SAFETY: this thread owns the front.
+                while !unsafe { front.push(task.0) } {
+                    mine.extend(front.pop().map(Sample));
+                }
+            }
+            let stolen = thief.join().unwrap();
+            while let Some(task) = front.pop() {
+                mine.push(Sample(task));
+            }
+            let number = |task: &Sample| tasks.iter().position(|known| known.0 == task.0).unwrap();
+            let mine: Vec<_> = mine.iter().map(number).collect();
+            let stolen: Vec<_> = stolen.iter().map(number).collect();
+            assert!(mine.is_sorted() && stolen.is_sorted());
+            let mut all = [mine, stolen].concat();
+            all.sort();
+            assert_eq!(all, [0, 1, 2, 3]);
+        });
+    }
+}

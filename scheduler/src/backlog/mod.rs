@@ -1,0 +1,384 @@
+//! The backlog of a worker: tasks that have not started. The owner adds to it, and the owner and
+//! thieves take from it.
+//!
+//! The first [`FRONT`] wait in a ring, in the order of their arrival ([`front`]). When it is full,
+//! those that come are *deferred* ([`deferred`]). The owner does not look at them before it has started
+//! all that are in front, and then moves [`BATCH`] of them there. Those that stay behind come after
+//! the ones that are deferred from then on, the next *generation*; within a generation the order is
+//! that of arrival.
+//!
+//! So the order is that of arrival until [`FRONT`] tasks wait, and for what one task spawns in a row
+//! it is so whatever the number. But a tree of tasks that grows faster than it is worked off does not
+//! unfold level by level, with a stack for every inner node at once: it finishes one subtree before
+//! it begins another. One move in [`ELDERS_TURN`] takes the oldest generation, so that nobody waits
+//! for ever behind others that keep having descendants.
+
+mod deferred;
+mod front;
+
+use std::ptr::NonNull;
+
+use lisle_runtime::primitive::BriefMutex;
+use lisle_runtime::primitive::atomic::{AtomicUsize, Ordering};
+
+use self::deferred::Deferred;
+use self::front::Front;
+use crate::task::Control;
+
+/// How many tasks can wait while the order is exactly that of arrival. A power of two.
+const FRONT: usize = if cfg!(lisle_loom) { 2 } else { 4096 };
+
+/// How many deferred tasks move to the front at a time. The fewer, the fewer subtrees are open at once.
+const BATCH: usize = if cfg!(lisle_loom) { 1 } else { 16 };
+
+/// Of so many moves to the front one takes the oldest deferred tasks instead of the youngest.
+const ELDERS_TURN: usize = 256;
+
+pub(crate) struct Backlog {
+    front: Front,
+    deferred: BriefMutex<Deferred>,
+    /// Deferred tasks, with those that thieves have taken since the owner looked last. Only the owner
+    /// writes it.
+    deferred_count: AtomicUsize,
+}
+
+/// Where a new task waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Front,
+    Deferred,
+}
+
+/// What the owner learns when it moves deferred tasks to the front.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refill {
+    pub(crate) moved: usize,
+    /// Deferred tasks that thieves have taken since the last time.
+    pub(crate) taken: usize,
+}
+
+/// How far a backlog has come, to be compared later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    front: front::Mark,
+    defers: bool,
+}
+
+impl Backlog {
+    pub(crate) fn new() -> Self {
+        Self {
+            front: Front::new(FRONT),
+            deferred: BriefMutex::new(Deferred::default()),
+            deferred_count: AtomicUsize::new(0),
+        }
+    }
+
+    /// Adds the newest task.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the owner, and the task has not started and waits nowhere else.
+    #[inline]
+    pub(crate) unsafe fn push(&self, task: NonNull<Control>) -> Place {
+        // SAFETY: the caller is the owner.
+        if !self.defers() && unsafe { self.front.push(task) } {
+            return Place::Front;
+        }
+        // SAFETY: passed on to the caller.
+        unsafe { self.defer(task) };
+        Place::Deferred
+    }
+
+    /// # Safety
+    ///
+    /// As for [`push`](Self::push).
+    #[cold]
+    unsafe fn defer(&self, task: NonNull<Control>) {
+        let count = self.deferred_count.load(Ordering::Relaxed);
+        self.deferred_count.store(count + 1, Ordering::Relaxed);
+        // SAFETY: passed on to the caller.
+        unsafe { self.deferred.lock().push(task) };
+    }
+
+    /// Takes the oldest task of the front.
+    #[inline]
+    pub(crate) fn pop(&self) -> Option<NonNull<Control>> {
+        self.front.pop()
+    }
+
+    /// Whether nothing is left in front but somewhere behind, so that the owner has to
+    /// [`refill`](Self::refill).
+    #[inline]
+    pub(crate) fn wants_refill(&self) -> bool {
+        self.defers() && self.front.is_empty()
+    }
+
+    /// Moves deferred tasks to the front, `most` at most.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the owner, and the front is empty.
+    #[cold]
+    pub(crate) unsafe fn refill(&self, most: usize) -> Refill {
+        let mut deferred = self.deferred.lock();
+        let moved = deferred.move_batch(BATCH.min(most), |task| {
+            // SAFETY: the caller is the owner.
+            let fits = unsafe { self.front.push(task) };
+            debug_assert!(fits, "an empty front has room for a batch");
+        });
+        let taken = deferred.forget_taken();
+        drop(deferred);
+        let count = self.deferred_count.load(Ordering::Relaxed);
+        self.deferred_count.store(count - moved - taken, Ordering::Relaxed);
+        Refill { moved, taken }
+    }
+
+    /// Takes a task for another worker: one of those that have been deferred longest, which may have a
+    /// large tree to unfold, or else the oldest of the front.
+    pub(crate) fn steal(&self) -> Option<NonNull<Control>> {
+        let deferred = if self.defers() { self.deferred.lock().steal() } else { None };
+        deferred.or_else(|| self.front.pop())
+    }
+
+    /// How many tasks wait. Those that thieves took of the deferred ones may be counted for a while.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.front.len() + self.deferred_len()
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.defers() && self.front.is_empty()
+    }
+
+    /// The part of [`len`](Self::len) that is not in front.
+    #[inline]
+    pub(crate) fn deferred_len(&self) -> usize {
+        self.deferred_count.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn defers(&self) -> bool {
+        self.deferred_len() != 0
+    }
+
+    /// Marks the newest task, to ask later whether its turn has come.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { front: self.front.mark(), defers: self.defers() }
+    }
+
+    /// Whether a task that was there at `mark` is still there, or there are more than fit in front as
+    /// there were then.
+    pub(crate) fn has_lasted_since(&self, mark: Mark) -> bool {
+        self.front.has_lasted_since(mark.front) || mark.defers && self.defers()
+    }
+}
+
+impl Drop for Backlog {
+    fn drop(&mut self) {
+        debug_assert!(self.is_empty(), "a worker ends with an empty backlog");
+    }
+}
+
+#[cfg(all(test, not(lisle_loom)))]
+mod tests {
+    use super::*;
+    use crate::task::Slab;
+    use crate::task::testing::task_numbered;
+    use std::cell::RefCell;
+    use std::collections::HashMap;
+
+    /// A backlog of numbered tasks, as its owner uses it.
+    struct Owned {
+        backlog: Backlog,
+        slab: Slab,
+        numbers: RefCell<HashMap<NonNull<Control>, u64>>,
+    }
+
+    impl Owned {
+        fn new() -> Self {
+            Self { backlog: Backlog::new(), slab: Slab::default(), numbers: RefCell::default() }
+        }
+
+        fn push(&self, number: u64) -> Place {
+            let task = task_numbered(&self.slab, number).0;
+            self.numbers.borrow_mut().insert(task, number);
+            // SAFETY: this thread owns the backlog, and the task is new.
+            unsafe { self.backlog.push(task) }
+        }
+
+        fn push_all(&self, numbers: impl IntoIterator<Item = u64>) {
+            for number in numbers {
+                self.push(number);
+            }
+        }
+
+        /// As a worker takes a task.
+        fn pop(&self) -> Option<u64> {
+            let task = self.backlog.pop();
+            if self.backlog.wants_refill() {
+                // SAFETY: this thread owns the backlog.
+                unsafe { self.backlog.refill(usize::MAX) };
+            }
+            task.map(|task| self.numbers.borrow()[&task])
+        }
+
+        fn pop_some(&self, count: usize) -> Vec<u64> {
+            (0..count).map_while(|_| self.pop()).collect()
+        }
+
+        fn steal(&self) -> Option<u64> {
+            self.backlog.steal().map(|task| self.numbers.borrow()[&task])
+        }
+    }
+
+    const FULL: u64 = FRONT as u64;
+
+    #[test]
+    fn what_is_pushed_in_a_row_keeps_its_order_whatever_its_number() {
+        let owned = Owned::new();
+        owned.push_all(0..3 * FULL);
+        assert_eq!(owned.backlog.len(), 3 * FRONT);
+        assert_eq!(owned.pop_some(4 * FRONT), (0..3 * FULL).collect::<Vec<_>>());
+        assert!(owned.backlog.is_empty());
+        assert_eq!(owned.push(0), Place::Front);
+        assert_eq!(owned.pop(), Some(0));
+    }
+
+    #[test]
+    fn the_order_is_that_of_arrival_until_the_front_is_full() {
+        let owned = Owned::new();
+        owned.push_all(0..FULL);
+        assert_eq!(owned.pop_some(2), [0, 1]);
+        assert_eq!([owned.push(FULL), owned.push(FULL + 1)], [Place::Front; 2]);
+        assert_eq!(owned.push(FULL + 2), Place::Deferred);
+        assert_eq!(owned.pop(), Some(2));
+        // There is room in front, but somebody else has waited for it longer.
+        assert_eq!(owned.push(FULL + 3), Place::Deferred);
+        assert_eq!(owned.pop_some(FRONT + 3), (3..FULL + 4).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn those_deferred_later_come_before_those_left_behind() {
+        let owned = Owned::new();
+        owned.push_all(0..FULL + 2 * BATCH as u64);
+        owned.pop_some(FRONT);
+        // A batch has moved. One of them has children, more than fit into a batch.
+        let first = owned.pop_some(1);
+        let children = 10_000..10_001 + BATCH as u64;
+        owned.push_all(children.clone());
+        let rest = owned.pop_some(2 * FRONT);
+        let expected: Vec<_> = (FULL..FULL + BATCH as u64)
+            .chain(children)
+            .chain(FULL + BATCH as u64..FULL + 2 * BATCH as u64)
+            .collect();
+        assert_eq!([first, rest].concat(), expected);
+    }
+
+    #[test]
+    fn the_oldest_come_to_the_front_however_many_descendants_the_others_have() {
+        let owned = Owned::new();
+        owned.push_all(0..FULL + BATCH as u64);
+        let oldest = 1_000_000;
+        owned.push(oldest);
+        let mut child = 2_000_000;
+        let started = (0..)
+            .find(|_| {
+                let task = owned.pop().unwrap();
+                // Everybody has two children, so there are more and more.
+                owned.push_all([child, child + 1]);
+                child += 2;
+                task == oldest
+            })
+            .unwrap();
+        assert!(started <= FRONT + ELDERS_TURN * BATCH, "{started} came before");
+        while !owned.backlog.is_empty() {
+            owned.pop();
+        }
+    }
+
+    #[test]
+    fn thieves_take_those_that_were_deferred_longest_first() {
+        let owned = Owned::new();
+        owned.push_all(0..FULL + 2);
+        assert_eq!(owned.steal(), Some(FULL));
+        assert_eq!(owned.steal(), Some(FULL + 1));
+        assert_eq!(owned.steal(), Some(0));
+        assert_eq!(owned.backlog.len(), FRONT - 1 + 2, "the owner has not looked yet");
+        assert_eq!(owned.pop_some(FRONT - 2), (1..FULL - 1).collect::<Vec<_>>());
+        assert!(owned.backlog.pop().is_some() && owned.backlog.wants_refill());
+        // SAFETY: this thread owns the backlog.
+        assert_eq!(unsafe { owned.backlog.refill(usize::MAX) }, Refill { moved: 0, taken: 2 });
+        assert!(owned.backlog.is_empty());
+    }
+
+    #[test]
+    fn deferred_tasks_have_lasted_if_there_were_some_before() {
+        let owned = Owned::new();
+        let empty = owned.backlog.mark();
+        owned.push_all(0..FULL + 1);
+        assert!(!owned.backlog.has_lasted_since(empty));
+        let full = owned.backlog.mark();
+        while owned.backlog.pop().is_some() {}
+        assert!(owned.backlog.has_lasted_since(full));
+        assert_eq!((owned.pop(), owned.pop()), (None, Some(FULL)), "the first comes to the front");
+        assert!(!owned.backlog.has_lasted_since(full));
+    }
+}
+
+#[cfg(all(test, lisle_loom))]
+mod models {
+    use super::*;
+    use crate::task::Slab;
+    use crate::task::testing::{Sample, task_numbered};
+    use lisle_runtime::primitive::Arc;
+    use loom::thread;
+
+    /// The owner pushes more than fit in front and then takes them one by one, while a thief takes two.
+    /// Every task is taken once, and the owner's count of the tasks that it still has to start comes
+    /// out even.
+    ///
+    /// Seen to fail: if the thief does not note what it takes, or takes it without the lock.
+    #[test]
+    fn every_deferred_task_is_taken_once() {
+        loom::model(|| {
+            let slab = Slab::default();
+            let tasks: Vec<_> = (0..4).map(|n| task_numbered(&slab, n)).collect();
+            let backlog = Arc::new(Backlog::new());
+            let thief = thread::spawn({
+                let backlog = backlog.clone();
+                move || [backlog.steal(), backlog.steal()].map(|task| task.map(Sample))
+            });
+            let mut places = 0;
+            for task in &tasks {
+                // SAFETY: this thread owns the backlog, and the tasks are new.
+                if unsafe { backlog.push(task.0) } == Place::Front {
+                    places += 1;
+                }
+            }
+            let (mut mine, mut missed) = (Vec::new(), 0);
+            while places > 0 {
+                places -= 1;
+                let task = backlog.pop();
+                if backlog.wants_refill() {
+                    // SAFETY: this thread owns the backlog, and its front is empty.
+                    let refill = unsafe { backlog.refill(usize::MAX) };
+                    places += refill.moved;
+                    missed += refill.taken;
+                }
+                match task {
+                    Some(task) => mine.push(Sample(task)),
+                    None => missed += 1,
+                }
+            }
+            assert!(backlog.is_empty());
+            let stolen: Vec<_> = thief.join().unwrap().into_iter().flatten().collect();
+            assert_eq!(missed, stolen.len());
+            let mut all: Vec<_> = mine.into_iter().chain(stolen).map(|task| task.0).collect();
+            all.sort();
+            let mut expected: Vec<_> = tasks.into_iter().map(|task| task.0).collect();
+            expected.sort();
+            assert_eq!(all, expected);
+        });
+    }
+}

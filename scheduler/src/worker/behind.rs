@@ -1,0 +1,60 @@
+//! Those who come after tasks that are deferred.
+//!
+//! Deferred tasks have no place in the run queue yet, but who yields lets them go first nevertheless,
+//! and so does a new local task. Both wait here until as many deferred tasks have been given a place,
+//! here or on the worker of a thief, as there were when they came.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::ptr::NonNull;
+
+use crate::task::Control;
+
+#[derive(Default)]
+pub(super) struct Behind {
+    /// Tasks that were ever deferred.
+    deferred: Cell<u64>,
+    /// Of those, the ones that have been given a place.
+    placed: Cell<u64>,
+    /// Who waits, and for how many to be placed. In the order of arrival, hence also of the numbers.
+    queue: RefCell<VecDeque<(u64, NonNull<Control>)>>,
+}
+
+impl Behind {
+    /// Whether tasks are deferred.
+    #[inline]
+    pub(super) fn is_needed(&self) -> bool {
+        self.deferred.get() != self.placed.get()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queue.borrow().len()
+    }
+
+    pub(super) fn note_deferred(&self) {
+        self.deferred.set(self.deferred.get() + 1);
+    }
+
+    pub(super) fn note_placed(&self, count: usize) {
+        self.placed.set(self.placed.get() + count as u64);
+    }
+
+    /// Adds a task that comes after all that are deferred now.
+    #[cold]
+    pub(super) fn push(&self, task: NonNull<Control>) {
+        self.queue.borrow_mut().push_back((self.deferred.get(), task));
+    }
+
+    /// Takes a task that has waited for enough others.
+    pub(super) fn pop(&self) -> Option<NonNull<Control>> {
+        let mut queue = self.queue.borrow_mut();
+        let due = queue.front().is_some_and(|&(number, _)| number <= self.placed.get());
+        if due { queue.pop_front().map(|(_, task)| task) } else { None }
+    }
+
+    /// How many more have to be placed before somebody's turn comes.
+    pub(super) fn distance(&self) -> Option<usize> {
+        let &(number, _) = self.queue.borrow().front()?;
+        Some((number - self.placed.get()) as usize)
+    }
+}

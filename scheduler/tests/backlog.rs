@@ -1,0 +1,222 @@
+//! More tasks that have not started than the order of arrival is kept for.
+#![cfg(not(lisle_loom))]
+
+mod support;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use lisle_scheduler::{JoinHandle, metrics, spawn, spawn_local, yield_now};
+use support::{Bell, Log, block_until, run_in_order, run_on};
+
+/// More than wait in the order of arrival.
+const MANY: usize = 10_000;
+
+/// Local tasks among them, and the spawner lets all of them go first by yielding once.
+#[test]
+fn what_is_spawned_in_a_row_starts_in_that_order_whatever_its_number() {
+    let log = Log::<usize>::new();
+    run_in_order(|| {
+        for n in 0..MANY {
+            let log = log.clone();
+            let body = move || log.add(n);
+            drop(if n % 5 == 0 { spawn_local(body) } else { spawn(body) });
+        }
+        yield_now();
+        log.add(MANY);
+    });
+    log.expect(&(0..=MANY).collect::<Vec<_>>());
+}
+
+/// Tasks that yield keep their places among those that come.
+#[test]
+fn whoever_yields_comes_after_all_that_were_there() {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let spawn_some = |count| {
+        for _ in 0..count {
+            let begun = begun.clone();
+            drop(spawn(move || {
+                begun.fetch_add(1, Ordering::Relaxed);
+            }));
+        }
+    };
+    run_in_order(|| {
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        spawn_some(MANY);
+        let other = spawn_local({
+            let (begun, seen) = (begun.clone(), seen.clone());
+            move || {
+                for _ in 0..2 {
+                    seen.borrow_mut().push(begun.load(Ordering::Relaxed));
+                    yield_now();
+                }
+            }
+        });
+        spawn_some(3);
+        yield_now();
+        assert_eq!(begun.load(Ordering::Relaxed), MANY + 3);
+        spawn_some(2 * MANY);
+        yield_now();
+        assert_eq!(begun.load(Ordering::Relaxed), 3 * MANY + 3);
+        other.join().unwrap();
+        assert_eq!(*seen.borrow(), [MANY, MANY + 3]);
+    });
+}
+
+/// A tree of 111,111 tasks, each of which waits for its ten children. Level by level more than 10,000
+/// would wait at once.
+#[test]
+fn a_tree_is_finished_subtree_by_subtree() {
+    #[derive(Default)]
+    struct Open {
+        now: AtomicUsize,
+        most: AtomicUsize,
+    }
+    fn node(open: Arc<Open>, levels: usize) -> usize {
+        let now = open.now.fetch_add(1, Ordering::Relaxed) + 1;
+        open.most.fetch_max(now, Ordering::Relaxed);
+        let children: Vec<_> = (0..if levels == 0 { 0 } else { 10 })
+            .map(|_| {
+                let open = open.clone();
+                spawn(move || node(open, levels - 1))
+            })
+            .collect();
+        let leaves = children.into_iter().map(|child| child.join().unwrap()).sum();
+        open.now.fetch_sub(1, Ordering::Relaxed);
+        if levels == 0 { 1 } else { leaves }
+    }
+    let open = Arc::new(Open::default());
+    let root = open.clone();
+    run_in_order(|| assert_eq!(node(root, 5), 100_000));
+    let most = open.most.load(Ordering::Relaxed);
+    assert!(most < 6_000, "{most} nodes were open at once");
+}
+
+/// Bound: however many descendants others have, a task starts when 4,096 and, for each batch of 16 before
+/// it, 256 more batches have started. Here each task has two children, for ever.
+#[test]
+fn a_task_is_not_held_up_for_ever_by_those_with_descendants() {
+    fn breed(begun: Arc<AtomicUsize>, over: Arc<AtomicBool>) {
+        begun.fetch_add(1, Ordering::Relaxed);
+        for _ in 0..2 {
+            if !over.load(Ordering::Relaxed) {
+                let (begun, over) = (begun.clone(), over.clone());
+                drop(spawn(move || breed(begun, over)));
+            }
+        }
+    }
+    run_in_order(|| {
+        let (begun, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        for _ in 0..4_096 {
+            let (begun, over) = (begun.clone(), over.clone());
+            drop(spawn(move || breed(begun, over)));
+        }
+        let last = {
+            let (begun, over) = (begun.clone(), over.clone());
+            spawn(move || {
+                over.store(true, Ordering::Relaxed);
+                begun.load(Ordering::Relaxed)
+            })
+        };
+        let before = last.join().unwrap();
+        assert!(before <= 4_096 + 256 * 16, "{before} tasks came before it");
+    });
+}
+
+/// Who is woken does not wait until all have started: only those come before it that have a place in the
+/// queue, which are 4,096 at first and then batches of 16.
+#[test]
+fn who_is_woken_comes_before_those_without_a_place() {
+    run_in_order(|| {
+        let begun = Arc::new(AtomicUsize::new(0));
+        let bells = [Bell::new(), Bell::new()];
+        let woken: Vec<_> = bells
+            .iter()
+            .map(|bell| {
+                let (bell, begun) = (bell.clone(), begun.clone());
+                spawn(move || {
+                    bell.wait();
+                    begun.load(Ordering::Relaxed)
+                })
+            })
+            .collect();
+        yield_now();
+        for n in 1..=MANY {
+            let (begun, bell) = (begun.clone(), bells[1].clone());
+            drop(spawn(move || {
+                begun.fetch_add(1, Ordering::Relaxed);
+                if n == 6_000 {
+                    assert!(bell.ring());
+                }
+            }));
+        }
+        assert!(bells[0].ring());
+        let seen: Vec<_> = woken.into_iter().map(|task| task.join().unwrap()).collect();
+        assert_eq!(seen[0], 4_096);
+        assert!((6_000..=6_016).contains(&seen[1]), "{} had begun", seen[1]);
+    });
+}
+
+/// The spawner does not switch before all have run: others must take even those that have no place yet.
+#[test]
+fn all_of_them_can_be_stolen() {
+    for workers in [2, 4] {
+        run_on(workers, || {
+            let begun = Arc::new(AtomicUsize::new(0));
+            let tasks: Vec<_> = (0..MANY)
+                .map(|_| {
+                    let begun = begun.clone();
+                    spawn(move || begun.fetch_add(1, Ordering::Relaxed))
+                })
+                .collect();
+            block_until(|| tasks.iter().all(JoinHandle::is_finished));
+            assert_eq!(begun.load(Ordering::Relaxed), MANY);
+            let left = || {
+                let here = metrics().unwrap().workers()[0];
+                (here.live_tasks, here.runnable_tasks)
+            };
+            assert_eq!(left(), (1, 1));
+            // Now the spawner's worker comes to the places of those that are gone.
+            yield_now();
+            assert_eq!(left(), (1, 1));
+        })
+        .unwrap();
+    }
+}
+
+#[test]
+fn metrics_count_them_as_runnable() {
+    run_in_order(|| {
+        let tasks: Vec<_> = (0..MANY).map(|_| spawn(|| ())).collect();
+        let before = metrics().unwrap().workers()[0];
+        assert_eq!((before.live_tasks, before.runnable_tasks), (MANY as u64 + 1, MANY as u64 + 1));
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+        let after = metrics().unwrap().workers()[0];
+        assert_eq!((after.live_tasks, after.runnable_tasks), (1, 1));
+    });
+}
+
+/// The main task ends before they start: their closures are dropped, those of local tasks too.
+#[test]
+fn the_end_drops_them() {
+    struct Counted(Arc<AtomicUsize>);
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    for workers in [1, 2] {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        run_on(workers, || {
+            for n in 0..MANY {
+                let counted = Counted(dropped.clone());
+                let body = move || drop(counted);
+                drop(if n % 2 == 0 { spawn(body) } else { spawn_local(body) });
+            }
+        })
+        .unwrap();
+        assert_eq!(dropped.load(Ordering::Relaxed), MANY);
+    }
+}
