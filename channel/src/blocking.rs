@@ -34,17 +34,51 @@ enum Outcome {
     Cancelled,
 }
 
+// `send` and `recv` are inlined up to the user's code, with the parking and the switch in them: a
+// processor predicts that a function returns to where the last call came from, and after a switch that
+// was another task's call. Each return after a switch is a misprediction, which costs as much as all
+// the rest. So are the three usual ways of each, one after the other; the others are out of line.
 impl<T> Channel<T> {
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub(crate) fn send(
         &self,
         message: T,
         deadline: Option<Instant>,
     ) -> Result<(), SendTimeoutError<T>> {
-        match self.open_send() {
+        let mut state = self.state.lock();
+        if let Some(receiver) = state.receivers.parked.dequeue_sole(Verdict::Transferred) {
+            drop(state);
+            // SAFETY: it comes from the receivers of this channel.
+            unsafe { receiver.put(message) };
+            return Ok(());
+        }
+        if state.receivers.handles == 0 || !state.receivers.parked.is_empty() {
+            return self.send_otherwise(state, message, deadline);
+        }
+        if !state.buffer.is_full() {
+            state.buffer.push(message);
+            return Ok(());
+        }
+        if is_large::<T>() {
+            self.park_large_sender(state, message, deadline)
+        } else {
+            self.park_sender(state, message, deadline)
+        }
+    }
+
+    /// To a select, if one can be won, or to nobody, since no receiver is left.
+    #[cold]
+    #[track_caller]
+    fn send_otherwise(
+        &self,
+        state: Guard<'_, T>,
+        message: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendTimeoutError<T>> {
+        match Self::opening_to_send(state) {
             Opening::Partner(receiver) => {
-                // SAFETY: `open_send` wins receivers of this channel.
+                // SAFETY: `opening_to_send` wins receivers of this channel.
                 unsafe { receiver.send(message) };
                 Ok(())
             }
@@ -52,10 +86,7 @@ impl<T> Channel<T> {
                 state.buffer.push(message);
                 Ok(())
             }
-            Opening::Blocked(state) if is_large::<T>() => {
-                self.park_large_sender(state, message, deadline)
-            }
-            Opening::Blocked(state) => self.park_sender(state, message, deadline),
+            Opening::Blocked(state) => self.park_large_sender(state, message, deadline),
             Opening::Disconnected => {
                 unwind_cancelled();
                 Err(SendTimeoutError::Disconnected(message))
@@ -65,25 +96,49 @@ impl<T> Channel<T> {
 
     /// Makes its error with `error`, since turning one `Result` into another would copy a large
     /// message once more.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub(crate) fn recv<E>(
         &self,
         deadline: Option<Instant>,
         error: impl FnOnce(RecvTimeoutError) -> E,
     ) -> Result<T, E> {
-        match self.open_recv() {
-            // SAFETY: `open_recv` wins senders of this channel, whose slots are full.
+        let mut state = self.state.lock();
+        if !state.buffer.is_empty() {
+            return Ok(take_buffered(state));
+        }
+        if let Some(sender) = state.senders.parked.dequeue_sole(Verdict::Transferred) {
+            drop(state);
+            // SAFETY: it comes from the senders of this channel, whose slots are full.
+            return Ok(unsafe { sender.receive() });
+        }
+        if state.senders.handles == 0 || !state.senders.parked.is_empty() {
+            return self.recv_otherwise(state, deadline).map_err(error);
+        }
+        if is_large::<T>() {
+            self.park_large_receiver(state, deadline, error)
+        } else {
+            self.park_receiver(state, deadline, error)
+        }
+    }
+
+    /// From a select, if one can be won, or from nobody, since no sender is left.
+    #[cold]
+    #[track_caller]
+    fn recv_otherwise(
+        &self,
+        state: Guard<'_, T>,
+        deadline: Option<Instant>,
+    ) -> Result<T, RecvTimeoutError> {
+        match Self::opening_to_recv(state) {
+            // SAFETY: `opening_to_recv` wins senders of this channel, whose slots are full.
             Opening::Partner(Won::Sole(sender)) => Ok(unsafe { sender.receive() }),
+            Opening::Partner(Won::Selecting(sender)) => self.recv_selected(Some(sender), deadline),
             Opening::Buffer(state) => Ok(take_buffered(state)),
-            Opening::Blocked(state) if is_large::<T>() => {
-                self.park_large_receiver(state, deadline, error)
+            Opening::Blocked(state) => {
+                self.park_large_receiver(state, deadline, std::convert::identity)
             }
-            Opening::Blocked(state) => self.park_receiver(state, deadline, error),
-            Opening::Partner(Won::Selecting(sender)) => {
-                self.recv_selected(Some(sender), deadline).map_err(error)
-            }
-            Opening::Disconnected => self.recv_selected(None, deadline).map_err(error),
+            Opening::Disconnected => self.recv_selected(None, deadline),
         }
     }
 
@@ -297,7 +352,7 @@ impl<T> Channel<T> {
                 unsafe { self.state.lock().side(end).parked.remove(&waiter) }
             },
         );
-        match (wake, waiter.into_verdict()) {
+        match (wake, waiter.verdict()) {
             (Wake::Unparked, Some(verdict)) => Outcome::Served(verdict),
             (Wake::Unparked, None) => unreachable!("woken without a verdict"),
             (Wake::TimedOut, None) => Outcome::TimedOut,

@@ -111,7 +111,7 @@ fn meet<T>(sender: Chosen) -> Result<T, Parted> {
         },
         || None,
     );
-    match (wake, waiter.into_verdict()) {
+    match (wake, waiter.verdict()) {
         // SAFETY: the sender filled the slot before it woke us, and it is done with it.
         (Wake::Unparked, Some(Verdict::Transferred)) => Ok(unsafe { slot.into_value() }),
         (Wake::Unparked, _) => Err(Parted::Released),

@@ -126,7 +126,7 @@ impl Waiter {
     ///
     /// Called when `park` has returned, so that no other party can reach the waiter.
     #[inline]
-    pub(crate) fn into_verdict(self) -> Option<Verdict> {
+    pub(crate) fn verdict(&self) -> Option<Verdict> {
         // SAFETY: no other party can reach the waiter, so nobody writes.
         self.0.with(|record| unsafe { (*record).verdict })
     }
@@ -249,7 +249,7 @@ impl Sole {
     ///
     /// The party is a receiver on a channel of `T`, dequeued as `Transferred`.
     #[inline]
-    unsafe fn put<T>(self, value: T) {
+    pub(crate) unsafe fn put<T>(self, value: T) {
         // SAFETY: the receiver made the slot for a `T`, and its frame stays until we wake it.
         let slot = unsafe { self.slot.cast::<Slot<T>>().as_ref() };
         // SAFETY: a dequeued party's slot is ours alone, so nobody reads while we write.

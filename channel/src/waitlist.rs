@@ -72,57 +72,66 @@ impl WaitList {
         }
     }
 
-    /// Wins the first party that can be won. One that waits in no other list is told the verdict,
-    /// which it sees when it is woken. Selects that others have won are dropped from the list, and
-    /// those that only watch are told to look.
-    ///
-    /// This is the one place where a party is won.
+    /// Takes the first party out if it waits in no other list. It is told the verdict, which it sees when
+    /// it is woken.
     #[inline]
-    pub(crate) fn dequeue(&mut self, verdict: Verdict) -> Option<Won> {
+    pub(crate) fn dequeue_sole(&mut self, verdict: Verdict) -> Option<Sole> {
         let waiter = self.head?;
-        // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
-        let (unparker, slot, next) = unsafe {
-            Waiter::with(waiter, |record| {
-                record.verdict = Some(verdict);
-                (record.unparker.take(), record.slot, record.next)
-            })
+        let sign_off = |record: &mut Record| {
+            let unparker = record.unparker.take()?;
+            record.verdict = Some(verdict);
+            Some((unparker, record.slot, record.next))
         };
+        // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
+        let (unparker, slot, next) = unsafe { Waiter::with(waiter, sign_off) }?;
         self.head = next;
         match next {
             // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
             Some(next) => unsafe { Waiter::with(next, |record| record.prev = None) },
             None => self.tail = None,
         }
-        match unparker {
-            Some(unparker) => Some(Won::Sole(Sole { waiter, slot, unparker })),
-            None => self.win_or_dequeue(waiter, verdict),
+        Some(Sole { waiter, slot, unparker })
+    }
+
+    /// Wins the first party that can be won: one that waits in no other list, or a select that nobody
+    /// has won yet. Selects that others have won are dropped from the list, and those that only watch
+    /// are told to look.
+    #[inline]
+    pub(crate) fn dequeue(&mut self, verdict: Verdict) -> Option<Won> {
+        match self.dequeue_sole(verdict) {
+            Some(party) => Some(Won::Sole(party)),
+            None if self.is_empty() => None,
+            None => self.win_or_dequeue(verdict),
         }
     }
 
-    /// Wins the select whose waiter was unlinked just now, or else the next party.
+    /// The same for a list that begins with a select.
     #[cold]
     #[inline(never)]
-    fn win_or_dequeue(&mut self, mut waiter: NonNull<Waiter>, verdict: Verdict) -> Option<Won> {
+    fn win_or_dequeue(&mut self, verdict: Verdict) -> Option<Won> {
         loop {
-            // SAFETY: the waiter was linked until now, and its party cannot leave before it has had
-            // the lock, to see that it is not.
+            let waiter = self.head?;
+            // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
+            let Some(selecting) =
+                (unsafe { Waiter::with(waiter, |record| record.selecting.take()) })
+            else {
+                return self.dequeue_sole(verdict).map(Won::Sole);
+            };
+            // SAFETY: the waiter is linked until here, and its party cannot leave before it has had the
+            // lock, to see that it is not.
             let chosen = unsafe {
-                let selecting = Waiter::with(waiter, |record| record.selecting.take());
-                win(selecting.expect("a linked waiter is of one party or the other"))
+                self.unlink(waiter);
+                win(selecting)
             };
             if let Some(chosen) = chosen {
                 return Some(Won::Selecting(chosen));
             }
-            // Selects in a row are unlinked here, one by one, and not by recursion.
-            waiter = self.head?;
-            // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
-            unsafe {
-                if Waiter::with(waiter, |record| record.selecting.is_none()) {
-                    return self.dequeue(verdict);
-                }
-                self.unlink(waiter);
-            }
         }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.is_none()
     }
 
     /// Takes `waiter` out and gives its unparker back, or `None` if it was dequeued, or is that of a

@@ -199,7 +199,7 @@ impl Drop for AbortOnUnwind {
 /// });
 /// ```
 #[track_caller]
-#[inline]
+#[inline(always)]
 pub fn park(
     reason: Reason,
     deadline: Option<Instant>,

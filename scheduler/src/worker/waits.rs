@@ -13,7 +13,7 @@ use crate::task::{Control, ParkRecord, Phase};
 
 impl Worker {
     /// See [`park`](crate::park::park).
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub(crate) fn park(
         &self,
