@@ -37,7 +37,7 @@ enum Outcome {
 // `send` and `recv` are inlined up to the user's code, with the parking and the switch in them: a
 // processor predicts that a function returns to where the last call came from, and after a switch that
 // was another task's call. Each return after a switch is a misprediction, which costs as much as all
-// the rest. So are the three usual ways of each, one after the other; the others are out of line.
+// the rest. Hence also their form: what a way needs follows at once where it is found to be open.
 impl<T> Channel<T> {
     #[inline(always)]
     #[track_caller]
@@ -53,8 +53,16 @@ impl<T> Channel<T> {
             unsafe { receiver.put(message) };
             return Ok(());
         }
-        if state.receivers.handles == 0 || !state.receivers.parked.is_empty() {
-            return self.send_otherwise(state, message, deadline);
+        if let Some(receiver) = state.receivers.parked.dequeue_select(Verdict::Transferred) {
+            drop(state);
+            // SAFETY: as above.
+            unsafe { receiver.send(message) };
+            return Ok(());
+        }
+        if state.receivers.handles == 0 {
+            drop(state);
+            unwind_cancelled();
+            return Err(SendTimeoutError::Disconnected(message));
         }
         if !state.buffer.is_full() {
             state.buffer.push(message);
@@ -64,33 +72,6 @@ impl<T> Channel<T> {
             self.park_large_sender(state, message, deadline)
         } else {
             self.park_sender(state, message, deadline)
-        }
-    }
-
-    /// To a select, if one can be won, or to nobody, since no receiver is left.
-    #[cold]
-    #[track_caller]
-    fn send_otherwise(
-        &self,
-        state: Guard<'_, T>,
-        message: T,
-        deadline: Option<Instant>,
-    ) -> Result<(), SendTimeoutError<T>> {
-        match Self::opening_to_send(state) {
-            Opening::Partner(receiver) => {
-                // SAFETY: `opening_to_send` wins receivers of this channel.
-                unsafe { receiver.send(message) };
-                Ok(())
-            }
-            Opening::Buffer(mut state) => {
-                state.buffer.push(message);
-                Ok(())
-            }
-            Opening::Blocked(state) => self.park_large_sender(state, message, deadline),
-            Opening::Disconnected => {
-                unwind_cancelled();
-                Err(SendTimeoutError::Disconnected(message))
-            }
         }
     }
 
@@ -112,8 +93,13 @@ impl<T> Channel<T> {
             // SAFETY: it comes from the senders of this channel, whose slots are full.
             return Ok(unsafe { sender.receive() });
         }
-        if state.senders.handles == 0 || !state.senders.parked.is_empty() {
-            return self.recv_otherwise(state, deadline).map_err(error);
+        if let Some(sender) = state.senders.parked.dequeue_select(Verdict::Transferred) {
+            drop(state);
+            return self.recv_from(sender, deadline).map_err(error);
+        }
+        if state.senders.handles == 0 {
+            drop(state);
+            return self.recv_selected(None, deadline).map_err(error);
         }
         if is_large::<T>() {
             self.park_large_receiver(state, deadline, error)
@@ -122,23 +108,13 @@ impl<T> Channel<T> {
         }
     }
 
-    /// From a select, if one can be won, or from nobody, since no sender is left.
     #[cold]
     #[track_caller]
-    fn recv_otherwise(
-        &self,
-        state: Guard<'_, T>,
-        deadline: Option<Instant>,
-    ) -> Result<T, RecvTimeoutError> {
-        match Self::opening_to_recv(state) {
-            // SAFETY: `opening_to_recv` wins senders of this channel, whose slots are full.
-            Opening::Partner(Won::Sole(sender)) => Ok(unsafe { sender.receive() }),
-            Opening::Partner(Won::Selecting(sender)) => self.recv_selected(Some(sender), deadline),
-            Opening::Buffer(state) => Ok(take_buffered(state)),
-            Opening::Blocked(state) => {
-                self.park_large_receiver(state, deadline, std::convert::identity)
-            }
-            Opening::Disconnected => self.recv_selected(None, deadline),
+    fn recv_from(&self, sender: Won, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+        match sender {
+            // SAFETY: it comes from the senders of this channel, whose slots are full.
+            Won::Sole(sender) => Ok(unsafe { sender.receive() }),
+            Won::Selecting(sender) => self.recv_selected(Some(sender), deadline),
         }
     }
 

@@ -161,11 +161,7 @@ impl<T> Channel<T> {
     /// Which way is open to a send.
     #[inline]
     pub(crate) fn open_send(&self) -> Opening<'_, T> {
-        Self::opening_to_send(self.state.lock())
-    }
-
-    #[inline]
-    pub(crate) fn opening_to_send(mut state: Guard<'_, T>) -> Opening<'_, T> {
+        let mut state = self.state.lock();
         if state.receivers.handles == 0 {
             return Opening::Disconnected;
         }
@@ -178,11 +174,7 @@ impl<T> Channel<T> {
     /// Which way is open to a receive. Senders that are parked behind a buffer come after it.
     #[inline]
     pub(crate) fn open_recv(&self) -> Opening<'_, T> {
-        Self::opening_to_recv(self.state.lock())
-    }
-
-    #[inline]
-    pub(crate) fn opening_to_recv(mut state: Guard<'_, T>) -> Opening<'_, T> {
+        let mut state = self.state.lock();
         if !state.buffer.is_empty() {
             return Opening::Buffer(state);
         }

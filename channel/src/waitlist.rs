@@ -100,12 +100,16 @@ impl WaitList {
     pub(crate) fn dequeue(&mut self, verdict: Verdict) -> Option<Won> {
         match self.dequeue_sole(verdict) {
             Some(party) => Some(Won::Sole(party)),
-            None if self.is_empty() => None,
-            None => self.win_or_dequeue(verdict),
+            None => self.dequeue_select(verdict),
         }
     }
 
-    /// The same for a list that begins with a select.
+    /// The same for a list that is empty or begins with a select.
+    #[inline]
+    pub(crate) fn dequeue_select(&mut self, verdict: Verdict) -> Option<Won> {
+        if self.head.is_none() { None } else { self.win_or_dequeue(verdict) }
+    }
+
     #[cold]
     #[inline(never)]
     fn win_or_dequeue(&mut self, verdict: Verdict) -> Option<Won> {
@@ -127,11 +131,6 @@ impl WaitList {
                 return Some(Won::Selecting(chosen));
             }
         }
-    }
-
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.head.is_none()
     }
 
     /// Takes `waiter` out and gives its unparker back, or `None` if it was dequeued, or is that of a
