@@ -49,11 +49,8 @@ fn request(number: usize, first: usize, second: usize) {
 }
 
 /// Stacks are registered for ever, since their memory stays in use as stacks for ever.
-pub(crate) fn mapped(base: usize, bytes: usize, count: usize) {
-    for index in 0..count {
-        let start = base + index * bytes;
-        request(STACK_REGISTER, start, start + bytes - 1);
-    }
+pub(crate) fn mapped(base: usize, bytes: usize) {
+    request(STACK_REGISTER, base, base + bytes - 1);
 }
 
 pub(crate) fn fresh(top: *mut u8, entry: Entry, data: *mut ()) -> (*mut u8, Entry, *mut ()) {

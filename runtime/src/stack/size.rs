@@ -10,7 +10,7 @@ const VARIABLE: &str = "LISLE_STACK_SIZE";
 /// The size of a stack in bytes of address space, its guard page included.
 ///
 /// Always a multiple of the page size. Address space is not memory: a task pays only for the pages
-/// that it touches, and for the page tables above them (512 bytes a stack at the default size).
+/// that it touches, and for the page tables above them (520 bytes a stack at the default size).
 ///
 /// # Examples
 ///

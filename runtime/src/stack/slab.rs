@@ -30,7 +30,7 @@ impl Slot {
     /// Both are slots of `size` in one region.
     pub unsafe fn nth(self, n: usize, size: StackSize) -> Self {
         // SAFETY: the result is in the region, which is one mapping.
-        Self(unsafe { self.0.add(n * size.bytes()) })
+        Self(unsafe { self.0.add(n * stride(size)) })
     }
 
     pub fn base(self) -> NonNull<u8> {
@@ -53,9 +53,19 @@ impl Slot {
     }
 }
 
+/// How far apart the slots of a region lie: an odd number of pages.
+///
+/// The processor's large translation buffer finds its entries by the low bits of a page's number. At
+/// distances of 64 pages the tops of all stacks, which are what is used of most, would share two of its
+/// 128 sets, and every switch among more than some dozens of tasks would walk the page tables.
+fn stride(size: StackSize) -> usize {
+    let pages = size.bytes() / page_size();
+    (pages | 1) * page_size()
+}
+
 /// Maps room for `count` stacks and returns the lowest slot. No page of it is touched.
 pub(super) fn map(size: StackSize, count: usize) -> io::Result<Slot> {
-    let length = size.bytes().checked_mul(count);
+    let length = stride(size).checked_mul(count);
     let asked = length.and_then(|length| length.checked_add(HEADROOM));
     let (Some(length), Some(asked)) = (length, asked) else {
         return Err(io::Error::from_raw_os_error(libc::ENOMEM));
@@ -95,7 +105,11 @@ pub(super) fn map(size: StackSize, count: usize) -> io::Result<Slot> {
     fork::watch();
     let slot = Slot(NonNull::new(region.cast()).expect("no mapping lies at address zero"));
     register(slot, length, size);
-    sanitizer::mapped(slot.base().addr().get(), size.bytes(), count);
+    for index in 0..count {
+        // SAFETY: the region has `count` slots.
+        let base = unsafe { slot.nth(index, size) }.base();
+        sanitizer::mapped(base.addr().get(), size.bytes());
+    }
     Ok(slot)
 }
 
@@ -104,6 +118,8 @@ struct Region {
     start: usize,
     length: usize,
     stride: usize,
+    /// What a stack has of that.
+    bytes: usize,
     next: *const Region,
 }
 
@@ -113,7 +129,8 @@ fn register(first: Slot, length: usize, size: StackSize) {
     let region = Box::leak(Box::new(Region {
         start: first.base().addr().get(),
         length,
-        stride: size.bytes(),
+        stride: stride(size),
+        bytes: size.bytes(),
         next: ptr::null(),
     }));
     let mut head = REGIONS.load(Ordering::Relaxed);
@@ -153,7 +170,9 @@ pub(super) fn locate(address: usize) -> Option<Room> {
     while let Some(region) = unsafe { next.as_ref() } {
         let offset = address.wrapping_sub(region.start);
         if offset < region.length {
-            return Some(Room { start: address - offset % region.stride, bytes: region.stride });
+            let offset = offset % region.stride;
+            let room = Room { start: address - offset, bytes: region.bytes };
+            return (offset < room.bytes).then_some(room);
         }
         next = region.next;
     }
@@ -166,20 +185,31 @@ mod tests {
 
     #[test]
     fn every_address_of_a_region_finds_its_room() {
-        let size = StackSize::new(36 * 1024);
+        let size = StackSize::new(64 * 1024);
         let first = map(size, 3).unwrap();
         let start = first.base().addr().get();
         for index in 0..3 {
-            let room = Room { start: start + index * size.bytes(), bytes: size.bytes() };
+            let room = Room { start: start + index * stride(size), bytes: size.bytes() };
             for offset in [0, page_size() - 1, page_size(), size.bytes() - 1] {
                 let address = room.start + offset;
                 assert_eq!(locate(address), Some(room));
                 assert_eq!(room.guards(address), offset < page_size());
             }
+            assert_eq!(locate(room.start + size.bytes()), None, "a page that nobody uses");
         }
         let outside = Box::new(0_u8);
         assert_eq!(locate(ptr::from_ref(&*outside).addr()), None);
         assert_eq!(locate(0), None);
+    }
+
+    #[test]
+    fn slots_lie_an_odd_number_of_pages_apart() {
+        for kib in [32, 64, 68, 100, 256, 1024] {
+            let size = StackSize::new(kib * 1024);
+            let apart = stride(size);
+            assert!(apart >= size.bytes() && apart <= size.bytes() + page_size());
+            assert_eq!(apart / page_size() % 2, 1);
+        }
     }
 
     #[test]
