@@ -258,7 +258,7 @@ impl Worker {
                 }
             },
         };
-        let top = stack.top();
+        let top = stack.staggered_top();
         self.begin(task, stack);
         // SAFETY: the stack is unused and stays allocated until `retire` takes it from the task.
         Some(unsafe { prepare(top, task_main, ptr::null_mut()) })
