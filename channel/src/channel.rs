@@ -8,7 +8,8 @@
 //! - No receiver, no buffered messages.
 //!
 //! Every operation takes the lock once, to find out which of four ways is open to it
-//! ([`Opening`]), and releases it before it wakes anybody or drops a value. A party that was served
+//! ([`Opening`]), and releases it before it wakes anybody or drops a value. (`send` and `recv`, in
+//! `blocking.rs`, go each way where they find it.) A party that was served
 //! while it was parked does not take the lock again. `README.md` tells the hand-over protocol.
 //!
 //! What parks is in `blocking.rs`, what only selects need in `select/operation.rs`.
