@@ -15,8 +15,9 @@ use crate::worker::{self, Worker};
 /// Spawns a task: `body` runs on a stack of its own, at its turn in the run queue.
 ///
 /// The order is that of arrival as long as no more than 4,096 tasks of a worker wait to start. If there
-/// are more, those that one task spawns in a row still start in that order, but the tasks that they
-/// spawn themselves come before older ones, and a task that is woken does not wait for all of them.
+/// are more, those that one task spawns in a row still start in that order, but tasks that are spawned
+/// later, by them or by others, come before older ones, and a task that is woken does not wait for all of
+/// them. None waits for ever.
 /// So a tree of a million tasks is finished subtree by subtree, on a few thousand stacks.
 ///
 /// The caller goes on; it does not switch. Dropping the handle detaches the task. When the runtime

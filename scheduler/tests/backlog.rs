@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -122,6 +122,42 @@ fn a_task_is_not_held_up_for_ever_by_those_with_descendants() {
         };
         let before = last.join().unwrap();
         assert!(before <= 4_096 + 256 * 16, "{before} tasks came before it");
+    });
+}
+
+/// Bound: while N others are runnable, who wake each other for ever, a quarter of N get a place at a time. So
+/// those have some 4 turns for each task that starts, and not N for every 16.
+#[test]
+fn a_crowd_that_is_woken_again_and_again_does_not_hold_them_up() {
+    const PAIRS: usize = 500;
+    run_in_order(|| {
+        let (turns, over) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
+        let talk = |mine: Bell, other: Bell| {
+            let (turns, over) = (turns.clone(), over.clone());
+            spawn_local(move || {
+                while !over.get() {
+                    mine.wait();
+                    turns.set(turns.get() + 1);
+                    other.ring();
+                }
+            })
+        };
+        let first: Vec<_> = (0..PAIRS)
+            .map(|_| {
+                let [one, other] = [Bell::new(), Bell::new()];
+                drop(talk(one.clone(), other.clone()));
+                drop(talk(other, one.clone()));
+                one
+            })
+            .collect();
+        yield_now();
+        first.iter().for_each(|bell| assert!(bell.ring()));
+        let tasks: Vec<_> = (0..MANY).map(|_| spawn(|| ())).collect();
+        turns.set(0);
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+        over.set(true);
+        assert!(turns.get() >= PAIRS, "the crowd must be awake");
+        assert!(turns.get() <= 5 * MANY, "they had {} turns", turns.get());
     });
 }
 

@@ -3,9 +3,9 @@
 //!
 //! The first [`FRONT`] wait in a ring, in the order of their arrival ([`front`]). When it is full,
 //! those that come are *deferred* ([`deferred`]). The owner does not look at them before it has started
-//! all that are in front, and then moves [`BATCH`] of them there. Those that stay behind come after
-//! the ones that are deferred from then on, the next *generation*; within a generation the order is
-//! that of arrival.
+//! all that are in front, and then moves a *batch* of them there ([`batch`]). Those that stay behind come
+//! after the ones that are deferred from then on, the next *generation*; within a generation the order
+//! is that of arrival.
 //!
 //! So the order is that of arrival until [`FRONT`] tasks wait, and for what one task spawns in a row
 //! it is so whatever the number. But a tree of tasks that grows faster than it is worked off does not
@@ -28,8 +28,12 @@ use crate::task::Control;
 /// How many tasks can wait while the order is exactly that of arrival. A power of two.
 const FRONT: usize = if cfg!(lisle_loom) { 2 } else { 4096 };
 
-/// How many deferred tasks move to the front at a time. The fewer, the fewer subtrees are open at once.
+/// How many deferred tasks move to the front at a time, at least. The fewer, the fewer subtrees are open
+/// at once.
 const BATCH: usize = if cfg!(lisle_loom) { 1 } else { 16 };
+
+/// Of those who are runnable already and come before a batch, so many make it one task larger.
+const OTHERS_FOR_ONE: usize = 4;
 
 /// Of so many moves to the front one takes the oldest deferred tasks instead of the youngest.
 const ELDERS_TURN: usize = 256;
@@ -113,15 +117,15 @@ impl Backlog {
         self.defers() && self.front.is_empty()
     }
 
-    /// Moves deferred tasks to the front, `most` at most.
+    /// Moves a batch of deferred tasks to the front, `most` at most. They will come behind `others`.
     ///
     /// # Safety
     ///
     /// The caller is the owner, and the front is empty.
     #[cold]
-    pub(crate) unsafe fn refill(&self, most: usize) -> Refill {
+    pub(crate) unsafe fn refill(&self, others: usize, most: usize) -> Refill {
         let mut deferred = self.deferred.lock();
-        let moved = deferred.move_batch(BATCH.min(most), |task| {
+        let moved = deferred.move_batch(batch(others).min(most), |task| {
             // SAFETY: the caller is the owner.
             let fits = unsafe { self.front.push(task) };
             debug_assert!(fits, "an empty front has room for a batch");
@@ -174,6 +178,12 @@ impl Backlog {
     }
 }
 
+/// How many deferred tasks move behind `others`, so that they have at least a fifth of the turns: a crowd of
+/// tasks that wake each other for ever would otherwise have a turn each for every [`BATCH`] that start.
+fn batch(others: usize) -> usize {
+    (others / OTHERS_FOR_ONE).clamp(BATCH, FRONT)
+}
+
 impl Drop for Backlog {
     fn drop(&mut self) {
         debug_assert!(self.is_empty(), "a worker ends with an empty backlog");
@@ -218,7 +228,7 @@ mod tests {
             let task = self.backlog.pop();
             if self.backlog.wants_refill() {
                 // SAFETY: this thread owns the backlog.
-                unsafe { self.backlog.refill(usize::MAX) };
+                unsafe { self.backlog.refill(0, usize::MAX) };
             }
             task.map(|task| self.numbers.borrow()[&task])
         }
@@ -307,7 +317,7 @@ mod tests {
         assert_eq!(owned.pop_some(FRONT - 2), (1..FULL - 1).collect::<Vec<_>>());
         assert!(owned.backlog.pop().is_some() && owned.backlog.wants_refill());
         // SAFETY: this thread owns the backlog.
-        assert_eq!(unsafe { owned.backlog.refill(usize::MAX) }, Refill { moved: 0, taken: 2 });
+        assert_eq!(unsafe { owned.backlog.refill(0, usize::MAX) }, Refill { moved: 0, taken: 2 });
         assert!(owned.backlog.is_empty());
     }
 
@@ -362,7 +372,7 @@ mod models {
                 let task = backlog.pop();
                 if backlog.wants_refill() {
                     // SAFETY: this thread owns the backlog, and its front is empty.
-                    let refill = unsafe { backlog.refill(usize::MAX) };
+                    let refill = unsafe { backlog.refill(0, usize::MAX) };
                     places += refill.moved;
                     missed += refill.taken;
                 }

@@ -2,7 +2,8 @@
 //!
 //! Deferred tasks have no place in the run queue yet, but who yields lets them go first nevertheless,
 //! and so does a new local task. Both wait here until as many deferred tasks have been given a place,
-//! here or on the worker of a thief, as there were when they came.
+//! here or on the worker of a thief, as there were when they came. These may be younger ones, which come
+//! before those that were there: else who yields would have to wait until whole trees are finished.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

@@ -100,7 +100,7 @@ impl Worker {
     fn refill_front(&self) {
         let most = self.behind.distance().unwrap_or(usize::MAX);
         // SAFETY: this worker owns the post, and the front of its backlog was seen to be empty.
-        let Refill { moved, taken } = unsafe { self.post().backlog.refill(most) };
+        let Refill { moved, taken } = unsafe { self.post().backlog.refill(self.ready.len(), most) };
         for _ in 0..moved {
             self.ready.push_marker();
         }
