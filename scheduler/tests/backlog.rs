@@ -4,12 +4,14 @@
 mod support;
 
 use std::cell::{Cell, RefCell};
+use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use lisle_scheduler::{JoinHandle, metrics, spawn, spawn_local, yield_now};
-use support::{Bell, Log, block_until, run_in_order, run_on};
+use lisle_scheduler::{Cancelled, JoinHandle, metrics, spawn, spawn_local, yield_now};
+use support::random::Random;
+use support::{Bell, Log, OnDrop, block_until, run_in_order, run_on};
 
 /// More than wait in the order of arrival.
 const MANY: usize = 10_000;
@@ -254,5 +256,108 @@ fn the_end_drops_them() {
         })
         .unwrap();
         assert_eq!(dropped.load(Ordering::Relaxed), MANY);
+    }
+}
+
+/// What a forest of random trees counts.
+#[derive(Default)]
+struct Forest {
+    spawned: AtomicUsize,
+    begun: AtomicUsize,
+    /// Tasks whose closure exists.
+    alive: AtomicUsize,
+    dropped_twice: AtomicBool,
+}
+
+/// One closure, which is dropped once, whether it has run, panicked or been given up.
+struct Seed {
+    forest: Arc<Forest>,
+    random: Random,
+    dropped: AtomicBool,
+}
+
+impl Seed {
+    fn new(forest: &Arc<Forest>, random: &mut Random) -> Self {
+        forest.spawned.fetch_add(1, Ordering::Relaxed);
+        forest.alive.fetch_add(1, Ordering::Relaxed);
+        let random = Random::new(random.next());
+        Self { forest: forest.clone(), random, dropped: AtomicBool::new(false) }
+    }
+
+    fn grow(mut self, levels: usize) {
+        self.forest.begun.fetch_add(1, Ordering::Relaxed);
+        let random = &mut self.random;
+        let late = random.one_in(50).then(|| OnDrop(yield_now));
+        let mut children = Vec::new();
+        for _ in 0..if levels == 0 { 0 } else { random.below(11) } {
+            let child = Self::new(&self.forest, random);
+            let body = move || child.grow(levels - 1);
+            let child = if random.one_in(8) { spawn_local(body) } else { spawn(body) };
+            if random.one_in(40) {
+                yield_now();
+            }
+            if !random.one_in(10) {
+                children.push(child);
+            }
+        }
+        if random.one_in(40) {
+            // The children that are left are on their own.
+            resume_unwind(Box::new(()));
+        }
+        for child in children {
+            if let Err(panic) = child.join() {
+                assert!(panic.is::<()>() || panic.is::<Cancelled>(), "who panics, means it");
+            }
+        }
+        drop(late);
+    }
+}
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if self.dropped.swap(true, Ordering::Relaxed) {
+            self.forest.dropped_twice.store(true, Ordering::Relaxed);
+        }
+        self.forest.alive.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// Forests in which tasks spawn, spawn locally, yield, join, forget and panic, some of which are felled
+/// when the main task ends. Every task starts once, unless it was felled before, and is dropped once.
+#[test]
+fn forests_grow_and_are_felled() {
+    let base = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos() as u64;
+    println!("seeds from {base}");
+    for (n, workers) in [1, 2, 4, 2, 4, 2, 4].into_iter().enumerate() {
+        let forest = Arc::new(Forest::default());
+        run_on(workers, || {
+            let random = &mut Random::new(base + n as u64);
+            let felled = n >= 3;
+            let trees: Vec<_> = (0..2_000 + random.below(4_000))
+                .map(|_| {
+                    let seed = Seed::new(&forest, random);
+                    let levels = if random.one_in(400) { 5 } else { 1 };
+                    spawn(move || seed.grow(levels))
+                })
+                .collect();
+            if felled {
+                let some = random.below(trees.len());
+                trees.into_iter().take(some).for_each(|tree| drop(tree.join()));
+                return;
+            }
+            while forest.alive.load(Ordering::Acquire) != 0 {
+                yield_now();
+            }
+            assert_eq!(
+                forest.begun.load(Ordering::Relaxed),
+                forest.spawned.load(Ordering::Relaxed)
+            );
+            let here = metrics().unwrap().workers()[0];
+            assert_eq!((here.live_tasks, here.runnable_tasks), (1, 1));
+        })
+        .unwrap();
+        assert_eq!(forest.alive.load(Ordering::Acquire), 0);
+        assert!(!forest.dropped_twice.load(Ordering::Relaxed));
+        println!("{workers} workers: {:?}", forest.spawned);
     }
 }

@@ -81,6 +81,15 @@ impl Worker {
             if self.has_more_to_do() {
                 continue;
             }
+            debug_assert!(
+                self.post().backlog.is_empty(),
+                "while tasks are deferred there is a marker"
+            );
+            debug_assert_eq!(
+                self.behind.len(),
+                0,
+                "while somebody lets them go first they are deferred"
+            );
             if self.shutting_down.get() {
                 if self.live.get() == 0 {
                     return;
