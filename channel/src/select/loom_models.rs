@@ -8,6 +8,7 @@ use std::time::Instant;
 use lisle_runtime::primitive::Arc;
 use loom::thread;
 
+use super::operation::Operation;
 use crate::{Receiver, Select, Sender, bounded, select_biased};
 
 type Message = Arc<u32>;
@@ -174,6 +175,29 @@ fn loom_reserved_place() {
         for sending in [sending, other] {
             sending.join().unwrap();
         }
+    });
+}
+
+/// A send was selected and gives its place back, since there is no message for it after all, while two others
+/// wait for a place and the last receiver goes. No message stays where nobody can receive it.
+///
+/// Seen to fail with a `give_place_back` that does not ask for receivers: it serves the second sender while
+/// the first is told that they are gone.
+#[test]
+fn loom_place_given_back_against_disconnect() {
+    loom::model(|| {
+        let (sender, receiver) = bounded(1);
+        let place = sender.attempt().expect("a place is free");
+        let parties = [1, 2].map(|number| {
+            let sender = sender.clone();
+            thread::spawn(move || drop(sender.send(message(number))))
+        });
+        let going = thread::spawn(move || drop(receiver));
+        sender.give_up(place);
+        for party in parties.into_iter().chain([going]) {
+            party.join().unwrap();
+        }
+        assert!(sender.is_empty());
     });
 }
 

@@ -170,6 +170,10 @@ impl<T> Channel<T> {
     fn give_place_back(&self) {
         let mut state = self.state.lock();
         state.buffer.unreserve();
+        if state.receivers.handles == 0 {
+            // Whoever waits is being told that by the last receiver.
+            return;
+        }
         if let Some(sender) = state.senders.parked.dequeue(Verdict::Transferred) {
             // SAFETY: the sender was won in this channel, just now.
             unsafe { refill(state, sender) };
