@@ -16,8 +16,8 @@ use crate::worker::{self, Worker};
 ///
 /// The order is that of arrival as long as no more than 4,096 tasks of a worker wait to start. If there
 /// are more, those that one task spawns in a row still start in that order, but tasks that are spawned
-/// later, by them or by others, come before older ones, and a task that is woken does not wait for all of
-/// them. None waits for ever.
+/// later, by them or by others, come before older ones. A task that is woken does not wait for all of
+/// them; one that yields, or is local, waits for as many as there are. None waits for ever.
 /// So a tree of a million tasks is finished subtree by subtree, on a few thousand stacks.
 ///
 /// The caller goes on; it does not switch. Dropping the handle detaches the task. When the runtime
@@ -50,6 +50,9 @@ where
 }
 
 /// Spawns a task that stays on the calling worker, so that it need not be [`Send`].
+///
+/// While more than 4,096 tasks of the worker wait to start, tasks that were spawned after it may start
+/// before it: see [`spawn`].
 ///
 /// # Panics
 ///
