@@ -3,7 +3,7 @@
 //! A task is a function on a stack of its own. Tasks of one worker take turns on one OS thread; a
 //! turn ends when the task yields, parks or finishes. The order is strict: whoever becomes runnable
 //! goes to the tail of one queue, be it by spawning, yielding or waking. It bends only when more than
-//! 4,096 tasks of a worker wait to start: see [`spawn`].
+//! 4,096 tasks of a worker wait to start: see [`spawn`](fn@spawn).
 //!
 //! ```
 //! use std::sync::{Arc, Mutex};

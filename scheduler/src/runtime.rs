@@ -100,7 +100,7 @@ impl RuntimeBuilder {
     /// which the process may use.
     ///
     /// With one worker the order of the tasks is exact: whoever becomes runnable first runs first, as
-    /// far as [`spawn`](crate::spawn) promises it.
+    /// far as [`spawn`](fn@crate::spawn) promises it.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self

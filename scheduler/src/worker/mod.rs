@@ -109,7 +109,7 @@ pub fn current_task() -> Option<Task> {
 
 /// Lets the other runnable tasks of this worker have a turn each, in the order in which they became
 /// runnable, and then goes on. While more than 4,096 wait to start, these are as many as are runnable, but
-/// not always the same ones: see [`spawn`](crate::spawn).
+/// not always the same ones: see [`spawn`](fn@crate::spawn).
 ///
 /// On a plain thread it is `std::thread::yield_now`.
 ///
