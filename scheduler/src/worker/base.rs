@@ -23,7 +23,8 @@ const LAST_RECHECK: Duration = Duration::from_secs(1);
 /// called back from a sleep soon, so that spinning would have caught that.
 const MOST_VAIN_SPINS: u32 = 4;
 
-/// How many tasks a thief takes at most. It takes no more than half.
+/// How many tasks a thief takes at most. It takes no more than half of what the owner counts, which may
+/// include deferred tasks that are gone.
 const HAUL: usize = 64;
 
 /// Makes a worker the calling thread's, until it is dropped.
