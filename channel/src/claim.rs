@@ -114,7 +114,9 @@ impl Claim {
     /// handed over by the unparker.
     #[inline]
     fn close(&self) -> bool {
-        self.open.compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        // Looked at first, without an exchange: waiters whose claim is closed are met often.
+        self.is_open()
+            && self.open.compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 
