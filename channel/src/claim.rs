@@ -11,8 +11,10 @@
 //! - The contents belong to the party until the first waiter is linked, then to whoever closes the
 //!   claim until the unparker is used, then to the party again.
 //! - Who closed another's claim must use its unparker, and leaves a [`Grant`] before.
+//! - A grant is written once, where the party will use it: it has room for a message, and copying it
+//!   from call to call took longer than what the calls do.
 
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::{self, NonNull};
 
 use lisle_runtime::primitive::atomic::{AtomicBool, Ordering};
@@ -36,13 +38,21 @@ pub(crate) struct Claim {
     open: AtomicBool,
     purpose: Purpose,
     contents: UnsafeCell<Contents>,
+    /// What the party is granted goes there. It belongs to whom the contents belong.
+    grant: NonNull<GrantCell>,
 }
 
 #[derive(Debug, Default)]
 struct Contents {
     unparker: Option<Unparker>,
-    granted: Option<(usize, Grant)>,
+    /// The index of the operation that was granted.
+    granted: Option<usize>,
 }
+
+/// Where a party finds its grant: in the frame of who selects. What it holds is not dropped with it, nor
+/// when something else is put there.
+#[derive(Debug)]
+pub(crate) struct GrantCell(UnsafeCell<ManuallyDrop<Grant>>);
 
 /// How far the operation of a select has come when it is selected.
 #[derive(Debug)]
@@ -60,12 +70,14 @@ pub(crate) enum Grant {
 }
 
 impl Claim {
-    /// An open claim.
-    pub(crate) fn new(purpose: Purpose) -> Self {
+    /// An open claim, whose winner puts the grant into `grant`.
+    #[inline]
+    pub(crate) fn new(purpose: Purpose, grant: &GrantCell) -> Self {
         Self {
             open: AtomicBool::new(true),
             purpose,
             contents: UnsafeCell::new(Contents::default()),
+            grant: NonNull::from(grant),
         }
     }
 
@@ -98,15 +110,16 @@ impl Claim {
         self.contents.with_mut(|contents| unsafe { (*contents).unparker.take() })
     }
 
-    /// What the party was granted, with the index of the operation, if it was not itself that closed
-    /// the claim.
+    /// The index of the operation that was granted, if it was not the party itself that closed the
+    /// claim.
     ///
     /// # Safety
     ///
     /// The party calls this when its wait is over, that is, its unparker was used or given back.
-    pub(crate) unsafe fn take_granted(&self) -> Option<(usize, Grant)> {
+    #[inline]
+    pub(crate) unsafe fn granted(&self) -> Option<usize> {
         // SAFETY: nobody but the party has access to the contents any more.
-        self.contents.with_mut(|contents| unsafe { (*contents).granted.take() })
+        self.contents.with(|contents| unsafe { (*contents).granted })
     }
 
     /// Closes an open claim. Relaxed: it only decides who is first. What the winner reads was
@@ -141,23 +154,63 @@ impl Chosen {
     }
 
     /// Leaves `grant` for the party and wakes it.
+    #[inline]
     pub(crate) fn grant(self, grant: Grant) {
         // SAFETY: we have closed the claim, so its party stays until we use the unparker, which
         // happens after the last access here.
-        let unparker = unsafe { self.claim.as_ref() }.contents.with_mut(|contents| {
+        let claim = unsafe { self.claim.as_ref() };
+        // SAFETY: as the claim, its cell stays; and it is ours until then, as the contents are.
+        unsafe { claim.grant.as_ref().fill(grant) };
+        let unparker = claim.contents.with_mut(|contents| {
             // SAFETY: from closing the claim to using the unparker the contents are ours alone.
             let contents = unsafe { &mut *contents };
-            contents.granted = Some((self.index, grant));
+            contents.granted = Some(self.index);
             contents.unparker.take()
         });
         unparker.expect("a claim with a linked waiter has an unparker").unpark();
     }
 }
 
+impl GrantCell {
+    /// A cell that holds nothing that would have to be dropped.
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self(UnsafeCell::new(ManuallyDrop::new(Grant::LookAgain)))
+    }
+
+    #[inline]
+    pub(crate) fn put(&mut self, grant: Grant) {
+        // SAFETY: `&mut self` says that nobody else has access.
+        unsafe { self.fill(grant) };
+    }
+
+    /// # Safety
+    ///
+    /// Nobody else has access to the cell meanwhile.
+    #[inline]
+    unsafe fn fill(&self, grant: Grant) {
+        // SAFETY: passed on to the caller.
+        self.0.with_mut(|place| unsafe { *place = ManuallyDrop::new(grant) });
+    }
+
+    /// Whether nothing was granted.
+    #[inline]
+    pub(crate) fn is_empty(&mut self) -> bool {
+        self.with(|grant| matches!(**grant, Grant::LookAgain))
+    }
+
+    /// Shows the grant, where it lies.
+    #[inline]
+    pub(crate) fn with<R>(&mut self, f: impl FnOnce(&mut ManuallyDrop<Grant>) -> R) -> R {
+        // SAFETY: `&mut self` says that nobody else has access.
+        self.0.with_mut(|place| f(unsafe { &mut *place }))
+    }
+}
+
 /// A message of any type on its way to a select, which does not know the type: small ones in place,
 /// others in a box.
 ///
-/// It never drops the message: only [`into_message`](Self::into_message) knows what it is.
+/// It never drops the message: only [`take`](Self::take) knows what it is.
 #[derive(Debug)]
 pub(crate) struct Landing(MaybeUninit<[u64; 8]>);
 
@@ -180,17 +233,19 @@ impl Landing {
         Self(bytes)
     }
 
+    /// Takes the message out.
+    ///
     /// # Safety
     ///
-    /// This was made from a `T`.
+    /// This was made from a `T`, which was not taken yet.
     #[inline]
-    pub(crate) unsafe fn into_message<T>(self) -> T {
+    pub(crate) unsafe fn take<T>(&mut self) -> T {
         let bytes = self.0.as_ptr();
         if Self::holds::<T>() {
-            // SAFETY: `new` put a `T` here, and `self` is not used again.
+            // SAFETY: `new` put a `T` here, and nobody has taken it.
             unsafe { ptr::read(bytes.cast::<T>()) }
         } else {
-            // SAFETY: `new` put the address of a boxed `T` here, and `self` is not used again.
+            // SAFETY: `new` put the address of a boxed `T` here, and nobody has taken it.
             *unsafe { Box::from_raw(ptr::read(bytes.cast::<*mut T>())) }
         }
     }
@@ -202,7 +257,7 @@ mod tests {
 
     fn lands<T: Clone + PartialEq + std::fmt::Debug>(message: T) {
         // SAFETY: the landing was made from a `T`.
-        assert_eq!(unsafe { Landing::new(message.clone()).into_message::<T>() }, message);
+        assert_eq!(unsafe { Landing::new(message.clone()).take::<T>() }, message);
     }
 
     #[test]

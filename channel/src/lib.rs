@@ -73,7 +73,7 @@ use crate::timer::Timer;
 #[doc(hidden)]
 pub mod internal {
     pub use crate::select::macros::{recv, send, unknown};
-    pub use crate::select::{Case, Order, select, select_timeout, try_select};
+    pub use crate::select::{Case, Order, complete, select, select_timeout, try_select, vacant};
 }
 
 /// Makes a channel that holds up to `capacity` messages.

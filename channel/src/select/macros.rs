@@ -181,10 +181,12 @@ macro_rules! __select {
                 $(let $handle = $crate::internal::$kind($handle);)*
                 let mut cases: [$crate::internal::Case<'_>; $n] =
                     [$($crate::internal::Case::$kind($handle, $index)),*];
-                $crate::__select_wait!(($order) {$($default)*} cases operation {
-                    match operation.index() {
+                let mut operation = $crate::internal::vacant();
+                $crate::__select_wait!(($order) {$($default)*} cases operation selected {
+                    match selected {
                         $(index if index == $index => {
-                            let result = operation.$kind($handle $(, $message)?);
+                            let result =
+                                $crate::internal::complete::$kind(&mut operation, $handle $(, $message)?);
                             match result {
                                 $result => $body,
                             }
@@ -205,24 +207,31 @@ macro_rules! __select {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select_wait {
-    (($order:ident) {} $cases:ident $operation:ident $selected:block) => {{
-        let $operation = $crate::internal::select(&mut $cases, $crate::internal::Order::$order);
+    (($order:ident) {} $cases:ident $operation:ident $index:ident $selected:block) => {{
+        let $index =
+            $crate::internal::select(&mut $cases, $crate::internal::Order::$order, &mut $operation);
         $selected
     }};
-    (($order:ident) {() $default:expr} $cases:ident $operation:ident $selected:block) => {
-        match $crate::internal::try_select(&mut $cases, $crate::internal::Order::$order) {
-            ::std::option::Option::Some($operation) => $selected,
+    (($order:ident) {() $default:expr} $cases:ident $operation:ident $index:ident
+        $selected:block) => {
+        match $crate::internal::try_select(
+            &mut $cases,
+            $crate::internal::Order::$order,
+            &mut $operation,
+        ) {
+            ::std::option::Option::Some($index) => $selected,
             ::std::option::Option::None => $default,
         }
     };
-    (($order:ident) {($timeout:expr) $default:expr} $cases:ident $operation:ident
+    (($order:ident) {($timeout:expr) $default:expr} $cases:ident $operation:ident $index:ident
         $selected:block) => {
         match $crate::internal::select_timeout(
             &mut $cases,
             $timeout,
             $crate::internal::Order::$order,
+            &mut $operation,
         ) {
-            ::std::option::Option::Some($operation) => $selected,
+            ::std::option::Option::Some($index) => $selected,
             ::std::option::Option::None => $default,
         }
     };

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 pub use error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
 pub use run::{Case, Order};
-pub use selected::SelectedOperation;
+pub use selected::{SelectedOperation, complete};
 
 use crate::receiver::Receiver;
 use crate::sender::Sender;
@@ -251,7 +251,11 @@ impl<'a> Select<'a> {
     /// ```
     #[track_caller]
     pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
-        try_select(&mut self.cases, self.order).ok_or(TrySelectError)
+        let mut operation = SelectedOperation::vacant();
+        match try_select(&mut self.cases, self.order, &mut operation) {
+            Some(_) => Ok(operation),
+            None => Err(TrySelectError),
+        }
     }
 
     /// Blocks the calling task or thread until an operation is possible, and begins it.
@@ -276,7 +280,9 @@ impl<'a> Select<'a> {
     /// ```
     #[track_caller]
     pub fn select(&mut self) -> SelectedOperation<'a> {
-        select(&mut self.cases, self.order)
+        let mut operation = SelectedOperation::vacant();
+        select(&mut self.cases, self.order, &mut operation);
+        operation
     }
 
     /// Like [`select`](Self::select), for at most `timeout`. An empty list waits for nothing but the
@@ -305,7 +311,11 @@ impl<'a> Select<'a> {
         &mut self,
         timeout: Duration,
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
-        select_timeout(&mut self.cases, timeout, self.order).ok_or(SelectTimeoutError)
+        let mut operation = SelectedOperation::vacant();
+        match select_timeout(&mut self.cases, timeout, self.order, &mut operation) {
+            Some(_) => Ok(operation),
+            None => Err(SelectTimeoutError),
+        }
     }
 
     /// Like [`select`](Self::select), until `deadline`. After a deadline in the past it still begins
@@ -336,8 +346,12 @@ impl<'a> Select<'a> {
         &mut self,
         deadline: Instant,
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
-        run::select(&mut self.cases, self.order, Patience::Until(deadline))
-            .ok_or(SelectTimeoutError)
+        let mut operation = SelectedOperation::vacant();
+        let patience = Patience::Until(deadline);
+        match run::select(&mut self.cases, self.order, patience, &mut operation) {
+            Some(_) => Ok(operation),
+            None => Err(SelectTimeoutError),
+        }
     }
 }
 
@@ -360,20 +374,30 @@ impl fmt::Debug for Select<'_> {
     }
 }
 
-/// What [`Select`] and the macros share: see [`Select::try_select`].
+/// Where the macros have an operation begun and complete it.
+#[inline]
+pub fn vacant<'a>() -> SelectedOperation<'a> {
+    SelectedOperation::vacant()
+}
+
+/// What [`Select`] and the macros share: see [`Select::try_select`]. Gives the index of the operation.
 #[inline]
 #[track_caller]
-pub fn try_select<'a>(cases: &mut [Case<'a>], order: Order) -> Option<SelectedOperation<'a>> {
-    run::select(cases, order, Patience::None)
+pub fn try_select<'a>(
+    cases: &mut [Case<'a>],
+    order: Order,
+    into: &mut SelectedOperation<'a>,
+) -> Option<usize> {
+    run::select(cases, order, Patience::None, into)
 }
 
 /// See [`Select::select`].
 #[inline]
 #[track_caller]
-pub fn select<'a>(cases: &mut [Case<'a>], order: Order) -> SelectedOperation<'a> {
+pub fn select<'a>(cases: &mut [Case<'a>], order: Order, into: &mut SelectedOperation<'a>) -> usize {
     assert_not_empty(cases);
-    match run::select(cases, order, Patience::Endless) {
-        Some(operation) => operation,
+    match run::select(cases, order, Patience::Endless, into) {
+        Some(index) => index,
         None => unreachable!("there is no deadline"),
     }
 }
@@ -385,10 +409,11 @@ pub fn select_timeout<'a>(
     cases: &mut [Case<'a>],
     timeout: Duration,
     order: Order,
-) -> Option<SelectedOperation<'a>> {
+    into: &mut SelectedOperation<'a>,
+) -> Option<usize> {
     match Instant::now().checked_add(timeout) {
-        Some(deadline) => run::select(cases, order, Patience::Until(deadline)),
-        None => Some(select(cases, order)),
+        Some(deadline) => run::select(cases, order, Patience::Until(deadline), into),
+        None => Some(select(cases, order, into)),
     }
 }
 

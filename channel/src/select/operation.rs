@@ -9,7 +9,7 @@ use std::time::Instant;
 use lisle_runtime::primitive::Arc;
 
 use crate::channel::{Channel, End, Opening, State, refill};
-use crate::claim::{Claim, Grant, Landing, Purpose};
+use crate::claim::{Claim, Grant, GrantCell, Landing, Purpose};
 use crate::error::{SendError, TryRecvError};
 use crate::receiver::{Receiver, Source};
 use crate::sender::Sender;
@@ -17,8 +17,9 @@ use crate::waiter::{Selecting, Verdict, Waiter};
 
 /// An operation that takes part in a select.
 pub(crate) trait Operation {
-    /// Begins the operation if that is possible at once.
-    fn attempt(&self) -> Option<Grant>;
+    /// Begins the operation if that is possible at once, and puts into `grant` how far it has come.
+    /// Tells whether it has.
+    fn attempt(&self, grant: &mut GrantCell) -> bool;
 
     /// Whether the operation would succeed or fail at once.
     fn is_ready(&self) -> bool;
@@ -50,16 +51,17 @@ pub(crate) trait Operation {
 }
 
 impl<T> Operation for Sender<T> {
-    fn attempt(&self) -> Option<Grant> {
+    fn attempt(&self, grant: &mut GrantCell) -> bool {
         match self.channel.open_send() {
-            Opening::Partner(receiver) => Some(Grant::Partner(receiver)),
+            Opening::Partner(receiver) => grant.put(Grant::Partner(receiver)),
             Opening::Buffer(mut state) => {
                 state.buffer.reserve();
-                Some(Grant::Place)
+                grant.put(Grant::Place);
             }
-            Opening::Blocked(_) => None,
-            Opening::Disconnected => Some(Grant::Disconnected),
+            Opening::Blocked(_) => return false,
+            Opening::Disconnected => grant.put(Grant::Disconnected),
         }
+        true
     }
 
     fn is_ready(&self) -> bool {
@@ -94,12 +96,13 @@ impl<T> Operation for Sender<T> {
 }
 
 impl<T> Operation for Receiver<T> {
-    fn attempt(&self) -> Option<Grant> {
+    fn attempt(&self, grant: &mut GrantCell) -> bool {
         match self.try_recv() {
-            Ok(message) => Some(Grant::Message(Landing::new(message))),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Grant::Disconnected),
+            Ok(message) => grant.put(Grant::Message(Landing::new(message))),
+            Err(TryRecvError::Empty) => return false,
+            Err(TryRecvError::Disconnected) => grant.put(Grant::Disconnected),
         }
+        true
     }
 
     fn is_ready(&self) -> bool {

@@ -15,7 +15,7 @@ use lisle_scheduler::yield_now;
 use super::SelectedOperation;
 use super::operation::Operation;
 use super::random::{random, random_walk};
-use crate::claim::{Claim, Grant, Purpose};
+use crate::claim::{Claim, Grant, GrantCell, Purpose};
 use crate::receiver::Receiver;
 use crate::sender::Sender;
 use crate::waiter::Waiter;
@@ -47,7 +47,7 @@ pub(super) enum Patience {
 
 /// How a round's wait ended.
 enum Ended {
-    Granted(usize, Grant),
+    Granted(usize),
     LookAgain,
     Cancelled,
 }
@@ -74,16 +74,15 @@ impl<'a> Case<'a> {
         self.waiter.as_ref().expect("a case that waits has a waiter")
     }
 
+    /// Begins the operation, to which `into` holds the grant.
     #[inline]
-    fn selected(&self, grant: Grant, patience: Patience) -> SelectedOperation<'a> {
-        if matches!(
-            (&grant, patience),
-            (Grant::Disconnected, Patience::Until(_) | Patience::Endless)
-        ) {
+    fn begin(&self, patience: Patience, into: &mut SelectedOperation<'a>) -> usize {
+        if !matches!(patience, Patience::None) && into.is_disconnected() {
             // The other end may be gone just because its task was cancelled before ours.
             unwind_cancelled();
         }
-        SelectedOperation::new(self.operation, self.index, grant)
+        into.begin(self.operation, self.index);
+        self.index
     }
 }
 
@@ -103,37 +102,40 @@ impl Patience {
     }
 }
 
-/// Waits until an operation is possible, and begins it. `None` if the patience ends before.
+/// Waits until an operation is possible, begins it `into` where it is going to be completed, and gives
+/// its index. `None` if the patience ends before.
 #[track_caller]
 pub(super) fn select<'a>(
     cases: &mut [Case<'a>],
     order: Order,
     patience: Patience,
-) -> Option<SelectedOperation<'a>> {
+    into: &mut SelectedOperation<'a>,
+) -> Option<usize> {
     let mut over = matches!(patience, Patience::None);
     let mut withdrawals = 0;
     loop {
         let walk = Walk::new(cases.len(), order);
         for at in walk.clone() {
-            if let Some(grant) = cases[at].operation.attempt() {
-                return Some(cases[at].selected(grant, patience));
+            if cases[at].operation.attempt(&mut into.grant) {
+                return Some(cases[at].begin(patience, into));
             }
         }
         if over {
             return None;
         }
-        match wait(cases, walk, Purpose::Select, patience.deadline(), withdrawals) {
-            Ended::Granted(index, grant) => {
+        let claim = Claim::new(Purpose::Select, &into.grant);
+        match wait(cases, walk, &claim, patience.deadline(), withdrawals) {
+            Ended::Granted(_) if into.grant.is_empty() => withdrawals += 1,
+            Ended::Granted(index) => {
                 let case = cases.iter().find(|case| case.index == index);
-                return Some(
-                    case.expect("what was granted was enlisted").selected(grant, patience),
-                );
+                return Some(case.expect("what was granted was enlisted").begin(patience, into));
             }
             Ended::LookAgain => withdrawals += 1,
             Ended::Cancelled => {
                 unwind_cancelled();
                 // In a destructor, an operation fails as if the other end were gone.
-                return cases.first().map(|case| case.selected(Grant::Disconnected, patience));
+                into.grant.put(Grant::Disconnected);
+                return cases.first().map(|case| case.begin(patience, into));
             }
         }
         over = patience.is_over();
@@ -143,6 +145,7 @@ pub(super) fn select<'a>(
 /// Waits until an operation seems possible, and gives its index. `None` if the patience ends before.
 #[track_caller]
 pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) -> Option<usize> {
+    let nothing = GrantCell::new();
     let mut over = matches!(patience, Patience::None);
     let mut withdrawals = 0;
     loop {
@@ -155,7 +158,8 @@ pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) ->
         if over {
             return None;
         }
-        match wait(cases, walk, Purpose::Watch, patience.deadline(), withdrawals) {
+        let claim = Claim::new(Purpose::Watch, &nothing);
+        match wait(cases, walk, &claim, patience.deadline(), withdrawals) {
             Ended::Granted(..) | Ended::LookAgain => withdrawals += 1,
             Ended::Cancelled => {
                 unwind_cancelled();
@@ -174,7 +178,7 @@ pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) ->
 fn wait(
     cases: &mut [Case<'_>],
     mut walk: Walk,
-    purpose: Purpose,
+    claim: &Claim,
     deadline: Option<Instant>,
     withdrawals: usize,
 ) -> Ended {
@@ -187,7 +191,6 @@ fn wait(
     for case in &mut *cases {
         case.waiter = Some(Waiter::selecting());
     }
-    let claim = Claim::new(purpose);
     let enlisted = Cell::new(0);
     let wake = park(
         REASON,
@@ -200,7 +203,7 @@ fn wait(
                 // SAFETY: cases and claim stay where they are until `park` has returned and
                 // everything that was enlisted is delisted, below; only what was granted is not,
                 // and that is out of its list.
-                if unsafe { case.operation.enlist(case.waiter(), &claim, case.index) } {
+                if unsafe { case.operation.enlist(case.waiter(), claim, case.index) } {
                     enlisted.set(enlisted.get() + 1);
                 } else if let Some(unparker) = claim.withdraw() {
                     return unparker.unpark();
@@ -213,10 +216,9 @@ fn wait(
         || claim.withdraw(),
     );
     // SAFETY: the wait is over.
-    let granted = unsafe { claim.take_granted() };
-    let won = granted.as_ref().map(|(index, _)| *index);
+    let granted = unsafe { claim.granted() };
     let enlisted = walk.take(enlisted.get()).map(|at| &cases[at]);
-    for case in enlisted.filter(|case| Some(case.index) != won) {
+    for case in enlisted.filter(|case| Some(case.index) != granted) {
         // SAFETY: the case was enlisted above.
         unsafe { case.operation.delist(case.waiter()) };
     }
@@ -224,10 +226,8 @@ fn wait(
         cases.sort_unstable_by_key(|case| case.index);
     }
     match (wake, granted) {
-        (_, Some((_, Grant::LookAgain))) | (Wake::TimedOut | Wake::Unparked, None) => {
-            Ended::LookAgain
-        }
-        (_, Some((index, grant))) => Ended::Granted(index, grant),
+        (_, Some(index)) => Ended::Granted(index),
+        (Wake::TimedOut | Wake::Unparked, None) => Ended::LookAgain,
         (Wake::Cancelled, None) => Ended::Cancelled,
     }
 }

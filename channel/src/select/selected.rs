@@ -1,12 +1,12 @@
 //! An operation that a select has begun.
 
 use std::fmt;
-use std::mem;
+use std::mem::ManuallyDrop;
 use std::ptr;
 use std::thread;
 
 use super::operation::Operation;
-use crate::claim::Grant;
+use crate::claim::{Grant, GrantCell};
 use crate::error::{RecvError, SendError};
 use crate::receiver::Receiver;
 use crate::sender::Sender;
@@ -39,15 +39,30 @@ use crate::sender::Sender;
 /// ```
 #[must_use = "an operation that has begun must be completed"]
 pub struct SelectedOperation<'a> {
-    operation: &'a dyn Operation,
+    /// `None` before an operation has begun and after it was completed.
+    operation: Option<&'a dyn Operation>,
     index: usize,
-    grant: Grant,
+    pub(super) grant: GrantCell,
 }
 
 impl<'a> SelectedOperation<'a> {
+    /// Where an operation is going to begin.
     #[inline]
-    pub(super) fn new(operation: &'a dyn Operation, index: usize, grant: Grant) -> Self {
-        Self { operation, index, grant }
+    pub(super) fn vacant() -> Self {
+        Self { operation: None, index: 0, grant: GrantCell::new() }
+    }
+
+    /// Whether the operation that is about to begin will fail.
+    #[inline]
+    pub(super) fn is_disconnected(&mut self) -> bool {
+        self.grant.with(|grant| matches!(**grant, Grant::Disconnected))
+    }
+
+    /// The operation has begun, as far as the grant says.
+    #[inline]
+    pub(super) fn begin(&mut self, operation: &'a dyn Operation, index: usize) {
+        self.operation = Some(operation);
+        self.index = index;
     }
 
     /// The index of the operation in its list.
@@ -98,19 +113,8 @@ impl<'a> SelectedOperation<'a> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn send<T>(self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
-        assert!(self.is_for(sender), "passed a sender that wasn't selected");
-        match self.into_grant() {
-            Grant::Partner(receiver) => {
-                // SAFETY: `is_for` says that the operation was granted to this sender, whose channel
-                // carries a `T`, and it is granted receivers of its channel only.
-                unsafe { receiver.send(message) };
-                Ok(())
-            }
-            Grant::Place => sender.channel.send_reserved(message),
-            Grant::Disconnected => Err(SendError(message)),
-            Grant::Message(_) | Grant::LookAgain => unreachable!("not what a send is granted"),
-        }
+    pub fn send<T>(mut self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
+        complete::send(&mut self, sender, message)
     }
 
     /// Completes a receive. Never blocks.
@@ -140,39 +144,85 @@ impl<'a> SelectedOperation<'a> {
     /// ```
     #[inline]
     #[track_caller]
-    pub fn recv<T>(self, receiver: &Receiver<T>) -> Result<T, RecvError> {
-        assert!(self.is_for(receiver), "passed a receiver that wasn't selected");
-        match self.into_grant() {
-            // SAFETY: `is_for` says that the operation was granted to this receiver, whose channel
-            // carries a `T`, and it is granted messages of its channel only.
-            Grant::Message(landing) => Ok(unsafe { landing.into_message() }),
-            Grant::Disconnected => Err(RecvError),
-            Grant::Partner(_) | Grant::Place | Grant::LookAgain => {
-                unreachable!("not what a receive is granted")
-            }
-        }
+    pub fn recv<T>(mut self, receiver: &Receiver<T>) -> Result<T, RecvError> {
+        complete::recv(&mut self, receiver)
     }
 
-    /// Whether `handle` is the one that was selected. Two handles that exist at the same time never
-    /// share an address, and ours exists as long as the operation.
-    fn is_for<H>(&self, handle: &H) -> bool {
-        ptr::addr_eq(self.operation, handle)
-    }
-
+    /// Ends the operation, if it has begun and `handle` is the one that was selected. Two handles that
+    /// exist at the same time never share an address, and ours exists as long as the operation.
     #[inline]
-    fn into_grant(mut self) -> Grant {
-        let grant = mem::replace(&mut self.grant, Grant::Disconnected);
-        mem::forget(self);
-        grant
+    fn end<H>(&mut self, handle: &H) -> bool {
+        let is_it = self.operation.is_some_and(|operation| ptr::addr_eq(operation, handle));
+        if is_it {
+            self.operation = None;
+        }
+        is_it
+    }
+
+    #[cold]
+    fn give_up(&mut self, operation: &dyn Operation) {
+        // SAFETY: what was granted was not used, since the operation has not ended; and it will not be.
+        operation.give_up(self.grant.with(|grant| unsafe { ManuallyDrop::take(grant) }));
+        if !thread::panicking() {
+            panic!("dropped `SelectedOperation` without completing the operation");
+        }
     }
 }
 
 impl Drop for SelectedOperation<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.operation.give_up(mem::replace(&mut self.grant, Grant::Disconnected));
-        if !thread::panicking() {
-            panic!("dropped `SelectedOperation` without completing the operation");
+        if let Some(operation) = self.operation.take() {
+            self.give_up(operation);
         }
+    }
+}
+
+/// The completing of an operation where it lies, as the macros do it: moving it would copy the message.
+pub mod complete {
+    use super::*;
+
+    /// See [`SelectedOperation::send`].
+    #[inline]
+    #[track_caller]
+    pub fn send<T>(
+        operation: &mut SelectedOperation<'_>,
+        sender: &Sender<T>,
+        message: T,
+    ) -> Result<(), SendError<T>> {
+        assert!(operation.end(sender), "passed a sender that wasn't selected");
+        operation.grant.with(|grant| match &mut **grant {
+            Grant::Partner(receiver) => {
+                // SAFETY: the operation has just ended, so nobody else uses the grant.
+                let receiver = unsafe { ptr::read(receiver) };
+                // SAFETY: the operation was granted to this sender, whose channel carries a `T`, and it
+                // is granted receivers of its channel only.
+                unsafe { receiver.send(message) };
+                Ok(())
+            }
+            Grant::Place => sender.channel.send_reserved(message),
+            Grant::Disconnected => Err(SendError(message)),
+            Grant::Message(_) | Grant::LookAgain => unreachable!("not what a send is granted"),
+        })
+    }
+
+    /// See [`SelectedOperation::recv`].
+    #[inline]
+    #[track_caller]
+    pub fn recv<T>(
+        operation: &mut SelectedOperation<'_>,
+        receiver: &Receiver<T>,
+    ) -> Result<T, RecvError> {
+        assert!(operation.end(receiver), "passed a receiver that wasn't selected");
+        operation.grant.with(|grant| match &mut **grant {
+            // SAFETY: the operation has just ended, so nobody has taken the message. It was granted to this
+            // receiver, whose channel carries a `T`, and it is granted messages of its channel only.
+            Grant::Message(landing) => Ok(unsafe { landing.take() }),
+            Grant::Disconnected => Err(RecvError),
+            Grant::Partner(_) | Grant::Place | Grant::LookAgain => {
+                unreachable!("not what a receive is granted")
+            }
+        })
     }
 }
 
