@@ -72,6 +72,11 @@ impl WaitList {
         }
     }
 
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.is_none()
+    }
+
     /// Takes the first party out if it waits in no other list. It is told the verdict, which it sees when
     /// it is woken.
     #[inline]

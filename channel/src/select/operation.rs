@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use lisle_runtime::primitive::Arc;
 
-use crate::channel::{Channel, End, Opening, State, refill};
+use crate::channel::{Channel, End, Opening, State, refill, take_buffered};
 use crate::claim::{Claim, Grant, GrantCell, Landing, Purpose};
 use crate::error::{SendError, TryRecvError};
 use crate::receiver::{Receiver, Source};
@@ -96,13 +96,12 @@ impl<T> Operation for Sender<T> {
 }
 
 impl<T> Operation for Receiver<T> {
+    #[inline]
     fn attempt(&self, grant: &mut GrantCell) -> bool {
-        match self.try_recv() {
-            Ok(message) => grant.put(Grant::Message(Landing::new(message))),
-            Err(TryRecvError::Empty) => return false,
-            Err(TryRecvError::Disconnected) => grant.put(Grant::Disconnected),
+        match &self.source {
+            Source::Channel(channel) => channel.attempt_recv(grant),
+            Source::Timer(..) | Source::Never => land(self.try_recv(), grant),
         }
-        true
     }
 
     fn is_ready(&self) -> bool {
@@ -150,7 +149,41 @@ impl<T> Operation for Receiver<T> {
     fn give_up(&self, _grant: Grant) {}
 }
 
+/// Puts into `grant` what has come of a receive. Tells whether it is over.
+#[cold]
+#[inline(never)]
+fn land<T>(received: Result<T, TryRecvError>, grant: &mut GrantCell) -> bool {
+    match received {
+        Ok(message) => grant.put(Grant::Message(Landing::new(message))),
+        Err(TryRecvError::Empty) => return false,
+        Err(TryRecvError::Disconnected) => grant.put(Grant::Disconnected),
+    }
+    true
+}
+
 impl<T> Channel<T> {
+    /// A `try_recv` that puts the message where it is going to be used. The usual ways are written out,
+    /// since a select goes them several times.
+    #[inline]
+    fn attempt_recv(&self, grant: &mut GrantCell) -> bool {
+        let mut state = self.state.lock();
+        if !state.buffer.is_empty() {
+            grant.put(Grant::Message(Landing::new(take_buffered(state))));
+            return true;
+        }
+        if let Some(sender) = state.senders.parked.dequeue_sole(Verdict::Transferred) {
+            drop(state);
+            // SAFETY: it comes from the senders of this channel, whose slots are full.
+            grant.put(Grant::Message(Landing::new(unsafe { sender.receive::<T>() })));
+            return true;
+        }
+        if state.senders.parked.is_empty() && state.senders.handles != 0 {
+            return false;
+        }
+        drop(state);
+        land(self.try_recv(), grant)
+    }
+
     /// Sends into the place that was set aside.
     pub(crate) fn send_reserved(&self, message: T) -> Result<(), SendError<T>> {
         let mut state = self.state.lock();
