@@ -7,6 +7,7 @@
 //! comes to an end.
 
 use std::cell::Cell;
+use std::mem::MaybeUninit;
 use std::time::Instant;
 
 use lisle_scheduler::park::{Reason, Wake, park, unwind_cancelled};
@@ -24,8 +25,8 @@ use crate::waiter::Waiter;
 pub struct Case<'a> {
     pub(super) operation: &'a dyn Operation,
     pub(super) index: usize,
-    /// Made anew for each wait. Many selects never wait.
-    waiter: Option<Waiter>,
+    /// Made anew for each wait, and never dropped: a select's waiter owns nothing.
+    waiter: MaybeUninit<Waiter>,
 }
 
 /// Which of several possible operations is taken.
@@ -67,11 +68,7 @@ impl<'a> Case<'a> {
 
     #[inline]
     pub(super) fn new(operation: &'a dyn Operation, index: usize) -> Self {
-        Self { operation, index, waiter: None }
-    }
-
-    fn waiter(&self) -> &Waiter {
-        self.waiter.as_ref().expect("a case that waits has a waiter")
+        Self { operation, index, waiter: MaybeUninit::uninit() }
     }
 
     /// Begins the operation, to which `into` holds the grant.
@@ -189,7 +186,7 @@ fn wait(
     }
     let deadline = cases.iter().filter_map(|case| case.operation.deadline()).chain(deadline).min();
     for case in &mut *cases {
-        case.waiter = Some(Waiter::selecting());
+        case.waiter.write(Waiter::selecting());
     }
     let enlisted = Cell::new(0);
     let wake = park(
@@ -202,8 +199,11 @@ fn wait(
                 let case = &cases[at];
                 // SAFETY: cases and claim stay where they are until `park` has returned and
                 // everything that was enlisted is delisted, below; only what was granted is not,
-                // and that is out of its list.
-                if unsafe { case.operation.enlist(case.waiter(), claim, case.index) } {
+                // and that is out of its list. The waiter was made above.
+                let enlists = unsafe {
+                    case.operation.enlist(case.waiter.assume_init_ref(), claim, case.index)
+                };
+                if enlists {
                     enlisted.set(enlisted.get() + 1);
                 } else if let Some(unparker) = claim.withdraw() {
                     return unparker.unpark();
@@ -219,8 +219,8 @@ fn wait(
     let granted = unsafe { claim.granted() };
     let enlisted = walk.take(enlisted.get()).map(|at| &cases[at]);
     for case in enlisted.filter(|case| Some(case.index) != granted) {
-        // SAFETY: the case was enlisted above.
-        unsafe { case.operation.delist(case.waiter()) };
+        // SAFETY: the waiter was made and the case enlisted above.
+        unsafe { case.operation.delist(case.waiter.assume_init_ref()) };
     }
     if withdrawals > 0 {
         cases.sort_unstable_by_key(|case| case.index);
