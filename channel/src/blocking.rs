@@ -11,9 +11,10 @@ use lisle_runtime::primitive::thread;
 use lisle_scheduler::park::{Reason, Wake, in_task, park, unwind_cancelled};
 
 use crate::channel::{Channel, End, Guard, Opening, take_buffered};
+use crate::claim::{Grant, Landing};
 use crate::error::{RecvTimeoutError, SendTimeoutError};
 use crate::meeting::Unreceived;
-use crate::waiter::{Slot, Verdict, Waiter, Won};
+use crate::waiter::{Slot, Verdict, Waiter};
 
 const SENDING: Reason = Reason::new("sending on a channel");
 pub(crate) const RECEIVING: Reason = Reason::new("receiving from a channel");
@@ -53,11 +54,18 @@ impl<T> Channel<T> {
             unsafe { receiver.put(message) };
             return Ok(());
         }
-        if let Some(receiver) = state.receivers.parked.dequeue_select(Verdict::Transferred) {
-            drop(state);
-            // SAFETY: as above.
-            unsafe { receiver.send(message) };
-            return Ok(());
+        if !state.receivers.parked.is_empty() {
+            if let Some(receiver) = state.receivers.parked.dequeue_select() {
+                drop(state);
+                receiver.grant(Grant::Message(Landing::new(message)));
+                return Ok(());
+            }
+            if let Some(receiver) = state.receivers.parked.dequeue_behind(Verdict::Transferred) {
+                drop(state);
+                // SAFETY: it comes from the receivers of this channel.
+                unsafe { receiver.put(message) };
+                return Ok(());
+            }
         }
         if state.receivers.handles == 0 {
             drop(state);
@@ -93,9 +101,16 @@ impl<T> Channel<T> {
             // SAFETY: it comes from the senders of this channel, whose slots are full.
             return Ok(unsafe { sender.receive() });
         }
-        if let Some(sender) = state.senders.parked.dequeue_select(Verdict::Transferred) {
-            drop(state);
-            return self.recv_from(sender, deadline).map_err(error);
+        if !state.senders.parked.is_empty() {
+            if let Some(sender) = state.senders.parked.dequeue_select() {
+                drop(state);
+                return self.recv_selected(Some(sender), deadline).map_err(error);
+            }
+            if let Some(sender) = state.senders.parked.dequeue_behind(Verdict::Transferred) {
+                drop(state);
+                // SAFETY: it comes from the senders of this channel, whose slots are full.
+                return Ok(unsafe { sender.receive() });
+            }
         }
         if state.senders.handles == 0 {
             drop(state);
@@ -105,16 +120,6 @@ impl<T> Channel<T> {
             self.park_large_receiver(state, deadline, error)
         } else {
             self.park_receiver(state, deadline, error)
-        }
-    }
-
-    #[cold]
-    #[track_caller]
-    fn recv_from(&self, sender: Won, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
-        match sender {
-            // SAFETY: it comes from the senders of this channel, whose slots are full.
-            Won::Sole(sender) => Ok(unsafe { sender.receive() }),
-            Won::Selecting(sender) => self.recv_selected(Some(sender), deadline),
         }
     }
 

@@ -89,12 +89,7 @@ impl WaitList {
         };
         // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
         let (unparker, slot, next) = unsafe { Waiter::with(waiter, sign_off) }?;
-        self.head = next;
-        match next {
-            // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
-            Some(next) => unsafe { Waiter::with(next, |record| record.prev = None) },
-            None => self.tail = None,
-        }
+        self.begin_with(next);
         Some(Sole { waiter, slot, unparker })
     }
 
@@ -103,38 +98,57 @@ impl WaitList {
     /// are told to look.
     #[inline]
     pub(crate) fn dequeue(&mut self, verdict: Verdict) -> Option<Won> {
-        match self.dequeue_sole(verdict) {
-            Some(party) => Some(Won::Sole(party)),
-            None => self.dequeue_select(verdict),
+        if let Some(party) = self.dequeue_sole(verdict) {
+            return Some(Won::Sole(party));
+        }
+        if self.is_empty() {
+            return None;
+        }
+        match self.dequeue_select() {
+            Some(party) => Some(Won::Selecting(party)),
+            None => self.dequeue_behind(verdict).map(Won::Sole),
         }
     }
 
-    /// The same for a list that is empty or begins with a select.
+    /// Goes on where [`dequeue_select`](Self::dequeue_select) has won nobody.
     #[inline]
-    pub(crate) fn dequeue_select(&mut self, verdict: Verdict) -> Option<Won> {
-        if self.head.is_none() { None } else { self.win_or_dequeue(verdict) }
+    pub(crate) fn dequeue_behind(&mut self, verdict: Verdict) -> Option<Sole> {
+        if self.is_empty() { None } else { self.dequeue_first(verdict) }
     }
 
     #[cold]
     #[inline(never)]
-    fn win_or_dequeue(&mut self, verdict: Verdict) -> Option<Won> {
+    fn dequeue_first(&mut self, verdict: Verdict) -> Option<Sole> {
+        self.dequeue_sole(verdict)
+    }
+
+    /// The same as long as the first party is that of a select. If there is none to be won, the list is
+    /// empty afterwards or begins with a party that waits in no other list.
+    #[inline(never)]
+    pub(crate) fn dequeue_select(&mut self) -> Option<Chosen> {
         loop {
             let waiter = self.head?;
+            let sign_off = |record: &mut Record| Some((record.selecting.take()?, record.next));
             // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
-            let Some(selecting) =
-                (unsafe { Waiter::with(waiter, |record| record.selecting.take()) })
-            else {
-                return self.dequeue_sole(verdict).map(Won::Sole);
-            };
-            // SAFETY: the waiter is linked until here, and its party cannot leave before it has had the
+            let (selecting, next) = unsafe { Waiter::with(waiter, sign_off) }?;
+            self.begin_with(next);
+            // SAFETY: the waiter was linked until here, and its party cannot leave before it has had the
             // lock, to see that it is not.
-            let chosen = unsafe {
-                self.unlink(waiter);
-                win(selecting)
-            };
-            if let Some(chosen) = chosen {
-                return Some(Won::Selecting(chosen));
+            let chosen = unsafe { win(selecting) };
+            if chosen.is_some() {
+                return chosen;
             }
+        }
+    }
+
+    /// Makes the second party, `next`, the first.
+    #[inline]
+    fn begin_with(&mut self, next: Option<NonNull<Waiter>>) {
+        self.head = next;
+        match next {
+            // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
+            Some(next) => unsafe { Waiter::with(next, |record| record.prev = None) },
+            None => self.tail = None,
         }
     }
 
@@ -243,6 +257,7 @@ impl WaitList {
 /// # Safety
 ///
 /// As for [`Chosen::win`].
+#[inline(always)]
 unsafe fn win(Selecting { claim, index }: Selecting) -> Option<Chosen> {
     // SAFETY: passed on to the caller.
     let (purpose, chosen) = unsafe { (claim.as_ref().purpose(), Chosen::win(claim, index)?) };
