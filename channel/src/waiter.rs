@@ -15,6 +15,7 @@
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
+use lisle_runtime::primitive::atomic::{AtomicBool, Ordering};
 use lisle_runtime::primitive::cell::UnsafeCell;
 use lisle_scheduler::park::Unparker;
 
@@ -75,7 +76,12 @@ pub(crate) enum Verdict {
 
 /// One parked party, or one of the waits of a select.
 #[derive(Debug)]
-pub(crate) struct Waiter(UnsafeCell<Record>);
+pub(crate) struct Waiter {
+    record: UnsafeCell<Record>,
+    /// Set by a party that has met this wait of a select, found that somebody else has won the select, and
+    /// unlinked the waiter: it will not touch the waiter again, nor the claim because of it.
+    dropped: AtomicBool,
+}
 
 #[derive(Debug)]
 pub(crate) struct Record {
@@ -112,14 +118,35 @@ impl Waiter {
 
     #[inline]
     fn with_slot(slot: NonNull<()>) -> Self {
-        Self(UnsafeCell::new(Record {
-            prev: None,
-            next: None,
-            unparker: None,
-            slot,
-            selecting: None,
-            verdict: None,
-        }))
+        let record =
+            Record { prev: None, next: None, unparker: None, slot, selecting: None, verdict: None };
+        Self { record: UnsafeCell::new(record), dropped: AtomicBool::new(false) }
+    }
+
+    /// Tells the party of a select that nobody will touch this unlinked waiter any more. It may be gone
+    /// at once.
+    ///
+    /// # Safety
+    ///
+    /// The waiter is alive, the caller has unlinked it, and it holds the lock that guards its list.
+    #[inline]
+    pub(crate) unsafe fn drop_out(this: NonNull<Self>) {
+        // Release: what was done with the record and the claim comes before the end of their frame.
+        // SAFETY: alive, says the caller.
+        unsafe { this.as_ref() }.dropped.store(true, Ordering::Release);
+    }
+
+    /// Whether [`drop_out`](Self::drop_out) was called, so that the party need not have the lock to know
+    /// that nobody has access to the waiter.
+    #[inline]
+    pub(crate) fn was_dropped(&self) -> bool {
+        // Acquire pairs with `drop_out`.
+        let dropped = self.dropped.load(Ordering::Acquire);
+        if cfg!(lisle_loom) && dropped {
+            // Stands for the end of the frame, which a model does not see.
+            self.record.with_mut(|_| {});
+        }
+        dropped
     }
 
     /// How the wait was ended, or `None` if the party gave it up.
@@ -128,7 +155,7 @@ impl Waiter {
     #[inline]
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         // SAFETY: no other party can reach the waiter, so nobody writes.
-        self.0.with(|record| unsafe { (*record).verdict })
+        self.record.with(|record| unsafe { (*record).verdict })
     }
 
     /// Gives a party that parks directly into the hands of another one, as if it had been enqueued
@@ -156,7 +183,7 @@ impl Waiter {
     pub(crate) unsafe fn with<R>(this: NonNull<Self>, f: impl FnOnce(&mut Record) -> R) -> R {
         // SAFETY: alive, says the caller, and nobody else accesses the record at the same time; no
         // `f` of ours reaches the same record twice.
-        unsafe { this.as_ref() }.0.with_mut(|record| f(unsafe { &mut *record }))
+        unsafe { this.as_ref() }.record.with_mut(|record| f(unsafe { &mut *record }))
     }
 }
 

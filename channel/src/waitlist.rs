@@ -132,11 +132,13 @@ impl WaitList {
             // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
             let (selecting, next) = unsafe { Waiter::with(waiter, sign_off) }?;
             self.begin_with(next);
-            // SAFETY: the waiter was linked until here, and its party cannot leave before it has had the
-            // lock, to see that it is not.
-            let chosen = unsafe { win(selecting) };
-            if chosen.is_some() {
-                return chosen;
+            // SAFETY: the waiter was linked until here, and its party cannot leave before it is dropped,
+            // or was won and woken, or has had the lock.
+            match unsafe { win(selecting) } {
+                Meeting::Won(chosen) => return Some(chosen),
+                Meeting::Told => {}
+                // SAFETY: as above; it was unlinked here, under the lock.
+                Meeting::TooLate => unsafe { Waiter::drop_out(waiter) },
             }
         }
     }
@@ -251,6 +253,15 @@ impl WaitList {
     }
 }
 
+/// What came of meeting a party of a select.
+enum Meeting {
+    Won(Chosen),
+    /// It only watches, and was told to look. It may be gone.
+    Told,
+    /// Somebody else was faster.
+    TooLate,
+}
+
 /// Wins a party of a select, unless somebody has already. One that only watches is not won but told
 /// to look.
 ///
@@ -258,15 +269,16 @@ impl WaitList {
 ///
 /// As for [`Chosen::win`].
 #[inline(always)]
-unsafe fn win(Selecting { claim, index }: Selecting) -> Option<Chosen> {
+unsafe fn win(Selecting { claim, index }: Selecting) -> Meeting {
     // SAFETY: passed on to the caller.
-    let (purpose, chosen) = unsafe { (claim.as_ref().purpose(), Chosen::win(claim, index)?) };
-    match purpose {
-        Purpose::Select => Some(chosen),
-        Purpose::Watch => {
+    let (purpose, chosen) = unsafe { (claim.as_ref().purpose(), Chosen::win(claim, index)) };
+    match (chosen, purpose) {
+        (None, _) => Meeting::TooLate,
+        (Some(chosen), Purpose::Select) => Meeting::Won(chosen),
+        (Some(chosen), Purpose::Watch) => {
             // Under the lock, for once; `unpark` does not need it.
             chosen.grant(Grant::LookAgain);
-            None
+            Meeting::Told
         }
     }
 }

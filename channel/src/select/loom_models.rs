@@ -55,6 +55,8 @@ fn loom_selects_against_each_other() {
 /// Two senders compete for one select, which takes one message; the other one comes back.
 ///
 /// Seen to fail with `Claim::close` as a load and a store: both senders win, and write the claim together.
+/// And with a relaxed store in `Waiter::drop_out`: a causality violation, the second sender's waiter is gone
+/// while that sender still uses it.
 #[test]
 fn loom_senders_against_select() {
     loom::model(|| {

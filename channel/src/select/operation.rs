@@ -243,9 +243,12 @@ impl<T> Channel<T> {
     /// # Safety
     ///
     /// The waiter was enlisted at this end.
+    #[inline]
     unsafe fn delist(&self, end: End, waiter: &Waiter) {
-        // SAFETY: passed on to the caller.
-        unsafe { self.state.lock().side(end).parked.remove(waiter) };
+        if !waiter.was_dropped() {
+            // SAFETY: passed on to the caller.
+            unsafe { self.state.lock().side(end).parked.remove(waiter) };
+        }
     }
 }
 
