@@ -9,6 +9,7 @@ use lisle_runtime::primitive::Arc;
 use loom::thread;
 
 use super::operation::Operation;
+use crate::claim::{Grant, GrantCell};
 use crate::{Receiver, Select, Sender, bounded, select_biased};
 
 type Message = Arc<u32>;
@@ -189,13 +190,14 @@ fn loom_reserved_place() {
 fn loom_place_given_back_against_disconnect() {
     loom::model(|| {
         let (sender, receiver) = bounded(1);
-        let place = sender.attempt().expect("a place is free");
+        let mut grant = GrantCell::new();
+        assert!(sender.attempt(&mut grant), "a place is free");
         let parties = [1, 2].map(|number| {
             let sender = sender.clone();
             thread::spawn(move || drop(sender.send(message(number))))
         });
         let going = thread::spawn(move || drop(receiver));
-        sender.give_up(place);
+        sender.give_up(Grant::Place);
         for party in parties.into_iter().chain([going]) {
             party.join().unwrap();
         }
