@@ -78,8 +78,8 @@ pub(crate) enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Waiter {
     record: UnsafeCell<Record>,
-    /// Set by a party that has met this wait of a select, found that somebody else has won the select, and
-    /// unlinked the waiter: it will not touch the waiter again, nor the claim because of it.
+    /// Set by a party that has met this wait of a select and unlinked the waiter: it will not touch the
+    /// waiter again, nor the claim unless it has closed it.
     dropped: AtomicBool,
 }
 

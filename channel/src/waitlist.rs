@@ -132,13 +132,17 @@ impl WaitList {
             // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
             let (selecting, next) = unsafe { Waiter::with(waiter, sign_off) }?;
             self.begin_with(next);
-            // SAFETY: the waiter was linked until here, and its party cannot leave before it is dropped,
-            // or was won and woken, or has had the lock.
-            match unsafe { win(selecting) } {
-                Meeting::Won(chosen) => return Some(chosen),
-                Meeting::Told => {}
-                // SAFETY: as above; it was unlinked here, under the lock.
-                Meeting::TooLate => unsafe { Waiter::drop_out(waiter) },
+            // SAFETY: the waiter was linked until here, and its party cannot leave before the waiter was
+            // dropped, which is the last access to it, or the party has had the lock.
+            let won = unsafe {
+                let won = meet(selecting);
+                Waiter::drop_out(waiter);
+                won
+            };
+            match won {
+                Some((chosen, Purpose::Select)) => return Some(chosen),
+                Some((watcher, Purpose::Watch)) => tell(watcher),
+                None => {}
             }
         }
     }
@@ -244,41 +248,33 @@ impl WaitList {
             if let Some(selecting) = selecting.filter(watches) {
                 // SAFETY: the waiter is in this list, and its party cannot leave before it has had
                 // the lock.
-                unsafe {
+                let met = unsafe {
                     self.remove(waiter.as_ref());
-                    win(selecting);
+                    meet(selecting)
+                };
+                if let Some((watcher, _)) = met {
+                    tell(watcher);
                 }
             }
         }
     }
 }
 
-/// What came of meeting a party of a select.
-enum Meeting {
-    Won(Chosen),
-    /// It only watches, and was told to look. It may be gone.
-    Told,
-    /// Somebody else was faster.
-    TooLate,
-}
-
-/// Wins a party of a select, unless somebody has already. One that only watches is not won but told
-/// to look.
+/// Closes the claim of a select that was met, unless somebody has already, and says what its party waits
+/// for.
 ///
 /// # Safety
 ///
 /// As for [`Chosen::win`].
 #[inline(always)]
-unsafe fn win(Selecting { claim, index }: Selecting) -> Meeting {
+unsafe fn meet(Selecting { claim, index }: Selecting) -> Option<(Chosen, Purpose)> {
     // SAFETY: passed on to the caller.
-    let (purpose, chosen) = unsafe { (claim.as_ref().purpose(), Chosen::win(claim, index)) };
-    match (chosen, purpose) {
-        (None, _) => Meeting::TooLate,
-        (Some(chosen), Purpose::Select) => Meeting::Won(chosen),
-        (Some(chosen), Purpose::Watch) => {
-            // Under the lock, for once; `unpark` does not need it.
-            chosen.grant(Grant::LookAgain);
-            Meeting::Told
-        }
-    }
+    unsafe { Chosen::win(claim, index).map(|chosen| (chosen, claim.as_ref().purpose())) }
+}
+
+/// Tells a party that only watches to look.
+#[cold]
+fn tell(watcher: Chosen) {
+    // Under the lock, for once; `unpark` does not need it.
+    watcher.grant(Grant::LookAgain);
 }

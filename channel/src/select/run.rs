@@ -124,8 +124,7 @@ pub(super) fn select<'a>(
         match wait(cases, walk, &claim, patience.deadline(), withdrawals) {
             Ended::Granted(_) if into.grant.is_empty() => withdrawals += 1,
             Ended::Granted(index) => {
-                let case = cases.iter().find(|case| case.index == index);
-                return Some(case.expect("what was granted was enlisted").begin(patience, into));
+                return Some(numbered(cases, index).begin(patience, into));
             }
             Ended::LookAgain => withdrawals += 1,
             Ended::Cancelled => {
@@ -198,8 +197,7 @@ fn wait(
             for at in walk.clone() {
                 let case = &cases[at];
                 // SAFETY: cases and claim stay where they are until `park` has returned and
-                // everything that was enlisted is delisted, below; only what was granted is not,
-                // and that is out of its list. The waiter was made above.
+                // everything that was enlisted is delisted, below. The waiter was made above.
                 let enlists = unsafe {
                     case.operation.enlist(case.waiter.assume_init_ref(), claim, case.index)
                 };
@@ -217,8 +215,8 @@ fn wait(
     );
     // SAFETY: the wait is over.
     let granted = unsafe { claim.granted() };
-    let enlisted = walk.take(enlisted.get()).map(|at| &cases[at]);
-    for case in enlisted.filter(|case| Some(case.index) != granted) {
+    for at in walk.take(enlisted.get()) {
+        let case = &cases[at];
         // SAFETY: the waiter was made and the case enlisted above.
         unsafe { case.operation.delist(case.waiter.assume_init_ref()) };
     }
@@ -229,6 +227,15 @@ fn wait(
         (_, Some(index)) => Ended::Granted(index),
         (Wake::TimedOut | Wake::Unparked, None) => Ended::LookAgain,
         (Wake::Cancelled, None) => Ended::Cancelled,
+    }
+}
+
+/// The case with this index, which is at this place if none before it was removed.
+#[inline]
+fn numbered<'c, 'a>(cases: &'c [Case<'a>], index: usize) -> &'c Case<'a> {
+    match cases.get(index) {
+        Some(case) if case.index == index => case,
+        _ => cases.iter().find(|case| case.index == index).expect("a case has this index"),
     }
 }
 
