@@ -11,7 +11,6 @@ use lisle_runtime::primitive::thread;
 use lisle_scheduler::park::{Reason, Wake, in_task, park, unwind_cancelled};
 
 use crate::channel::{Channel, End, Guard, Opening, take_buffered};
-use crate::claim::{Grant, Landing};
 use crate::error::{RecvTimeoutError, SendTimeoutError};
 use crate::meeting::Unreceived;
 use crate::waiter::{Slot, Verdict, Waiter};
@@ -57,7 +56,7 @@ impl<T> Channel<T> {
         if !state.receivers.parked.is_empty() {
             if let Some(receiver) = state.receivers.parked.dequeue_select() {
                 drop(state);
-                receiver.grant(Grant::Message(Landing::new(message)));
+                receiver.send(message);
                 return Ok(());
             }
             if let Some(receiver) = state.receivers.parked.dequeue_behind(Verdict::Transferred) {

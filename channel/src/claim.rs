@@ -153,6 +153,13 @@ impl Chosen {
         unsafe { claim.as_ref() }.close().then_some(Self { claim, index })
     }
 
+    /// Hands `message` to the party, which receives, and wakes it. Out of line: it would burden the frames
+    /// of those who send to no select.
+    #[inline(never)]
+    pub(crate) fn send<T>(self, message: T) {
+        self.grant(Grant::Message(Landing::new(message)));
+    }
+
     /// Leaves `grant` for the party and wakes it.
     #[inline]
     pub(crate) fn grant(self, grant: Grant) {

@@ -19,7 +19,7 @@ use lisle_runtime::primitive::atomic::{AtomicBool, Ordering};
 use lisle_runtime::primitive::cell::UnsafeCell;
 use lisle_scheduler::park::Unparker;
 
-use crate::claim::{Chosen, Claim, Grant, Landing};
+use crate::claim::{Chosen, Claim, Grant};
 
 /// The place in a parked party's frame from which its value is taken, or into which it is put.
 #[derive(Debug)]
@@ -205,7 +205,7 @@ impl Won {
         match self {
             // SAFETY: passed on to the caller; nobody has used the slot, since that consumes `Won`.
             Self::Sole(receiver) => unsafe { receiver.put(message) },
-            Self::Selecting(receiver) => receiver.grant(Grant::Message(Landing::new(message))),
+            Self::Selecting(receiver) => receiver.send(message),
         }
     }
 
