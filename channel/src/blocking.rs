@@ -27,6 +27,9 @@ const fn is_large<T>() -> bool {
     size_of::<T>() > 128
 }
 
+/// As after a wait that was released: the party looks once more, out of line.
+const LOOK_AGAIN: Outcome = Outcome::Served(Verdict::Released);
+
 /// How a wait ended, seen by the party that waited.
 enum Outcome {
     Served(Verdict),
@@ -59,11 +62,9 @@ impl<T> Channel<T> {
                 receiver.send(message);
                 return Ok(());
             }
-            if let Some(receiver) = state.receivers.parked.dequeue_behind(Verdict::Transferred) {
+            if !state.receivers.parked.is_empty() {
                 drop(state);
-                // SAFETY: it comes from the receivers of this channel.
-                unsafe { receiver.put(message) };
-                return Ok(());
+                return self.not_sent(LOOK_AGAIN, Slot::full(message), deadline);
             }
         }
         if state.receivers.handles == 0 {
@@ -101,14 +102,10 @@ impl<T> Channel<T> {
             return Ok(unsafe { sender.receive() });
         }
         if !state.senders.parked.is_empty() {
-            if let Some(sender) = state.senders.parked.dequeue_select() {
+            let sender = state.senders.parked.dequeue_select();
+            if sender.is_some() || !state.senders.parked.is_empty() {
                 drop(state);
-                return self.recv_selected(Some(sender), deadline).map_err(error);
-            }
-            if let Some(sender) = state.senders.parked.dequeue_behind(Verdict::Transferred) {
-                drop(state);
-                // SAFETY: it comes from the senders of this channel, whose slots are full.
-                return Ok(unsafe { sender.receive() });
+                return self.recv_selected(sender, deadline).map_err(error);
             }
         }
         if state.senders.handles == 0 {

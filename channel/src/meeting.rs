@@ -34,7 +34,7 @@ enum Parted {
 }
 
 impl<T> Channel<T> {
-    /// Goes on with a receive that has won a select.
+    /// Goes on with a receive that has won a select, or looks once more.
     #[cold]
     #[inline(never)]
     #[track_caller]

@@ -106,20 +106,16 @@ impl WaitList {
         }
         match self.dequeue_select() {
             Some(party) => Some(Won::Selecting(party)),
-            None => self.dequeue_behind(verdict).map(Won::Sole),
+            None if self.is_empty() => None,
+            None => self.dequeue_behind(verdict),
         }
     }
 
     /// Goes on where [`dequeue_select`](Self::dequeue_select) has won nobody.
-    #[inline]
-    pub(crate) fn dequeue_behind(&mut self, verdict: Verdict) -> Option<Sole> {
-        if self.is_empty() { None } else { self.dequeue_first(verdict) }
-    }
-
     #[cold]
     #[inline(never)]
-    fn dequeue_first(&mut self, verdict: Verdict) -> Option<Sole> {
-        self.dequeue_sole(verdict)
+    fn dequeue_behind(&mut self, verdict: Verdict) -> Option<Won> {
+        self.dequeue_sole(verdict).map(Won::Sole)
     }
 
     /// The same as long as the first party is that of a select. If there is none to be won, the list is
