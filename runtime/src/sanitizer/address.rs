@@ -46,11 +46,11 @@ thread_local! {
 
 /// A report starts a process that looks up names, with a bare system call that no fork handler sees,
 /// on the stack where the error has occurred: it needs that stack.
-pub(crate) fn mapped(base: usize, bytes: usize) {
+pub(crate) fn mapped(base: usize, stride: usize, count: usize) {
     let start = ptr::with_exposed_provenance_mut(base);
     // SAFETY: the range is a mapping that holds nothing yet; the advice takes back that forks leave it
     // out, which is there to make them faster.
-    unsafe { libc::madvise(start, bytes, libc::MADV_DOFORK) };
+    unsafe { libc::madvise(start, stride * count, libc::MADV_DOFORK) };
 }
 
 /// What really begins a stack, kept at its top.

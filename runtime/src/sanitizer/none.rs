@@ -3,7 +3,7 @@
 use crate::switch::{Context, Entry};
 
 #[inline(always)]
-pub(crate) fn mapped(_base: usize, _bytes: usize) {}
+pub(crate) fn mapped(_base: usize, _stride: usize, _count: usize) {}
 
 #[inline(always)]
 pub(crate) fn fresh(top: *mut u8, entry: Entry, data: *mut ()) -> (*mut u8, Entry, *mut ()) {

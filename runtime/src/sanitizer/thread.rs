@@ -31,7 +31,7 @@ thread_local! {
 }
 
 #[inline(always)]
-pub(crate) fn mapped(_base: usize, _bytes: usize) {}
+pub(crate) fn mapped(_base: usize, _stride: usize, _count: usize) {}
 
 /// Where a stack keeps its fiber: in its lowest usable bytes. Null if it has none. A body that comes
 /// within eight bytes of an overflow would write over it; under this tool none may.

@@ -49,8 +49,11 @@ fn request(number: usize, first: usize, second: usize) {
 }
 
 /// Stacks are registered for ever, since their memory stays in use as stacks for ever.
-pub(crate) fn mapped(base: usize, bytes: usize) {
-    request(STACK_REGISTER, base, base + bytes - 1);
+pub(crate) fn mapped(base: usize, stride: usize, count: usize) {
+    for index in 0..count {
+        let start = base + index * stride;
+        request(STACK_REGISTER, start, start + stride - 1);
+    }
 }
 
 pub(crate) fn fresh(top: *mut u8, entry: Entry, data: *mut ()) -> (*mut u8, Entry, *mut ()) {

@@ -105,11 +105,7 @@ pub(super) fn map(size: StackSize, count: usize) -> io::Result<Slot> {
     fork::watch();
     let slot = Slot(NonNull::new(region.cast()).expect("no mapping lies at address zero"));
     register(slot, length, size);
-    for index in 0..count {
-        // SAFETY: the region has `count` slots.
-        let base = unsafe { slot.nth(index, size) }.base();
-        sanitizer::mapped(base.addr().get(), size.bytes());
-    }
+    sanitizer::mapped(slot.base().addr().get(), stride(size), count);
     Ok(slot)
 }
 
