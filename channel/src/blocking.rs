@@ -40,9 +40,10 @@ enum Outcome {
 // `send` and `recv` are inlined up to the user's code, with the parking and the switch in them: a
 // processor predicts that a function returns to where the last call came from, and after a switch that
 // was another task's call. Each return after a switch is a misprediction, which costs as much as all
-// the rest. Hence also their form: what a way needs follows at once where it is found to be open.
+// the rest. Hence also their form: what a way needs follows at once where it is found to be open. Not so
+// in a debug build, which merges no copies of a message: there one frame would have them all.
 impl<T> Channel<T> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     pub(crate) fn send(
         &self,
@@ -85,7 +86,7 @@ impl<T> Channel<T> {
 
     /// Makes its error with `error`, since turning one `Result` into another would copy a large
     /// message once more.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     pub(crate) fn recv<E>(
         &self,

@@ -203,14 +203,15 @@ impl GrantCell {
     /// Whether nothing was granted.
     #[inline]
     pub(crate) fn is_empty(&mut self) -> bool {
-        self.with(|grant| matches!(**grant, Grant::LookAgain))
+        matches!(**self.get_mut(), Grant::LookAgain)
     }
 
-    /// Shows the grant, where it lies.
+    /// The grant, where it lies.
     #[inline]
-    pub(crate) fn with<R>(&mut self, f: impl FnOnce(&mut ManuallyDrop<Grant>) -> R) -> R {
-        // SAFETY: `&mut self` says that nobody else has access.
-        self.0.with_mut(|place| f(unsafe { &mut *place }))
+    pub(crate) fn get_mut(&mut self) -> &mut ManuallyDrop<Grant> {
+        let place = self.0.with_mut(|place| place);
+        // SAFETY: `&mut self` says that nobody else has access, as long as the result is used.
+        unsafe { &mut *place }
     }
 }
 
@@ -228,14 +229,20 @@ impl Landing {
 
     #[inline]
     pub(crate) fn new<T>(message: T) -> Self {
+        let message = ManuallyDrop::new(message);
         let mut bytes = MaybeUninit::<[u64; 8]>::uninit();
         if Self::holds::<T>() {
-            // SAFETY: `holds` says that size and alignment suffice.
-            unsafe { bytes.as_mut_ptr().cast::<T>().write(message) };
+            // SAFETY: `holds` says that size and alignment suffice. The message is not used again.
+            unsafe { bytes.as_mut_ptr().cast::<T>().copy_from_nonoverlapping(&*message, 1) };
         } else {
-            let address = Box::into_raw(Box::new(message));
-            // SAFETY: a pointer is smaller than the array and no more aligned.
-            unsafe { bytes.as_mut_ptr().cast::<*mut T>().write(address) };
+            // Not `Box::new`, through which a debug build copies a large message several times.
+            let address = Box::into_raw(Box::<T>::new_uninit()).cast::<T>();
+            // SAFETY: the box has room for the message, which is not used again. A pointer is smaller
+            // than the array and no more aligned.
+            unsafe {
+                address.copy_from_nonoverlapping(&*message, 1);
+                bytes.as_mut_ptr().cast::<*mut T>().write(address);
+            }
         }
         Self(bytes)
     }

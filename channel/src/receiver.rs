@@ -106,7 +106,7 @@ impl<T> Receiver<T> {
     ///     assert_eq!(receiver.recv(), Err(RecvError));
     /// });
     /// ```
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
         self.recv_until(None, |_| RecvError)

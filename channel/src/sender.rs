@@ -84,7 +84,7 @@ impl<T> Sender<T> {
     ///     assert!(sender.send("anybody there?").is_err());
     /// });
     /// ```
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         match self.channel.send(message, None) {

@@ -55,7 +55,7 @@ impl<'a> SelectedOperation<'a> {
     /// Whether the operation that is about to begin will fail.
     #[inline]
     pub(super) fn is_disconnected(&mut self) -> bool {
-        self.grant.with(|grant| matches!(**grant, Grant::Disconnected))
+        matches!(**self.grant.get_mut(), Grant::Disconnected)
     }
 
     /// The operation has begun, as far as the grant says.
@@ -162,7 +162,7 @@ impl<'a> SelectedOperation<'a> {
     #[cold]
     fn give_up(&mut self, operation: &dyn Operation) {
         // SAFETY: what was granted was not used, since the operation has not ended; and it will not be.
-        operation.give_up(self.grant.with(|grant| unsafe { ManuallyDrop::take(grant) }));
+        operation.give_up(unsafe { ManuallyDrop::take(self.grant.get_mut()) });
         if !thread::panicking() {
             panic!("dropped `SelectedOperation` without completing the operation");
         }
@@ -191,7 +191,7 @@ pub mod complete {
         message: T,
     ) -> Result<(), SendError<T>> {
         assert!(operation.end(sender), "passed a sender that wasn't selected");
-        operation.grant.with(|grant| match &mut **grant {
+        match &mut **operation.grant.get_mut() {
             Grant::Partner(receiver) => {
                 // SAFETY: the operation has just ended, so nobody else uses the grant.
                 let receiver = unsafe { ptr::read(receiver) };
@@ -203,7 +203,7 @@ pub mod complete {
             Grant::Place => sender.channel.send_reserved(message),
             Grant::Disconnected => Err(SendError(message)),
             Grant::Message(_) | Grant::LookAgain => unreachable!("not what a send is granted"),
-        })
+        }
     }
 
     /// See [`SelectedOperation::recv`].
@@ -214,7 +214,7 @@ pub mod complete {
         receiver: &Receiver<T>,
     ) -> Result<T, RecvError> {
         assert!(operation.end(receiver), "passed a receiver that wasn't selected");
-        operation.grant.with(|grant| match &mut **grant {
+        match &mut **operation.grant.get_mut() {
             // SAFETY: the operation has just ended, so nobody has taken the message. It was granted to this
             // receiver, whose channel carries a `T`, and it is granted messages of its channel only.
             Grant::Message(landing) => Ok(unsafe { landing.take() }),
@@ -222,7 +222,7 @@ pub mod complete {
             Grant::Partner(_) | Grant::Place | Grant::LookAgain => {
                 unreachable!("not what a receive is granted")
             }
-        })
+        }
     }
 }
 

@@ -80,10 +80,11 @@ unsafe fn run<F, T>(payload: *mut Payload, cancelled: bool)
 where
     F: FnOnce() -> T,
 {
-    // SAFETY: the caller's promise.
-    let body = unsafe { Payload::take::<F>(payload) };
     // The closure is not used after a panic, and its captures are gone with it.
-    let result: thread::Result<T> = catch_unwind(AssertUnwindSafe(move || {
+    let result: thread::Result<T> = catch_unwind(AssertUnwindSafe(|| {
+        // Taken here and not before: a debug build would copy a large one once more for each call.
+        // SAFETY: the caller's promise.
+        let body = unsafe { Payload::take::<F>(payload) };
         if cancelled {
             drop(body);
             resume_unwind(Box::new(Cancelled));
