@@ -254,17 +254,14 @@ fn metrics_count_them_as_runnable() {
 #[test]
 fn the_end_drops_them() {
     let _alone = alone();
-    struct Counted(Arc<AtomicUsize>);
-    impl Drop for Counted {
-        fn drop(&mut self) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
     for workers in [1, 2] {
         let dropped = Arc::new(AtomicUsize::new(0));
         run_on(workers, || {
             for n in 0..MANY {
-                let counted = Counted(dropped.clone());
+                let dropped = dropped.clone();
+                let counted = OnDrop(move || {
+                    dropped.fetch_add(1, Ordering::Relaxed);
+                });
                 let body = move || drop(counted);
                 drop(if n % 2 == 0 { spawn(body) } else { spawn_local(body) });
             }
