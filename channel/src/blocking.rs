@@ -7,6 +7,7 @@
 use std::mem;
 use std::time::Instant;
 
+use lisle_runtime::last_words::abort_with;
 use lisle_runtime::primitive::thread;
 use lisle_scheduler::park::{Reason, Wake, in_task, park, unwind_cancelled};
 
@@ -344,8 +345,7 @@ impl<T> Channel<T> {
 /// party could not tell what has become of its message.
 #[cold]
 fn served_but_not_woken() -> ! {
-    eprintln!("lisle: a party was served by a channel and not woken");
-    std::process::abort();
+    abort_with(format_args!("a party was served by a channel and not woken"))
 }
 
 /// Drops the message of a sender whose `park` panics, which it does only before it has published the

@@ -9,6 +9,8 @@
 
 mod coroutine;
 mod generator;
+#[doc(hidden)]
+pub mod last_words;
 mod no_suspend;
 mod prefetch;
 #[doc(hidden)]

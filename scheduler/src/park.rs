@@ -21,6 +21,7 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::time::Instant;
 
+use lisle_runtime::last_words::abort_on_unwind;
 use lisle_runtime::no_suspend;
 
 use crate::task::{Cancelled, Control};
@@ -127,7 +128,7 @@ impl Party {
     /// Calls `retract`, which gives back this party's unparker or nothing: true if it did. Any other
     /// would mean that this one is still out, with a wait that is about to end.
     pub(crate) fn take_back(self, retract: impl FnOnce() -> Option<Unparker>) -> bool {
-        abort_on_unwind("retract", || {
+        undisturbed(RETRACT_PANICKED, || {
             let retracted = retract().map(Unparker::into_party);
             if let Some(party) = retracted {
                 assert!(party == self, "retract gave back the unparker of another wait");
@@ -137,24 +138,14 @@ impl Party {
     }
 }
 
-/// Calls a closure of a park, and aborts the process if it panics: the unparker that it was given,
-/// or should have given back, would outlive the wait.
+pub(crate) const COMMIT_PANICKED: &str = "the commit closure of a park panicked";
+const RETRACT_PANICKED: &str = "the retract closure of a park panicked";
+
+/// Calls a closure of a park, which may neither panic nor suspend, not even a coroutine that it runs
+/// in: the unparker that it was given, or should have given back, would outlive the wait.
 #[inline]
-pub(crate) fn abort_on_unwind<R>(name: &'static str, closure: impl FnOnce() -> R) -> R {
-    let bomb = AbortOnUnwind(name);
-    // Nor may it suspend, not even a coroutine that it runs in: the wait would be left behind.
-    let result = no_suspend(closure);
-    std::mem::forget(bomb);
-    result
-}
-
-struct AbortOnUnwind(&'static str);
-
-impl Drop for AbortOnUnwind {
-    fn drop(&mut self) {
-        eprintln!("lisle: the {} closure of a park panicked", self.0);
-        std::process::abort();
-    }
+pub(crate) fn undisturbed<R>(message: &'static str, closure: impl FnOnce() -> R) -> R {
+    abort_on_unwind(message, || no_suspend(closure))
 }
 
 /// Parks the calling task, or the calling plain thread, until its unparker is used, `deadline`

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use std::{io, mem};
 
+use lisle_runtime::last_words::abort_with;
 use lisle_runtime::primitive;
 use lisle_runtime::stack::{StackSize, overflow};
 
@@ -325,7 +326,10 @@ pub(crate) fn prepare_process() {
 
 /// What a thread that a team has started does.
 pub(crate) fn serve(team: primitive::Arc<Team>, index: usize) {
-    overflow::ensure_signal_stack().expect("a new thread has a signal stack");
+    if let Err(error) = overflow::ensure_signal_stack() {
+        // The team counts on this thread, which has nobody to return an error to.
+        abort_with(format_args!("a worker cannot start: {error}"));
+    }
     let worker = Worker::new(team, index);
     let _entered = Enter::new(&worker);
     worker.run_to_end();

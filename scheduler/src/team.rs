@@ -9,11 +9,12 @@
 //! One word holds the state: how many workers sleep, and whether there is a watcher. `README.md` in
 //! this crate tells the protocol and why a backlog cannot be overlooked for long.
 
-use std::io::{self, Write};
+use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 use std::time::Duration;
 
+use lisle_runtime::last_words::{abort_with, complain};
 use lisle_runtime::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
 use lisle_runtime::primitive::thread::{self, Builder, JoinHandle};
 use lisle_runtime::primitive::{Arc, Mutex, MutexGuard};
@@ -154,11 +155,8 @@ impl Team {
                 this.idle.fetch_sub(missing * SLEEPER + WATCHER, Ordering::AcqRel);
                 // As above: somebody may have seen a watcher and not fallen asleep yet.
                 this.posts.iter().for_each(Post::knock);
-                // Not `eprintln`: a task may be about to stop, so this is no place to panic.
-                let _ = writeln!(
-                    io::stderr(),
-                    "lisle: going on with {missing} workers fewer, no thread: {error}"
-                );
+                // A task may be about to stop, so this is no place to panic.
+                complain(format_args!("going on with {missing} workers fewer, no thread: {error}"));
             }
         }
     }
@@ -194,9 +192,8 @@ impl Team {
                 all_ended = false;
                 continue;
             }
-            // A worker that panics has a bug in the scheduler, and has said so.
             if thread.join().is_err() {
-                std::process::abort();
+                abort_with(format_args!("the thread of a worker has panicked"));
             }
         }
         if all_ended && cfg!(any(debug_assertions, lisle_loom)) {

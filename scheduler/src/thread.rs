@@ -7,7 +7,7 @@ use crossbeam_utils::Backoff;
 use lisle_runtime::primitive::atomic::{AtomicU8, Ordering};
 use lisle_runtime::primitive::thread::{self, Thread};
 
-use crate::park::{Party, Unparker, Wake, abort_on_unwind};
+use crate::park::{COMMIT_PANICKED, Party, Unparker, Wake, undisturbed};
 
 /// One wait of a plain thread, on that thread's stack.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl ThreadWait {
     ) -> Wake {
         let wait = ThreadWait { state: AtomicU8::new(WAITING), thread: thread::current() };
         let party = Party::Thread(NonNull::from(&wait));
-        abort_on_unwind("commit", || commit(Unparker::new(party)));
+        undisturbed(COMMIT_PANICKED, || commit(Unparker::new(party)));
         if wait.sleep(deadline, |state| state == WOKEN) {
             return Wake::Unparked;
         }

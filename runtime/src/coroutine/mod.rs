@@ -26,6 +26,7 @@ use std::ptr::NonNull;
 
 use self::core::Core;
 use self::stacks::Placed;
+use crate::last_words::abort_with;
 use crate::stack::Stack;
 
 /// A coroutine that owns all that it uses. See [`ScopedCoroutine`] for what it can do.
@@ -333,13 +334,10 @@ impl<Input, Yield, Return> Drop for Lent<'_, Input, Yield, Return> {
         // SAFETY: the handle is not used any more.
         match unsafe { Core::close(self.0.core) } {
             Some(stack) => stacks::put(stack),
-            None => {
-                eprintln!(
-                    "lisle: a coroutine that borrows cannot be ended: a destructor has suspended it \
-                     in the middle of a panic"
-                );
-                std::process::abort();
-            }
+            None => abort_with(format_args!(
+                "a coroutine that borrows cannot be ended: a destructor has suspended it in the \
+                 middle of a panic"
+            )),
         }
     }
 }

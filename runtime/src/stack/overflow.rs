@@ -6,7 +6,6 @@
 //! room left on the one that overflowed, and does only what is allowed in a signal handler: no
 //! lock, no allocation.
 
-use std::io;
 use std::mem;
 use std::ptr;
 use std::sync::{Once, OnceLock};
@@ -14,6 +13,7 @@ use std::sync::{Once, OnceLock};
 use libc::{c_int, c_void, sigaction, siginfo_t};
 
 use super::slab;
+use crate::last_words::write_to_stderr;
 
 pub use super::signal_stack::ensure_signal_stack;
 
@@ -138,7 +138,7 @@ fn report(bytes: usize) -> ! {
     message.push(b" bytes: raise LISLE_STACK_SIZE or ");
     message.push(remedy);
     message.push(b"\n");
-    message.write_to_stderr();
+    write_to_stderr(&message.bytes[..message.length]);
     // SAFETY: `abort` is allowed in a signal handler.
     unsafe { libc::abort() }
 }
@@ -170,20 +170,6 @@ impl Message {
             self.push_number(number / 10);
         }
         self.push(&[b'0' + (number % 10) as u8]);
-    }
-
-    fn write_to_stderr(&self) {
-        let mut rest = &self.bytes[..self.length];
-        while !rest.is_empty() {
-            // SAFETY: `rest` is that many readable bytes, and `write` is allowed in a handler.
-            let written =
-                unsafe { libc::write(libc::STDERR_FILENO, rest.as_ptr().cast(), rest.len()) };
-            match usize::try_from(written) {
-                Ok(written) => rest = &rest[written..],
-                Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return,
-            }
-        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! The base: what the thread's own stack does while no task is runnable.
 
 use std::hint;
-use std::io::{self, Write};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+
+use lisle_runtime::last_words::abort_on_unwind;
 
 use super::{CURRENT, Worker};
 use crate::backlog::Mark;
@@ -43,23 +44,12 @@ impl Drop for Enter {
     }
 }
 
-/// Ends the process if it is dropped.
-struct AbortOnUnwind;
-
-impl Drop for AbortOnUnwind {
-    fn drop(&mut self) {
-        let _ = writeln!(io::stderr(), "lisle: a worker has panicked outside of any task");
-        std::process::abort();
-    }
-}
-
 impl Worker {
     /// Runs tasks until the team stops and all tasks of this worker have finished.
     pub(crate) fn run_to_end(&self) {
         // A panic of the base itself would leave tasks behind whose frames borrow from the caller.
-        let bomb = AbortOnUnwind;
-        self.run_until_stopped();
-        std::mem::forget(bomb);
+        let message = "a worker has panicked outside of any task";
+        abort_on_unwind(message, || self.run_until_stopped());
     }
 
     fn run_until_stopped(&self) {

@@ -1,9 +1,10 @@
 //! Taking turns: picking the next task and switching to it.
 
-use std::io::{self, Write};
+use std::io;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
+use lisle_runtime::last_words;
 use lisle_runtime::prefetch;
 use lisle_runtime::stack::Stack;
 use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
@@ -276,8 +277,7 @@ impl Worker {
     fn complain(&self, error: &io::Error) {
         const PAUSE: Duration = Duration::from_millis(10);
         if !self.starved.replace(true) {
-            // Not `eprintln`: this is no place to panic.
-            let _ = writeln!(io::stderr(), "lisle: a task cannot start yet: {error}");
+            last_words::complain(format_args!("a task cannot start yet: {error}"));
         }
         if self.ready.is_empty() {
             std::thread::sleep(PAUSE);

@@ -8,7 +8,7 @@ use lisle_runtime::{no_suspend_depth, prefetch};
 
 use super::Worker;
 use crate::deadlock;
-use crate::park::{Party, Reason, Unparker, Wake, abort_on_unwind};
+use crate::park::{COMMIT_PANICKED, Party, Reason, Unparker, Wake, undisturbed};
 use crate::task::{Control, ParkRecord, Phase};
 
 impl Worker {
@@ -35,7 +35,7 @@ impl Worker {
         let record = ParkRecord { reason, location, since: self.clock.get() };
         me.begin_park(&record);
         let unparker = Unparker::new(Party::Task(NonNull::from(me)));
-        abort_on_unwind("commit", || commit(unparker));
+        undisturbed(COMMIT_PANICKED, || commit(unparker));
         let mut wake = match deadline {
             None => self.wait(me),
             Some(deadline) => self.wait_until(me, deadline),

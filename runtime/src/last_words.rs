@@ -1,0 +1,100 @@
+//! What is said on standard error where no panic may be: before the process is aborted, and on paths
+//! that have to be gone to their end.
+//!
+//! `eprintln!` panics when standard error is closed or full, locks, and may be captured. This goes to
+//! the descriptor itself, and a failure is ignored.
+
+use std::fmt::{self, Write};
+use std::io;
+use std::process::abort;
+
+/// Says `lisle: `, the message and a line's end on standard error, or nothing if that cannot be.
+///
+/// It neither panics nor allocates nor waits for a lock, as long as the formatting of what the message
+/// names does not.
+#[cold]
+pub fn complain(message: fmt::Arguments<'_>) {
+    let mut line = Line::new();
+    // A line never fails: only the formatting of a part of the message could.
+    let _ = writeln!(line, "lisle: {message}");
+    line.flush();
+}
+
+/// As [`complain`], and then aborts the process, whatever becomes of the message.
+#[cold]
+pub fn abort_with(message: fmt::Arguments<'_>) -> ! {
+    let _bomb = AbortOnDrop;
+    complain(message);
+    abort()
+}
+
+/// Calls `section`, out of which no panic may come: one that does aborts the process with `message`.
+#[inline]
+pub fn abort_on_unwind<R>(message: &'static str, section: impl FnOnce() -> R) -> R {
+    let bomb = AbortOnUnwind(message);
+    let result = section();
+    std::mem::forget(bomb);
+    result
+}
+
+struct AbortOnUnwind(&'static str);
+
+impl Drop for AbortOnUnwind {
+    #[cold]
+    fn drop(&mut self) {
+        abort_with(format_args!("{}", self.0));
+    }
+}
+
+/// Without a word: the words have panicked.
+struct AbortOnDrop;
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        abort();
+    }
+}
+
+/// Text on its way to standard error, in few writes so that seldom anything comes in between.
+struct Line {
+    bytes: [u8; 512],
+    length: usize,
+}
+
+impl Line {
+    fn new() -> Self {
+        Self { bytes: [0; 512], length: 0 }
+    }
+
+    fn flush(&mut self) {
+        write_to_stderr(&self.bytes[..self.length]);
+        self.length = 0;
+    }
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.as_bytes().chunks(self.bytes.len()) {
+            if part.len() > self.bytes.len() - self.length {
+                self.flush();
+            }
+            self.bytes[self.length..][..part.len()].copy_from_slice(part);
+            self.length += part.len();
+        }
+        Ok(())
+    }
+}
+
+/// Writes all of it, or as much as can be written. Does nothing that a signal handler may not.
+pub(crate) fn write_to_stderr(mut rest: &[u8]) {
+    while !rest.is_empty() {
+        // SAFETY: `rest` is that many readable bytes.
+        let written = unsafe { libc::write(libc::STDERR_FILENO, rest.as_ptr().cast(), rest.len()) };
+        match usize::try_from(written) {
+            Ok(0) => return,
+            Ok(written) => rest = &rest[written..],
+            Err(_) if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}
