@@ -43,6 +43,8 @@
 //! of one thread apart, and a `std::sync::MutexGuard` that is held while its task waits blocks
 //! every task of the thread that tries to lock.
 
+// A page of its own here, so that links to it lead somewhere whatever else is documented.
+#[doc(inline)]
 pub use lisle_channel as channel;
 pub use lisle_runtime as runtime;
 pub use lisle_scheduler as scheduler;
