@@ -1,9 +1,15 @@
 //! Runs every example as its user would, with a small size, and looks at what it says.
 #![cfg(not(lisle_loom))]
 
+#[path = "../examples/support/mod.rs"]
+mod support;
+
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
+
+use support::Progress;
 
 /// How an example ended, and what it wrote.
 struct Run {
@@ -97,6 +103,25 @@ fn ping_pong_plays_on_threads_too_if_asked() {
     let run = run("ping_pong", &["--threads", "2_000"]);
     assert_eq!(run.number("tasks: ", " round trips in "), 2000);
     assert_eq!(run.number("threads: ", " round trips in "), 20);
+}
+
+#[test]
+fn progress_is_told_every_second_on_a_terminal_and_seldom_elsewhere() {
+    let start = Instant::now();
+    let lines_of_a_minute = |is_terminal| {
+        let mut progress = Progress::start("rounds", 60_000, is_terminal, start);
+        let lines = (0..=60_000).filter_map(|millis: usize| {
+            progress.line(millis, start + Duration::from_millis(millis as u64))
+        });
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(lines_of_a_minute(true).len(), 60);
+    let shares = ["2 %", "5 %", "12 %", "25 %", "52 %"];
+    let seldom = lines_of_a_minute(false);
+    assert_eq!(seldom.len(), shares.len(), "{seldom:?}");
+    for (line, share) in seldom.iter().zip(shares) {
+        assert!(line.ends_with(&format!(" of 60,000 rounds ({share})")), "{line}");
+    }
 }
 
 #[test]
