@@ -24,6 +24,10 @@
 //! assert_eq!(total, 6180);
 //! ```
 //!
+//! New here? The [`guide`] begins with [the first program](guide::start) and tells [what blocks a
+//! worker](guide::blocking_and_io), and it has pages for those who come [from Go](guide::from_go) or [from
+//! threads](guide::from_std_and_crossbeam).
+//!
 //! - [`run`] makes the calling thread run tasks, and ends with its main task.
 //! - [`spawn`] starts a task, as `std::thread::spawn` starts a thread; [`JoinHandle::join`] waits
 //!   for it.
@@ -78,6 +82,8 @@ pub mod coroutine {
         no_suspend,
     };
 }
+
+pub mod guide;
 
 pub use lisle_macros::{main, test};
 pub use lisle_runtime::{Coroutine, Generator, ScopedCoroutine, no_suspend};

@@ -1,0 +1,36 @@
+//! The guide: six short pages that one reads, next to the items that one looks up.
+//!
+//! | Page | Read it |
+//! |---|---|
+//! | [`start`] | first: tasks, channels, `select!`, time, how a program ends |
+//! | [`blocking_and_io`] | before the first file, socket or lock: what blocks a worker, and what to do instead |
+//! | [`stacks_and_memory`] | when there are many tasks, deep recursion or large values |
+//! | [`safety`] | when you use thread-locals, `unsafe`, destructors that wait, or `panic = "abort"` |
+//! | [`from_go`] | if you know goroutines: there and here, side by side |
+//! | [`from_std_and_crossbeam`] | if you have threads and channels already and want to move over |
+//!
+//! Every program on these pages runs as a test, but for one that shows how a worker hangs.
+
+pub mod start {
+    #![doc = include_str!("start.md")]
+}
+
+pub mod blocking_and_io {
+    #![doc = include_str!("blocking_and_io.md")]
+}
+
+pub mod stacks_and_memory {
+    #![doc = include_str!("stacks_and_memory.md")]
+}
+
+pub mod safety {
+    #![doc = include_str!("safety.md")]
+}
+
+pub mod from_go {
+    #![doc = include_str!("from_go.md")]
+}
+
+pub mod from_std_and_crossbeam {
+    #![doc = include_str!("from_std_and_crossbeam.md")]
+}
