@@ -8,6 +8,7 @@
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::park::Reason;
@@ -143,12 +144,26 @@ pub(crate) fn any_awaits_unpark(tasks: &TaskList) -> bool {
     any
 }
 
+/// Threads of runtimes that have ended on which a task was left behind. They wake nobody.
+static STAYING_THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// Lets the calling thread do nothing for ever.
+pub(crate) fn stay_for_ever() -> ! {
+    STAYING_THREADS.fetch_add(1, Ordering::Release);
+    loop {
+        std::thread::park();
+    }
+}
+
 /// Whether a thread that is not one of the runtime's own, of which there are `own`, could wake one of
 /// its tasks.
 pub(crate) fn others_may_wake_us(policy: ForeignThreads, own: usize) -> bool {
     match policy {
         ForeignThreads::NeverWake => false,
-        ForeignThreads::MayWake => thread_count().is_none_or(|count| count != own),
+        ForeignThreads::MayWake => {
+            let own = own + STAYING_THREADS.load(Ordering::Acquire);
+            thread_count().is_none_or(|count| count != own)
+        }
     }
 }
 

@@ -56,5 +56,5 @@ pub use metrics::{Metrics, WorkerMetrics};
 pub use runtime::{Runtime, RuntimeBuilder, run};
 pub use sleep::{sleep, sleep_until};
 pub use spawn::{Builder, spawn, spawn_local};
-pub use task::{Cancelled, JoinHandle, Task, TaskId};
+pub use task::{Cancelled, Detached, JoinHandle, Task, TaskId};
 pub use worker::{current_task as current, metrics, yield_now};

@@ -24,7 +24,7 @@ use std::time::Instant;
 use lisle_runtime::last_words::abort_on_unwind;
 use lisle_runtime::no_suspend;
 
-use crate::task::{Cancelled, Control};
+use crate::task::Control;
 use crate::thread::ThreadWait;
 use crate::worker;
 
@@ -216,9 +216,16 @@ pub fn in_task() -> bool {
 /// It returns if the calling OS thread is already unwinding: a second panic would abort the process.
 /// The caller then fails as if the other side were gone, so that a destructor that waits comes to an
 /// end. It also returns on a plain thread and in a task that is not cancelled.
+///
+/// A task that catches this and waits again is unwound again, after the other runnable tasks have had a
+/// turn. After 100 times that is reported and the task is left behind, and so is in the first place any
+/// task of a program built with `panic = "abort"`: its stack is leaked, and it does not go on.
+#[track_caller]
 pub fn unwind_cancelled() {
-    let cancelled = worker::current().is_some_and(|worker| worker.current_is_cancelled());
-    if cancelled && !std::thread::panicking() {
-        std::panic::resume_unwind(Box::new(Cancelled));
+    if let Some(worker) = worker::current()
+        && worker.current_is_cancelled()
+        && !std::thread::panicking()
+    {
+        worker.strike(Location::caller());
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Post {
     appointed: AtomicBool,
     /// Whether a task of the worker, which sleeps, goes on by itself some time.
     has_timer: AtomicBool,
+    /// Whether the worker has finished all its tasks, for good.
+    ended: AtomicBool,
     pub(crate) counters: CachePadded<Counters>,
 }
 
@@ -31,6 +33,7 @@ impl Post {
             driver: Driver::new(),
             appointed: AtomicBool::new(false),
             has_timer: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             counters: CachePadded::default(),
         }
     }
@@ -112,7 +115,16 @@ impl Post {
     /// Whether nothing but another worker or a foreign thread can make a task of the owner's go on. It
     /// may be about to look around.
     pub(crate) fn sleeps_for_good(&self) -> bool {
-        self.inbox.is_asleep() && !self.has_timer.load(Ordering::Acquire)
+        self.has_ended() || self.inbox.is_asleep() && !self.has_timer.load(Ordering::Acquire)
+    }
+
+    /// The owner wakes nobody any more.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// Blocks the owner until a task is posted, somebody wakes it, its next timer is due, in `timer`

@@ -11,11 +11,11 @@ use lisle_runtime::primitive;
 use lisle_runtime::stack::{StackSize, overflow};
 
 use crate::background::Background;
-use crate::deadlock::{Deadlock, DeadlockReport, ForeignThreads};
+use crate::deadlock::{Deadlock, DeadlockReport, ForeignThreads, stay_for_ever};
 use crate::metrics::Metrics;
 use crate::spawn::{Builder, create};
 use crate::task::JoinHandle;
-use crate::team::{Settings, Team};
+use crate::team::{Farewell, Settings, Team};
 use crate::worker::{self, Enter, Worker};
 
 /// Runs `main` as the first task on the calling thread, with the tasks that it spawns, and returns
@@ -300,7 +300,7 @@ impl Runtime {
             Ok(created) => created,
             Err(error) => panic!("{error}"),
         };
-        worker.accept_local(task);
+        worker.accept_main(task);
         // Only now: what a failure above runs, destructors of `main` and a panic hook, is no task.
         let entered = Enter::new(&worker);
         worker.run_to_end();
@@ -310,6 +310,9 @@ impl Runtime {
         let deadlock = team
             .reports()
             .map(|mut reports| Deadlock::of(self.settings.name.clone(), mem::take(&mut reports)));
+        if worker.has_left_main() {
+            refuse_to_leave_main(deadlock);
+        }
         match (deadlock, result) {
             (Some(deadlock), _) => Err(deadlock),
             (None, Ok(value)) => Ok(value),
@@ -330,9 +333,32 @@ pub(crate) fn serve(team: primitive::Arc<Team>, index: usize) {
         // The team counts on this thread, which has nobody to return an error to.
         abort_with(format_args!("a worker cannot start: {error}"));
     }
-    let worker = Worker::new(team, index);
-    let _entered = Enter::new(&worker);
+    let worker = Worker::new(team.clone(), index);
+    let entered = Enter::new(&worker);
     worker.run_to_end();
+    let farewell = if worker.has_left_any() { Farewell::Stays } else { Farewell::Ends };
+    drop(entered);
+    drop(worker);
+    team.bid_farewell(index, farewell);
+    drop(team);
+    if farewell == Farewell::Stays {
+        stay_for_ever();
+    }
+}
+
+/// The main task will neither go on nor be unwound, and may borrow from the caller of `run`, to whom there
+/// is thus no way back. It is given up in a deadlock only.
+fn refuse_to_leave_main(deadlock: Option<Deadlock>) -> ! {
+    let why = if cfg!(panic = "unwind") {
+        "main has caught its cancellation again and again, so that the process has to end"
+    } else {
+        "main cannot be unwound, since the program is built with panic = \"abort\", so that the process \
+         has to end"
+    };
+    match deadlock {
+        Some(deadlock) => abort_with(format_args!("{deadlock}\n\n{why}")),
+        None => abort_with(format_args!("{why}")),
+    }
 }
 
 /// Ends the team with its main task, however that ends.

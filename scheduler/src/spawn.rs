@@ -208,7 +208,8 @@ where
     // the worker that holds its place, and a worker from which it is stolen need not know which kind
     // it was.
     worker.reserve_stack()?;
-    let birth = Birth { id: worker.next_id(), name: builder.name, spawned_at, stack };
+    let strikes = worker.strikes_of_the_born(spawned_at);
+    let birth = Birth { id: worker.next_id(), name: builder.name, spawned_at, stack, strikes };
     let slot = worker.slab().allocate();
     // SAFETY: the slot comes from the slab; the caller answers for the types. The handle is the only
     // one, and its type is the closure's.

@@ -12,18 +12,20 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lisle_runtime::last_words::{abort_with, complain};
 use lisle_runtime::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
-use lisle_runtime::primitive::thread::{self, Builder, JoinHandle};
+use lisle_runtime::primitive::thread::{Builder, JoinHandle};
 use lisle_runtime::primitive::{Arc, Mutex, MutexGuard};
 use lisle_runtime::stack::StackSize;
 
 use crate::deadlock::{DeadlockReport, ForeignThreads, TaskReport};
 use crate::metrics::Metrics;
+use crate::park::{Reason, Unparker, Wake, in_task, park};
 use crate::post::Post;
 use crate::task::Control;
+use crate::worker;
 
 /// What the workers of a runtime are made from.
 #[derive(Clone, Debug)]
@@ -56,12 +58,24 @@ pub(crate) struct Team {
 }
 
 struct Threads {
-    /// Those that `join_threads` has not waited for yet.
-    handles: Vec<JoinHandle<()>>,
+    /// Those that `join_threads` has not waited for yet, with their workers.
+    handles: Vec<(usize, JoinHandle<()>)>,
+    /// The workers that have said their [`Farewell`] on a thread of the team's.
+    gone: Vec<(usize, Farewell)>,
+    /// Waits in `join_threads` for one more of these.
+    joiner: Option<Unparker>,
     /// Workers that have been given a thread. The first worker has the caller's.
     started: usize,
     /// Workers that can still be given one.
     missing: usize,
+}
+
+/// What becomes of the thread of a worker that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Farewell {
+    Ends,
+    /// A task was left behind there, which may borrow from its thread-locals.
+    Stays,
 }
 
 const WATCHER: usize = 1;
@@ -89,7 +103,13 @@ impl Team {
             stopping: AtomicBool::new(false),
             deadlocked: AtomicBool::new(false),
             reports: Mutex::new(Vec::new()),
-            threads: Mutex::new(Threads { handles: Vec::new(), started: 1, missing: workers - 1 }),
+            threads: Mutex::new(Threads {
+                handles: Vec::new(),
+                gone: Vec::new(),
+                joiner: None,
+                started: 1,
+                missing: workers - 1,
+            }),
             start,
         }
     }
@@ -145,7 +165,8 @@ impl Team {
         this.posts[threads.started].appoint_first();
         match Self::start_thread(this, threads.started) {
             Ok(handle) => {
-                threads.handles.push(handle);
+                let index = threads.started;
+                threads.handles.push((index, handle));
                 threads.started += 1;
                 threads.missing -= 1;
             }
@@ -164,7 +185,7 @@ impl Team {
     /// Gives the first worker a thread of its own.
     pub(crate) fn start_first(this: &Arc<Self>) -> io::Result<()> {
         let handle = Self::start_thread(this, 0)?;
-        this.threads.lock().handles.push(handle);
+        this.threads.lock().handles.push((0, handle));
         Ok(())
     }
 
@@ -183,21 +204,65 @@ impl Team {
     }
 
     /// Waits for the threads of all workers, which end when the team stops.
+    ///
+    /// A task parks meanwhile: the threads may wait for tasks of its own worker. It does not wait for the
+    /// team that it belongs to, nor when it is being cancelled; the threads then end by themselves.
     pub(crate) fn join_threads(&self) {
-        let mut all_ended = true;
         // One by one: a thread that has not ended yet may still start another.
-        while let Some(thread) = self.next_thread() {
-            if thread.thread().id() == thread::current().id() {
-                // A task has dropped its own runtime. The thread ends after it.
-                all_ended = false;
-                continue;
-            }
-            if thread.join().is_err() {
-                abort_with(format_args!("the thread of a worker has panicked"));
+        while let Some((index, thread)) = self.next_thread() {
+            match self.await_farewell(index) {
+                None => return,
+                // The thread has nothing left to do but to destroy its thread-locals, which may wait, too.
+                Some(Farewell::Ends) if in_task() => {}
+                Some(Farewell::Ends) => {
+                    if thread.join().is_err() {
+                        abort_with(format_args!("the thread of a worker has panicked"));
+                    }
+                }
+                Some(Farewell::Stays) => {}
             }
         }
-        if all_ended && cfg!(any(debug_assertions, lisle_loom)) {
+        if cfg!(any(debug_assertions, lisle_loom)) {
             self.check_idle();
+        }
+    }
+
+    /// The worker has finished its tasks, on a thread of the team's.
+    pub(crate) fn bid_farewell(&self, index: usize, farewell: Farewell) {
+        let mut threads = self.threads.lock();
+        threads.gone.push((index, farewell));
+        let joiner = threads.joiner.take();
+        drop(threads);
+        if let Some(joiner) = joiner {
+            joiner.unpark();
+        }
+    }
+
+    /// Waits until a worker has ended. `None` if the caller does not wait so long.
+    fn await_farewell(&self, index: usize) -> Option<Farewell> {
+        const REASON: Reason = Reason::new("waiting for the threads of a runtime");
+        /// A deadline, however late, says that the wait will end although no task will end it.
+        const LONG: Duration = Duration::from_secs(3600);
+        if worker::current_team_is(self) {
+            return None;
+        }
+        loop {
+            let mut threads = self.threads.lock();
+            if let Some((_, farewell)) = threads.gone.iter().find(|gone| gone.0 == index) {
+                return Some(*farewell);
+            }
+            let wake = park(
+                REASON,
+                in_task().then(|| Instant::now() + LONG),
+                |unparker| {
+                    threads.joiner = Some(unparker);
+                    drop(threads);
+                },
+                || self.threads.lock().joiner.take(),
+            );
+            if wake == Wake::Cancelled {
+                return None;
+            }
         }
     }
 
@@ -207,7 +272,7 @@ impl Team {
         assert_eq!(self.idle.load(Ordering::Relaxed), idle, "the idle workers are miscounted");
     }
 
-    fn next_thread(&self) -> Option<JoinHandle<()>> {
+    fn next_thread(&self) -> Option<(usize, JoinHandle<()>)> {
         self.threads.lock().handles.pop()
     }
 
@@ -276,6 +341,12 @@ impl Team {
     /// How many threads the team has.
     pub(crate) fn threads(&self) -> usize {
         self.threads.lock().started
+    }
+
+    /// How many of them serve workers that have not ended.
+    pub(crate) fn live_threads(&self) -> usize {
+        let started = self.threads();
+        self.posts[..started].iter().filter(|post| !post.has_ended()).count()
     }
 
     fn size(&self) -> usize {
@@ -378,7 +449,8 @@ mod models {
             thread_name: "model".into(),
         };
         let team = Arc::new(Team::new(settings, |_, _| unreachable!("no thread is started")));
-        *team.threads.lock() = Threads { handles: Vec::new(), started: 3, missing: 0 };
+        *team.threads.lock() =
+            Threads { handles: Vec::new(), gone: Vec::new(), joiner: None, started: 3, missing: 0 };
         team
     }
 }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lisle_scheduler::park::{Reason, Unparker, Wake, park};
-use lisle_scheduler::{Builder, Cancelled, JoinHandle, spawn, spawn_local, yield_now};
+use lisle_scheduler::{Builder, Cancelled, Detached, JoinHandle, spawn, spawn_local, yield_now};
 use support::{Bell, Log, NoteDrop, OnDrop, in_child, run_in_order};
 
 fn assert_cancelled<T>(task: JoinHandle<T>) {
@@ -214,7 +214,7 @@ fn busy_destructor(log: Log<&'static str>) -> impl Drop {
         log.add("parked");
         let child = NoteDrop(log.clone(), "child dropped");
         let child = spawn(move || drop(child));
-        assert!(child.join().unwrap_err().is::<Cancelled>());
+        assert!(child.join().unwrap_err().is::<Detached>());
         log.add("joined");
         let child = NoteDrop(log.clone(), "orphan dropped");
         drop(spawn(move || drop(child)));

@@ -60,7 +60,8 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     }
 
     /// Ends the coroutine, unwinding or dropping what is suspended in it. Returns its stack, unless
-    /// the coroutine goes on or cannot be unwound: then its stack must be left alone for ever.
+    /// the coroutine goes on or cannot be unwound, as in a program built with `panic = "abort"`: then
+    /// its stack must be left alone for ever.
     ///
     /// # Panics
     ///
@@ -94,6 +95,9 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         // SAFETY: the core is alive until `release`.
         let core = unsafe { this.as_ref() };
         if core.status() != Status::Suspended || core.is_unwinding() {
+            return None;
+        }
+        if !cfg!(panic = "unwind") && core.begun.get() {
             return None;
         }
         let panic = if core.begun.get() {

@@ -70,6 +70,9 @@ pub type Coroutine<Input, Yield, Return> = ScopedCoroutine<'static, Input, Yield
 ///   aborted. Until it is resumed to its end, `std::thread::panicking()` is true for the whole
 ///   thread.
 /// - A coroutine that was transferred to can drop its own handle. It goes on, and its stack is leaked.
+/// - A program that is built with `panic = "abort"` cannot unwind. There, dropping a suspended coroutine
+///   leaks its stack with all that is on it, and no destructor runs. A [`scope`](Self::scope) whose
+///   coroutine is suspended when it ends aborts the process, since what the body borrows may go away.
 ///
 /// # Borrowing
 ///
@@ -334,9 +337,13 @@ impl<Input, Yield, Return> Drop for Lent<'_, Input, Yield, Return> {
         // SAFETY: the handle is not used any more.
         match unsafe { Core::close(self.0.core) } {
             Some(stack) => stacks::put(stack),
-            None => abort_with(format_args!(
+            None if cfg!(panic = "unwind") => abort_with(format_args!(
                 "a coroutine that borrows cannot be ended: a destructor has suspended it in the \
                  middle of a panic"
+            )),
+            None => abort_with(format_args!(
+                "a coroutine that borrows is suspended where its scope ends, and cannot be unwound \
+                 since the program is built with panic = \"abort\": let its body return before"
             )),
         }
     }

@@ -99,3 +99,18 @@ impl fmt::Display for Cancelled {
 }
 
 impl std::error::Error for Cancelled {}
+
+/// The error of a `join` that was given up, as a payload: the caller is being cancelled and does not
+/// wait any more. The task that it has joined goes on, detached.
+///
+/// Only destructors see it, since a cancelled task is otherwise unwound from where it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detached;
+
+impl fmt::Display for Detached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the task was not waited for, because the one that joins it is being cancelled")
+    }
+}
+
+impl std::error::Error for Detached {}

@@ -9,6 +9,9 @@
 //!   RUNNING --- handle dropped ---> DETACHED --- task ends ---> the task frees the block
 //! ```
 //!
+//! A task that is left behind goes to LEFT instead of FINISHED: there is no result, and the block is
+//! never freed.
+//!
 //! Each arrow is one atomic read-modify-write, so exactly one party finds that it was second, and
 //! that one frees.
 
@@ -22,7 +25,7 @@ use lisle_runtime::primitive::atomic::{AtomicU8, Ordering};
 use lisle_runtime::primitive::cell;
 
 use super::payload::Payload;
-use super::{Cancelled, Control, Slab, Task};
+use super::{Cancelled, Control, Detached, Slab, Task};
 use crate::park::{Reason, Unparker, Wake, park, unwind_cancelled};
 use crate::worker;
 
@@ -30,6 +33,7 @@ const RUNNING: u8 = 0;
 const WAITING: u8 = 1;
 const FINISHED: u8 = 2;
 const DETACHED: u8 = 3;
+const LEFT: u8 = 4;
 
 pub(super) struct JoinState {
     word: AtomicU8,
@@ -43,17 +47,22 @@ impl JoinState {
     }
 
     fn is_finished(&self) -> bool {
-        // Acquire pairs with the release in `finish`: the result is visible.
-        self.word.load(Ordering::Acquire) == FINISHED
+        // Acquire pairs with the release in `end`: the result is visible.
+        matches!(self.word.load(Ordering::Acquire), FINISHED | LEFT)
     }
 
-    /// The task's last step. True if nobody will ever join.
+    /// Whether the task, which has finished, was left behind.
+    fn is_left(&self) -> bool {
+        self.word.load(Ordering::Relaxed) == LEFT
+    }
+
+    /// The task's last step, to FINISHED or LEFT. True if nobody will ever join.
     ///
-    /// After a false the block may be gone, so the caller must not touch it again.
-    fn finish(&self) -> bool {
+    /// After a false the block of a finished task may be gone, so the caller must not touch it again.
+    fn end(&self, word: u8) -> bool {
         // Release publishes the result; acquire takes over the joiner's unparker, or all that the
         // handle did before it was dropped.
-        match self.word.swap(FINISHED, Ordering::AcqRel) {
+        match self.word.swap(word, Ordering::AcqRel) {
             RUNNING => false,
             WAITING => {
                 self.take_joiner().expect("WAITING says that a joiner is there").unpark();
@@ -93,9 +102,12 @@ impl JoinState {
         self.joiner.with_mut(|field| unsafe { (*field).take() })
     }
 
-    /// The handle's last step if it does not join. True if the task has already finished.
+    /// The handle's last step if it does not join. True if the task has already finished, and has left
+    /// result and block to the handle.
     fn detach(&self) -> bool {
-        self.word.compare_exchange(RUNNING, DETACHED, Ordering::Release, Ordering::Acquire).is_err()
+        let word =
+            self.word.compare_exchange(RUNNING, DETACHED, Ordering::Release, Ordering::Acquire);
+        word == Err(FINISHED)
     }
 }
 
@@ -107,8 +119,13 @@ impl JoinState {
 ///
 /// The caller is the running side, which ends here, on the task's home.
 pub(crate) unsafe fn finish(task: NonNull<Control>) -> bool {
-    // SAFETY: the block is alive until `finish` of the join state returns.
-    unsafe { task.as_ref() }.join.finish()
+    // SAFETY: the block is alive until `end` of the join state returns.
+    unsafe { task.as_ref() }.join.end(FINISHED)
+}
+
+/// Lets those who join know that the task was left behind. Its block must stay for ever.
+pub(crate) fn leave(task: &Control) {
+    task.join.end(LEFT);
 }
 
 /// Drops the result of a task that nobody joins. This is user code, which may suspend.
@@ -165,8 +182,10 @@ impl<T> JoinHandle<T> {
     ///
     /// # Errors
     ///
-    /// The payload of the task's panic; [`Cancelled`] if the task was given up because its runtime
-    /// ended.
+    /// - The payload of the task's panic.
+    /// - [`Cancelled`], if the task was given up because its runtime ended.
+    /// - [`Detached`], if it is the caller that is being cancelled: in its destructors it does not wait
+    ///   any more. The joined task goes on, and nobody will have its result.
     ///
     /// ```
     /// lisle_scheduler::run(|| {
@@ -178,15 +197,20 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub fn join(self) -> thread::Result<T> {
         const REASON: Reason = Reason::new("joining a task");
-        let state = &self.control().join;
+        // SAFETY: the block is this handle's until it is freed, below.
+        let state = unsafe { &(*self.control.as_ptr()).join };
         if !state.is_finished()
             && park(REASON, None, |joiner| state.announce(joiner), || state.retract())
                 == Wake::Cancelled
         {
             unwind_cancelled();
-            return Err(Box::new(Cancelled));
+            return Err(Box::new(Detached));
         }
         let this = ManuallyDrop::new(self);
+        if state.is_left() {
+            unwind_cancelled();
+            return Err(Box::new(Cancelled));
+        }
         // SAFETY: the task has finished, so its side is done with the block; the result is there,
         // and the handle, which is not dropped, takes it and frees the block.
         let result: thread::Result<T> = unsafe {

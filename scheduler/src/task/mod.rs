@@ -12,7 +12,7 @@ mod payload;
 mod slab;
 
 pub(crate) use handle::IdBlock;
-pub use handle::{Cancelled, Task, TaskId};
+pub use handle::{Cancelled, Detached, Task, TaskId};
 pub use join::JoinHandle;
 pub(crate) use list::TaskList;
 pub(crate) use slab::Slab;
@@ -28,9 +28,10 @@ use lisle_runtime::stack::Stack;
 use lisle_runtime::switch::Context;
 
 use self::join::JoinState;
-use self::payload::{Payload, Vtable};
+use self::payload::{Closure, Payload, Vtable};
 use crate::park::Reason;
 use crate::post::Post;
+use crate::worker::MOST_STRIKES;
 
 /// A task, as the scheduler sees it: three cache lines in a dense slab, off the task's stack page.
 ///
@@ -48,8 +49,9 @@ pub(crate) struct Control {
     parked: Cell<Option<NonNull<ParkRecord>>>,
     /// Home.
     pub(crate) phase: Cell<Phase>,
-    /// Set once, when the runtime gives the task up. Home.
-    cancelled: Cell<bool>,
+    /// 0 until the runtime gives the task up, then 1, and 1 more for each time that the task was told.
+    /// Home; before the start, of whoever has the task.
+    strikes: Cell<u8>,
     /// Whether the task is posted because its unparker was dropped. Belongs to the thread that pushes,
     /// then to the home, as the link does.
     posted_as_abandoned: Cell<bool>,
@@ -91,6 +93,8 @@ pub(crate) enum Phase {
     TimedOut,
     /// It was cancelled while it was parked. Stands in the run queue.
     Cancelled,
+    /// Suspended for ever.
+    LeftBehind,
 }
 
 /// A wait, as a report shows it.
@@ -108,6 +112,8 @@ pub(crate) struct Birth {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) stack: Option<Stack>,
+    /// Not 0 if the task is cancelled from the start.
+    pub(crate) strikes: u8,
 }
 
 impl Control {
@@ -127,7 +133,7 @@ impl Control {
             inbox_next: primitive::cell::UnsafeCell::new(std::ptr::null_mut()),
             parked: Cell::new(None),
             phase: Cell::new(Phase::Running),
-            cancelled: Cell::new(false),
+            strikes: Cell::new(birth.strikes),
             posted_as_abandoned: Cell::new(false),
             abandoned: Cell::new(false),
             stack: Cell::new(birth.stack),
@@ -147,7 +153,7 @@ impl Control {
         }
     }
 
-    /// Runs the closure to its end, or drops it if the task is cancelled, and stores the result.
+    /// Runs the closure to its end, or gets rid of it if the task is cancelled, and stores the result.
     ///
     /// # Safety
     ///
@@ -155,7 +161,7 @@ impl Control {
     /// payload.
     pub(crate) unsafe fn run(&self) {
         // SAFETY: the payload holds the closure for which the vtable was made.
-        unsafe { (self.vtable.run)(self.payload.get(), self.cancelled.get()) }
+        unsafe { (self.vtable.run)(self.payload.get(), self.turn_of_events()) }
     }
 
     #[inline]
@@ -194,12 +200,34 @@ impl Control {
         brings
     }
 
+    /// What becomes of the closure.
+    #[inline]
+    fn turn_of_events(&self) -> Closure {
+        match self.strikes.get() {
+            0 => Closure::Runs,
+            MOST_STRIKES.. => Closure::IsForgotten,
+            _ => Closure::IsDropped,
+        }
+    }
+
+    #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.get()
+        self.strikes.get() > 0
     }
 
     pub(crate) fn cancel(&self) {
-        self.cancelled.set(true);
+        self.strikes.set(self.strikes.get().max(1));
+    }
+
+    pub(crate) fn strikes(&self) -> u8 {
+        self.strikes.get()
+    }
+
+    /// The task, which is cancelled, is told: how often it was, with this time.
+    pub(crate) fn count_strike(&self) -> u8 {
+        let told = self.strikes.get();
+        self.strikes.set(told.saturating_add(1));
+        told
     }
 
     /// Notes that the unparker of the present wait will never be used.
@@ -262,6 +290,7 @@ pub(crate) mod testing {
             name: None,
             spawned_at: Location::caller(),
             stack: None,
+            strikes: 0,
         };
         // SAFETY: the slot is fresh, and the types are plain.
         unsafe { Control::create(slot, birth, || ()) };

@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::mem::MaybeUninit;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use crate::task::Cancelled;
@@ -18,9 +18,18 @@ pub(crate) struct Payload(MaybeUninit<[usize; WORDS]>);
 
 /// What can be done with a payload whose types are forgotten.
 pub(crate) struct Vtable {
-    /// Replaces the closure by its result. With `cancelled` the closure is dropped instead.
-    pub(crate) run: unsafe fn(*mut Payload, cancelled: bool),
+    /// Replaces the closure by its result.
+    pub(crate) run: unsafe fn(*mut Payload, Closure),
     pub(crate) drop_result: unsafe fn(*mut Payload),
+}
+
+/// What becomes of a task's closure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closure {
+    Runs,
+    IsDropped,
+    /// Not even dropped.
+    IsForgotten,
 }
 
 impl Vtable {
@@ -76,23 +85,37 @@ const fn is_inline<V>() -> bool {
 /// # Safety
 ///
 /// The payload holds an `F`.
-unsafe fn run<F, T>(payload: *mut Payload, cancelled: bool)
+unsafe fn run<F, T>(payload: *mut Payload, closure: Closure)
 where
     F: FnOnce() -> T,
 {
-    // The closure is not used after a panic, and its captures are gone with it.
-    let result: thread::Result<T> = catch_unwind(AssertUnwindSafe(|| {
-        // Taken here and not before: a debug build would copy a large one once more for each call.
+    let result: thread::Result<T> = if closure == Closure::Runs {
+        // The closure is not used after a panic, and its captures are gone with it. It is taken there
+        // and not before: a debug build would copy a large one once more for each call.
         // SAFETY: the caller's promise.
-        let body = unsafe { Payload::take::<F>(payload) };
-        if cancelled {
-            drop(body);
-            resume_unwind(Box::new(Cancelled));
-        }
-        body()
-    }));
+        catch_unwind(AssertUnwindSafe(|| unsafe { Payload::take::<F>(payload) }()))
+    } else {
+        // SAFETY: the caller's promise.
+        Err(unsafe { get_rid_of::<F>(payload, closure) })
+    };
     // SAFETY: the closure was taken out above.
     unsafe { Payload::put(payload, result) };
+}
+
+/// Drops or forgets the closure of a task that is cancelled before it has begun, and says what its
+/// joiner gets: the panic of a destructor, if there is one.
+///
+/// # Safety
+///
+/// The payload holds an `F`.
+#[cold]
+unsafe fn get_rid_of<F>(payload: *mut Payload, closure: Closure) -> Box<dyn Any + Send> {
+    if closure == Closure::IsForgotten {
+        return Box::new(Cancelled);
+    }
+    // SAFETY: the caller's promise.
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Payload::take::<F>(payload) })));
+    dropped.err().unwrap_or_else(|| Box::new(Cancelled))
 }
 
 /// # Safety

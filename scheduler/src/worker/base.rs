@@ -50,6 +50,7 @@ impl Worker {
         // A panic of the base itself would leave tasks behind whose frames borrow from the caller.
         let message = "a worker has panicked outside of any task";
         abort_on_unwind(message, || self.run_until_stopped());
+        self.post().end();
     }
 
     fn run_until_stopped(&self) {
@@ -57,6 +58,7 @@ impl Worker {
         // workers at this moment would overlook it.
         self.team.note_awakening();
         let mut recheck = FIRST_RECHECK;
+        let mut quiet_since = None;
         // A thread is started when a watcher is wanted.
         if self.was_appointed() {
             let marks = self.mark_backlogs();
@@ -66,6 +68,7 @@ impl Worker {
         loop {
             while let Some(next) = self.pick() {
                 recheck = FIRST_RECHECK;
+                quiet_since = None;
                 self.run_from_base(next);
             }
             self.poll();
@@ -86,7 +89,7 @@ impl Worker {
                     return;
                 }
                 // Only wakes that are under way are left to come.
-                self.post().sleep(None, None);
+                self.await_hand_overs(&mut quiet_since);
                 if self.post().was_appointed() {
                     // Somebody took it for one of the idle, among whom it is not counted.
                     self.team.leave_idle(Role::Watcher);

@@ -13,6 +13,7 @@
 
 mod base;
 mod behind;
+mod leaving;
 #[cfg(all(test, lisle_loom))]
 mod models;
 mod turn;
@@ -20,9 +21,11 @@ mod waits;
 
 pub(crate) use base::Enter;
 use behind::Behind;
+pub(crate) use leaving::MOST_STRIKES;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
+use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -81,6 +84,15 @@ pub(crate) struct Worker {
     /// Whether it was already said that a task cannot start for want of memory.
     starved: Cell<bool>,
     shutting_down: Cell<bool>,
+    /// The task that may borrow from the caller of `run`, if this worker runs one.
+    main: Cell<Option<NonNull<Control>>>,
+    /// Whether that task was left behind, and whether any was.
+    left_main: Cell<bool>,
+    left_behind: Cell<bool>,
+    /// How many tasks were spawned here since the runtime ends, and whether it was said that they come
+    /// to no end.
+    late_spawns: Cell<u32>,
+    spawns_without_end: Cell<bool>,
     /// Tasks of which it has become known that thieves took them.
     forgotten: Cell<u64>,
     /// How often in a row this worker has spun, or could have, and nothing was posted.
@@ -99,6 +111,11 @@ primitive::thread_local! {
 pub(crate) fn current<'a>() -> Option<&'a Worker> {
     // SAFETY: `Enter` keeps the pointer null or valid. See above for the lifetime.
     unsafe { CURRENT.with(Cell::get).as_ref() }
+}
+
+/// Whether the caller is a task of this team.
+pub(crate) fn current_team_is(team: &Team) -> bool {
+    current().is_some_and(|worker| ptr::eq(&*worker.team, team))
 }
 
 /// The identity of the calling task, or `None` on a plain thread.
@@ -209,6 +226,11 @@ impl Worker {
             next_ids: Cell::default(),
             starved: Cell::new(false),
             shutting_down: Cell::new(false),
+            main: Cell::new(None),
+            left_main: Cell::new(false),
+            left_behind: Cell::new(false),
+            late_spawns: Cell::new(0),
+            spawns_without_end: Cell::new(false),
             forgotten: Cell::new(0),
             vain_spins: Cell::new(0),
             team,
@@ -322,6 +344,18 @@ impl Worker {
         if self.team.wants_watcher() && !self.post().backlog.is_empty() {
             Team::call_watcher(&self.team);
         }
+    }
+
+    /// Accepts the task that may borrow from the caller of `run`.
+    pub(crate) fn accept_main(&self, task: NonNull<Control>) {
+        self.main.set(Some(task));
+        self.accept_local(task);
+    }
+
+    /// What a task is born with: not 0 if it is cancelled from the start.
+    #[inline]
+    pub(crate) fn strikes_of_the_born(&self, spawned_at: &Location<'_>) -> u8 {
+        if self.shutting_down.get() { self.strikes_of_the_late_born(spawned_at) } else { 0 }
     }
 
     /// Accepts a new task that only this worker may start.

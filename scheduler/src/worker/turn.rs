@@ -224,14 +224,20 @@ impl Worker {
         }
     }
 
+    /// Makes `next` the current task, or none if there is none that can run, and says where to go on.
+    #[inline(always)]
+    pub(super) fn successor(&self, next: Option<&Control>) -> Context {
+        next.and_then(|next| self.make_current(next)).unwrap_or_else(|| {
+            self.current.set(None);
+            self.base.get()
+        })
+    }
+
     /// Leaves the stack of a task that has finished. Inlined: a call that does not return would put the
     /// processor's predictions of returns out of step.
     #[inline(always)]
     fn leave_for_good(&self, next: Option<&Control>) -> ! {
-        let to = next.and_then(|next| self.make_current(next)).unwrap_or_else(|| {
-            self.current.set(None);
-            self.base.get()
-        });
+        let to = self.successor(next);
         // SAFETY: nobody else will continue what was made current. Otherwise the base is suspended, on
         // this thread, since a task runs. Nothing is left on the stack that anybody needs.
         unsafe { switch_for_good(to) }

@@ -184,7 +184,7 @@ fn refuse(me: &Control) -> ! {
 
 #[cold]
 #[track_caller]
-fn forbidden() -> ! {
+pub(super) fn forbidden() -> ! {
     panic!(
         "a task cannot wait or yield inside no_suspend: the section holds something of the \
          thread's that other tasks must not see"

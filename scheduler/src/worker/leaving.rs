@@ -1,0 +1,208 @@
+//! Tasks that are left behind: they have started, they will not finish, and they cannot be unwound.
+//!
+//! That is a task which
+//! - is given up in a program built with `panic = "abort"`, where nothing can be unwound;
+//! - catches its cancellation again and again;
+//! - waits for the end of a hand-over that nobody will end, while everything else has come to rest.
+//!
+//! It is never continued. Its stack is leaked with all that is on it, as if each value there had been
+//! forgotten, and its control block too. To those who join it is [`Cancelled`].
+//!
+//! Its frames stay, so what has been lent out of them stays valid. They may borrow from two places
+//! besides: from thread-locals, so a thread of the runtime's own on which a task was left behind does
+//! not end (`README.md` tells of the one thread that does), and, `main` alone, from the caller of
+//! `run`, so that a `run` whose main task would be left behind aborts the process.
+
+use std::mem;
+use std::panic::{Location, resume_unwind};
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+use lisle_runtime::last_words::{abort_with, complain};
+use lisle_runtime::no_suspend_depth;
+use lisle_runtime::switch::{Context, switch};
+
+use super::Worker;
+use super::waits::forbidden;
+use crate::deadlock;
+use crate::task::{Cancelled, Control, Phase, join};
+
+/// How often a task may catch its cancellation before it is left behind.
+pub(crate) const MOST_STRIKES: u8 = 100;
+
+/// How many tasks may be spawned on a worker while its runtime ends. The closures of later ones are not
+/// even dropped: it might be these that spawn.
+const MOST_LATE_SPAWNS: u32 = 1 << 20;
+
+/// How long a runtime that ends, and in which all is quiet, waits for hand-overs that are under way.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many tasks are named in a row.
+const MOST_NAMED: usize = 10;
+
+impl Worker {
+    /// Unwinds the current task, which is being cancelled, from the wait at `place`. One that has caught
+    /// that before lets others run first, and is left behind if it does so for ever.
+    #[cold]
+    pub(crate) fn strike(&self, place: &'static Location<'static>) -> ! {
+        let me = self.current_task();
+        let strikes = me.count_strike();
+        let may_suspend = no_suspend_depth() == 0;
+        if !cfg!(panic = "unwind") {
+            if !may_suspend {
+                forbidden();
+            }
+            self.leave_current();
+        }
+        if strikes > 1 && may_suspend {
+            if strikes > MOST_STRIKES {
+                report_swallowing(me, place);
+                self.leave_current();
+            }
+            self.enqueue(NonNull::from(me));
+            self.suspend(me);
+        }
+        resume_unwind(Box::new(Cancelled))
+    }
+
+    /// Suspends the current task for ever.
+    fn leave_current(&self) -> ! {
+        let me = NonNull::from(self.current_task());
+        // SAFETY: the task has started on this worker and has not finished. It is in no queue, and
+        // nobody has an unparker: it runs.
+        unsafe { self.leave(me) };
+        self.current.set(None);
+        let next = self.pick();
+        let to = self.successor(next);
+        // Not for good, as by a task that has finished: this stack stays in use.
+        let mut never = Context::NONE;
+        // SAFETY: nobody else will continue what was made current, or the base.
+        unsafe { switch(&raw mut never, to) };
+        abort_with(format_args!("a task was continued that had been left behind"))
+    }
+
+    /// Counts a task as ended that is suspended, or about to be, and never continued.
+    ///
+    /// # Safety
+    ///
+    /// It is in the list of the started ones and in no queue.
+    unsafe fn leave(&self, task: NonNull<Control>) {
+        // SAFETY: the task has not finished.
+        let control = unsafe { task.as_ref() };
+        mem::forget(control.take_stack());
+        control.phase.set(Phase::LeftBehind);
+        // SAFETY: the caller's promise.
+        unsafe { self.started.remove(task) };
+        self.live.set(self.live.get() - 1);
+        self.left_behind.set(true);
+        if self.main.get() == Some(task) {
+            self.left_main.set(true);
+        }
+        join::leave(control);
+    }
+
+    /// Whether the main task of this runtime was left behind.
+    pub(crate) fn has_left_main(&self) -> bool {
+        self.left_main.get()
+    }
+
+    /// Whether a task was left behind here, so that this thread may not end.
+    pub(crate) fn has_left_any(&self) -> bool {
+        self.left_behind.get()
+    }
+
+    /// Waits for the last tasks of a runtime that ends. All of them wait for the end of a hand-over that
+    /// has begun; if nobody is left who could end it, they are left behind.
+    pub(super) fn await_hand_overs(&self, quiet_since: &mut Option<Instant>) {
+        // A model has no clock, and no party that never ends.
+        if cfg!(lisle_loom) {
+            return self.post().sleep(None, None);
+        }
+        let quiet = quiet_since.get_or_insert_with(Instant::now).elapsed();
+        let pause = quiet.clamp(Duration::from_millis(1), Duration::from_millis(100));
+        if self.team.is_quiescent(self.index) && !self.post().inbox.has_mail() {
+            let (policy, threads) = (self.team.settings.foreign_threads, self.team.live_threads());
+            if quiet >= PATIENCE || !deadlock::others_may_wake_us(policy, threads) {
+                return self.leave_waiting();
+            }
+        }
+        self.post().sleep(None, Some(pause));
+    }
+
+    #[cold]
+    fn leave_waiting(&self) {
+        let mut waiting = Vec::new();
+        self.started.for_each(|task| {
+            if task.phase.get() == Phase::AwaitsUnpark {
+                waiting.push(NonNull::from(task));
+            }
+        });
+        for &task in &waiting[..waiting.len().min(MOST_NAMED)] {
+            // SAFETY: the task is in the list of the started ones, and so has not finished.
+            report_waiting(unsafe { task.as_ref() });
+        }
+        if let Some(more @ 1..) = waiting.len().checked_sub(MOST_NAMED) {
+            complain(format_args!("{more} more tasks wait so, and are left behind"));
+        }
+        if !waiting.is_empty() {
+            // Should the hand-over end some day, the task is posted here, in vain.
+            mem::forget(self.team.clone());
+        }
+        for task in waiting {
+            // SAFETY: the task is in the list of the started ones; it is suspended and in no queue, as
+            // long as its unparker is not used, which `LeftBehind` turns into nothing from now on.
+            unsafe { self.leave(task) };
+        }
+    }
+
+    /// What a task is born with that is spawned while the runtime ends: it inherits its parent's
+    /// strikes and one more, so that tasks which spawn each other in destructors come to an end.
+    #[cold]
+    pub(super) fn strikes_of_the_late_born(&self, spawned_at: &Location<'_>) -> u8 {
+        let births = self.late_spawns.get().saturating_add(1);
+        self.late_spawns.set(births);
+        // SAFETY: the current task has not finished.
+        let parent = self.current.get().map_or(0, |task| unsafe { task.as_ref() }.strikes());
+        if births <= MOST_LATE_SPAWNS && parent < MOST_STRIKES - 1 {
+            return parent + 1;
+        }
+        if !self.spawns_without_end.replace(true) {
+            complain(format_args!(
+                "destructors spawn tasks without end while their runtime ends: what is spawned at \
+                 {spawned_at} is left behind, and not even dropped"
+            ));
+        }
+        MOST_STRIKES
+    }
+}
+
+fn report_swallowing(task: &Control, place: &Location<'_>) {
+    complain(format_args!(
+        "task {}, spawned at {}, has caught its cancellation {MOST_STRIKES} times, the last time from \
+         {place}, and is left behind: let a panic pass whose payload is `Cancelled`",
+        Title(task),
+        task.spawned_at,
+    ));
+}
+
+fn report_waiting(task: &Control) {
+    let Some(record) = task.park_record() else { return };
+    complain(format_args!(
+        "task {}, spawned at {}, is left behind {} at {}: its partner has begun to serve it and does not \
+         end that, as a `SelectedOperation` that was forgotten",
+        Title(task),
+        task.spawned_at,
+        record.reason,
+        record.location,
+    ));
+}
+
+/// A task's number and name.
+struct Title<'a>(&'a Control);
+
+impl std::fmt::Display for Title<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0.id)?;
+        self.0.name.as_ref().map_or(Ok(()), |name| write!(f, " '{name}'"))
+    }
+}
