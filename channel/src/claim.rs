@@ -52,7 +52,7 @@ struct Contents {
 /// Where a party finds its grant: in the frame of who selects. What it holds is not dropped with it, nor
 /// when something else is put there.
 #[derive(Debug)]
-pub(crate) struct GrantCell(UnsafeCell<ManuallyDrop<Grant>>);
+pub struct GrantCell(UnsafeCell<ManuallyDrop<Grant>>);
 
 /// How far the operation of a select has come when it is selected.
 #[derive(Debug)]
@@ -181,7 +181,8 @@ impl Chosen {
 impl GrantCell {
     /// A cell that holds nothing that would have to be dropped.
     #[inline]
-    pub(crate) fn new() -> Self {
+    #[expect(clippy::new_without_default, reason = "not part of the interface")]
+    pub fn new() -> Self {
         Self(UnsafeCell::new(ManuallyDrop::new(Grant::LookAgain)))
     }
 
@@ -204,6 +205,12 @@ impl GrantCell {
     #[inline]
     pub(crate) fn is_empty(&mut self) -> bool {
         matches!(**self.get_mut(), Grant::LookAgain)
+    }
+
+    /// Whether what was granted is only the news that the operation will fail.
+    #[inline]
+    pub(crate) fn is_disconnected(&mut self) -> bool {
+        matches!(**self.get_mut(), Grant::Disconnected)
     }
 
     /// The grant, where it lies.

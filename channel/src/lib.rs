@@ -72,8 +72,9 @@ use crate::timer::Timer;
 /// What the macros expand to. Not part of the interface.
 #[doc(hidden)]
 pub mod internal {
+    pub use crate::claim::GrantCell;
     pub use crate::select::macros::{recv, send, unknown};
-    pub use crate::select::{Case, Order, complete, select, select_timeout, try_select, vacant};
+    pub use crate::select::{Case, Order, Promise, Selected, select, select_timeout, try_select};
 }
 
 /// Makes a channel that holds up to `capacity` messages.

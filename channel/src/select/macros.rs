@@ -28,7 +28,7 @@ pub fn send<T>(sender: &Sender<T>) -> &Sender<T> {
     sender
 }
 
-/// An index that no arm has.
+/// Where a select without `default` never comes.
 #[cold]
 pub fn unknown() -> ! {
     unreachable!("one of the arms was selected")
@@ -180,20 +180,20 @@ macro_rules! __select {
             ($($handle,)*) => {
                 $(let $handle = $crate::internal::$kind($handle);)*
                 let mut cases: [$crate::internal::Case<'_>; $n] =
-                    [$($crate::internal::Case::$kind($handle, $index)),*];
-                let mut operation = $crate::internal::vacant();
-                $crate::__select_wait!(($order) {$($default)*} cases operation selected {
-                    match selected {
-                        $(index if index == $index => {
-                            let result =
-                                $crate::internal::complete::$kind(&mut operation, $handle $(, $message)?);
-                            match result {
-                                $result => $body,
-                            }
-                        })*
-                        _ => $crate::internal::unknown(),
-                    }
-                })
+                    [$($crate::internal::Case::$kind($handle)),*];
+                let mut grant = $crate::internal::GrantCell::new();
+                let selected =
+                    $crate::__select_wait!(($order) {$($default)*} &mut cases, &mut grant);
+                match selected.index() {
+                    $(::std::option::Option::Some(index) if index == $index => {
+                        // Ends the borrows of the channels, before the message is made.
+                        let result = selected.$kind($handle)$(.keep($message))?;
+                        match result {
+                            $result => $body,
+                        }
+                    })*
+                    _ => $crate::__select_default!(selected $($default)*),
+                }
             }
         }
     };
@@ -207,32 +207,28 @@ macro_rules! __select {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select_wait {
-    (($order:ident) {} $cases:ident $operation:ident $index:ident $selected:block) => {{
-        let $index =
-            $crate::internal::select(&mut $cases, $crate::internal::Order::$order, &mut $operation);
-        $selected
-    }};
-    (($order:ident) {() $default:expr} $cases:ident $operation:ident $index:ident
-        $selected:block) => {
-        match $crate::internal::try_select(
-            &mut $cases,
-            $crate::internal::Order::$order,
-            &mut $operation,
-        ) {
-            ::std::option::Option::Some($index) => $selected,
-            ::std::option::Option::None => $default,
-        }
+    (($order:ident) {} $cases:expr, $grant:expr) => {
+        $crate::internal::select($cases, $crate::internal::Order::$order, $grant)
     };
-    (($order:ident) {($timeout:expr) $default:expr} $cases:ident $operation:ident $index:ident
-        $selected:block) => {
-        match $crate::internal::select_timeout(
-            &mut $cases,
-            $timeout,
-            $crate::internal::Order::$order,
-            &mut $operation,
-        ) {
-            ::std::option::Option::Some($index) => $selected,
-            ::std::option::Option::None => $default,
+    (($order:ident) {() $default:expr} $cases:expr, $grant:expr) => {
+        $crate::internal::try_select($cases, $crate::internal::Order::$order, $grant)
+    };
+    (($order:ident) {($timeout:expr) $default:expr} $cases:expr, $grant:expr) => {
+        $crate::internal::select_timeout($cases, $timeout, $crate::internal::Order::$order, $grant)
+    };
+}
+
+/// What is done when no operation was selected.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __select_default {
+    ($selected:ident) => {
+        $crate::internal::unknown()
+    };
+    ($selected:ident ($($timeout:expr)?) $default:expr) => {
+        // Not a block, in which a body in braces would be told to do without.
+        match $selected.end() {
+            () => $default,
         }
     };
 }

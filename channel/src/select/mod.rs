@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 pub use error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
 pub use run::{Case, Order};
-pub use selected::{SelectedOperation, complete};
+pub use selected::{Promise, Selected, SelectedOperation};
 
+use crate::claim::GrantCell;
 use crate::receiver::Receiver;
 use crate::sender::Sender;
 use operation::Operation;
@@ -251,11 +252,7 @@ impl<'a> Select<'a> {
     /// ```
     #[track_caller]
     pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
-        let mut operation = SelectedOperation::vacant();
-        match try_select(&mut self.cases, self.order, &mut operation) {
-            Some(_) => Ok(operation),
-            None => Err(TrySelectError),
-        }
+        self.run(Patience::None).ok_or(TrySelectError)
     }
 
     /// Blocks the calling task or thread until an operation is possible, and begins it.
@@ -280,13 +277,12 @@ impl<'a> Select<'a> {
     /// ```
     #[track_caller]
     pub fn select(&mut self) -> SelectedOperation<'a> {
-        let mut operation = SelectedOperation::vacant();
-        select(&mut self.cases, self.order, &mut operation);
-        operation
+        assert_not_empty(&self.cases);
+        self.run(Patience::Endless).unwrap_or_else(|| unreachable!("there is no deadline"))
     }
 
     /// Like [`select`](Self::select), for at most `timeout`. An empty list waits for nothing but the
-    /// end of that time.
+    /// end of that time. A timeout that ends after the last representable [`Instant`] never expires.
     ///
     /// # Errors
     ///
@@ -311,11 +307,7 @@ impl<'a> Select<'a> {
         &mut self,
         timeout: Duration,
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
-        let mut operation = SelectedOperation::vacant();
-        match select_timeout(&mut self.cases, timeout, self.order, &mut operation) {
-            Some(_) => Ok(operation),
-            None => Err(SelectTimeoutError),
-        }
+        self.run(Patience::lasting(timeout)).ok_or(SelectTimeoutError)
     }
 
     /// Like [`select`](Self::select), until `deadline`. After a deadline in the past it still begins
@@ -346,12 +338,15 @@ impl<'a> Select<'a> {
         &mut self,
         deadline: Instant,
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
+        self.run(Patience::Until(deadline)).ok_or(SelectTimeoutError)
+    }
+
+    #[inline]
+    #[track_caller]
+    fn run(&mut self, patience: Patience) -> Option<SelectedOperation<'a>> {
         let mut operation = SelectedOperation::vacant();
-        let patience = Patience::Until(deadline);
-        match run::select(&mut self.cases, self.order, patience, &mut operation) {
-            Some(_) => Ok(operation),
-            None => Err(SelectTimeoutError),
-        }
+        operation.begun = run::select(&mut self.cases, self.order, patience, &mut operation.grant);
+        operation.begun.is_some().then_some(operation)
     }
 }
 
@@ -374,47 +369,50 @@ impl fmt::Debug for Select<'_> {
     }
 }
 
-/// Where the macros have an operation begun and complete it.
-#[inline]
-pub fn vacant<'a>() -> SelectedOperation<'a> {
-    SelectedOperation::vacant()
-}
-
-/// What [`Select`] and the macros share: see [`Select::try_select`]. Gives the index of the operation.
+/// What the macros do as [`Select::try_select`] does. The cases get their places for indices, so that
+/// none can be wrong.
 #[inline]
 #[track_caller]
 pub fn try_select<'a>(
     cases: &mut [Case<'a>],
     order: Order,
-    into: &mut SelectedOperation<'a>,
-) -> Option<usize> {
-    run::select(cases, order, Patience::None, into)
+    grant: &'a mut GrantCell,
+) -> Selected<'a> {
+    run(cases, order, Patience::None, grant)
 }
 
-/// See [`Select::select`].
+/// See [`try_select`] and [`Select::select`].
 #[inline]
 #[track_caller]
-pub fn select<'a>(cases: &mut [Case<'a>], order: Order, into: &mut SelectedOperation<'a>) -> usize {
+pub fn select<'a>(cases: &mut [Case<'a>], order: Order, grant: &'a mut GrantCell) -> Selected<'a> {
     assert_not_empty(cases);
-    match run::select(cases, order, Patience::Endless, into) {
-        Some(index) => index,
-        None => unreachable!("there is no deadline"),
-    }
+    run(cases, order, Patience::Endless, grant)
 }
 
-/// See [`Select::select_timeout`].
+/// See [`try_select`] and [`Select::select_timeout`].
 #[inline]
 #[track_caller]
 pub fn select_timeout<'a>(
     cases: &mut [Case<'a>],
     timeout: Duration,
     order: Order,
-    into: &mut SelectedOperation<'a>,
-) -> Option<usize> {
-    match Instant::now().checked_add(timeout) {
-        Some(deadline) => run::select(cases, order, Patience::Until(deadline), into),
-        None => Some(select(cases, order, into)),
+    grant: &'a mut GrantCell,
+) -> Selected<'a> {
+    run(cases, order, Patience::lasting(timeout), grant)
+}
+
+#[inline]
+#[track_caller]
+fn run<'a>(
+    cases: &mut [Case<'a>],
+    order: Order,
+    patience: Patience,
+    grant: &'a mut GrantCell,
+) -> Selected<'a> {
+    for (index, case) in cases.iter_mut().enumerate() {
+        case.index = index;
     }
+    Selected::new(run::select(cases, order, patience, grant), grant)
 }
 
 #[inline]

@@ -203,7 +203,7 @@ impl<T> Channel<T> {
     }
 
     /// Gives up the place that was set aside; the sender that has waited longest gets it.
-    fn give_place_back(&self) {
+    pub(crate) fn give_place_back(&self) {
         let mut state = self.state.lock();
         state.buffer.unreserve();
         if state.receivers.handles == 0 {

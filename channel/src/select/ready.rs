@@ -60,7 +60,8 @@ impl Select<'_> {
         }
     }
 
-    /// Like [`ready`](Self::ready), for at most `timeout`.
+    /// Like [`ready`](Self::ready), for at most `timeout`. One that ends after the last representable
+    /// [`Instant`] never expires.
     ///
     /// # Errors
     ///
@@ -81,10 +82,7 @@ impl Select<'_> {
     /// ```
     #[track_caller]
     pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
-        match Instant::now().checked_add(timeout) {
-            Some(deadline) => self.ready_deadline(deadline),
-            None => Ok(self.ready()),
-        }
+        run::ready(&mut self.cases, self.order, Patience::lasting(timeout)).ok_or(ReadyTimeoutError)
     }
 
     /// Like [`ready`](Self::ready), until `deadline`.

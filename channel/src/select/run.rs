@@ -8,14 +8,14 @@
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lisle_scheduler::park::{Reason, Wake, park, unwind_cancelled};
 use lisle_scheduler::yield_now;
 
-use super::SelectedOperation;
 use super::operation::Operation;
 use super::random::{random, random_walk};
+use super::selected::Begun;
 use crate::claim::{Claim, Grant, GrantCell, Purpose};
 use crate::receiver::Receiver;
 use crate::sender::Sender;
@@ -54,36 +54,42 @@ enum Ended {
 }
 
 impl<'a> Case<'a> {
-    /// The operation to send, number `index` of its select.
+    /// The operation to send. Its index comes with its list.
     #[inline]
-    pub fn send<T>(sender: &'a Sender<T>, index: usize) -> Self {
-        Self::new(sender, index)
+    pub fn send<T>(sender: &'a Sender<T>) -> Self {
+        Self::new(sender, 0)
     }
 
-    /// The operation to receive, number `index` of its select.
+    /// The operation to receive. Its index comes with its list.
     #[inline]
-    pub fn recv<T>(receiver: &'a Receiver<T>, index: usize) -> Self {
-        Self::new(receiver, index)
+    pub fn recv<T>(receiver: &'a Receiver<T>) -> Self {
+        Self::new(receiver, 0)
     }
 
+    /// The operation number `index` of its list. No other one there has the same index.
     #[inline]
     pub(super) fn new(operation: &'a dyn Operation, index: usize) -> Self {
         Self { operation, index, waiter: MaybeUninit::uninit() }
     }
 
-    /// Begins the operation, to which `into` holds the grant.
+    /// The operation has begun, as far as `grant` says.
     #[inline]
-    fn begin(&self, patience: Patience, into: &mut SelectedOperation<'a>) -> usize {
-        if !matches!(patience, Patience::None) && into.is_disconnected() {
+    fn begin(&self, patience: Patience, grant: &mut GrantCell) -> Begun<'a> {
+        if !matches!(patience, Patience::None) && grant.is_disconnected() {
             // The other end may be gone just because its task was cancelled before ours.
             unwind_cancelled();
         }
-        into.begin(self.operation, self.index);
-        self.index
+        Begun { operation: self.operation, index: self.index }
     }
 }
 
 impl Patience {
+    /// That of a party that waits for at most `timeout`, which need not end before time does.
+    #[inline]
+    pub(super) fn lasting(timeout: Duration) -> Self {
+        Instant::now().checked_add(timeout).map_or(Self::Endless, Self::Until)
+    }
+
     fn deadline(self) -> Option<Instant> {
         match self {
             Self::Until(deadline) => Some(deadline),
@@ -99,39 +105,39 @@ impl Patience {
     }
 }
 
-/// Waits until an operation is possible, begins it `into` where it is going to be completed, and gives
-/// its index. `None` if the patience ends before.
+/// Waits until an operation is possible and begins it, with its grant where it is going to be completed.
+/// `None` if the patience ends before.
 #[track_caller]
 pub(super) fn select<'a>(
     cases: &mut [Case<'a>],
     order: Order,
     patience: Patience,
-    into: &mut SelectedOperation<'a>,
-) -> Option<usize> {
+    grant: &mut GrantCell,
+) -> Option<Begun<'a>> {
     let mut over = matches!(patience, Patience::None);
     let mut withdrawals = 0;
     loop {
         let walk = Walk::new(cases.len(), order);
         for at in walk.clone() {
-            if cases[at].operation.attempt(&mut into.grant) {
-                return Some(cases[at].begin(patience, into));
+            if cases[at].operation.attempt(grant) {
+                return Some(cases[at].begin(patience, grant));
             }
         }
         if over {
             return None;
         }
-        let claim = Claim::new(Purpose::Select, &into.grant);
+        let claim = Claim::new(Purpose::Select, grant);
         match wait(cases, walk, &claim, patience.deadline(), withdrawals) {
-            Ended::Granted(_) if into.grant.is_empty() => withdrawals += 1,
+            Ended::Granted(_) if grant.is_empty() => withdrawals += 1,
             Ended::Granted(index) => {
-                return Some(numbered(cases, index).begin(patience, into));
+                return Some(numbered(cases, index).begin(patience, grant));
             }
             Ended::LookAgain => withdrawals += 1,
             Ended::Cancelled => {
                 unwind_cancelled();
                 // In a destructor, an operation fails as if the other end were gone.
-                into.grant.put(Grant::Disconnected);
-                return cases.first().map(|case| case.begin(patience, into));
+                grant.put(Grant::Disconnected);
+                return cases.first().map(|case| case.begin(patience, grant));
             }
         }
         over = patience.is_over();

@@ -1,15 +1,20 @@
 //! An operation that a select has begun.
 
 use std::fmt;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr;
 use std::thread;
 
+use lisle_runtime::primitive::Arc;
+
 use super::operation::Operation;
+use crate::channel::Channel;
 use crate::claim::{Grant, GrantCell};
 use crate::error::{RecvError, SendError};
 use crate::receiver::Receiver;
 use crate::sender::Sender;
+use crate::waiter::Won;
 
 /// An operation that was selected and has begun. It must be completed, by [`send`](Self::send) or
 /// [`recv`](Self::recv) with the very handle that was added to the list.
@@ -40,29 +45,54 @@ use crate::sender::Sender;
 #[must_use = "an operation that has begun must be completed"]
 pub struct SelectedOperation<'a> {
     /// `None` before an operation has begun and after it was completed.
-    operation: Option<&'a dyn Operation>,
-    index: usize,
+    pub(super) begun: Option<Begun<'a>>,
     pub(super) grant: GrantCell,
 }
+
+/// Which operation has begun. How far it has come is told by its grant.
+#[derive(Clone, Copy)]
+pub(super) struct Begun<'a> {
+    pub(super) operation: &'a dyn Operation,
+    pub(super) index: usize,
+}
+
+/// What the macros have instead of a [`SelectedOperation`]: the grant stays where it is, so that
+/// completing the operation does not move the message once more. It is completed before the body of
+/// its arm is run, and then nothing borrows the channels any more.
+///
+/// Dropping it without completing it releases the partner, and is no mistake: the message expression
+/// has left the `select!`.
+pub struct Selected<'a> {
+    /// `None` if no operation was possible.
+    begun: Option<Begun<'a>>,
+    grant: &'a mut GrantCell,
+}
+
+/// A send of which only the message is missing. It does not borrow the sender, with which the message
+/// expression may do anything.
+///
+/// Dropping it releases the partner, or gives the place back: there is no message after all.
+pub struct Promise<T>(Promised<T>);
+
+enum Promised<T> {
+    /// This receiver waits for the message.
+    Receiver(Won),
+    /// A place in the buffer is set aside.
+    Place(Arc<Channel<T>>),
+    /// No receiver is left.
+    Nothing,
+}
+
+// As crossbeam-channel has it. What a panic can leave behind here is an operation that was not
+// completed, and dropping that tells its partner.
+impl UnwindSafe for SelectedOperation<'_> {}
+impl RefUnwindSafe for SelectedOperation<'_> {}
 
 impl<'a> SelectedOperation<'a> {
     /// Where an operation is going to begin.
     #[inline]
     pub(super) fn vacant() -> Self {
-        Self { operation: None, index: 0, grant: GrantCell::new() }
-    }
-
-    /// Whether the operation that is about to begin will fail.
-    #[inline]
-    pub(super) fn is_disconnected(&mut self) -> bool {
-        matches!(**self.grant.get_mut(), Grant::Disconnected)
-    }
-
-    /// The operation has begun, as far as the grant says.
-    #[inline]
-    pub(super) fn begin(&mut self, operation: &'a dyn Operation, index: usize) {
-        self.operation = Some(operation);
-        self.index = index;
+        Self { begun: None, grant: GrantCell::new() }
     }
 
     /// The index of the operation in its list.
@@ -84,7 +114,7 @@ impl<'a> SelectedOperation<'a> {
     /// ```
     #[inline]
     pub fn index(&self) -> usize {
-        self.index
+        self.begun.map_or(0, |begun| begun.index)
     }
 
     /// Completes a send. Never blocks.
@@ -114,7 +144,10 @@ impl<'a> SelectedOperation<'a> {
     #[inline]
     #[track_caller]
     pub fn send<T>(mut self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
-        complete::send(&mut self, sender, message)
+        assert!(self.ends_with(sender), "passed a sender that wasn't selected");
+        // SAFETY: the operation was granted to this sender, and it has just ended.
+        let promised = unsafe { promised(&mut self.grant, sender) };
+        Promise(promised).keep(message)
     }
 
     /// Completes a receive. Never blocks.
@@ -145,83 +178,163 @@ impl<'a> SelectedOperation<'a> {
     #[inline]
     #[track_caller]
     pub fn recv<T>(mut self, receiver: &Receiver<T>) -> Result<T, RecvError> {
-        complete::recv(&mut self, receiver)
+        assert!(self.ends_with(receiver), "passed a receiver that wasn't selected");
+        // SAFETY: the operation was granted to this receiver, and it has just ended.
+        unsafe { recv(&mut self.grant, receiver) }
     }
 
-    /// Ends the operation, if it has begun and `handle` is the one that was selected. Two handles that
-    /// exist at the same time never share an address, and ours exists as long as the operation.
+    /// Ends the operation, if `handle` is the one that was selected.
     #[inline]
-    fn end<H>(&mut self, handle: &H) -> bool {
-        let is_it = self.operation.is_some_and(|operation| ptr::addr_eq(operation, handle));
+    fn ends_with<H>(&mut self, handle: &H) -> bool {
+        let is_it = Begun::uses(self.begun, handle);
         if is_it {
-            self.operation = None;
+            self.begun = None;
         }
         is_it
     }
+}
 
-    #[cold]
-    fn give_up(&mut self, operation: &dyn Operation) {
-        // SAFETY: what was granted was not used, since the operation has not ended; and it will not be.
-        operation.give_up(unsafe { ManuallyDrop::take(self.grant.get_mut()) });
-        if !thread::panicking() {
-            panic!("dropped `SelectedOperation` without completing the operation");
+impl<'a> Selected<'a> {
+    #[inline]
+    pub(super) fn new(begun: Option<Begun<'a>>, grant: &'a mut GrantCell) -> Self {
+        Self { begun, grant }
+    }
+
+    /// The place of the operation in its list, or `None` if no operation was possible.
+    #[inline]
+    pub fn index(&self) -> Option<usize> {
+        self.begun.map(|begun| begun.index)
+    }
+
+    /// Goes on with a send, which is completed by [`Promise::keep`].
+    #[inline]
+    #[track_caller]
+    pub fn send<T>(self, sender: &Sender<T>) -> Promise<T> {
+        assert!(Begun::uses(self.begun, sender), "passed a sender that wasn't selected");
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: the operation was granted to this sender, and it ends here.
+        Promise(unsafe { promised(this.grant, sender) })
+    }
+
+    /// See [`SelectedOperation::recv`].
+    #[inline]
+    #[track_caller]
+    pub fn recv<T>(self, receiver: &Receiver<T>) -> Result<T, RecvError> {
+        assert!(Begun::uses(self.begun, receiver), "passed a receiver that wasn't selected");
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: the operation was granted to this receiver, and it ends here.
+        unsafe { recv(this.grant, receiver) }
+    }
+
+    /// Ends the borrows of the channels.
+    #[inline]
+    pub fn end(self) {}
+}
+
+impl<T> Promise<T> {
+    /// See [`SelectedOperation::send`].
+    #[inline]
+    pub fn keep(mut self, message: T) -> Result<(), SendError<T>> {
+        match mem::replace(&mut self.0, Promised::Nothing) {
+            Promised::Receiver(receiver) => {
+                // SAFETY: the receiver was granted to a sender of a channel that carries a `T`, which is
+                // granted receivers of its channel only.
+                unsafe { receiver.send(message) };
+                Ok(())
+            }
+            Promised::Place(channel) => channel.send_reserved(message),
+            Promised::Nothing => Err(SendError(message)),
         }
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    #[inline]
+    fn drop(&mut self) {
+        match mem::replace(&mut self.0, Promised::Nothing) {
+            Promised::Receiver(receiver) => receiver.release(),
+            Promised::Place(channel) => channel.give_place_back(),
+            Promised::Nothing => {}
+        }
+    }
+}
+
+impl Begun<'_> {
+    /// Whether an operation has begun and is one of `handle`. Two handles that exist at the same time
+    /// never share an address, and ours exists as long as the operation.
+    #[inline]
+    fn uses<H>(begun: Option<Self>, handle: &H) -> bool {
+        begun.is_some_and(|begun| ptr::addr_eq(begun.operation, handle))
+    }
+
+    /// Releases the partner, or gives the place back.
+    ///
+    /// # Safety
+    ///
+    /// `grant` is that of this operation, which was not completed and will not be.
+    #[cold]
+    unsafe fn give_up(self, grant: &mut GrantCell) {
+        // SAFETY: nobody has used what was granted, says the caller, and nobody will.
+        self.operation.give_up(unsafe { ManuallyDrop::take(grant.get_mut()) });
     }
 }
 
 impl Drop for SelectedOperation<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(operation) = self.operation.take() {
-            self.give_up(operation);
+        if let Some(begun) = self.begun.take() {
+            // SAFETY: completing it would have taken `begun`.
+            unsafe { begun.give_up(&mut self.grant) };
+            if !thread::panicking() {
+                not_completed();
+            }
         }
     }
 }
 
-/// The completing of an operation where it lies, as the macros do it: moving it would copy the message.
-pub mod complete {
-    use super::*;
-
-    /// See [`SelectedOperation::send`].
+impl Drop for Selected<'_> {
     #[inline]
-    #[track_caller]
-    pub fn send<T>(
-        operation: &mut SelectedOperation<'_>,
-        sender: &Sender<T>,
-        message: T,
-    ) -> Result<(), SendError<T>> {
-        assert!(operation.end(sender), "passed a sender that wasn't selected");
-        match &mut **operation.grant.get_mut() {
-            Grant::Partner(receiver) => {
-                // SAFETY: the operation has just ended, so nobody else uses the grant.
-                let receiver = unsafe { ptr::read(receiver) };
-                // SAFETY: the operation was granted to this sender, whose channel carries a `T`, and it
-                // is granted receivers of its channel only.
-                unsafe { receiver.send(message) };
-                Ok(())
-            }
-            Grant::Place => sender.channel.send_reserved(message),
-            Grant::Disconnected => Err(SendError(message)),
-            Grant::Message(_) | Grant::LookAgain => unreachable!("not what a send is granted"),
+    fn drop(&mut self) {
+        if let Some(begun) = self.begun {
+            // SAFETY: completing it would have kept it from being dropped.
+            unsafe { begun.give_up(self.grant) };
         }
     }
+}
 
-    /// See [`SelectedOperation::recv`].
-    #[inline]
-    #[track_caller]
-    pub fn recv<T>(
-        operation: &mut SelectedOperation<'_>,
-        receiver: &Receiver<T>,
-    ) -> Result<T, RecvError> {
-        assert!(operation.end(receiver), "passed a receiver that wasn't selected");
-        match &mut **operation.grant.get_mut() {
-            // SAFETY: the operation has just ended, so nobody has taken the message. It was granted to this
-            // receiver, whose channel carries a `T`, and it is granted messages of its channel only.
-            Grant::Message(landing) => Ok(unsafe { landing.take() }),
-            Grant::Disconnected => Err(RecvError),
-            Grant::Partner(_) | Grant::Place | Grant::LookAgain => {
-                unreachable!("not what a receive is granted")
-            }
+#[cold]
+#[inline(never)]
+fn not_completed() -> ! {
+    panic!("dropped `SelectedOperation` without completing the operation");
+}
+
+/// # Safety
+///
+/// The grant is that of an operation of `sender` and was not used yet. It is not used any more.
+#[inline]
+unsafe fn promised<T>(grant: &mut GrantCell, sender: &Sender<T>) -> Promised<T> {
+    match &mut **grant.get_mut() {
+        // SAFETY: nobody has used the grant, says the caller, and nobody will.
+        Grant::Partner(receiver) => Promised::Receiver(unsafe { ptr::read(receiver) }),
+        Grant::Place => Promised::Place(sender.channel.clone()),
+        Grant::Disconnected => Promised::Nothing,
+        Grant::Message(_) | Grant::LookAgain => unreachable!("not what a send is granted"),
+    }
+}
+
+/// # Safety
+///
+/// The grant is that of an operation of `receiver` and was not used yet. It is not used any more.
+#[inline]
+#[track_caller]
+unsafe fn recv<T>(grant: &mut GrantCell, _receiver: &Receiver<T>) -> Result<T, RecvError> {
+    match &mut **grant.get_mut() {
+        // SAFETY: nobody has taken the message, says the caller. The receiver's channel carries a `T`, and
+        // an operation of it is granted messages of that channel only.
+        Grant::Message(landing) => Ok(unsafe { landing.take() }),
+        Grant::Disconnected => Err(RecvError),
+        Grant::Partner(_) | Grant::Place | Grant::LookAgain => {
+            unreachable!("not what a receive is granted")
         }
     }
 }
