@@ -91,6 +91,11 @@ impl<T> Buffer<T> {
         self.reserved += 1;
     }
 
+    /// Whether a place is set aside.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.reserved != 0
+    }
+
     /// Makes a place that was set aside free again.
     pub(crate) fn unreserve(&mut self) {
         self.limit += 1;

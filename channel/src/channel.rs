@@ -17,7 +17,7 @@
 use std::mem::{forget, needs_drop};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use lisle_runtime::primitive::{BriefMutex, BriefMutexGuard};
+use lisle_runtime::primitive::{Arc, BriefMutex, BriefMutexGuard};
 
 use crate::buffer::Buffer;
 use crate::claim::Grant;
@@ -129,12 +129,16 @@ impl<T> Channel<T> {
 
     /// Counts one handle less at `end`. The last one disconnects the channel: it wakes who is
     /// parked at the other end, and with the last receiver the buffered messages are dropped.
-    pub(crate) fn detach(&self, end: End) {
-        let mut state = self.state.lock();
+    pub(crate) fn detach(this: &Arc<Self>, end: End) {
+        let mut state = this.state.lock();
         let side = state.side(end);
         side.handles -= 1;
         if side.handles == 0 {
-            self.disconnect(state, end);
+            if matches!(end, End::Sending) && state.buffer.is_reserved() {
+                // A place that is set aside keeps the channel, by the count that is left here.
+                forget(this.clone());
+            }
+            this.disconnect(state, end);
         }
     }
 

@@ -359,7 +359,7 @@ impl<T> Clone for Receiver<T> {
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         if let Source::Channel(channel) = &self.source {
-            channel.detach(End::Receiving);
+            Channel::detach(channel, End::Receiving);
         }
     }
 }

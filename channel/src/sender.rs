@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::primitive::Arc;
@@ -38,6 +39,12 @@ impl<T> Sender<T> {
     /// The one handle that [`Channel::new`] has counted.
     pub(crate) fn first(channel: Arc<Channel<T>>) -> Self {
         Self { channel }
+    }
+
+    /// The channel, which exists as long as the handle.
+    pub(crate) fn channel(&self) -> NonNull<Channel<T>> {
+        // SAFETY: an `Arc` does not point to null.
+        unsafe { NonNull::new_unchecked(Arc::as_ptr(&self.channel).cast_mut()) }
     }
 
     /// Sends if that is possible at once: if a receiver is waiting or the buffer has a free place.
@@ -246,7 +253,7 @@ impl<T> Clone for Sender<T> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.channel.detach(End::Sending);
+        Channel::detach(&self.channel, End::Sending);
     }
 }
 

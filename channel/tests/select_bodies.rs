@@ -316,3 +316,37 @@ fn a_place_that_was_left_goes_to_the_next_sender() {
         assert_eq!(next.unwrap().join(), Ok(()));
     });
 }
+
+/// A message expression that lets its own sender go, the last one, sends nevertheless.
+#[test]
+fn a_message_may_replace_or_drop_its_sender() {
+    everywhere(|place| {
+        for capacity in 0..2 {
+            let (sender, receiver) = bounded(capacity);
+            let receiving = place.spawn(move || (receiver.recv(), receiver.recv()));
+            let mut holder = Some(sender);
+            select! {
+                send(holder.as_ref().unwrap(), { holder = None; String::from("the last") }) -> sent => {
+                    assert_eq!(sent, Ok(()));
+                }
+            }
+            assert!(holder.is_none());
+            assert_eq!(receiving.join(), (Ok(String::from("the last")), Err(RecvError)));
+        }
+        // And without a receiver at last, or without a message after all.
+        let (sender, receiver) = bounded(1);
+        let mut holder = Some((sender, receiver));
+        select! {
+            send(holder.as_ref().unwrap().0, { holder = None; String::from("too late") }) -> sent => {
+                assert_eq!(sent, Err(SendError(String::from("too late"))));
+            }
+        }
+        let (sender, receiver) = bounded::<String>(1);
+        let mut sender = Some(sender);
+        let mut leave = || -> Option<()> {
+            select! { send(sender.as_ref()?, { sender = None; None? }) -> _ => unreachable!() }
+        };
+        assert_eq!(leave(), None);
+        assert_eq!(receiver.recv(), Err(RecvError));
+    });
+}

@@ -23,6 +23,7 @@ use crate::receiver::Receiver;
 use crate::sender::Sender;
 use operation::Operation;
 use run::Patience;
+use selected::Begun;
 
 /// A list of operations of which one is to be carried out: whichever is possible first.
 ///
@@ -224,7 +225,7 @@ impl<'a> Select<'a> {
     #[track_caller]
     pub fn remove(&mut self, index: usize) {
         assert!(index < self.next_index, "index out of bounds; {index} >= {}", self.next_index);
-        let Ok(at) = self.cases.binary_search_by_key(&index, |case| case.index) else {
+        let Ok(at) = self.cases.binary_search_by_key(&index, |case| case.number) else {
             panic!("no operation with this index");
         };
         self.cases.remove(at);
@@ -345,14 +346,18 @@ impl<'a> Select<'a> {
     #[track_caller]
     fn run(&mut self, patience: Patience) -> Option<SelectedOperation<'a>> {
         let mut operation = SelectedOperation::vacant();
-        operation.begun = run::select(&mut self.cases, self.order, patience, &mut operation.grant);
+        let place = run::select(&mut self.cases, self.order, patience, &mut operation.grant);
+        operation.begun = place.map(|place| {
+            let case = &self.cases[place];
+            Begun { operation: case.operation, index: case.number }
+        });
         operation.begun.is_some().then_some(operation)
     }
 }
 
 impl Clone for Select<'_> {
     fn clone(&self) -> Self {
-        let cases = self.cases.iter().map(|case| Case::new(case.operation, case.index));
+        let cases = self.cases.iter().map(|case| Case::new(case.operation, case.number));
         Self { cases: cases.collect(), next_index: self.next_index, order: self.order }
     }
 }
@@ -369,22 +374,26 @@ impl fmt::Debug for Select<'_> {
     }
 }
 
-/// What the macros do as [`Select::try_select`] does. The cases get their places for indices, so that
-/// none can be wrong.
+/// What the macros do as [`Select::try_select`] does. An operation's index is its place, so that none
+/// can be wrong.
 #[inline]
 #[track_caller]
-pub fn try_select<'a>(
-    cases: &mut [Case<'a>],
+pub fn try_select<'g, 'a>(
+    cases: &'a mut [Case<'a>],
     order: Order,
-    grant: &'a mut GrantCell,
-) -> Selected<'a> {
+    grant: &'g mut GrantCell,
+) -> Selected<'g, 'a> {
     run(cases, order, Patience::None, grant)
 }
 
 /// See [`try_select`] and [`Select::select`].
 #[inline]
 #[track_caller]
-pub fn select<'a>(cases: &mut [Case<'a>], order: Order, grant: &'a mut GrantCell) -> Selected<'a> {
+pub fn select<'g, 'a>(
+    cases: &'a mut [Case<'a>],
+    order: Order,
+    grant: &'g mut GrantCell,
+) -> Selected<'g, 'a> {
     assert_not_empty(cases);
     run(cases, order, Patience::Endless, grant)
 }
@@ -392,27 +401,25 @@ pub fn select<'a>(cases: &mut [Case<'a>], order: Order, grant: &'a mut GrantCell
 /// See [`try_select`] and [`Select::select_timeout`].
 #[inline]
 #[track_caller]
-pub fn select_timeout<'a>(
-    cases: &mut [Case<'a>],
+pub fn select_timeout<'g, 'a>(
+    cases: &'a mut [Case<'a>],
     timeout: Duration,
     order: Order,
-    grant: &'a mut GrantCell,
-) -> Selected<'a> {
+    grant: &'g mut GrantCell,
+) -> Selected<'g, 'a> {
     run(cases, order, Patience::lasting(timeout), grant)
 }
 
 #[inline]
 #[track_caller]
-fn run<'a>(
-    cases: &mut [Case<'a>],
+fn run<'g, 'a>(
+    cases: &'a mut [Case<'a>],
     order: Order,
     patience: Patience,
-    grant: &'a mut GrantCell,
-) -> Selected<'a> {
-    for (index, case) in cases.iter_mut().enumerate() {
-        case.index = index;
-    }
-    Selected::new(run::select(cases, order, patience, grant), grant)
+    grant: &'g mut GrantCell,
+) -> Selected<'g, 'a> {
+    let place = run::select(cases, order, patience, grant);
+    Selected::new(cases, place, grant)
 }
 
 #[inline]

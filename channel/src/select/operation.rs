@@ -87,11 +87,8 @@ impl<T> Operation for Sender<T> {
     }
 
     fn give_up(&self, grant: Grant) {
-        match grant {
-            Grant::Partner(receiver) => receiver.release(),
-            Grant::Place => self.channel.give_place_back(),
-            Grant::Message(_) | Grant::Disconnected | Grant::LookAgain => {}
-        }
+        // SAFETY: what an operation of this sender was granted, it was granted in this channel.
+        unsafe { Channel::give_back(self.channel(), grant) };
     }
 }
 
@@ -185,9 +182,20 @@ impl<T> Channel<T> {
     }
 
     /// Sends into the place that was set aside.
-    pub(crate) fn send_reserved(&self, message: T) -> Result<(), SendError<T>> {
-        let mut state = self.state.lock();
-        state.buffer.unreserve();
+    ///
+    /// # Safety
+    ///
+    /// A place of this channel was granted and not used yet.
+    pub(crate) unsafe fn send_reserved(
+        this: NonNull<Self>,
+        message: T,
+    ) -> Result<(), SendError<T>> {
+        // Goes away after the lock.
+        let _kept;
+        // SAFETY: the place keeps the channel.
+        let mut state = unsafe { this.as_ref() }.state.lock();
+        // SAFETY: passed on to the caller.
+        _kept = unsafe { free_place(this, &mut state) };
         if state.receivers.handles == 0 {
             return Err(SendError(message));
         }
@@ -202,10 +210,33 @@ impl<T> Channel<T> {
         Ok(())
     }
 
+    /// Gives back what was granted to a send.
+    ///
+    /// # Safety
+    ///
+    /// It was granted in this channel and not used yet.
+    #[cold]
+    pub(crate) unsafe fn give_back(this: NonNull<Self>, grant: Grant) {
+        match grant {
+            Grant::Partner(receiver) => receiver.release(),
+            // SAFETY: passed on to the caller.
+            Grant::Place => unsafe { Self::give_place_back(this) },
+            Grant::Message(_) | Grant::Disconnected | Grant::LookAgain => {}
+        }
+    }
+
     /// Gives up the place that was set aside; the sender that has waited longest gets it.
-    pub(crate) fn give_place_back(&self) {
-        let mut state = self.state.lock();
-        state.buffer.unreserve();
+    ///
+    /// # Safety
+    ///
+    /// As for [`send_reserved`](Self::send_reserved).
+    unsafe fn give_place_back(this: NonNull<Self>) {
+        // Goes away after the lock.
+        let _kept;
+        // SAFETY: the place keeps the channel.
+        let mut state = unsafe { this.as_ref() }.state.lock();
+        // SAFETY: passed on to the caller.
+        _kept = unsafe { free_place(this, &mut state) };
         if state.receivers.handles == 0 {
             // Whoever waits is being told that by the last receiver.
             return;
@@ -250,6 +281,26 @@ impl<T> Channel<T> {
             unsafe { self.state.lock().side(end).parked.remove(waiter) };
         }
     }
+}
+
+/// Makes a place that was set aside free again. If it was the last thing that kept the channel, the caller
+/// gets what the last sender has left, to be dropped without the lock.
+///
+/// # Safety
+///
+/// As for [`Channel::send_reserved`].
+#[inline]
+unsafe fn free_place<T>(
+    channel: NonNull<Channel<T>>,
+    state: &mut State<T>,
+) -> Option<Arc<Channel<T>>> {
+    state.buffer.unreserve();
+    if state.senders.handles != 0 || state.buffer.is_reserved() {
+        return None;
+    }
+    // SAFETY: the last sender has left its count when it saw this place reserved, and nobody has taken it,
+    // since no place was set aside afterwards.
+    Some(unsafe { Arc::from_raw(channel.as_ptr()) })
 }
 
 impl<T> State<T> {

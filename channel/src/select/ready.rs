@@ -28,7 +28,7 @@ impl Select<'_> {
     /// });
     /// ```
     pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
-        run::ready(&mut self.cases, self.order, Patience::None).ok_or(TryReadyError)
+        self.watch(Patience::None).ok_or(TryReadyError)
     }
 
     /// Blocks the calling task or thread until an operation seems possible, and gives its index.
@@ -54,10 +54,7 @@ impl Select<'_> {
     #[track_caller]
     pub fn ready(&mut self) -> usize {
         assert_not_empty(&self.cases);
-        match run::ready(&mut self.cases, self.order, Patience::Endless) {
-            Some(index) => index,
-            None => unreachable!("there is no deadline"),
-        }
+        self.watch(Patience::Endless).unwrap_or_else(|| unreachable!("there is no deadline"))
     }
 
     /// Like [`ready`](Self::ready), for at most `timeout`. One that ends after the last representable
@@ -82,7 +79,7 @@ impl Select<'_> {
     /// ```
     #[track_caller]
     pub fn ready_timeout(&mut self, timeout: Duration) -> Result<usize, ReadyTimeoutError> {
-        run::ready(&mut self.cases, self.order, Patience::lasting(timeout)).ok_or(ReadyTimeoutError)
+        self.watch(Patience::lasting(timeout)).ok_or(ReadyTimeoutError)
     }
 
     /// Like [`ready`](Self::ready), until `deadline`.
@@ -106,6 +103,12 @@ impl Select<'_> {
     /// ```
     #[track_caller]
     pub fn ready_deadline(&mut self, deadline: Instant) -> Result<usize, ReadyTimeoutError> {
-        run::ready(&mut self.cases, self.order, Patience::Until(deadline)).ok_or(ReadyTimeoutError)
+        self.watch(Patience::Until(deadline)).ok_or(ReadyTimeoutError)
+    }
+
+    #[track_caller]
+    fn watch(&mut self, patience: Patience) -> Option<usize> {
+        let place = run::ready(&mut self.cases, self.order, patience)?;
+        Some(self.cases[place].number)
     }
 }

@@ -15,7 +15,6 @@ use lisle_scheduler::yield_now;
 
 use super::operation::Operation;
 use super::random::{random, random_walk};
-use super::selected::Begun;
 use crate::claim::{Claim, Grant, GrantCell, Purpose};
 use crate::receiver::Receiver;
 use crate::sender::Sender;
@@ -24,9 +23,16 @@ use crate::waiter::Waiter;
 /// One operation of a select, with what is enqueued for it.
 pub struct Case<'a> {
     pub(super) operation: &'a dyn Operation,
-    pub(super) index: usize,
+    /// The index by which [`Select`](super::Select) knows it.
+    pub(super) number: usize,
     /// Made anew for each wait, and never dropped: a select's waiter owns nothing.
-    waiter: MaybeUninit<Waiter>,
+    wait: MaybeUninit<Wait>,
+}
+
+struct Wait {
+    waiter: Waiter,
+    /// Where the case belongs in the list.
+    place: usize,
 }
 
 /// Which of several possible operations is taken.
@@ -54,32 +60,30 @@ enum Ended {
 }
 
 impl<'a> Case<'a> {
-    /// The operation to send. Its index comes with its list.
+    /// The operation to send.
     #[inline]
     pub fn send<T>(sender: &'a Sender<T>) -> Self {
         Self::new(sender, 0)
     }
 
-    /// The operation to receive. Its index comes with its list.
+    /// The operation to receive.
     #[inline]
     pub fn recv<T>(receiver: &'a Receiver<T>) -> Self {
         Self::new(receiver, 0)
     }
 
-    /// The operation number `index` of its list. No other one there has the same index.
     #[inline]
-    pub(super) fn new(operation: &'a dyn Operation, index: usize) -> Self {
-        Self { operation, index, waiter: MaybeUninit::uninit() }
+    pub(super) fn new(operation: &'a dyn Operation, number: usize) -> Self {
+        Self { operation, number, wait: MaybeUninit::uninit() }
     }
 
-    /// The operation has begun, as far as `grant` says.
+    /// # Safety
+    ///
+    /// The wait was written since the case was made.
     #[inline]
-    fn begin(&self, patience: Patience, grant: &mut GrantCell) -> Begun<'a> {
-        if !matches!(patience, Patience::None) && grant.is_disconnected() {
-            // The other end may be gone just because its task was cancelled before ours.
-            unwind_cancelled();
-        }
-        Begun { operation: self.operation, index: self.index }
+    unsafe fn wait(&self) -> &Wait {
+        // SAFETY: passed on to the caller.
+        unsafe { self.wait.assume_init_ref() }
     }
 }
 
@@ -106,21 +110,21 @@ impl Patience {
 }
 
 /// Waits until an operation is possible and begins it, with its grant where it is going to be completed.
-/// `None` if the patience ends before.
+/// Gives its place among the cases, or `None` if the patience ends before.
 #[track_caller]
-pub(super) fn select<'a>(
-    cases: &mut [Case<'a>],
+pub(super) fn select(
+    cases: &mut [Case<'_>],
     order: Order,
     patience: Patience,
     grant: &mut GrantCell,
-) -> Option<Begun<'a>> {
+) -> Option<usize> {
     let mut over = matches!(patience, Patience::None);
     let mut withdrawals = 0;
     loop {
         let walk = Walk::new(cases.len(), order);
         for at in walk.clone() {
             if cases[at].operation.attempt(grant) {
-                return Some(cases[at].begin(patience, grant));
+                return Some(begun(at, patience, grant));
             }
         }
         if over {
@@ -130,21 +134,21 @@ pub(super) fn select<'a>(
         match wait(cases, walk, &claim, patience.deadline(), withdrawals) {
             Ended::Granted(_) if grant.is_empty() => withdrawals += 1,
             Ended::Granted(index) => {
-                return Some(numbered(cases, index).begin(patience, grant));
+                return Some(begun(index, patience, grant));
             }
             Ended::LookAgain => withdrawals += 1,
             Ended::Cancelled => {
                 unwind_cancelled();
                 // In a destructor, an operation fails as if the other end were gone.
                 grant.put(Grant::Disconnected);
-                return cases.first().map(|case| case.begin(patience, grant));
+                return (!cases.is_empty()).then(|| begun(0, patience, grant));
             }
         }
         over = patience.is_over();
     }
 }
 
-/// Waits until an operation seems possible, and gives its index. `None` if the patience ends before.
+/// Waits until an operation seems possible, and gives its place. `None` if the patience ends before.
 #[track_caller]
 pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) -> Option<usize> {
     let nothing = GrantCell::new();
@@ -154,7 +158,7 @@ pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) ->
         let walk = Walk::new(cases.len(), order);
         for at in walk.clone() {
             if cases[at].operation.is_ready() {
-                return Some(cases[at].index);
+                return Some(at);
             }
         }
         if over {
@@ -167,7 +171,7 @@ pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) ->
                 unwind_cancelled();
                 // In a destructor, which is going to ask again: let others run meanwhile.
                 yield_now();
-                return cases.first().map(|case| case.index);
+                return (!cases.is_empty()).then_some(0);
             }
         }
         over = patience.is_over();
@@ -185,13 +189,14 @@ fn wait(
     withdrawals: usize,
 ) -> Ended {
     const REASON: Reason = Reason::new("selecting");
-    if withdrawals > 0 {
-        sort_for_enlisting(cases);
-        walk = Walk::new(cases.len(), Order::Listed);
-    }
     let deadline = cases.iter().filter_map(|case| case.operation.deadline()).chain(deadline).min();
-    for case in &mut *cases {
-        case.waiter.write(Waiter::selecting());
+    for (place, case) in cases.iter_mut().enumerate() {
+        case.wait.write(Wait { waiter: Waiter::selecting(), place });
+    }
+    if withdrawals > 0 {
+        // SAFETY: the waits were written just now.
+        unsafe { sort_for_enlisting(cases) };
+        walk = Walk::new(cases.len(), Order::Listed);
     }
     let enlisted = Cell::new(0);
     let wake = park(
@@ -203,9 +208,10 @@ fn wait(
             for at in walk.clone() {
                 let case = &cases[at];
                 // SAFETY: cases and claim stay where they are until `park` has returned and
-                // everything that was enlisted is delisted, below. The waiter was made above.
+                // everything that was enlisted is delisted, below. The wait was written above.
                 let enlists = unsafe {
-                    case.operation.enlist(case.waiter.assume_init_ref(), claim, case.index)
+                    let Wait { waiter, place } = case.wait();
+                    case.operation.enlist(waiter, claim, *place)
                 };
                 if enlists {
                     enlisted.set(enlisted.get() + 1);
@@ -223,11 +229,12 @@ fn wait(
     let granted = unsafe { claim.granted() };
     for at in walk.take(enlisted.get()) {
         let case = &cases[at];
-        // SAFETY: the waiter was made and the case enlisted above.
-        unsafe { case.operation.delist(case.waiter.assume_init_ref()) };
+        // SAFETY: the wait was written and the case enlisted above.
+        unsafe { case.operation.delist(&case.wait().waiter) };
     }
     if withdrawals > 0 {
-        cases.sort_unstable_by_key(|case| case.index);
+        // SAFETY: the waits were written above.
+        cases.sort_unstable_by_key(|case| unsafe { case.wait().place });
     }
     match (wake, granted) {
         (_, Some(index)) => Ended::Granted(index),
@@ -236,21 +243,29 @@ fn wait(
     }
 }
 
-/// The case with this index, which is at this place if none before it was removed.
+/// The operation at `place` has begun, as far as `grant` says.
 #[inline]
-fn numbered<'c, 'a>(cases: &'c [Case<'a>], index: usize) -> &'c Case<'a> {
-    match cases.get(index) {
-        Some(case) if case.index == index => case,
-        _ => cases.iter().find(|case| case.index == index).expect("a case has this index"),
+fn begun(place: usize, patience: Patience, grant: &mut GrantCell) -> usize {
+    if !matches!(patience, Patience::None) && grant.is_disconnected() {
+        // The other end may be gone just because its task was cancelled before ours.
+        unwind_cancelled();
     }
+    place
 }
 
 /// Puts the cases in an order in which parties do not make each other withdraw for ever: that of the
 /// channels' addresses. Which of one channel's comes first is left to chance.
+///
+/// # Safety
+///
+/// The wait of each case was written.
 #[cold]
-fn sort_for_enlisting(cases: &mut [Case<'_>]) {
+unsafe fn sort_for_enlisting(cases: &mut [Case<'_>]) {
     let mask = random() as usize;
-    cases.sort_unstable_by_key(|case| (case.operation.address(), case.index ^ mask));
+    // SAFETY: passed on to the caller.
+    cases.sort_unstable_by_key(|case| {
+        (case.operation.address(), unsafe { case.wait() }.place ^ mask)
+    });
 }
 
 /// The places of the cases in the order in which they are attempted.

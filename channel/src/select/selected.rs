@@ -1,20 +1,18 @@
 //! An operation that a select has begun.
 
 use std::fmt;
-use std::mem::{self, ManuallyDrop};
+use std::mem::ManuallyDrop;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::thread;
 
-use lisle_runtime::primitive::Arc;
-
 use super::operation::Operation;
+use super::run::Case;
 use crate::channel::Channel;
 use crate::claim::{Grant, GrantCell};
 use crate::error::{RecvError, SendError};
 use crate::receiver::Receiver;
 use crate::sender::Sender;
-use crate::waiter::Won;
 
 /// An operation that was selected and has begun. It must be completed, by [`send`](Self::send) or
 /// [`recv`](Self::recv) with the very handle that was added to the list.
@@ -62,25 +60,21 @@ pub(super) struct Begun<'a> {
 ///
 /// Dropping it without completing it releases the partner, and is no mistake: the message expression
 /// has left the `select!`.
-pub struct Selected<'a> {
-    /// `None` if no operation was possible.
-    begun: Option<Begun<'a>>,
-    grant: &'a mut GrantCell,
+pub struct Selected<'g, 'a> {
+    cases: &'a [Case<'a>],
+    /// Which of them has begun, if one was possible.
+    place: Option<usize>,
+    grant: &'g mut GrantCell,
 }
 
 /// A send of which only the message is missing. It does not borrow the sender, with which the message
 /// expression may do anything.
 ///
 /// Dropping it releases the partner, or gives the place back: there is no message after all.
-pub struct Promise<T>(Promised<T>);
-
-enum Promised<T> {
-    /// This receiver waits for the message.
-    Receiver(Won),
-    /// A place in the buffer is set aside.
-    Place(Arc<Channel<T>>),
-    /// No receiver is left.
-    Nothing,
+pub struct Promise<'g, T> {
+    /// That of an operation of a sender of the channel. A place that it grants keeps the channel.
+    grant: &'g mut GrantCell,
+    channel: NonNull<Channel<T>>,
 }
 
 // As crossbeam-channel has it. What a panic can leave behind here is an operation that was not
@@ -145,9 +139,7 @@ impl<'a> SelectedOperation<'a> {
     #[track_caller]
     pub fn send<T>(mut self, sender: &Sender<T>, message: T) -> Result<(), SendError<T>> {
         assert!(self.ends_with(sender), "passed a sender that wasn't selected");
-        // SAFETY: the operation was granted to this sender, and it has just ended.
-        let promised = unsafe { promised(&mut self.grant, sender) };
-        Promise(promised).keep(message)
+        Promise::new(&mut self.grant, sender).keep(message)
     }
 
     /// Completes a receive. Never blocks.
@@ -186,7 +178,7 @@ impl<'a> SelectedOperation<'a> {
     /// Ends the operation, if `handle` is the one that was selected.
     #[inline]
     fn ends_with<H>(&mut self, handle: &H) -> bool {
-        let is_it = Begun::uses(self.begun, handle);
+        let is_it = self.begun.is_some_and(|begun| uses(begun.operation, handle));
         if is_it {
             self.begun = None;
         }
@@ -194,36 +186,49 @@ impl<'a> SelectedOperation<'a> {
     }
 }
 
-impl<'a> Selected<'a> {
+impl<'g, 'a> Selected<'g, 'a> {
     #[inline]
-    pub(super) fn new(begun: Option<Begun<'a>>, grant: &'a mut GrantCell) -> Self {
-        Self { begun, grant }
+    pub(super) fn new(
+        cases: &'a [Case<'a>],
+        place: Option<usize>,
+        grant: &'g mut GrantCell,
+    ) -> Self {
+        Self { cases, place, grant }
     }
 
-    /// The place of the operation in its list, or `None` if no operation was possible.
+    /// The place of the operation among the cases, or `None` if none was possible.
     #[inline]
     pub fn index(&self) -> Option<usize> {
-        self.begun.map(|begun| begun.index)
+        self.place
     }
 
     /// Goes on with a send, which is completed by [`Promise::keep`].
     #[inline]
     #[track_caller]
-    pub fn send<T>(self, sender: &Sender<T>) -> Promise<T> {
-        assert!(Begun::uses(self.begun, sender), "passed a sender that wasn't selected");
-        let mut this = ManuallyDrop::new(self);
-        // SAFETY: the operation was granted to this sender, and it ends here.
-        Promise(unsafe { promised(this.grant, sender) })
+    pub fn send<T>(self, sender: &Sender<T>) -> Promise<'g, T> {
+        assert!(self.uses(sender), "passed a sender that wasn't selected");
+        Promise::new(self.into_grant(), sender)
     }
 
     /// See [`SelectedOperation::recv`].
     #[inline]
     #[track_caller]
     pub fn recv<T>(self, receiver: &Receiver<T>) -> Result<T, RecvError> {
-        assert!(Begun::uses(self.begun, receiver), "passed a receiver that wasn't selected");
-        let mut this = ManuallyDrop::new(self);
+        assert!(self.uses(receiver), "passed a receiver that wasn't selected");
         // SAFETY: the operation was granted to this receiver, and it ends here.
-        unsafe { recv(this.grant, receiver) }
+        unsafe { recv(self.into_grant(), receiver) }
+    }
+
+    #[inline]
+    fn uses<H>(&self, handle: &H) -> bool {
+        self.place.is_some_and(|place| uses(self.cases[place].operation, handle))
+    }
+
+    #[inline]
+    fn into_grant(self) -> &'g mut GrantCell {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the reference is not used where it was any more.
+        unsafe { ptr::read(&this.grant) }
     }
 
     /// Ends the borrows of the channels.
@@ -231,60 +236,50 @@ impl<'a> Selected<'a> {
     pub fn end(self) {}
 }
 
-impl<T> Promise<T> {
+impl<'g, T> Promise<'g, T> {
+    /// The grant is that of an operation of `sender`.
+    #[inline]
+    fn new(grant: &'g mut GrantCell, sender: &Sender<T>) -> Self {
+        Self { grant, channel: sender.channel() }
+    }
+
     /// See [`SelectedOperation::send`].
     #[inline]
-    pub fn keep(mut self, message: T) -> Result<(), SendError<T>> {
-        match mem::replace(&mut self.0, Promised::Nothing) {
-            Promised::Receiver(receiver) => {
-                // SAFETY: the receiver was granted to a sender of a channel that carries a `T`, which is
-                // granted receivers of its channel only.
+    pub fn keep(self, message: T) -> Result<(), SendError<T>> {
+        let mut this = ManuallyDrop::new(self);
+        let channel = this.channel;
+        match &mut **this.grant.get_mut() {
+            Grant::Partner(receiver) => {
+                // SAFETY: the promise ends here, so nobody else uses the grant.
+                let receiver = unsafe { ptr::read(receiver) };
+                // SAFETY: the sender's channel carries a `T`, and an operation of it is granted receivers
+                // of that channel only.
                 unsafe { receiver.send(message) };
                 Ok(())
             }
-            Promised::Place(channel) => channel.send_reserved(message),
-            Promised::Nothing => Err(SendError(message)),
+            // SAFETY: the place was granted in this channel, and the promise ends here.
+            Grant::Place => unsafe { Channel::send_reserved(channel, message) },
+            Grant::Disconnected => Err(SendError(message)),
+            Grant::Message(_) | Grant::LookAgain => unreachable!("not what a send is granted"),
         }
     }
 }
 
-impl<T> Drop for Promise<T> {
-    #[inline]
-    fn drop(&mut self) {
-        match mem::replace(&mut self.0, Promised::Nothing) {
-            Promised::Receiver(receiver) => receiver.release(),
-            Promised::Place(channel) => channel.give_place_back(),
-            Promised::Nothing => {}
-        }
-    }
-}
-
-impl Begun<'_> {
-    /// Whether an operation has begun and is one of `handle`. Two handles that exist at the same time
-    /// never share an address, and ours exists as long as the operation.
-    #[inline]
-    fn uses<H>(begun: Option<Self>, handle: &H) -> bool {
-        begun.is_some_and(|begun| ptr::addr_eq(begun.operation, handle))
-    }
-
-    /// Releases the partner, or gives the place back.
-    ///
-    /// # Safety
-    ///
-    /// `grant` is that of this operation, which was not completed and will not be.
+impl<T> Drop for Promise<'_, T> {
     #[cold]
-    unsafe fn give_up(self, grant: &mut GrantCell) {
-        // SAFETY: nobody has used what was granted, says the caller, and nobody will.
-        self.operation.give_up(unsafe { ManuallyDrop::take(grant.get_mut()) });
+    fn drop(&mut self) {
+        // SAFETY: the promise was not kept, so nobody has used what was granted in this channel, and
+        // nobody will.
+        unsafe { Channel::give_back(self.channel, ManuallyDrop::take(self.grant.get_mut())) };
     }
 }
 
 impl Drop for SelectedOperation<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(begun) = self.begun.take() {
+        if let Some(Begun { operation, .. }) = self.begun {
             // SAFETY: completing it would have taken `begun`.
-            unsafe { begun.give_up(&mut self.grant) };
+            unsafe { give_up(operation, &mut self.grant) };
             if !thread::panicking() {
                 not_completed();
             }
@@ -292,34 +287,38 @@ impl Drop for SelectedOperation<'_> {
     }
 }
 
-impl Drop for Selected<'_> {
+impl Drop for Selected<'_, '_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(begun) = self.begun {
+        if let Some(place) = self.place {
             // SAFETY: completing it would have kept it from being dropped.
-            unsafe { begun.give_up(self.grant) };
+            unsafe { give_up(self.cases[place].operation, self.grant) };
         }
     }
+}
+
+/// Whether an operation is one of `handle`. Two handles that exist at the same time never share an
+/// address, and that of an operation exists as long as the operation.
+#[inline]
+fn uses<H>(operation: &dyn Operation, handle: &H) -> bool {
+    ptr::addr_eq(operation, handle)
+}
+
+/// Releases the partner, or gives the place back.
+///
+/// # Safety
+///
+/// `grant` is that of this operation, which was not completed and will not be.
+#[cold]
+unsafe fn give_up(operation: &dyn Operation, grant: &mut GrantCell) {
+    // SAFETY: nobody has used what was granted, says the caller, and nobody will.
+    operation.give_up(unsafe { ManuallyDrop::take(grant.get_mut()) });
 }
 
 #[cold]
 #[inline(never)]
 fn not_completed() -> ! {
     panic!("dropped `SelectedOperation` without completing the operation");
-}
-
-/// # Safety
-///
-/// The grant is that of an operation of `sender` and was not used yet. It is not used any more.
-#[inline]
-unsafe fn promised<T>(grant: &mut GrantCell, sender: &Sender<T>) -> Promised<T> {
-    match &mut **grant.get_mut() {
-        // SAFETY: nobody has used the grant, says the caller, and nobody will.
-        Grant::Partner(receiver) => Promised::Receiver(unsafe { ptr::read(receiver) }),
-        Grant::Place => Promised::Place(sender.channel.clone()),
-        Grant::Disconnected => Promised::Nothing,
-        Grant::Message(_) | Grant::LookAgain => unreachable!("not what a send is granted"),
-    }
 }
 
 /// # Safety
