@@ -38,6 +38,35 @@ impl<Item: 'static> Generator<Item> {
     {
         Self { coroutine: Coroutine::new(|yielder: &Yielder<_, _, _>, ()| body(yielder)) }
     }
+
+    /// A generator whose body runs on a stack of at least so many bytes: for deep recursion.
+    ///
+    /// # Panics
+    ///
+    /// As [`Coroutine::with_stack_size`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_runtime::{Generator, Yielder};
+    ///
+    /// fn count_down(n: u32, out: &Yielder<(), u32, ()>) {
+    ///     out.suspend(n);
+    ///     if n > 0 {
+    ///         count_down(n - 1, out);
+    ///     }
+    /// }
+    ///
+    /// let deep = Generator::with_stack_size(64 << 20, |out| count_down(100_000, out));
+    /// assert_eq!(deep.last(), Some(0));
+    /// ```
+    pub fn with_stack_size<F>(bytes: usize, body: F) -> Self
+    where
+        F: FnOnce(&Yielder<(), Item, ()>) + 'static,
+    {
+        let body = |yielder: &Yielder<_, _, _>, ()| body(yielder);
+        Self { coroutine: Coroutine::with_stack_size(bytes, body) }
+    }
 }
 
 impl<Item> Generator<Item> {
@@ -79,6 +108,38 @@ impl<Item> Generator<Item> {
         F: FnOnce(&Yielder<(), Item, ()>),
     {
         ScopedCoroutine::scope(
+            |yielder: &Yielder<_, _, _>, ()| body(yielder),
+            |coroutine| user(Items { coroutine }),
+        )
+    }
+
+    /// [`scope`](Self::scope), with a body that runs on a stack of at least so many bytes.
+    ///
+    /// # Panics
+    ///
+    /// With a panic of `user`. Otherwise as [`with_stack_size`](Self::with_stack_size).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let words = ["alpha", "beta"];
+    /// let lengths: Vec<usize> = lisle_runtime::Generator::scope_with_stack_size(
+    ///     1 << 20,
+    ///     |out| words.iter().for_each(|word| out.suspend(word.len())),
+    ///     |items| items.collect(),
+    /// );
+    /// assert_eq!(lengths, [5, 4]);
+    /// ```
+    pub fn scope_with_stack_size<F, U>(
+        bytes: usize,
+        body: F,
+        user: impl FnOnce(Items<'_, Item>) -> U,
+    ) -> U
+    where
+        F: FnOnce(&Yielder<(), Item, ()>),
+    {
+        ScopedCoroutine::scope_with_stack_size(
+            bytes,
             |yielder: &Yielder<_, _, _>, ()| body(yielder),
             |coroutine| user(Items { coroutine }),
         )

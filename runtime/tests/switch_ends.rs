@@ -8,7 +8,6 @@ use std::cell::RefCell;
 use std::hint::black_box;
 use std::rc::Rc;
 
-use lisle_runtime::stack::overflow;
 use stack_support::in_child;
 use switch_support::{Fiber, Link, first_frame_without_catch, stack};
 
@@ -122,13 +121,12 @@ fn frame_of_a_mebibyte(byte: u8) -> u8 {
     frame[black_box(usize::from(byte))]
 }
 
-const OVERFLOW: &str = "\ncoroutine has overflowed its stack\n";
+const OVERFLOW: &str = "\na coroutine has overflowed its stack\n";
 
 #[test]
 fn recursion_without_end_is_reported_at_the_guard() {
     let name = "recursion_without_end_is_reported_at_the_guard";
     let ended = in_child(name, &[], || {
-        overflow::install();
         Fiber::new(|_| _ = black_box(recurse(0))).resume();
     });
     ended.assert_killed_by(libc::SIGABRT);
@@ -139,7 +137,6 @@ fn recursion_without_end_is_reported_at_the_guard() {
 fn recursion_without_end_is_reported_after_a_suspension_too() {
     let name = "recursion_without_end_is_reported_after_a_suspension_too";
     let ended = in_child(name, &[], || {
-        overflow::install();
         let fiber = Fiber::new(|link| {
             link.suspend();
             black_box(recurse(0));
@@ -157,7 +154,6 @@ fn recursion_without_end_is_reported_after_a_suspension_too() {
 fn a_frame_larger_than_the_stack_does_not_jump_over_the_guard() {
     let name = "a_frame_larger_than_the_stack_does_not_jump_over_the_guard";
     let ended = in_child(name, &[], || {
-        overflow::install();
         // What a frame that jumps over the guard would reach.
         let _below: Vec<_> = (0..8).map(|_| stack()).collect();
         Fiber::new(|_| _ = black_box(frame_of_a_mebibyte(1))).resume();

@@ -12,6 +12,10 @@ use crate::inbox::{Inbox, Pushed};
 use crate::metrics::Counters;
 use crate::task::Control;
 
+/// After so long a sleep nothing is likely to come soon, and what is kept at hand for tasks to come may
+/// go.
+const LONG_SLEEP: Duration = Duration::from_millis(100);
+
 pub(crate) struct Post {
     pub(crate) inbox: Inbox,
     pub(crate) backlog: Backlog,
@@ -128,8 +132,13 @@ impl Post {
     }
 
     /// Blocks the owner until a task is posted, somebody wakes it, its next timer is due, in `timer`
-    /// from now, or `pause` has passed.
-    pub(crate) fn sleep(&self, timer: Option<Duration>, pause: Option<Duration>) {
+    /// from now, or `pause` has passed. Calls `rest` if that takes long; the owner counts as asleep then.
+    pub(crate) fn sleep(
+        &self,
+        timer: Option<Duration>,
+        pause: Option<Duration>,
+        rest: impl FnOnce(),
+    ) {
         self.has_timer.store(timer.is_some(), Ordering::Release);
         if !self.inbox.prepare_sleep() {
             return;
@@ -137,12 +146,22 @@ impl Post {
         self.counters.sleeps.add(1);
         let timeout = timer.into_iter().chain(pause).min();
         let start = Instant::now();
+        // A model has no clock.
+        let mut rest = Some(rest).filter(|_| !cfg!(lisle_loom));
         while self.inbox.is_asleep() {
-            let left = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
+            let slept = start.elapsed();
+            let left = timeout.map(|timeout| timeout.saturating_sub(slept));
             if left.is_some_and(|left| left.is_zero()) {
                 break;
             }
-            self.driver.block(left);
+            if slept >= LONG_SLEEP
+                && let Some(rest) = rest.take()
+            {
+                rest();
+                continue;
+            }
+            let until_rest = rest.as_ref().map(|_| LONG_SLEEP.saturating_sub(slept));
+            self.driver.block(left.into_iter().chain(until_rest).min());
         }
         self.inbox.end_sleep();
     }

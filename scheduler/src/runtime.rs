@@ -8,14 +8,14 @@ use std::{io, mem};
 
 use lisle_runtime::last_words::abort_with;
 use lisle_runtime::primitive;
-use lisle_runtime::stack::{StackSize, overflow};
+use lisle_runtime::stack::{StackSize, describe, overflow};
 
 use crate::background::Background;
 use crate::deadlock::{Deadlock, DeadlockReport, ForeignThreads, stay_for_ever};
 use crate::metrics::Metrics;
 use crate::spawn::{Builder, create};
 use crate::task::JoinHandle;
-use crate::team::{Farewell, Settings, Team};
+use crate::team::{Farewell, Settings, StackSizeOrigin, Team};
 use crate::worker::{self, Enter, Worker};
 
 /// Runs `main` as the first task on the calling thread, with the tasks that it spawns, and returns
@@ -79,6 +79,7 @@ pub struct Runtime {
 pub struct RuntimeBuilder {
     workers: Option<usize>,
     stack_size: Option<StackSize>,
+    main_stack_size: Option<StackSize>,
     spin: Option<Duration>,
     deadlock_report: DeadlockReport,
     foreign_threads: ForeignThreads,
@@ -107,12 +108,32 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Sets the address space of a task's stack, in bytes, its guard page included. Too small a size
-    /// is raised to [`StackSize::MIN`]; any size is rounded up to whole pages.
+    /// Sets the size of a task's stack, in bytes. Too small a size is raised to [`StackSize::MIN`]; any
+    /// other is rounded up to the next that there is, by less than a quarter: see [`StackSize`]. Only
+    /// pages that are touched cost memory.
     ///
     /// Without it the size is that of the variable `LISLE_STACK_SIZE`, or 256 KiB.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(StackSize::new(bytes));
+        self
+    }
+
+    /// Sets the size of the stack on which the main task of [`Runtime::run`] runs, in bytes, rounded as
+    /// for [`stack_size`](Self::stack_size).
+    ///
+    /// Without it, it is that of any task.
+    ///
+    /// ```
+    /// fn depth(n: u64) -> u64 {
+    ///     if n == 0 { 0 } else { depth(n - 1) + 1 }
+    /// }
+    ///
+    /// let runtime = lisle_scheduler::Runtime::builder().main_stack_size(64 << 20).build()?;
+    /// assert_eq!(runtime.run(|| depth(100_000)).unwrap(), 100_000);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn main_stack_size(mut self, bytes: usize) -> Self {
+        self.main_stack_size = Some(StackSize::new(bytes));
         self
     }
 
@@ -163,6 +184,11 @@ impl RuntimeBuilder {
         let settings = Settings {
             workers: workers.min(NonZeroUsize::new(MAX_WORKERS).expect("it is not zero")),
             stack_size: self.stack_size.map_or_else(StackSize::from_env, Ok)?,
+            stack_size_origin: match self.stack_size {
+                Some(_) => StackSizeOrigin::Builder,
+                None => StackSizeOrigin::Environment,
+            },
+            main_stack_size: self.main_stack_size,
             spin: self.spin.unwrap_or(SPIN),
             deadlock_report: self.deadlock_report,
             foreign_threads: self.foreign_threads,
@@ -292,10 +318,11 @@ impl Runtime {
             let _ends_the_team = EndTeamOnDrop(&worker);
             main()
         };
+        let builder =
+            Builder { name: Some("main".into()), stack_size: self.settings.main_stack_size };
         // SAFETY: the task runs on this thread and `run_to_end` returns only when it has finished,
         // within the lifetimes of `main` and `R`; the handle does not leave this function.
-        let created =
-            unsafe { create(&worker, Builder::new().name("main"), Location::caller(), body) };
+        let created = unsafe { create(&worker, builder, Location::caller(), body) };
         let (task, handle) = match created {
             Ok(created) => created,
             Err(error) => panic!("{error}"),
@@ -323,8 +350,9 @@ impl Runtime {
 
 /// What has to be done once before tasks run.
 pub(crate) fn prepare_process() {
-    overflow::install();
-    overflow::set_describer(worker::describe_current);
+    // SAFETY: the function only reads: a thread-local that needs no initialisation, and the worker and
+    // the task to which it leads, which stay while anything runs on the task's stack, or inside it.
+    unsafe { describe::set_describer(worker::describe_current) };
 }
 
 /// What a thread that a team has started does.

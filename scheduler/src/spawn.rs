@@ -113,9 +113,9 @@ impl Builder {
         self
     }
 
-    /// Sets the address space of the task's stack, in bytes, its guard page included. Too small a
-    /// size is raised to [`StackSize::MIN`]; any size is rounded up to whole pages. Only pages that
-    /// are touched cost memory.
+    /// Sets the size of the task's stack, in bytes. Too small a size is raised to [`StackSize::MIN`]; any
+    /// other is rounded up to the next that there is, by less than a quarter: see [`StackSize`]. Only
+    /// pages that are touched cost memory.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(StackSize::new(bytes));
         self

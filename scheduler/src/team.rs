@@ -32,11 +32,22 @@ use crate::worker;
 pub(crate) struct Settings {
     pub(crate) workers: NonZeroUsize,
     pub(crate) stack_size: StackSize,
+    pub(crate) stack_size_origin: StackSizeOrigin,
+    pub(crate) main_stack_size: Option<StackSize>,
     pub(crate) spin: Duration,
     pub(crate) deadlock_report: DeadlockReport,
     pub(crate) foreign_threads: ForeignThreads,
     pub(crate) name: Option<std::sync::Arc<str>>,
     pub(crate) thread_name: std::sync::Arc<str>,
+}
+
+/// Who says how large the stacks of a runtime are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StackSizeOrigin {
+    /// `LISLE_STACK_SIZE`, which may be unset.
+    Environment,
+    /// `RuntimeBuilder::stack_size`.
+    Builder,
 }
 
 pub(crate) struct Team {
@@ -432,7 +443,7 @@ mod models {
     fn wait_for_mail(team: &Team, index: usize) {
         let mut came = false;
         while !came {
-            team.post(index).sleep(None, None);
+            team.post(index).sleep(None, None, || ());
             team.note_awakening();
             team.post(index).inbox.drain(|_| came = true);
         }
@@ -442,6 +453,8 @@ mod models {
         let settings = Settings {
             workers: NonZeroUsize::new(3).unwrap(),
             stack_size: StackSize::DEFAULT,
+            stack_size_origin: StackSizeOrigin::Environment,
+            main_stack_size: None,
             spin: Duration::ZERO,
             deadlock_report: DeadlockReport::On,
             foreign_threads: ForeignThreads::NeverWake,

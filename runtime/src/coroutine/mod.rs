@@ -17,6 +17,7 @@ mod stacks;
 mod yielder;
 
 pub use name::Name;
+pub(crate) use stacks::default_size_in_use;
 pub use yielder::Yielder;
 
 use std::fmt;
@@ -165,14 +166,44 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     ///
     /// # Panics
     ///
-    /// If there is no memory for a stack, or if `body` captures more than a 16th of it: box large
-    /// captures.
+    /// If there is no memory for a stack, if the variable `LISLE_STACK_SIZE` is set and is not a size,
+    /// or if `body` captures more than a 16th of the stack: box large captures.
     #[inline]
     pub fn new<F>(body: F) -> Self
     where
         F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'static,
     {
         Self::make(stacks::take(), body)
+    }
+
+    /// A coroutine that will run `body`, on a stack of at least so many bytes. See
+    /// [`StackSize`](crate::stack::StackSize).
+    ///
+    /// Stacks of the default size are kept by the thread when a coroutine ends; one of another size goes
+    /// back to the process, which costs some microseconds. Use [`with_stack`](Self::with_stack) and
+    /// [`into_stack`](Self::into_stack) to keep it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory for the stack, or if `body` captures more than a 16th of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_runtime::{Coroutine, State, Yielder};
+    ///
+    /// fn depth(n: u64) -> u64 {
+    ///     if n == 0 { 0 } else { depth(n - 1) + 1 }
+    /// }
+    ///
+    /// let deep = Coroutine::with_stack_size(64 << 20, |_: &Yielder<_, (), _>, n| depth(n));
+    /// assert_eq!(deep.resume(100_000), State::Returned(100_000));
+    /// ```
+    pub fn with_stack_size<F>(bytes: usize, body: F) -> Self
+    where
+        F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'static,
+    {
+        Self::make(stacks::allocate(bytes), body)
     }
 
     /// A coroutine that will run `body` on `stack`.
@@ -195,7 +226,7 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     where
         F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'static,
     {
-        Self::make(Placed::new(stack), body)
+        Self::make(stacks::place(stack), body)
     }
 
     /// A name for the coroutine, by which others can [transfer](Yielder::transfer) to it.
@@ -246,7 +277,40 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     where
         F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'scope,
     {
-        let lent = Lent(ManuallyDrop::new(Self::make(stacks::take(), body)));
+        Self::lend(stacks::take(), body, user)
+    }
+
+    /// [`scope`](Self::scope), on a stack of at least so many bytes.
+    ///
+    /// # Panics
+    ///
+    /// With a panic of `user`. Otherwise as [`with_stack_size`](Coroutine::with_stack_size).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle_runtime::{ScopedCoroutine, State, Yielder};
+    ///
+    /// let numbers: Vec<u64> = (0..1000).collect();
+    /// let sum = ScopedCoroutine::scope_with_stack_size(
+    ///     4 << 20,
+    ///     |_: &Yielder<(), (), u64>, ()| numbers.iter().sum(),
+    ///     |coroutine| coroutine.resume(()),
+    /// );
+    /// assert_eq!(sum, State::Returned(499_500));
+    /// ```
+    pub fn scope_with_stack_size<F, U>(bytes: usize, body: F, user: impl FnOnce(&Self) -> U) -> U
+    where
+        F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'scope,
+    {
+        Self::lend(stacks::allocate(bytes), body, user)
+    }
+
+    fn lend<F, U>(stack: Placed, body: F, user: impl FnOnce(&Self) -> U) -> U
+    where
+        F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'scope,
+    {
+        let lent = Lent(ManuallyDrop::new(Self::make(stack, body)));
         user(&lent.0)
     }
 

@@ -5,9 +5,9 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::stack::{Stack, StackCache, StackSize, fork};
+use crate::stack::{Stack, StackCache, StackSize, fork, prepare_thread};
 
 /// A stack whose description lies in its own topmost bytes, so that it is handed around by a pointer.
 pub(super) struct Placed(NonNull<Stack>);
@@ -30,7 +30,7 @@ impl Placed {
         self.0.as_ptr().cast()
     }
 
-    /// How many bytes are below an address of the stack, the guard included.
+    /// How many usable bytes are below an address of the stack.
     #[inline]
     pub(super) fn room_below(&self, address: *mut u8) -> usize {
         self.size().bytes() + address.addr() - Stack::top(self).addr()
@@ -103,36 +103,39 @@ struct Cache {
 }
 
 impl Cache {
-    fn new() -> Self {
-        Self { stacks: StackCache::new(default_size()), generation: fork::generation() }
-    }
-
-    /// The stacks, or none yet if they were left behind in the parent.
-    fn stacks(&mut self) -> &mut StackCache {
-        if self.generation != fork::generation() {
-            *self = Self::new();
-        }
-        &mut self.stacks
+    fn new(size: StackSize) -> Self {
+        Self { stacks: StackCache::new(size), generation: fork::generation() }
     }
 }
 
 thread_local! {
     /// The stack used last: for the coroutine that is made when another has just gone.
     static HOT: Cell<Option<Kept>> = const { Cell::new(None) };
-    static CACHE: RefCell<Cache> = RefCell::new(Cache::new());
+    static CACHE: RefCell<Option<Cache>> = const { RefCell::new(None) };
 }
 
-/// The size for coroutines. A setting that cannot be read is reported by whoever starts a runtime.
-#[inline]
-fn default_size() -> StackSize {
-    static SIZE: OnceLock<StackSize> = OnceLock::new();
-    *SIZE.get_or_init(|| {
-        let size = StackSize::from_env().unwrap_or(StackSize::DEFAULT);
-        StackSize::new(size.bytes())
-    })
+/// The default size in bytes, once it was asked for. Zero before, and never if it cannot be understood.
+static DEFAULT_SIZE: AtomicUsize = AtomicUsize::new(0);
+
+/// The size of stacks that were taken without naming one, if any were. Fit for a signal handler.
+pub(crate) fn default_size_in_use() -> Option<usize> {
+    Some(DEFAULT_SIZE.load(Ordering::Relaxed)).filter(|bytes| *bytes != 0)
 }
 
-/// A stack of the default size. Panics if there is no memory for one.
+fn default_size() -> io::Result<StackSize> {
+    let size = match default_size_in_use() {
+        Some(bytes) => StackSize::new(bytes),
+        None => StackSize::from_env()?,
+    };
+    DEFAULT_SIZE.store(size.bytes(), Ordering::Relaxed);
+    Ok(size)
+}
+
+/// A stack of the default size.
+///
+/// # Panics
+///
+/// If there is no memory for one, or if the default is not a size.
 #[inline]
 pub(super) fn take() -> Placed {
     // While the thread ends and its locals are gone, stacks come from the process.
@@ -141,26 +144,44 @@ pub(super) fn take() -> Placed {
         return stack;
     }
     match take_cached() {
-        Ok(stack) => Placed::new(stack),
+        Ok(stack) => stack,
         Err(error) => panic!("{error}"),
     }
 }
 
+/// A stack of at least so many bytes.
+///
+/// # Panics
+///
+/// If there is no memory for one.
+pub(super) fn allocate(bytes: usize) -> Placed {
+    match Stack::allocate(StackSize::new(bytes)) {
+        Ok(stack) => place(stack),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Makes a stack ready for a coroutine of this thread.
+#[inline]
+pub(super) fn place(stack: Stack) -> Placed {
+    prepare_thread();
+    Placed::new(stack)
+}
+
 #[cold]
-fn take_cached() -> io::Result<Stack> {
-    let cached = CACHE.try_with(|cache| {
-        let mut cache = cache.borrow_mut();
-        let stacks = cache.stacks();
+fn take_cached() -> io::Result<Placed> {
+    let size = default_size()?;
+    let cached = with_cache(size, |stacks| {
         stacks.reserve()?;
         stacks.take().inspect_err(|_| stacks.cancel_reservation())
     });
-    cached.unwrap_or_else(|_| Stack::allocate(default_size()))
+    cached.unwrap_or_else(|| Stack::allocate(size)).map(place)
 }
 
 /// Keeps a stack that nobody runs on any more, if it has the default size.
 #[inline]
 pub(super) fn put(stack: Placed) {
-    if stack.size() != default_size() {
+    if default_size_in_use() != Some(stack.size().bytes()) {
         return drop(stack);
     }
     let mut spare = Some(Kept::new(stack));
@@ -172,10 +193,20 @@ pub(super) fn put(stack: Placed) {
 
 #[cold]
 fn put_cached(stack: Stack) {
+    let size = stack.size();
     let mut spare = Some(stack);
-    let _ = CACHE.try_with(|cache| {
-        if let Some(stack) = spare.take() {
-            cache.borrow_mut().stacks().put(stack);
+    with_cache(size, |stacks| spare.take().into_iter().for_each(|stack| stacks.put(stack)));
+}
+
+/// Lends the thread's cache, of stacks of the default size: a new one if the old one was left behind in
+/// the parent of a fork. `None` while the thread ends and its locals are gone.
+fn with_cache<R>(size: StackSize, user: impl FnOnce(&mut StackCache) -> R) -> Option<R> {
+    let lend = |cache: &RefCell<Option<Cache>>| {
+        let mut cache = cache.borrow_mut();
+        if cache.as_ref().is_some_and(|cache| cache.generation != fork::generation()) {
+            *cache = None;
         }
-    });
+        user(&mut cache.get_or_insert_with(|| Cache::new(size)).stacks)
+    };
+    CACHE.try_with(lend).ok()
 }

@@ -23,7 +23,10 @@ impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
     /// of the next resume is the result of this call.
     ///
     /// It may be called at any depth of calls, but on the coroutine's own stack: not by a coroutine or
-    /// a task that the body runs inside.
+    /// a task that the body runs inside, and not inside a function that has moved its caller to a larger
+    /// stack, such as `grow` and `maybe_grow` of the crate `stacker`. Give such a coroutine a large stack
+    /// from the start, by [`with_stack_size`](crate::Coroutine::with_stack_size): only what is touched of
+    /// it costs memory.
     ///
     /// # Panics
     ///

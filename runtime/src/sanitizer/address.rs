@@ -53,6 +53,14 @@ pub(crate) fn mapped(base: usize, stride: usize, count: usize) {
     unsafe { libc::madvise(start, stride * count, libc::MADV_DOFORK) };
 }
 
+pub(crate) const KEEPS_REGIONS: bool = false;
+
+/// What is mapped there next has none of the marks of the frames that were there.
+pub(crate) fn unmapped(base: usize, length: usize) {
+    // SAFETY: marks have no effect but on the tool, and nobody uses these stacks any more.
+    unsafe { __asan_unpoison_memory_region(ptr::without_provenance(base), length) };
+}
+
 /// What really begins a stack, kept at its top.
 #[repr(C, align(16))]
 struct Beginning {

@@ -9,7 +9,8 @@
 //!
 //! Without it nothing of this is left. There is one file for each tool, with these functions:
 //!
-//! - `mapped(base, bytes, count)`: so many stacks lie there side by side, and stay there;
+//! - `mapped(base, bytes, count)`: so many stacks lie there side by side;
+//! - `KEEPS_REGIONS`: whether they have to stay there. Else `unmapped(base, bytes)`: they go;
 //! - `fresh(top, entry, data)`: a stack will begin with `entry(data)`; returns how it really begins;
 //! - `leave(to)`, the switch, `arrive(departure)`: a stack is left and continued later;
 //! - `leave_for_good(to, nowhere)`: it is left, and will never be continued. Its memory is free for any

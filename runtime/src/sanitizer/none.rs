@@ -5,6 +5,11 @@ use crate::switch::{Context, Entry};
 #[inline(always)]
 pub(crate) fn mapped(_base: usize, _stride: usize, _count: usize) {}
 
+pub(crate) const KEEPS_REGIONS: bool = false;
+
+#[inline(always)]
+pub(crate) fn unmapped(_base: usize, _length: usize) {}
+
 #[inline(always)]
 pub(crate) fn fresh(top: *mut u8, entry: Entry, data: *mut ()) -> (*mut u8, Entry, *mut ()) {
     (top, entry, data)

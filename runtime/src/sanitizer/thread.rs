@@ -33,6 +33,12 @@ thread_local! {
 #[inline(always)]
 pub(crate) fn mapped(_base: usize, _stride: usize, _count: usize) {}
 
+pub(crate) const KEEPS_REGIONS: bool = false;
+
+/// The fibers of the stacks are leaked, as are those of stacks whose memory is given back.
+#[inline(always)]
+pub(crate) fn unmapped(_base: usize, _length: usize) {}
+
 /// Where a stack keeps its fiber: in its lowest usable bytes. Null if it has none. A body that comes
 /// within eight bytes of an overflow would write over it; under this tool none may.
 fn place_of(stack: usize) -> Option<*mut Fiber> {

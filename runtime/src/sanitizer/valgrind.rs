@@ -48,7 +48,11 @@ fn request(number: usize, first: usize, second: usize) {
     }
 }
 
-/// Stacks are registered for ever, since their memory stays in use as stacks for ever.
+/// Stacks are registered for ever, and so their memory stays in use as stacks for ever.
+pub(crate) const KEEPS_REGIONS: bool = true;
+
+pub(crate) fn unmapped(_base: usize, _length: usize) {}
+
 pub(crate) fn mapped(base: usize, stride: usize, count: usize) {
     for index in 0..count {
         let start = base + index * stride;

@@ -1,7 +1,8 @@
 //! The stacks of one size that nobody uses, and the promises that were given on them.
 //!
-//! Invariant: `promised` is never more than [`Class::backing`], so a promise is always good for a
-//! stack, except where a guard that is installed only then is refused.
+//! Invariants: `promised` is never more than [`Class::backing`], so a promise is always good for a
+//! stack, except where a guard that is installed only then is refused. And a slot is idle, or fresh, or
+//! counted as `out` of its region, which is *free* if that is none of them.
 
 use std::io;
 
@@ -20,6 +21,12 @@ const PROTECT_BATCH: usize = 16;
 /// needs some memory maps for other things.
 const SPARE_MAPS: usize = 16;
 
+/// Regions that are free are kept up to this many bytes while stacks are in use, since it costs a third
+/// of a stack's first use to map it anew; their page tables take 10 MB of memory then. Afterwards, and
+/// of those who are idle, less is kept.
+pub(super) const KEEP_BUSY: usize = 4 << 30;
+pub(super) const KEEP_IDLE: usize = 16 << 20;
+
 /// The most stacks that are dealt with at once: mapped, promised, kept warm.
 pub(super) fn batch_limit(size: StackSize) -> usize {
     (MOST_BYTES / size.bytes()).clamp(1, 1024)
@@ -32,9 +39,28 @@ pub(super) struct Fresh {
     pub count: usize,
 }
 
+/// A region, as its class keeps it.
+struct Holding {
+    first: Slot,
+    count: usize,
+    /// How many of its stacks are handed out.
+    out: usize,
+}
+
+/// A region that its class has let go of.
+pub(super) struct Surplus {
+    pub first: Slot,
+    pub count: usize,
+    pub size: StackSize,
+}
+
 /// The stacks of one size. Lives in the pool, under its lock.
 pub(super) struct Class {
     size: StackSize,
+    /// In the order of their addresses.
+    regions: Vec<Holding>,
+    /// How many slots the free ones have.
+    free_slots: usize,
     /// Stacks with guards and without memory; the last was returned last.
     idle: Vec<Slot>,
     fresh: Vec<Fresh>,
@@ -49,12 +75,14 @@ impl Class {
     pub fn new(size: StackSize) -> Self {
         Self {
             size,
+            regions: Vec::new(),
+            free_slots: 0,
             idle: Vec::new(),
             fresh: Vec::new(),
             fresh_slots: 0,
             promised: 0,
             issued: 0,
-            next_region: (FIRST_BYTES / size.bytes()).clamp(1, PROTECT_BATCH),
+            next_region: first_region(size),
         }
     }
 
@@ -117,6 +145,9 @@ impl Class {
             }
         };
         self.next_region = (count * 2).min(most);
+        let place = self.regions.partition_point(|region| region.first < first);
+        self.regions.insert(place, Holding { first, count, out: 0 });
+        self.free_slots += count;
         self.return_fresh(Fresh { first, count });
         Ok(())
     }
@@ -175,25 +206,52 @@ impl Class {
         self.fresh.push(range);
     }
 
+    /// The region that a slot lies in.
+    fn region_of(&mut self, slot: Slot) -> &mut Holding {
+        let after = self.regions.partition_point(|region| region.first <= slot);
+        &mut self.regions[after - 1]
+    }
+
+    /// Notes that `count` slots, all of the region of `slot`, are handed out.
+    fn note_out(&mut self, slot: Slot, count: usize) {
+        let region = self.region_of(slot);
+        let left_free = if region.out == 0 { region.count } else { 0 };
+        region.out += count;
+        self.free_slots -= left_free;
+        self.issued += count;
+    }
+
+    /// Notes that they have come back.
+    fn note_back(&mut self, slot: Slot, count: usize) {
+        let region = self.region_of(slot);
+        region.out -= count;
+        let now_free = if region.out == 0 { region.count } else { 0 };
+        self.free_slots += now_free;
+        self.issued -= count;
+    }
+
     /// Hands out up to `most` idle stacks against as many promises. The one returned last comes last.
     pub fn take_idle(&mut self, most: usize) -> impl Iterator<Item = Slot> {
         let count = self.idle.len().min(most);
         self.promised -= count;
-        self.issued += count;
-        self.idle.drain(self.idle.len() - count..)
+        let rest = self.idle.len() - count;
+        for index in rest..self.idle.len() {
+            self.note_out(self.idle[index], 1);
+        }
+        self.idle.drain(rest..)
     }
 
     /// Hands out up to `most` slots that still lack their guards, against as many promises.
     pub fn take_fresh(&mut self, most: usize) -> Option<Fresh> {
         let fresh = self.cut_fresh(most)?;
         self.promised -= fresh.count;
-        self.issued += fresh.count;
+        self.note_out(fresh.first, fresh.count);
         Some(fresh)
     }
 
     /// Undoes [`Class::take_fresh`] for slots whose guards were refused.
     pub fn untake_fresh(&mut self, fresh: Fresh) {
-        self.issued -= fresh.count;
+        self.note_back(fresh.first, fresh.count);
         self.promised += fresh.count;
         self.return_fresh(fresh);
     }
@@ -201,10 +259,58 @@ impl Class {
     /// Takes stacks back, and promises `keep` of them anew.
     pub fn give(&mut self, slots: &[Slot], keep: usize) {
         debug_assert!(keep <= slots.len());
-        self.issued -= slots.len();
+        for slot in slots {
+            self.note_back(*slot, 1);
+        }
         self.promised += keep;
         self.idle.extend_from_slice(slots);
     }
+
+    /// Whether free regions have more than `keep` bytes.
+    pub fn has_surplus(&self, keep: usize) -> bool {
+        self.free_slots > keep / self.size.bytes()
+    }
+
+    /// Takes free regions out, for the caller to unmap, until those that are left have no more than
+    /// `keep` bytes, or are needed for promises.
+    pub fn take_surplus(&mut self, keep: usize, kind: GuardKind) -> Vec<Surplus> {
+        let (size, keep) = (self.size, keep / self.size.bytes());
+        let mut spare = self.backing(kind) - self.promised;
+        let mut free_slots = self.free_slots;
+        let mut taken = Vec::new();
+        self.regions.retain(|region| {
+            // With `mprotect` this is more than the region contributes to the backing, if some of its
+            // slots are fresh.
+            let leaves = region.out == 0 && free_slots > keep && spare >= region.count;
+            if leaves {
+                free_slots -= region.count;
+                spare -= region.count;
+                taken.push(Surplus { first: region.first, count: region.count, size });
+            }
+            !leaves
+        });
+        self.free_slots = free_slots;
+        let is_left = |slot: Slot| {
+            let after = taken.partition_point(|region| region.first <= slot);
+            // SAFETY: the last slot of a region is in it.
+            let ends_before =
+                |region: &Surplus| unsafe { region.first.nth(region.count - 1, size) < slot };
+            after == 0 || ends_before(&taken[after - 1])
+        };
+        self.idle.retain(|slot| is_left(*slot));
+        self.fresh.retain(|fresh| is_left(fresh.first));
+        self.idle.shrink_to(self.idle.len() * 2);
+        self.fresh_slots = self.fresh.iter().map(|fresh| fresh.count).sum();
+        if !taken.is_empty() {
+            self.next_region = first_region(self.size);
+        }
+        taken
+    }
+}
+
+/// How many stacks the first region of a size has.
+fn first_region(size: StackSize) -> usize {
+    (FIRST_BYTES / size.bytes()).clamp(1, PROTECT_BATCH)
 }
 
 #[cfg(test)]
@@ -251,13 +357,62 @@ mod tests {
         assert_eq!((class.promised, class.issued), (0, 100));
     }
 
+    /// All slots of a class, taken out one by one.
+    fn take(class: &mut Class, count: usize) -> Vec<Slot> {
+        let take_one = |_| {
+            class.promise(1, GuardKind::Install).unwrap();
+            let idle = class.take_idle(1).next();
+            idle.unwrap_or_else(|| class.take_fresh(1).unwrap().first)
+        };
+        (0..count).map(take_one).collect()
+    }
+
+    #[test]
+    fn a_region_leaves_when_all_its_stacks_are_back_and_not_before() {
+        let mut class = Class::new(StackSize::new(256 * 1024));
+        let mut slots = take(&mut class, 40);
+        assert!(class.regions.len() > 1);
+        assert!(class.take_surplus(0, GuardKind::Install).is_empty());
+        let last = slots.pop().unwrap();
+        class.give(&slots, 0);
+        let home = class.region_of(last).first;
+        let taken = class.take_surplus(0, GuardKind::Install);
+        assert!(!taken.is_empty() && taken.iter().all(|region| region.first != home));
+        assert_eq!(class.regions.len(), 1);
+        assert_eq!(class.idle.len() + class.fresh_slots + 1, class.regions[0].count);
+
+        class.give(&[last], 0);
+        assert_eq!(class.take_surplus(0, GuardKind::Install).len(), 1);
+        let left = (class.idle.len(), class.fresh_slots, class.free_slots, class.in_use());
+        assert_eq!(left, (0, 0, 0, 0));
+        assert_eq!(take(&mut class, 3).len(), 3);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_what_is_promised_stays() {
+        let mut class = Class::new(StackSize::new(256 * 1024));
+        let slots = take(&mut class, 5000);
+        class.give(&slots, 3000);
+        assert!(class.has_surplus(0));
+        class.take_surplus(0, GuardKind::Install);
+        assert!(class.backing(GuardKind::Install) >= 3000);
+        assert_eq!(class.take_idle(3000).count(), 3000);
+
+        let mut class = Class::new(StackSize::new(256 * 1024));
+        let slots = take(&mut class, 5000);
+        class.give(&slots, 0);
+        class.take_surplus(KEEP_IDLE, GuardKind::Install);
+        assert!(!class.has_surplus(KEEP_IDLE));
+        assert!(class.regions.iter().map(|region| region.count).sum::<usize>() <= 64);
+    }
+
     #[test]
     fn growth_that_fails_changes_nothing() {
         let mut class = Class::new(StackSize::new(usize::MAX));
         for _ in 0..2 {
             let error = class.promise(1, GuardKind::Install).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::OutOfMemory);
-            assert!(error.to_string().contains("RLIMIT_AS"), "{error}");
+            assert!(error.to_string().contains("address space"), "{error}");
             assert_eq!((class.in_use(), class.fresh_slots), (0, 0));
         }
     }

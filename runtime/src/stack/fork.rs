@@ -9,7 +9,11 @@ use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::slab;
+use parking_lot::RawMutex;
+use parking_lot::lock_api::RawMutex as _;
+
+use super::pool::POOL;
+use super::regions::{self, CHANGES};
 use crate::stack_pointer::stack_pointer;
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -25,30 +29,54 @@ pub(crate) fn generation() -> u32 {
 pub(super) fn watch() {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
-        // SAFETY: the three functions neither lock nor allocate, so they may run in any fork. The
-        // call fails only for want of memory; a fork from a task would then not work.
+        // SAFETY: the three functions do not allocate, and the locks that they take are never held
+        // while a fork can be called. The call fails only for want of memory; a fork from a task would
+        // then not work.
         unsafe { libc::pthread_atfork(Some(lend), Some(take_back), Some(begin_anew)) };
     });
 }
 
+/// What is locked here is unlocked behind the fork: the child would find it held for ever by a thread
+/// that it has not got.
 unsafe extern "C" fn lend() {
+    std::mem::forget((POOL.lock(), CHANGES.lock()));
     advise_current_stack(libc::MADV_DOFORK);
 }
 
 unsafe extern "C" fn take_back() {
     advise_current_stack(libc::MADV_DONTFORK);
+    // SAFETY: this thread has locked both in `lend`.
+    unsafe {
+        CHANGES.force_unlock();
+        POOL.force_unlock();
+    }
 }
 
 unsafe extern "C" fn begin_anew() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    slab::forget_all();
+    regions::forget_all();
+    // SAFETY: the only thread of the child has locked both in `lend`. Those that wait for them are
+    // threads of the parent, to be forgotten and not to be woken.
+    unsafe {
+        forget_waiters(CHANGES.raw());
+        forget_waiters(POOL.raw());
+    }
+}
+
+/// # Safety
+///
+/// Nobody else uses the lock.
+unsafe fn forget_waiters(lock: &RawMutex) {
+    // SAFETY: the lock is an atomic integer, which may be written through a shared reference, and
+    // nobody else does so now.
+    unsafe { ptr::from_ref(lock).cast_mut().write(RawMutex::INIT) };
 }
 
 fn advise_current_stack(advice: libc::c_int) {
-    if let Some(room) = slab::locate(stack_pointer()) {
+    if let Some(room) = regions::locate(stack_pointer()) {
         let start = ptr::with_exposed_provenance_mut(room.start);
         // SAFETY: the range is the room of one stack, and the advice changes only what a fork does
         // with it. Should the kernel refuse, the child ends at once by a fault.
-        unsafe { libc::madvise(start, room.bytes, advice) };
+        unsafe { libc::madvise(start, room.top - room.start, advice) };
     }
 }

@@ -1,7 +1,7 @@
-//! Guard pages: which kind this process uses, and how they are made.
+//! Guards: which kind this process uses, and how they are made.
 //!
-//! A guard is the lowest page of a stack; any access to it faults. There are two kinds. Linux 6.13
-//! and later mark a page in the page table alone, which leaves the number of memory maps as it is,
+//! A guard is some pages below a stack; any access to them faults. There are two kinds. Linux 6.13
+//! and later mark pages in the page table alone, which leaves the number of memory maps as it is,
 //! so a million stacks need no setting. Elsewhere each guard is a map of its own, and
 //! `vm.max_map_count` (65,530 by default) ends at about 32,750 stacks.
 
@@ -19,7 +19,7 @@ const GUARD_INSTALL: libc::c_int = 102;
 /// Forces a kind: `install` or `mprotect`.
 pub(super) const VARIABLE: &str = "LISLE_STACK_GUARD";
 
-/// How guard pages are made.
+/// How guards are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuardKind {
     /// By `MADV_GUARD_INSTALL`: no memory map a stack.
@@ -95,7 +95,7 @@ fn installed_guard_faults() -> bool {
     refused
 }
 
-/// Turns the lowest page of each of `count` neighbouring slots into a guard.
+/// Gives each of `count` neighbouring slots its guard.
 ///
 /// # Safety
 ///
@@ -107,16 +107,16 @@ pub(super) unsafe fn arm(
     count: usize,
 ) -> Result<(), Refused> {
     // SAFETY: `index < count`, so the slot is in the region.
-    let guard = |index| unsafe { first.nth(index, size) }.guard();
+    let guard = |index| unsafe { first.nth(index, size) }.guard(size);
     match kind {
         GuardKind::Install => {
             let guards: Vec<_> = (0..count).map(guard).collect();
-            // SAFETY: the caller says that nobody uses the slots, so their lowest pages hold nothing.
+            // SAFETY: the caller says that nobody uses the slots, so what is below them holds nothing.
             unsafe { advice::advise(&guards, GUARD_INSTALL) }
         }
         GuardKind::Mprotect => {
             for done in 0..count {
-                // SAFETY: nobody uses the slot, so nobody misses access to its lowest page.
+                // SAFETY: nobody uses the slot, so nobody misses access to what is below.
                 if let Err(source) = unsafe { protect(guard(done), libc::PROT_NONE) } {
                     return Err(Refused { done, source });
                 }
@@ -135,17 +135,18 @@ pub(super) unsafe fn unprotect(first: Slot, size: StackSize, count: usize) {
     for index in 0..count {
         // SAFETY: `index < count`, so the slot is in the region; nobody relies on its guard, since
         // nobody uses it. Should the kernel refuse, the guard stays, and arming it again is harmless.
-        let _ =
-            unsafe { protect(first.nth(index, size).guard(), libc::PROT_READ | libc::PROT_WRITE) };
+        let _ = unsafe {
+            protect(first.nth(index, size).guard(size), libc::PROT_READ | libc::PROT_WRITE)
+        };
     }
 }
 
 /// # Safety
 ///
-/// `page` is mapped, and nobody needs the access that this takes away.
-unsafe fn protect(page: libc::iovec, access: libc::c_int) -> io::Result<()> {
+/// `pages` are mapped, and nobody needs the access that this takes away.
+unsafe fn protect(pages: libc::iovec, access: libc::c_int) -> io::Result<()> {
     // SAFETY: as the caller says.
-    match unsafe { libc::mprotect(page.iov_base, page.iov_len, access) } {
+    match unsafe { libc::mprotect(pages.iov_base, pages.iov_len, access) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
@@ -156,10 +157,18 @@ mod tests {
     use super::super::slab;
     use super::*;
 
-    /// Whether the kernel can write to the page. It answers with an error where we would fault.
-    fn writable(page: libc::iovec) -> bool {
-        // SAFETY: the kernel writes a few bytes to a page that nobody uses, or refuses.
-        unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, page.iov_base) == 0 }
+    /// Whether the kernel can write there: to all of the pages, or to none. It answers with an error
+    /// where we would fault.
+    fn writable(pages: libc::iovec) -> bool {
+        let write = |offset| {
+            let place = pages.iov_base.wrapping_byte_add(offset);
+            // SAFETY: the kernel writes a few bytes to a page that nobody uses, or refuses.
+            unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, place) == 0 }
+        };
+        let lowest = write(0);
+        assert!((0..pages.iov_len).step_by(page_size()).all(|offset| write(offset) == lowest));
+        assert_eq!(write(pages.iov_len - 16), lowest);
+        lowest
     }
 
     fn check(kind: GuardKind) {
@@ -170,7 +179,7 @@ mod tests {
         for index in 0..9 {
             // SAFETY: the region has nine slots.
             let slot = unsafe { first.nth(index, size) };
-            assert_eq!(writable(slot.guard()), index == 8, "slot {index}");
+            assert_eq!(writable(slot.guard(size)), index == 8, "slot {index}");
             assert!(writable(slot.usable(size, 0)), "slot {index}");
         }
     }
@@ -198,6 +207,6 @@ mod tests {
             arm(GuardKind::Mprotect, first, size, 2).unwrap();
             unprotect(first, size, 2);
         }
-        assert!(writable(first.guard()));
+        assert!(writable(first.guard(size)));
     }
 }

@@ -8,17 +8,17 @@
 //!              │       ↓       │
 //!              │               │  not touched: address space only
 //! bottom() ──▶ ├───────────────┤
-//!              │  guard page   │  any access faults
+//!              │     guard     │  any access faults
 //!              └───────────────┘
 //! ```
 //!
-//! Stacks lie side by side in regions ([`StackSize`] apart, so the guard of one ends the room of
-//! the next) that are mapped without memory behind them and stay mapped. A stack is made by giving
-//! its lowest page a guard ([`GuardKind`]); nothing touches its pages before it is run on. It is
-//! never destroyed: whoever is done with it returns it for reuse, at once and warm to the
-//! [`StackCache`] of a worker, or without its memory to a pool of the whole process.
+//! Stacks lie side by side in regions, which are mapped without memory behind them. A stack is made by
+//! turning its lowest pages into a guard ([`GuardKind`]); nothing touches the others before it is run
+//! on. Whoever is done with it returns it for reuse, at once and warm to the [`StackCache`] of a
+//! worker, or without its memory to a pool of the whole process. The pool gives a region back to the
+//! kernel when it has all of its stacks and has others at hand.
 //!
-//! A program that runs on a guard page has overflowed its stack, and [`overflow`] says so.
+//! A program that runs into a guard has overflowed its stack, and [`overflow`] says so.
 //!
 //! A `fork` child has no stacks but the one it was forked on. It may run another program, or end,
 //! or start afresh with a new cache; it must not look at other stacks of its parent.
@@ -26,11 +26,14 @@
 mod advice;
 mod cache;
 mod class;
+#[doc(hidden)]
+pub mod describe;
 mod error;
 pub(crate) mod fork;
 mod guard;
 pub mod overflow;
 mod pool;
+mod regions;
 mod signal_stack;
 mod size;
 mod slab;
@@ -40,6 +43,7 @@ use std::ops::Range;
 
 pub use self::cache::StackCache;
 pub use self::guard::GuardKind;
+pub(crate) use self::signal_stack::prepare_thread;
 pub use self::size::StackSize;
 use self::slab::Slot;
 
@@ -55,7 +59,7 @@ use self::slab::Slot;
 /// use lisle_runtime::stack::{Stack, StackSize};
 ///
 /// let stack = Stack::allocate(StackSize::new(1 << 20))?;
-/// assert_eq!(stack.top().addr() - stack.guard().start, 1 << 20);
+/// assert_eq!(stack.top().addr() - stack.bottom().addr(), 1 << 20);
 /// assert_eq!(stack.guard().end, stack.bottom().addr());
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -72,8 +76,8 @@ impl Stack {
     ///
     /// # Errors
     ///
-    /// If there is no address space for it, or the kernel refuses its guard page. The text says what
-    /// to raise.
+    /// If there is no address space for it, or the kernel refuses its guard. The text says what to
+    /// raise.
     pub fn allocate(size: StackSize) -> io::Result<Self> {
         pool::allocate(StackSize::new(size.bytes()))
     }
@@ -81,7 +85,7 @@ impl Stack {
     /// The end of the stack, where it begins to grow downwards. Aligned to the page.
     #[inline]
     pub fn top(&self) -> *mut u8 {
-        self.slot.base().as_ptr().wrapping_add(self.size.bytes())
+        self.slot.bottom().as_ptr().wrapping_add(self.size.bytes())
     }
 
     /// Where a task had better begin: up to 15 cache lines below [`Stack::top`], at another distance for
@@ -112,16 +116,16 @@ impl Stack {
 
     /// The lowest usable byte.
     pub fn bottom(&self) -> *mut u8 {
-        self.slot.base().as_ptr().wrapping_add(size::page_size())
+        self.slot.bottom().as_ptr()
     }
 
-    /// The addresses of the guard page, just below [`Stack::bottom`].
+    /// The addresses of the guard, just below [`Stack::bottom`].
     pub fn guard(&self) -> Range<usize> {
-        let start = self.slot.base().addr().get();
-        start..start + size::page_size()
+        let end = self.bottom().addr();
+        end - slab::guard_size(self.size)..end
     }
 
-    /// The size, guard page included.
+    /// The size: what lies between [`Stack::bottom`] and [`Stack::top`].
     #[inline]
     pub fn size(&self) -> StackSize {
         self.size
@@ -138,8 +142,7 @@ impl Stack {
 /// The usable bytes of the stack that `address` lies on, if it is one of ours.
 #[cfg(any(lisle_sanitize = "address", lisle_sanitize = "thread", lisle_sanitize = "valgrind"))]
 pub(crate) fn bounds_at(address: usize) -> Option<Range<usize>> {
-    let room = slab::locate(address)?;
-    Some(room.start + size::page_size()..room.start + room.bytes)
+    regions::locate(address).map(|room| room.bottom..room.top)
 }
 
 impl Drop for Stack {

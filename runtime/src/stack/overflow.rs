@@ -1,10 +1,11 @@
-//! What happens when a stack overflows: the process says which task it was, and aborts.
+//! What happens when a stack overflows: the process says whose it was and what makes it larger, and
+//! aborts.
 //!
-//! The handler of SIGSEGV and SIGBUS decides by the address alone: an address in a guard page of
-//! one of our stacks is an overflow, and any other fault goes to the handler that was there before,
-//! as if this one did not exist. A handler runs on the thread's signal stack, since there is no
-//! room left on the one that overflowed, and does only what is allowed in a signal handler: no
-//! lock, no allocation.
+//! The handler of SIGSEGV and SIGBUS is installed before the first stack is made. It decides by the
+//! address alone: an address in the guard of one of our stacks is an overflow, and any other fault goes
+//! to the handler that was there before, as if this one did not exist. A handler runs on the thread's
+//! signal stack, since there is no room left on the one that overflowed, and does only what is allowed
+//! in a signal handler: no lock, no allocation.
 
 use std::mem;
 use std::ptr;
@@ -12,23 +13,12 @@ use std::sync::{Once, OnceLock};
 
 use libc::{c_int, c_void, sigaction, siginfo_t};
 
-use super::slab;
+use super::describe::describe;
+use super::regions::{self, Room};
+use crate::coroutine::default_size_in_use;
 use crate::last_words::write_to_stderr;
 
 pub use super::signal_stack::ensure_signal_stack;
-
-/// Calls back with the name of the task that runs on this thread, or not at all.
-///
-/// It is called in a signal handler: it must neither lock, nor allocate, nor panic, and a
-/// thread-local that it reads must need no initialisation.
-pub type Describer = fn(&mut dyn FnMut(&[u8]));
-
-static DESCRIBER: OnceLock<Describer> = OnceLock::new();
-
-/// Says who knows the name of the current task. The first call wins.
-pub fn set_describer(describer: Describer) {
-    let _ = DESCRIBER.set(describer);
-}
 
 const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
@@ -41,7 +31,7 @@ type InfoHandler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
 /// Installs the handlers. Later calls do nothing.
 ///
 /// A thread also needs a signal stack: see [`ensure_signal_stack`].
-pub fn install() {
+pub(super) fn install() {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
         for (signal, previous) in SIGNALS.into_iter().zip(&PREVIOUS) {
@@ -78,10 +68,10 @@ extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void
     if is_fault {
         // SAFETY: for a fault the description holds an address.
         let address = unsafe { details.si_addr() }.addr();
-        if let Some(room) = slab::locate(address)
+        if let Some(room) = regions::locate(address)
             && room.guards(address)
         {
-            report(room.bytes);
+            report(room);
         }
     }
     let position = SIGNALS.iter().position(|known| *known == signal);
@@ -114,39 +104,45 @@ extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void
     }
 }
 
-/// Prints who has overflowed a stack of `bytes`, and aborts.
-fn report(bytes: usize) -> ! {
+/// Prints whose stack has overflowed, and aborts.
+fn report(room: Room) -> ! {
     let mut message = Message::new();
-    let mut named = false;
+    let mut told = false;
     message.push(b"\n");
-    if let Some(describe) = DESCRIBER.get() {
-        describe(&mut |name| {
-            named = true;
-            message.push(b"task '");
-            message.push(&name[..name.len().min(Message::LONGEST_NAME)]);
-            message.push(b"'");
-        });
+    describe(room.top, &mut |running| {
+        if running.remedy.is_none() {
+            message.push(b"a coroutine in ");
+        }
+        message.push(b"task '");
+        message.push(&running.name[..running.name.len().min(Message::LONGEST_NAME)]);
+        message.push(b"'");
+        message.push_rest(room, running.remedy);
+        told = true;
+    });
+    if !told {
+        message.push(b"a coroutine");
+        message.push_rest(room, None);
     }
-    let remedy: &[u8] = if named {
-        b"give the task a larger stack with Builder::stack_size"
-    } else {
-        message.push(b"coroutine");
-        b"create the coroutine with a larger stack"
-    };
-    message.push(b" has overflowed its stack\nthe stack has ");
-    message.push_number(bytes);
-    message.push(b" bytes: raise LISLE_STACK_SIZE or ");
-    message.push(remedy);
-    message.push(b"\n");
     write_to_stderr(&message.bytes[..message.length]);
     // SAFETY: `abort` is allowed in a signal handler.
     unsafe { libc::abort() }
 }
 
+/// What gives a coroutine with a stack of `bytes` a larger one.
+fn remedy_of_coroutines(bytes: usize) -> &'static str {
+    if default_size_in_use() == Some(bytes) {
+        "raise LISLE_STACK_SIZE, or create the coroutine with Coroutine::with_stack_size or \
+         Generator::with_stack_size"
+    } else {
+        "create the coroutine with a larger one, by Coroutine::with_stack_size or \
+         Generator::with_stack_size"
+    }
+}
+
 /// A text that is put together without allocation, and written at once so that nothing comes in
 /// between. What does not fit is left out.
 struct Message {
-    bytes: [u8; 512],
+    bytes: [u8; 640],
     length: usize,
 }
 
@@ -155,7 +151,7 @@ impl Message {
     const LONGEST_NAME: usize = 256;
 
     fn new() -> Self {
-        Self { bytes: [0; 512], length: 0 }
+        Self { bytes: [0; 640], length: 0 }
     }
 
     fn push(&mut self, text: &[u8]) {
@@ -163,6 +159,16 @@ impl Message {
         let count = text.len().min(room.len());
         room[..count].copy_from_slice(&text[..count]);
         self.length += count;
+    }
+
+    /// What follows whoever has overflowed the stack of `room`.
+    fn push_rest(&mut self, room: Room, remedy: Option<&str>) {
+        let bytes = room.top - room.bottom;
+        self.push(b" has overflowed its stack\nthe stack has ");
+        self.push_number(bytes);
+        self.push(b" bytes: ");
+        self.push(remedy.unwrap_or_else(|| remedy_of_coroutines(bytes)).as_bytes());
+        self.push(b"\n");
     }
 
     fn push_number(&mut self, number: usize) {
@@ -184,8 +190,8 @@ mod tests {
         message.push_number(262_144);
         assert_eq!(&message.bytes[..message.length], b"the stack has 262144");
         message.push(&[b'x'; 1000]);
-        assert_eq!(message.length, 512);
+        assert_eq!(message.length, 640);
         message.push(b"y");
-        assert_eq!(message.bytes[511], b'x');
+        assert_eq!(message.bytes[639], b'x');
     }
 }

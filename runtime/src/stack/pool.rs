@@ -9,18 +9,20 @@ use std::io;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
 use super::advice;
-use super::class::{Class, Fresh};
+use super::class::{Class, Fresh, KEEP_BUSY, KEEP_IDLE, Surplus};
 use super::guard::{self, GuardKind};
 use super::size::StackSize;
-use super::slab::Slot;
+use super::slab::{self, Slot};
 use super::{Stack, error, fork};
+use crate::sanitizer;
 
-struct Pool {
+pub(super) struct Pool {
     generation: u32,
     classes: BTreeMap<StackSize, Class>,
 }
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { generation: 0, classes: BTreeMap::new() });
+/// Held across a fork, so that the child does not find it held for ever.
+pub(super) static POOL: Mutex<Pool> = Mutex::new(Pool { generation: 0, classes: BTreeMap::new() });
 
 fn class(size: StackSize) -> MappedMutexGuard<'static, Class> {
     MutexGuard::map(POOL.lock(), |pool| {
@@ -159,7 +161,41 @@ pub(super) fn in_use(size: StackSize) -> usize {
 /// Takes back stacks of this process, and promises `keep` of them to the caller.
 pub(super) fn give(size: StackSize, slots: &[Slot], keep: usize) {
     release(size, slots, 0);
-    class(size).give(slots, keep);
+    let mut class = class(size);
+    class.give(slots, keep);
+    let surplus = surplus(&mut class, KEEP_BUSY);
+    drop(class);
+    give_back(surplus);
+}
+
+/// Gives regions of which nobody has a stack back to the kernel, except a few.
+pub(super) fn tidy() {
+    let mut pool = POOL.lock();
+    if pool.generation != fork::generation() {
+        return;
+    }
+    let classes = pool.classes.values_mut();
+    let surplus: Vec<_> = classes.flat_map(|class| surplus(class, KEEP_IDLE)).collect();
+    drop(pool);
+    give_back(surplus);
+}
+
+fn surplus(class: &mut Class, keep: usize) -> Vec<Surplus> {
+    if sanitizer::KEEPS_REGIONS || !class.has_surplus(keep) {
+        return Vec::new();
+    }
+    match GuardKind::of_process() {
+        Ok(kind) => class.take_surplus(keep, kind),
+        Err(_) => Vec::new(),
+    }
+}
+
+fn give_back(surplus: Vec<Surplus>) {
+    for Surplus { first, count, size } in surplus {
+        // SAFETY: the class has had the whole region, of which nobody else has any stack then, and has
+        // taken it out of its books.
+        unsafe { slab::unmap(first, size, count) };
+    }
 }
 
 /// Gives the memory of stacks that the caller holds, and nobody runs on, back to the kernel, except

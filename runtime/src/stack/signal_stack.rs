@@ -15,7 +15,7 @@ const ROOM: usize = 16 * 1024;
 /// Gives the calling thread a signal stack if it has none, until the thread ends.
 ///
 /// Threads made by Rust's standard library have one; threads made by others usually have not. A
-/// worker calls this once, before it runs tasks.
+/// worker calls this once, before it runs tasks. A thread that makes a coroutine has called it.
 ///
 /// # Errors
 ///
@@ -29,12 +29,29 @@ pub fn ensure_signal_stack() -> io::Result<()> {
     if unsafe { libc::sigaltstack(&stack.describe(), ptr::null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    OWN.set(Some(stack));
+    // While the thread ends and its locals are gone there is nobody to keep it, and it goes at once.
+    let _ = OWN.try_with(|own| own.set(Some(stack)));
     Ok(())
+}
+
+/// Calls [`ensure_signal_stack`] once for each thread. Without memory for a signal stack an overflow on
+/// this thread ends the process without a report.
+#[inline]
+pub(crate) fn prepare_thread() {
+    if !PREPARED.replace(true) {
+        prepare_first();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn prepare_first() {
+    let _ = ensure_signal_stack();
 }
 
 thread_local! {
     static OWN: Cell<Option<SignalStack>> = const { Cell::new(None) };
+    static PREPARED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// `[guard page | room]`, mapped.

@@ -1,4 +1,4 @@
-//! [`StackSize`]: how much address space a stack takes, and the page it is counted in.
+//! [`StackSize`]: how much room a stack has, and the page it is counted in.
 
 use std::ffi::OsStr;
 use std::io;
@@ -7,10 +7,12 @@ use std::sync::OnceLock;
 const KIB: usize = 1024;
 const VARIABLE: &str = "LISLE_STACK_SIZE";
 
-/// The size of a stack in bytes of address space, its guard page included.
+/// The size of a stack in bytes: the address space that its frames can use. The guard comes on top.
 ///
-/// Always a multiple of the page size. Address space is not memory: a task pays only for the pages
-/// that it touches, and for the page tables above them (520 bytes a stack at the default size).
+/// There are few sizes, so that a stack which is returned is good for many others: between a power of
+/// two and the next lie three more, and any other size is rounded up. Address space is not memory: a
+/// task pays only for the pages that it touches, and for the page tables above them (584 bytes a stack
+/// at the default size).
 ///
 /// # Examples
 ///
@@ -19,10 +21,13 @@ const VARIABLE: &str = "LISLE_STACK_SIZE";
 ///
 /// assert_eq!(StackSize::default().bytes(), 256 * 1024);
 /// assert_eq!(StackSize::new(1 << 20).bytes(), 1 << 20);
-/// assert_eq!(StackSize::new(100_000).bytes() % 4096, 0);
+/// assert_eq!(StackSize::new(100_000).bytes(), 112 * 1024); // of 64, 80, 96, 112, 128 KiB
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StackSize(usize);
+
+/// As many sizes are there from a power of two up to the next, which is not counted.
+const STEPS: usize = 4;
 
 impl StackSize {
     /// 256 KiB.
@@ -31,19 +36,20 @@ impl StackSize {
     /// 32 KiB. A panic that prints a backtrace alone needs about 20 KiB, and a task that cannot
     /// even panic helps nobody.
     ///
-    /// Where pages are larger than 4 KiB the guard page is larger too, and [`StackSize::new`] gives
-    /// somewhat more than this.
+    /// Where pages are larger than that, [`StackSize::new`] gives a page at least.
     pub const MIN: Self = Self(32 * KIB);
 
+    /// Half of all addresses. It is a power of two, so that no size is rounded beyond it.
+    const MOST: usize = isize::MAX as usize / 2 + 1;
+
     /// A size of at least `bytes`: zero and small sizes become [`StackSize::MIN`], and any other is
-    /// rounded up to a whole number of pages.
+    /// rounded up to the next that there is.
     ///
     /// An absurdly large size is accepted here; getting a stack of that size fails with an error.
     pub fn new(bytes: usize) -> Self {
-        let page = page_size();
-        let least = page + (Self::MIN.0 - 4 * KIB);
-        let most = isize::MAX as usize & !(page - 1);
-        Self(bytes.max(least).min(most).next_multiple_of(page))
+        let bytes = bytes.clamp(Self::MIN.0, Self::MOST);
+        let step = (1 << bytes.ilog2()) / STEPS;
+        Self(bytes.next_multiple_of(step).next_multiple_of(page_size()))
     }
 
     /// The size that the environment variable `LISLE_STACK_SIZE` asks for, else the default.
@@ -101,7 +107,7 @@ fn parse_bytes(text: &str) -> Option<usize> {
     digits.parse::<usize>().ok()?.checked_mul(factor)
 }
 
-/// The size of a page, which is also the size of a guard.
+/// The size of a page.
 pub(super) fn page_size() -> usize {
     static PAGE: OnceLock<usize> = OnceLock::new();
     *PAGE.get_or_init(|| {
@@ -113,6 +119,8 @@ pub(super) fn page_size() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn from(value: &str) -> io::Result<StackSize> {
@@ -120,25 +128,39 @@ mod tests {
     }
 
     #[test]
-    fn small_sizes_become_the_minimum_and_odd_ones_whole_pages() {
-        let page = page_size();
+    fn small_sizes_become_the_minimum() {
         let least = StackSize::new(0);
-        assert!(least >= StackSize::MIN);
         assert_eq!(StackSize::new(1), least);
-        if page == 4096 {
-            assert_eq!(least, StackSize::MIN);
+        assert_eq!(StackSize::new(StackSize::MIN.bytes()), least);
+        assert_eq!(least.bytes(), StackSize::MIN.bytes().max(page_size()));
+    }
+
+    #[test]
+    fn sizes_are_rounded_up_to_four_a_doubling() {
+        for power in 18..40 {
+            let (low, step) = (1_usize << power, 1 << (power - 2));
+            for n in 0..4 {
+                let size = low + n * step;
+                assert_eq!(StackSize::new(size).bytes(), size);
+                assert_eq!(StackSize::new(size + 1).bytes(), size + step);
+                assert_eq!(StackSize::new(size + step - 1).bytes(), size + step);
+            }
         }
-        for bytes in [least.bytes(), 100_000, 262_145, 1 << 30] {
-            let size = StackSize::new(bytes).bytes();
-            assert!(size >= bytes && size < bytes + page && size.is_multiple_of(page));
-        }
-        assert!(StackSize::DEFAULT.bytes().is_multiple_of(page));
+        assert_eq!(StackSize::new(StackSize::DEFAULT.bytes()), StackSize::DEFAULT);
+    }
+
+    #[test]
+    fn there_are_few_sizes_and_each_is_a_whole_number_of_pages() {
+        let sizes: BTreeSet<_> = (0..100_000).map(|n| StackSize::new(n * 4096)).collect();
+        assert!(sizes.len() <= 60, "{} sizes up to 400 MB", sizes.len());
+        assert!(sizes.iter().all(|size| size.bytes().is_multiple_of(page_size())));
     }
 
     #[test]
     fn the_largest_size_is_still_a_whole_number_of_pages() {
-        let size = StackSize::new(usize::MAX).bytes();
-        assert!(size.is_multiple_of(page_size()) && size <= isize::MAX as usize);
+        let size = StackSize::new(usize::MAX);
+        assert!(size.bytes().is_multiple_of(page_size()) && size.bytes() <= isize::MAX as usize);
+        assert_eq!(StackSize::new(size.bytes()), size);
     }
 
     #[test]

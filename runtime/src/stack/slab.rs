@@ -1,22 +1,24 @@
-//! Regions of address space, cut into slots of one size, and the list of all regions.
-//!
-//! A region is mapped once and never unmapped. The list only grows and is read without a lock, so
-//! that a signal handler can ask which stack an address belongs to.
+//! Regions of address space, cut into slots of one size: how they are mapped and given back.
 
 use std::io;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::fork;
+use super::regions::{self, Region};
 use super::size::{StackSize, page_size};
+use super::{fork, overflow};
 use crate::sanitizer;
 
 /// Address space that must be left over when a region has been mapped. A process that gives its
 /// last byte to stacks cannot allocate what it needs to report the error, or to go on without.
-const HEADROOM: usize = 1 << 20;
+pub(super) const HEADROOM: usize = 1 << 20;
 
-/// The lowest byte of the room for one stack: its guard page, then its usable pages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a guard has at least. Rust's functions touch each page of their frames in order and would be
+/// caught by a single page; those of C need not, and jump over a guard that is smaller than their
+/// frame.
+const GUARD: usize = 32 << 10;
+
+/// The lowest usable byte of the room for one stack. The guard is below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Slot(NonNull<u8>);
 
 // SAFETY: a slot is an address; what may be done there is up to whoever owns the stack.
@@ -33,23 +35,20 @@ impl Slot {
         Self(unsafe { self.0.add(n * stride(size)) })
     }
 
-    pub fn base(self) -> NonNull<u8> {
+    pub fn bottom(self) -> NonNull<u8> {
         self.0
     }
 
-    /// The page that is the guard, or will be.
-    pub fn guard(self) -> libc::iovec {
-        libc::iovec { iov_base: self.0.as_ptr().cast(), iov_len: page_size() }
+    /// The pages that are the guard, or will be.
+    pub fn guard(self, size: StackSize) -> libc::iovec {
+        let length = guard_size(size);
+        libc::iovec { iov_base: self.0.as_ptr().wrapping_sub(length).cast(), iov_len: length }
     }
 
     /// The usable pages, except the highest ones that make up `keep` bytes.
     pub fn usable(self, size: StackSize, keep: usize) -> libc::iovec {
-        let page = page_size();
-        let keep = keep.next_multiple_of(page);
-        libc::iovec {
-            iov_base: self.0.as_ptr().wrapping_add(page).cast(),
-            iov_len: (size.bytes() - page).saturating_sub(keep),
-        }
+        let keep = keep.next_multiple_of(page_size());
+        libc::iovec { iov_base: self.0.as_ptr().cast(), iov_len: size.bytes().saturating_sub(keep) }
     }
 }
 
@@ -58,9 +57,15 @@ impl Slot {
 /// The processor's large translation buffer finds its entries by the low bits of a page's number. At
 /// distances of 64 pages the tops of all stacks, which are what is used of most, would share two of its
 /// 128 sets, and every switch among more than some dozens of tasks would walk the page tables.
-fn stride(size: StackSize) -> usize {
-    let pages = size.bytes() / page_size();
-    (pages | 1) * page_size()
+pub(super) fn stride(size: StackSize) -> usize {
+    let page = page_size();
+    let pages = (size.bytes() + GUARD).div_ceil(page);
+    (pages | 1) * page
+}
+
+/// The guard is all that the stack leaves of its room.
+pub(super) fn guard_size(size: StackSize) -> usize {
+    stride(size) - size.bytes()
 }
 
 /// Maps room for `count` stacks and returns the lowest slot. No page of it is touched.
@@ -103,108 +108,90 @@ pub(super) fn map(size: StackSize, count: usize) -> io::Result<Slot> {
         libc::madvise(region, length, libc::MADV_DONTFORK);
     }
     fork::watch();
-    let slot = Slot(NonNull::new(region.cast()).expect("no mapping lies at address zero"));
-    register(slot, length, size);
-    sanitizer::mapped(slot.base().addr().get(), stride(size), count);
-    Ok(slot)
+    overflow::install();
+    let (start, guard) = (region.addr(), guard_size(size));
+    regions::register(Region { start, length, stride: stride(size), guard });
+    sanitizer::mapped(start, stride(size), count);
+    let bottom = region.cast::<u8>().wrapping_add(guard);
+    Ok(Slot(NonNull::new(bottom).expect("no mapping lies at address zero")))
 }
 
-/// An entry of the list of regions. Never freed, never changed once it is listed.
-struct Region {
-    start: usize,
-    length: usize,
-    stride: usize,
-    /// What a stack has of that.
-    bytes: usize,
-    next: *const Region,
-}
-
-static REGIONS: AtomicPtr<Region> = AtomicPtr::new(ptr::null_mut());
-
-fn register(first: Slot, length: usize, size: StackSize) {
-    let region = Box::leak(Box::new(Region {
-        start: first.base().addr().get(),
-        length,
-        stride: stride(size),
-        bytes: size.bytes(),
-        next: ptr::null(),
-    }));
-    let mut head = REGIONS.load(Ordering::Relaxed);
-    loop {
-        region.next = head;
-        // Release: whoever finds the entry finds its fields.
-        match REGIONS.compare_exchange_weak(head, region, Ordering::Release, Ordering::Relaxed) {
-            Ok(_) => return,
-            Err(now) => head = now,
-        }
-    }
-}
-
-/// Empties the list: in a fork child the regions are gone.
-pub(super) fn forget_all() {
-    REGIONS.store(ptr::null_mut(), Ordering::Release);
-}
-
-/// The room for one stack, found by an address in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Room {
-    pub start: usize,
-    pub bytes: usize,
-}
-
-impl Room {
-    pub fn guards(self, address: usize) -> bool {
-        address.wrapping_sub(self.start) < page_size()
-    }
-}
-
-/// The room that `address` lies in, if it lies in any. Takes no lock and allocates nothing.
-pub(super) fn locate(address: usize) -> Option<Room> {
-    let mut next: *const Region = REGIONS.load(Ordering::Acquire);
-    // SAFETY: listed entries are never freed or changed, and the acquiring load of the head makes
-    // this one and all older ones visible.
-    while let Some(region) = unsafe { next.as_ref() } {
-        let offset = address.wrapping_sub(region.start);
-        if offset < region.length {
-            let offset = offset % region.stride;
-            let room = Room { start: address - offset, bytes: region.bytes };
-            return (offset < room.bytes).then_some(room);
-        }
-        next = region.next;
-    }
-    None
+/// Gives a region back to the kernel, all of it.
+///
+/// # Safety
+///
+/// [`map`] has returned `first` for that size and count. Nobody has any of the stacks, and nobody will
+/// use one again.
+pub(super) unsafe fn unmap(first: Slot, size: StackSize, count: usize) {
+    let start = first.guard(size).iov_base;
+    let length = stride(size) * count;
+    // Before the address space can be mapped anew, for something that is no stack.
+    regions::unregister(start.addr());
+    sanitizer::unmapped(start.addr(), length);
+    // Should the kernel refuse (it has to split a map, and there are as many as it allows), the region
+    // stays where it is and is never used again.
+    // SAFETY: the range is a mapping of ours that nobody uses, says the caller.
+    unsafe { libc::munmap(start, length) };
 }
 
 #[cfg(test)]
 mod tests {
+    use super::regions::{Room, locate};
     use super::*;
 
     #[test]
     fn every_address_of_a_region_finds_its_room() {
         let size = StackSize::new(64 * 1024);
         let first = map(size, 3).unwrap();
-        let start = first.base().addr().get();
+        let start = first.guard(size).iov_base.addr();
         for index in 0..3 {
-            let room = Room { start: start + index * stride(size), bytes: size.bytes() };
-            for offset in [0, page_size() - 1, page_size(), size.bytes() - 1] {
-                let address = room.start + offset;
+            let start = start + index * stride(size);
+            let room = Room { start, bottom: start + guard_size(size), top: start + stride(size) };
+            assert_eq!(room.top - room.bottom, size.bytes());
+            for address in [start, room.bottom - 1, room.bottom, room.top - 1] {
                 assert_eq!(locate(address), Some(room));
-                assert_eq!(room.guards(address), offset < page_size());
+                assert_eq!(room.guards(address), address < room.bottom);
             }
-            assert_eq!(locate(room.start + size.bytes()), None, "a page that nobody uses");
         }
         let outside = Box::new(0_u8);
         assert_eq!(locate(ptr::from_ref(&*outside).addr()), None);
         assert_eq!(locate(0), None);
+        // SAFETY: nobody uses the region.
+        unsafe { unmap(first, size, 3) };
     }
 
     #[test]
-    fn slots_lie_an_odd_number_of_pages_apart() {
-        for kib in [32, 64, 68, 100, 256, 1024] {
+    fn a_region_that_was_given_back_is_not_found_and_the_others_are() {
+        // No other test has stacks of this size.
+        let size = StackSize::new(7 << 20);
+        let slots: Vec<_> = (0..4).map(|_| map(size, 2).unwrap()).collect();
+        let address = |slot: Slot| slot.bottom().addr().get();
+        let (kept, given_back) = slots.split_at(2);
+        // SAFETY: nobody uses the regions.
+        given_back.iter().for_each(|slot| unsafe { unmap(*slot, size, 2) });
+        assert!(kept.iter().all(|slot| locate(address(*slot)).is_some()));
+        let again = map(size, 2).unwrap();
+        for slot in given_back.iter().filter(|slot| **slot != again) {
+            // Another test may have mapped something else there by now.
+            let found = locate(address(*slot));
+            assert!(found.is_none_or(|room| room.top - room.bottom != size.bytes()), "{found:?}");
+        }
+        for slot in kept.iter().chain([&again]) {
+            assert_eq!(locate(address(*slot)).unwrap().bottom, address(*slot));
+            // SAFETY: nobody uses the regions.
+            unsafe { unmap(*slot, size, 2) };
+        }
+    }
+
+    #[test]
+    fn slots_lie_an_odd_number_of_pages_apart_and_have_guards_of_32_kib() {
+        for kib in [32, 64, 100, 256, 1024, 5000] {
             let size = StackSize::new(kib * 1024);
             let apart = stride(size);
-            assert!(apart >= size.bytes() && apart <= size.bytes() + page_size());
+            assert!(guard_size(size) >= 32 << 10);
+            assert!(guard_size(size) < (32 << 10) + 2 * page_size());
             assert_eq!(apart / page_size() % 2, 1);
+            assert!(apart.is_multiple_of(page_size()));
         }
     }
 

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lisle_runtime::primitive;
-use lisle_runtime::stack::Stack;
+use lisle_runtime::stack::{Stack, StackSize};
 use lisle_runtime::switch::Context;
 
 use self::join::JoinState;
@@ -190,6 +190,14 @@ impl Control {
     /// The stack, out of the control block: the task is about to start, or has finished.
     pub(crate) fn take_stack(&self) -> Option<Stack> {
         self.stack.take()
+    }
+
+    /// The size of the task's stack, if it is the one that ends at `top`. Fit for a signal handler that
+    /// has interrupted the task.
+    pub(crate) fn size_of_stack_at(&self, top: usize) -> Option<StackSize> {
+        // SAFETY: only the home changes the cell, and not while the task runs, as it does.
+        let stack = unsafe { &*self.stack.as_ptr() }.as_ref();
+        stack.filter(|stack| stack.top().addr() == top).map(Stack::size)
     }
 
     /// Whether the spawn asked for a stack of its own size.

@@ -120,7 +120,7 @@ impl Worker {
             if self.team.is_alone() {
                 self.sleep_last(recheck);
             } else {
-                self.post().sleep(self.until_next_timer(), None);
+                self.sleep(self.until_next_timer(), None);
             }
             self.team.note_awakening();
             if !self.was_appointed() {
@@ -159,7 +159,7 @@ impl Worker {
             let timer = self.until_next_timer();
             // In a model a nap has no end of its own: it would hide a wake-up that was lost.
             let pause = (!cfg!(lisle_loom)).then_some(nap);
-            self.post().sleep(timer, pause);
+            self.sleep(timer, pause);
             self.team.note_awakening();
             if timer.is_some_and(|timer| timer <= nap) {
                 return self.stop_watching();
@@ -182,17 +182,22 @@ impl Worker {
     fn sleep_last(&self, recheck: &mut Duration) {
         let timer = self.until_next_timer();
         if timer.is_some() {
-            return self.post().sleep(timer, None);
+            return self.sleep(timer, None);
         }
         if self.team.settings.deadlock_report == DeadlockReport::Off {
-            return self.post().sleep(None, None);
+            return self.sleep(None, None);
         }
         if self.is_deadlocked() {
             return self.team.declare_deadlock();
         }
         // A model has no clock, and must notice a worker that only a timeout would wake.
-        self.post().sleep(None, (!cfg!(lisle_loom)).then_some(*recheck));
+        self.sleep(None, (!cfg!(lisle_loom)).then_some(*recheck));
         *recheck = (*recheck * 2).min(LAST_RECHECK);
+    }
+
+    /// As [`Post::sleep`](crate::post::Post::sleep). Memory that nobody needs goes back if it lasts.
+    pub(super) fn sleep(&self, timer: Option<Duration>, pause: Option<Duration>) {
+        self.post().sleep(timer, pause, || self.rest());
     }
 
     /// Whether nothing can ever wake a task of this team. The caller has nothing to run and no timer.

@@ -116,7 +116,7 @@ impl Worker {
     pub(super) fn await_hand_overs(&self, quiet_since: &mut Option<Instant>) {
         // A model has no clock, and no party that never ends.
         if cfg!(lisle_loom) {
-            return self.post().sleep(None, None);
+            return self.sleep(None, None);
         }
         let quiet = quiet_since.get_or_insert_with(Instant::now).elapsed();
         let pause = quiet.clamp(Duration::from_millis(1), Duration::from_millis(100));
@@ -126,7 +126,7 @@ impl Worker {
                 return self.leave_waiting();
             }
         }
-        self.post().sleep(None, Some(pause));
+        self.sleep(None, Some(pause));
     }
 
     #[cold]

@@ -16,15 +16,17 @@ mod behind;
 mod leaving;
 #[cfg(all(test, lisle_loom))]
 mod models;
+mod overflow;
 mod turn;
 mod waits;
 
 pub(crate) use base::Enter;
 use behind::Behind;
 pub(crate) use leaving::MOST_STRIKES;
+pub(crate) use overflow::describe_current;
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, Write};
+use std::io;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
@@ -153,23 +155,6 @@ pub fn metrics() -> Option<Metrics> {
     Some(metrics)
 }
 
-/// Calls `say` with the name of the running task, or its number. Allocates nothing, for it is called
-/// on a thread whose stack has overflowed.
-pub(crate) fn describe_current(say: &mut dyn FnMut(&[u8])) {
-    let Some(task) = current().and_then(|worker| worker.current.get()) else { return };
-    // SAFETY: the current task has not finished.
-    let task = unsafe { task.as_ref() };
-    if let Some(name) = &task.name {
-        return say(name.as_bytes());
-    }
-    let mut text = [0; 24];
-    let room = text.len();
-    let mut rest = &mut text[..];
-    let _ = write!(rest, "#{}", task.id);
-    let length = room - rest.len();
-    say(&text[..length]);
-}
-
 /// Ends the wait of a task, from any thread.
 #[inline]
 pub(crate) fn unpark(task: NonNull<Control>) {
@@ -288,6 +273,12 @@ impl Worker {
     /// Makes sure that one more task of the default stack size can start.
     pub(crate) fn reserve_stack(&self) -> io::Result<()> {
         self.stacks.borrow_mut().reserve()
+    }
+
+    /// Gives back what is kept at hand for tasks to come. Called at the base.
+    fn rest(&self) {
+        self.release_retired();
+        self.stacks.borrow_mut().rest();
     }
 
     /// Returns the stack that was kept because its task still ran on it to end. Whoever calls this

@@ -1,8 +1,9 @@
 //! What a cache promises to its worker.
 
+use super::super::regions;
 use super::*;
 
-/// Tests share the pool, so each has a size of its own.
+/// Tests share the pool, so each has a size of its own, of those that there are.
 fn cache(kib: usize) -> StackCache {
     StackCache::new(StackSize::new(kib * 1024))
 }
@@ -28,7 +29,7 @@ fn read(marks: [*mut u8; 2]) -> [u8; 2] {
 
 #[test]
 fn the_stack_returned_last_is_taken_first() {
-    let mut cache = cache(36);
+    let mut cache = cache(32);
     let mut stacks = reserve_and_take(&mut cache, 3);
     let tops: Vec<_> = stacks.iter().map(Stack::top).collect();
     stacks.drain(..).for_each(|stack| cache.put(stack));
@@ -49,7 +50,7 @@ fn stacks_do_not_overlap() {
 
 #[test]
 fn every_reservation_is_good_for_a_stack_whatever_happens_in_between() {
-    let mut cache = cache(44);
+    let mut cache = cache(48);
     let mut reserved = 0;
     let mut held = Vec::new();
     // A fixed mixture of the four operations, with a preference that shifts from reserving to
@@ -80,7 +81,7 @@ fn every_reservation_is_good_for_a_stack_whatever_happens_in_between() {
 
 #[test]
 fn more_than_the_limit_goes_to_the_pool_without_its_memory() {
-    let mut cache = cache(48);
+    let mut cache = cache(56);
     let count = cache.limit + 1;
     let stacks = reserve_and_take(&mut cache, count);
     cache.hand_back(cache.len());
@@ -116,7 +117,7 @@ fn what_backs_a_reservation_is_not_lost_to_the_pool() {
 
 #[test]
 fn trimming_leaves_the_top() {
-    let mut cache = cache(52);
+    let mut cache = cache(96);
     let stack = reserve_and_take(&mut cache, 1).pop().unwrap();
     let marks = mark(&stack);
     cache.put(stack);
@@ -126,7 +127,7 @@ fn trimming_leaves_the_top() {
 
 #[test]
 fn an_idle_stack_is_trimmed_while_warmer_ones_are_reused() {
-    let mut cache = cache(56);
+    let mut cache = cache(112);
     let mut stacks = reserve_and_take(&mut cache, 2);
     let deep = mark(&stacks[0]);
     cache.hand_back(cache.len());
@@ -139,9 +140,46 @@ fn an_idle_stack_is_trimmed_while_warmer_ones_are_reused() {
 }
 
 #[test]
+fn a_rest_leaves_a_few_warm_and_what_was_reserved() {
+    let mut cache = cache(384);
+    let mut stacks = reserve_and_take(&mut cache, 500);
+    let marks: Vec<_> = stacks.iter().map(mark).collect();
+    stacks.drain(1..).for_each(|stack| cache.put(stack));
+    for _ in 0..100 {
+        cache.reserve().unwrap();
+    }
+    cache.rest();
+    assert_eq!(cache.len(), FIRST_BATCH);
+    assert!(cache.promised + cache.credit <= cache.len() + cache.quota.count());
+    // The first is in use. Of the others only the tops of the warmest are left.
+    assert_eq!(read(marks[0]), [7, 7]);
+    assert_eq!(marks[1..].iter().filter(|marks| read(**marks) == [0, 7]).count(), FIRST_BATCH);
+    stacks.extend((0..100).map(|_| cache.take().unwrap()));
+}
+
+#[test]
+fn a_rest_gives_regions_back() {
+    let mut cache = cache(448);
+    let size = cache.size();
+    let stacks = reserve_and_take(&mut cache, 2000);
+    let places: Vec<_> = stacks.iter().map(|stack| stack.bottom().addr()).collect();
+    let listed = |place: &&usize| {
+        // Another test may have mapped something else there.
+        let room = regions::locate(**place);
+        room.is_some_and(|room| (room.bottom, room.top) == (**place, **place + size.bytes()))
+    };
+    stacks.into_iter().for_each(|stack| cache.put(stack));
+    assert_eq!(places.iter().filter(listed).count(), 2000);
+    cache.rest();
+    let left = places.iter().filter(listed).count();
+    assert!(left < 300, "{left} are left");
+    assert!(left >= FIRST_BATCH);
+}
+
+#[test]
 fn a_stack_of_another_size_is_accepted_and_not_kept() {
-    let mut cache = cache(60);
-    let stack = Stack::allocate(StackSize::new(64 * 1024)).unwrap();
+    let mut cache = cache(128);
+    let stack = Stack::allocate(StackSize::new(160 * 1024)).unwrap();
     cache.put(stack);
     assert!(cache.is_empty());
 }
@@ -149,18 +187,18 @@ fn a_stack_of_another_size_is_accepted_and_not_kept() {
 #[test]
 #[should_panic(expected = "no stack is reserved")]
 fn taking_without_a_reservation_panics() {
-    let _ = cache(68).take();
+    let _ = cache(192).take();
 }
 
 #[test]
 #[should_panic(expected = "no stack is reserved")]
 fn cancelling_without_a_reservation_panics() {
-    cache(72).cancel_reservation();
+    cache(224).cancel_reservation();
 }
 
 #[test]
 fn dropped_caches_leave_nothing_in_use() {
-    let size = StackSize::new(76 * 1024);
+    let size = StackSize::new(320 * 1024);
     let mut cache = StackCache::new(size);
     let stacks = reserve_and_take(&mut cache, 40);
     cache.reserve().unwrap();

@@ -1,0 +1,42 @@
+//! Who knows what runs on a stack that overflows: the scheduler, which has installed a function for
+//! the handler to ask.
+//!
+//! This module serves Lisle's own crates and is not part of the stable API.
+
+use std::sync::OnceLock;
+
+/// The task that runs on a thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Running<'a> {
+    /// Its name, or its number.
+    pub name: &'a [u8],
+    /// What gives the task a larger stack, if the one that was asked about is its own. `None` if it
+    /// belongs to something that runs inside the task.
+    pub remedy: Option<&'a str>,
+}
+
+/// Tells of the task that runs on the calling thread, when the stack that ends at `top` has
+/// overflowed, or does nothing if none runs.
+pub type Describer = unsafe fn(top: usize, tell: &mut dyn FnMut(Running<'_>));
+
+static DESCRIBER: OnceLock<Describer> = OnceLock::new();
+
+/// Says who knows the running tasks. The first call wins.
+///
+/// # Safety
+///
+/// The function is called in a signal handler, at any instruction of a thread that runs on a stack of
+/// ours. It must neither lock, nor allocate, nor panic, nor switch to another stack, and a thread-local
+/// that it reads must need no initialisation. Whatever it looks at must be sound to look at whenever
+/// something runs on a stack of ours.
+pub unsafe fn set_describer(describer: Describer) {
+    let _ = DESCRIBER.set(describer);
+}
+
+/// Asks. To be called in the handler.
+pub(super) fn describe(top: usize, tell: &mut dyn FnMut(Running<'_>)) {
+    if let Some(describer) = DESCRIBER.get() {
+        // SAFETY: this is the handler, as was promised to whoever has set the function.
+        unsafe { describer(top, tell) };
+    }
+}
