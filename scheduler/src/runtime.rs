@@ -23,7 +23,27 @@ use crate::worker::{self, Enter, Worker};
 ///
 /// The runtime ends with `main`. Tasks that have not finished by then are given up: a task that has
 /// started is unwound from where it waits or yields, so that its destructors run; one that has not
-/// is dropped. Both are [`Cancelled`](crate::Cancelled) to those who join them.
+/// is dropped. Both are [`Cancelled`](crate::Cancelled) to those who join them. Three things to know
+/// about that:
+///
+/// - In the destructors that run then, an operation that would have to wait fails at once, as if the
+///   other side were gone. To `unwrap` its result there is a panic in a destructor amid an unwinding,
+///   which aborts the process: write `let _ = sender.send(last_words);`.
+/// - Nothing can be unwound through a function that is `extern "C"`: a task that waits below a callback
+///   of a C library aborts the process when it is given up. Catch the unwinding in the callback, return
+///   to C with an error, and continue it behind C by `resume_unwind`.
+/// - A task that catches the unwinding by `catch_unwind`, and waits again, is unwound again. If it does so
+///   more than 100 times, it is *left behind*, as if all that is on its stack were forgotten, and that is
+///   reported on standard error. Let a panic whose payload is `Cancelled` pass. Likewise a task is left
+///   behind that waits for a hand-over which another party has begun and forgotten, and what destructors
+///   spawn without end.
+///
+/// # With `panic = "abort"`
+///
+/// A program that is built so cannot unwind: tasks that wait when their runtime ends are left behind, and
+/// their destructors do not run. A thread of the runtime on which one was left behind stays, and does
+/// nothing. A deadlock prints its report and aborts the process. Everything else works, but that a panic
+/// ends not only its task.
 ///
 /// # Panics
 ///
@@ -248,8 +268,9 @@ impl Runtime {
     /// Spawns a task from any thread, on threads of the runtime's own.
     ///
     /// The first call starts them. They serve until the runtime is dropped, which gives up the tasks
-    /// that have not finished, waits until they are unwound, and ends the threads. They are not the
-    /// workers of [`run`](Self::run), but the tasks of both may talk to each other.
+    /// that have not finished, as [`run`] does, waits until they are unwound, and ends the threads. A
+    /// task of the runtime itself that drops it does not wait. They are not the workers of
+    /// [`run`](Self::run), but the tasks of both may talk to each other.
     ///
     /// # Panics
     ///
@@ -297,7 +318,9 @@ impl Runtime {
     /// # Errors
     ///
     /// [`Deadlock`], if `main` and every other task waits and nothing can wake them. All have been
-    /// given up when this returns, `main` too.
+    /// given up when this returns, `main` too. If `main` cannot be, because it catches that for ever or
+    /// the program is built with `panic = "abort"`, the report is printed and the process aborted: it may
+    /// borrow from the caller.
     ///
     /// # Panics
     ///

@@ -21,7 +21,8 @@ use crate::worker::{self, Worker};
 /// So a tree of a million tasks is finished subtree by subtree, on a few thousand stacks.
 ///
 /// The caller goes on; it does not switch. Dropping the handle detaches the task. When the runtime
-/// ends, tasks that have not finished are given up; see [`run`](crate::run).
+/// ends, tasks that have not finished are given up; see [`run`](crate::run), which also says what to do
+/// in destructors and in callbacks of C libraries, where that can abort the process.
 ///
 /// On a plain thread the task goes to the default runtime, which the first such call starts, with
 /// threads of its own; it lasts as long as the process.
