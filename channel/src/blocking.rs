@@ -5,19 +5,17 @@
 //! before it parks.
 
 use std::mem;
+use std::panic::Location;
 use std::time::Instant;
 
 use lisle_runtime::last_words::abort_with;
 use lisle_runtime::primitive::thread;
-use lisle_scheduler::park::{Reason, Wake, in_task, park, unwind_cancelled};
+use lisle_scheduler::park::{Object, Place, Wait, Wake, in_task, park, unwind_cancelled};
 
 use crate::channel::{Channel, End, Guard, Opening, take_buffered};
 use crate::error::{RecvTimeoutError, SendTimeoutError};
 use crate::meeting::Unreceived;
 use crate::waiter::{Slot, Verdict, Waiter};
-
-const SENDING: Reason = Reason::new("sending on a channel");
-pub(crate) const RECEIVING: Reason = Reason::new("receiving from a channel");
 
 /// How often a plain thread looks again before it parks. It yields in between and does not spin: with
 /// more threads than cores, spinning would only keep its partners from running.
@@ -86,12 +84,13 @@ impl<T> Channel<T> {
     }
 
     /// Makes its error with `error`, since turning one `Result` into another would copy a large
-    /// message once more.
+    /// message once more. A report says that it waits at `place`.
     #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     pub(crate) fn recv<E>(
         &self,
         deadline: Option<Instant>,
+        place: Place,
         error: impl FnOnce(RecvTimeoutError) -> E,
     ) -> Result<T, E> {
         let mut state = self.state.lock();
@@ -107,17 +106,17 @@ impl<T> Channel<T> {
             let sender = state.senders.parked.dequeue_select();
             if sender.is_some() || !state.senders.parked.is_empty() {
                 drop(state);
-                return self.recv_selected(sender, deadline).map_err(error);
+                return self.recv_selected(sender, deadline, place).map_err(error);
             }
         }
         if state.senders.handles == 0 {
             drop(state);
-            return self.recv_selected(None, deadline).map_err(error);
+            return self.recv_selected(None, deadline, place).map_err(error);
         }
         if is_large::<T>() {
-            self.park_large_receiver(state, deadline, error)
+            self.park_large_receiver(state, deadline, place, error)
         } else {
-            self.park_receiver(state, deadline, error)
+            self.park_receiver(state, deadline, place, error)
         }
     }
 
@@ -161,7 +160,7 @@ impl<T> Channel<T> {
         deadline: Option<Instant>,
     ) -> Outcome {
         let not_parked = DropOnUnwind(slot);
-        let outcome = self.wait(state, End::Sending, SENDING, slot, deadline);
+        let outcome = self.wait(state, End::Sending, slot, deadline, Location::caller());
         mem::forget(not_parked);
         outcome
     }
@@ -215,9 +214,10 @@ impl<T> Channel<T> {
         &self,
         state: Guard<'_, T>,
         deadline: Option<Instant>,
+        place: Place,
         error: impl FnOnce(RecvTimeoutError) -> E,
     ) -> Result<T, E> {
-        self.park_receiver(state, deadline, error)
+        self.park_receiver(state, deadline, place, error)
     }
 
     #[inline(always)]
@@ -226,17 +226,18 @@ impl<T> Channel<T> {
         &self,
         state: Guard<'_, T>,
         deadline: Option<Instant>,
+        place: Place,
         error: impl FnOnce(RecvTimeoutError) -> E,
     ) -> Result<T, E> {
         let slot = Slot::empty();
         let outcome = match self.linger(state, End::Receiving) {
-            Some(state) => self.wait(state, End::Receiving, RECEIVING, &slot, deadline),
+            Some(state) => self.wait(state, End::Receiving, &slot, deadline, place),
             None => Outcome::Served(Verdict::Released),
         };
         match outcome {
             // SAFETY: a sender filled the slot before it woke us, and it is done with it.
             Outcome::Served(Verdict::Transferred) => Ok(unsafe { slot.into_value() }),
-            outcome => self.not_received(outcome, deadline).map_err(error),
+            outcome => self.not_received(outcome, deadline, place).map_err(error),
         }
     }
 
@@ -247,13 +248,14 @@ impl<T> Channel<T> {
         &self,
         mut outcome: Outcome,
         deadline: Option<Instant>,
+        place: Place,
     ) -> Result<T, RecvTimeoutError> {
         while let Outcome::Served(Verdict::Released) = outcome {
             match self.recv_now(None) {
                 Ok(message) => return Ok(message),
                 Err(Unreceived::Blocked(state)) => {
                     let slot = Slot::empty();
-                    outcome = self.wait(state, End::Receiving, RECEIVING, &slot, deadline);
+                    outcome = self.wait(state, End::Receiving, &slot, deadline, place);
                     if let Outcome::Served(Verdict::Transferred) = outcome {
                         // SAFETY: a sender filled the slot before it woke us, and it is done with it.
                         return Ok(unsafe { slot.into_value() });
@@ -311,13 +313,17 @@ impl<T> Channel<T> {
         &self,
         mut state: Guard<'_, T>,
         end: End,
-        reason: Reason,
         slot: &Slot<T>,
         deadline: Option<Instant>,
+        place: Place,
     ) -> Outcome {
         let waiter = Waiter::new(slot);
+        let object: &dyn Object = match end {
+            End::Sending => self.as_sending(),
+            End::Receiving => self.as_receiving(),
+        };
         let wake = park(
-            reason,
+            Wait::on(object).at(place),
             deadline,
             |unparker| {
                 // SAFETY: `state` is the lock. `waiter` and `slot` stay where they are until `park`

@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::iter::FusedIterator;
+use std::panic::Location;
+
+use lisle_scheduler::park::Place;
 
 use crate::receiver::Receiver;
 
 /// Blocks for each message; ends when the channel is empty and disconnected. Made by
-/// [`Receiver::iter`].
+/// [`Receiver::iter`], which is where it waits by the report of a deadlock: its `next` may be called
+/// in the standard library.
 ///
 /// # Examples
 ///
@@ -25,6 +29,7 @@ use crate::receiver::Receiver;
 /// ```
 pub struct Iter<'a, T> {
     pub(crate) receiver: &'a Receiver<T>,
+    pub(crate) made_at: Place,
 }
 
 /// Takes the messages that are there now, without blocking. Made by [`Receiver::try_iter`].
@@ -61,7 +66,8 @@ pub struct TryIter<'a, T> {
 /// });
 /// ```
 pub struct IntoIter<T> {
-    pub(crate) receiver: Receiver<T>,
+    receiver: Receiver<T>,
+    made_at: Place,
 }
 
 impl<T> Iterator for Iter<'_, T> {
@@ -70,7 +76,7 @@ impl<T> Iterator for Iter<'_, T> {
     #[inline]
     #[track_caller]
     fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
+        self.receiver.recv_at(self.made_at).ok()
     }
 }
 
@@ -90,7 +96,7 @@ impl<T> Iterator for IntoIter<T> {
     #[inline]
     #[track_caller]
     fn next(&mut self) -> Option<T> {
-        self.receiver.recv().ok()
+        self.receiver.recv_at(self.made_at).ok()
     }
 }
 
@@ -119,6 +125,7 @@ impl<'a, T> IntoIterator for &'a Receiver<T> {
     type Item = T;
     type IntoIter = Iter<'a, T>;
 
+    #[track_caller]
     fn into_iter(self) -> Iter<'a, T> {
         self.iter()
     }
@@ -128,7 +135,8 @@ impl<T> IntoIterator for Receiver<T> {
     type Item = T;
     type IntoIter = IntoIter<T>;
 
+    #[track_caller]
     fn into_iter(self) -> IntoIter<T> {
-        IntoIter { receiver: self }
+        IntoIter { receiver: self, made_at: Location::caller() }
     }
 }

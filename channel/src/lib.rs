@@ -43,6 +43,7 @@ mod iter;
 mod loom_models;
 mod meeting;
 mod receiver;
+mod report;
 mod select;
 mod sender;
 mod timer;

@@ -12,12 +12,12 @@ use std::convert::identity;
 use std::time::Instant;
 
 use lisle_runtime::no_suspend_depth;
-use lisle_scheduler::park::{Wake, park, unwind_cancelled};
+use lisle_scheduler::park::{Place, Wake, park, unwind_cancelled};
 
-use crate::blocking::RECEIVING;
 use crate::channel::{Channel, Guard, Opening, take_buffered};
 use crate::claim::{Chosen, Grant};
 use crate::error::{RecvTimeoutError, TryRecvError};
+use crate::report::RECEIVING;
 use crate::waiter::{Slot, Verdict, Waiter, Won};
 
 /// Why there is no message for one that has not parked in the wait list.
@@ -42,10 +42,11 @@ impl<T> Channel<T> {
         &self,
         sender: Option<Chosen>,
         deadline: Option<Instant>,
+        place: Place,
     ) -> Result<T, RecvTimeoutError> {
         match self.recv_now(sender) {
             Ok(message) => Ok(message),
-            Err(Unreceived::Blocked(state)) => self.park_receiver(state, deadline, identity),
+            Err(Unreceived::Blocked(state)) => self.park_receiver(state, deadline, place, identity),
             Err(Unreceived::Disconnected | Unreceived::Cancelled) => {
                 unwind_cancelled();
                 Err(RecvTimeoutError::Disconnected)

@@ -2,11 +2,12 @@
 
 use std::convert::identity;
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::ptr;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::primitive::Arc;
+use lisle_scheduler::park::Place;
 
 use crate::channel::{Channel, End};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
@@ -109,7 +110,7 @@ impl<T> Receiver<T> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.recv_until(None, |_| RecvError)
+        self.recv_at(Location::caller())
     }
 
     /// Like [`recv`](Self::recv), for at most `timeout`.
@@ -134,7 +135,7 @@ impl<T> Receiver<T> {
     /// ```
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.recv_until(Instant::now().checked_add(timeout), identity)
+        self.recv_until(Instant::now().checked_add(timeout), Location::caller(), identity)
     }
 
     /// Like [`recv`](Self::recv), until `deadline`.
@@ -161,7 +162,14 @@ impl<T> Receiver<T> {
     /// ```
     #[track_caller]
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        self.recv_until(Some(deadline), identity)
+        self.recv_until(Some(deadline), Location::caller(), identity)
+    }
+
+    /// As [`recv`](Self::recv); a report says that it waits at `place`.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn recv_at(&self, place: Place) -> Result<T, RecvError> {
+        self.recv_until(None, place, |_| RecvError)
     }
 
     // Inlined always: the call of the channel's own `recv`, which is large, is all that is left.
@@ -170,11 +178,12 @@ impl<T> Receiver<T> {
     fn recv_until<E>(
         &self,
         deadline: Option<Instant>,
+        place: Place,
         error: impl FnOnce(RecvTimeoutError) -> E,
     ) -> Result<T, E> {
         match &self.source {
-            Source::Channel(channel) => channel.recv(deadline, error),
-            clock => clock.recv_from_clock(deadline).map_err(error),
+            Source::Channel(channel) => channel.recv(deadline, place, error),
+            clock => clock.recv_from_clock(deadline, place).map_err(error),
         }
     }
 
@@ -304,8 +313,9 @@ impl<T> Receiver<T> {
     ///     assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 2]);
     /// });
     /// ```
+    #[track_caller]
     pub fn iter(&self) -> Iter<'_, T> {
-        Iter { receiver: self }
+        Iter { receiver: self, made_at: Location::caller() }
     }
 
     /// An iterator that ends as soon as it would have to block.
@@ -332,11 +342,15 @@ impl<T> Source<T> {
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn recv_from_clock(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+    fn recv_from_clock(
+        &self,
+        deadline: Option<Instant>,
+        place: Place,
+    ) -> Result<T, RecvTimeoutError> {
         match self {
-            Self::Timer(timer, message) => timer.recv(deadline).map(message),
+            Self::Timer(timer, message) => timer.recv(deadline, place).map(message),
             Self::Never | Self::Channel(_) => {
-                sleep_until(deadline).and(Err(RecvTimeoutError::Timeout))
+                sleep_until(deadline, place).and(Err(RecvTimeoutError::Timeout))
             }
         }
     }

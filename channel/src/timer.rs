@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::primitive::Mutex;
-use lisle_scheduler::park::{Reason, Wake, park, unwind_cancelled};
+use lisle_scheduler::park::{Place, Reason, Wait, Wake, park, unwind_cancelled};
 
 use crate::error::{RecvTimeoutError, TryRecvError};
 
@@ -49,7 +49,11 @@ impl Timer {
     }
 
     #[track_caller]
-    pub(crate) fn recv(&self, deadline: Option<Instant>) -> Result<Instant, RecvTimeoutError> {
+    pub(crate) fn recv(
+        &self,
+        deadline: Option<Instant>,
+        place: Place,
+    ) -> Result<Instant, RecvTimeoutError> {
         loop {
             let mut due = self.due.lock();
             let now = Instant::now();
@@ -62,7 +66,7 @@ impl Timer {
                     *due = self.following(next.max(now));
                     drop(due);
                     if now < next {
-                        sleep_until(Some(next))?;
+                        sleep_until(Some(next), place)?;
                     }
                     return Ok(next);
                 }
@@ -71,7 +75,7 @@ impl Timer {
             if deadline.is_some_and(|end| end <= now) {
                 return Err(RecvTimeoutError::Timeout);
             }
-            sleep_until(message.into_iter().chain(deadline).min())?;
+            sleep_until(message.into_iter().chain(deadline).min(), place)?;
         }
     }
 
@@ -84,10 +88,15 @@ impl Timer {
 
 /// Parks until `end`, or for ever. Fails in a task that is cancelled and unwinding already.
 #[track_caller]
-pub(crate) fn sleep_until(end: Option<Instant>) -> Result<(), RecvTimeoutError> {
+pub(crate) fn sleep_until(end: Option<Instant>, place: Place) -> Result<(), RecvTimeoutError> {
     const REASON: Reason = Reason::new("receiving from a timer channel");
     let asleep = Cell::new(None);
-    match park(REASON, end, |unparker| asleep.set(Some(unparker)), || asleep.take()) {
+    match park(
+        Wait::on(&REASON).at(place),
+        end,
+        |unparker| asleep.set(Some(unparker)),
+        || asleep.take(),
+    ) {
         Wake::TimedOut => Ok(()),
         Wake::Cancelled => {
             unwind_cancelled();

@@ -133,8 +133,9 @@ fn a_deadlock_report_names_the_blocked_call() {
             spawn(move || other.send_timeout(2, Duration::MAX));
 
             let (_mute, silent) = unbounded::<u8>();
-            let (mut iter, other) = (silent.clone().into_iter(), silent.clone());
+            let other = silent.clone();
             lines[3] = line!() + 1;
+            let mut iter = silent.clone().into_iter();
             spawn(move || iter.next());
             lines[4] = line!() + 1;
             spawn(move || other.recv_timeout(Duration::MAX));

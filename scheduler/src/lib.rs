@@ -49,6 +49,7 @@ mod team;
 mod team_models;
 mod thread;
 mod timer;
+mod wait;
 mod worker;
 
 pub use deadlock::{Deadlock, DeadlockReport, ForeignThreads, TaskReport};
@@ -57,4 +58,5 @@ pub use runtime::{Runtime, RuntimeBuilder, run};
 pub use sleep::{sleep, sleep_until};
 pub use spawn::{Builder, spawn, spawn_local};
 pub use task::{Cancelled, Detached, JoinHandle, Task, TaskId};
+pub use wait::{Awaited, Handles};
 pub use worker::{current_task as current, metrics, yield_now};

@@ -15,7 +15,6 @@
 //! it, and `park` returns only when it was used, retracted or dropped. Hence a wake-up is never spurious and
 //! never meant for an earlier wait, and a same-thread wake needs no atomic operation.
 
-use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -28,33 +27,7 @@ use crate::task::Control;
 use crate::thread::ThreadWait;
 use crate::worker;
 
-/// Why a party is parked, in words for a person: `"receiving from a channel"`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Reason(&'static str);
-
-impl Reason {
-    /// A reason that completes the sentence "the task is …".
-    pub const fn new(text: &'static str) -> Self {
-        Self(text)
-    }
-
-    /// The text given to [`Reason::new`].
-    pub const fn as_str(self) -> &'static str {
-        self.0
-    }
-}
-
-impl fmt::Debug for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.0, f)
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.0)
-    }
-}
+pub use crate::wait::{AsWait, Awaited, Handles, Object, Place, Reason, Wait};
 
 /// What ended a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +128,8 @@ pub(crate) fn undisturbed<R>(message: &'static str, closure: impl FnOnce() -> R)
 /// task is already cancelled. `retract` must give back the unparker that `commit` was given, or
 /// `None` if a waker has taken it. Plain threads are never cancelled.
 ///
-/// The reason and the caller's location appear in the deadlock report.
+/// The report of a deadlock says what the [`Wait`] tells: the reason, the caller's place unless it names
+/// another, and what its object says.
 ///
 /// # Aborts
 ///
@@ -192,13 +166,16 @@ pub(crate) fn undisturbed<R>(message: &'static str, closure: impl FnOnce() -> R)
 #[track_caller]
 #[inline(always)]
 pub fn park(
-    reason: Reason,
+    wait: impl AsWait,
     deadline: Option<Instant>,
     commit: impl FnOnce(Unparker),
     retract: impl FnOnce() -> Option<Unparker>,
 ) -> Wake {
     match worker::current() {
-        Some(worker) => worker.park(reason, Location::caller(), deadline, commit, retract),
+        Some(worker) => {
+            let Wait { object, place } = wait.as_wait();
+            worker.park(object, place.unwrap_or(Location::caller()), deadline, commit, retract)
+        }
         None => ThreadWait::park(deadline, commit, retract),
     }
 }

@@ -3,27 +3,32 @@
 
 mod support;
 
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lisle_scheduler::park::{Unparker, Wake};
-use lisle_scheduler::{Builder, Deadlock, Runtime, current, run, spawn, spawn_local, yield_now};
-use support::{Bell, Log, NoteDrop, alone_in_child, run_alone};
+use lisle_scheduler::park::{
+    Awaited, Handles, Object, Reason, Unparker, Wait, Wake, park, unwind_cancelled,
+};
+use lisle_scheduler::{
+    Builder, Deadlock, Runtime, current, run, sleep, spawn, spawn_local, yield_now,
+};
+use support::{Bell, Log, NoteDrop, alone_in_child, run_alone, sys};
 
 /// The text of a report without the times, each of which must be a number of seconds.
 fn without_times(report: &str) -> String {
     let mut lines = Vec::new();
     for line in report.lines() {
         match line.rsplit_once(" for ") {
-            Some((what, time)) => {
+            Some((what, time)) if time.ends_with(" s") => {
                 let seconds = time.strip_suffix(" s").expect(time);
                 assert!(seconds.parse::<f64>().unwrap() >= 0.0);
                 assert_eq!(seconds.split_once('.').unwrap().1.len(), 3, "{time}");
                 lines.push(what.to_owned());
             }
-            None => lines.push(line.to_owned()),
+            _ => lines.push(line.to_owned()),
         }
     }
     lines.join("\n")
@@ -62,6 +67,7 @@ fn the_report_says_who_waits_for_what_and_where() {
         format!("task {main} 'main': joining a task"),
         format!("    at {}", at("main waits")),
         format!("    spawned at {}", at("main spawned")),
+        format!("    waits for task {local}"),
         String::new(),
         format!("task {waiter} 'waiter': waiting for a bell"),
         format!("    at {}", at("named waits")),
@@ -74,6 +80,7 @@ fn the_report_says_who_waits_for_what_and_where() {
         format!("task {local}: joining a task"),
         format!("    at {}", at("local both")),
         format!("    spawned at {}", at("local both")),
+        format!("    waits for task {plain}"),
     ];
     let report = without_times(&deadlock.to_string());
     let lines: Vec<_> = report.lines().collect();
@@ -90,6 +97,144 @@ fn the_report_says_who_waits_for_what_and_where() {
     assert_eq!(deadlock.tasks()[1].task().name(), Some("waiter"));
     assert_eq!(deadlock.tasks()[1].reason(), Bell::REASON);
     assert_eq!(deadlock.tasks()[1].parked_at().line() as usize, line_of("named waits"));
+}
+
+#[test]
+fn tasks_that_wait_alike_are_told_of_together() {
+    const MANY: usize = 3000;
+    let deadlock = run_alone(|| {
+        for _ in 0..MANY {
+            drop(spawn(|| Bell::new().wait()));
+        }
+        for n in 0..3 {
+            drop(Builder::new().name(format!("n{n}")).spawn(|| Bell::new().wait()));
+        }
+        // A task that waits elsewhere for the same reason is told of alone.
+        Bell::new().wait();
+    });
+    let deadlock = deadlock.unwrap_err();
+    assert_eq!(deadlock.tasks().len(), 1 + MANY + 3, "each task can be had");
+
+    let text = deadlock.to_string();
+    let groups: Vec<Vec<&str>> =
+        text.split("\n\n").skip(1).map(|group| group.lines().collect()).collect();
+    let id = |task: usize| deadlock.tasks()[task].task().id();
+    assert_eq!(groups.len(), 3, "{text}");
+    let main = format!("task {} 'main': waiting for a bell for ", id(0));
+    assert!(groups[0][0].starts_with(&main), "{text}");
+    assert_eq!(groups[0].len(), 3, "{text}");
+
+    assert!(groups[1][0].starts_with("3,000 tasks: waiting for a bell for "), "{text}");
+    assert!(groups[1][0].ends_with(" s"), "{text}");
+    assert_eq!(groups[1][1], format!("    at {}", deadlock.tasks()[MANY].parked_at()));
+    assert_eq!(groups[1][2], format!("    spawned at {}", deadlock.tasks()[MANY].spawned_at()));
+    let first: Vec<_> = (1..9).map(|task| id(task).to_string()).collect();
+    assert_eq!(groups[1][3], format!("    these are {} and 2,992 more", first.join(", ")));
+    assert_eq!(groups[1].len(), 4, "{text}");
+
+    assert!(groups[2][0].starts_with("3 tasks: waiting for a bell for "), "{text}");
+    assert_eq!(groups[2][1], format!("    at {}", deadlock.tasks()[MANY + 1].parked_at()));
+    let [n0, n1, n2] = [1, 2, 3].map(|task| id(MANY + task));
+    assert_eq!(groups[2][3], format!("    these are {n0} 'n0', {n1} 'n1', {n2} 'n2'"));
+}
+
+#[test]
+fn tasks_of_a_group_wait_for_as_long_as_the_first_and_the_last() {
+    let deadlock = run_alone(|| {
+        for millis in [0, 20] {
+            sleep(Duration::from_millis(millis));
+            drop(spawn(|| Bell::new().wait()));
+        }
+        yield_now();
+        sleep(Duration::from_millis(20));
+        Bell::new().wait();
+    });
+    let text = deadlock.unwrap_err().to_string();
+    let times = text.split_once("2 tasks: waiting for a bell for ").unwrap().1;
+    let (least, most) = times.lines().next().unwrap().split_once(" to ").unwrap();
+    let seconds = |text: &str| text.trim_end_matches(" s").parse::<f64>().unwrap();
+    assert!(seconds(least) >= 0.02 && seconds(most) >= 0.04, "{text}");
+}
+
+/// Something with two ends: who waits at one has a handle to it.
+struct Pipe {
+    own: &'static str,
+    other: &'static str,
+    alive: usize,
+    address: usize,
+}
+
+impl Object for Pipe {
+    fn reason(&self) -> Reason {
+        Reason::new("waiting at a pipe")
+    }
+
+    fn describe(&self, say: &mut dyn FnMut(Awaited)) {
+        say(Awaited::Handles(Handles::new(self.address, self.own, self.other, self.alive)));
+    }
+}
+
+#[track_caller]
+fn wait_at(own: &'static str, other: &'static str, alive: usize, address: usize) {
+    let pipe = Pipe { own, other, alive, address };
+    let bell = Bell::new();
+    if park(Wait::on(&pipe), None, |mine| bell.put(mine), || bell.take()) == Wake::Cancelled {
+        unwind_cancelled();
+    }
+}
+
+#[test]
+fn the_report_says_what_is_left_at_the_other_end_and_who_has_it() {
+    let deadlock = run_alone(|| {
+        for (n, alive) in [1, 5, 2].into_iter().enumerate() {
+            drop(spawn(move || wait_at("reader", "writer", alive, 100 + n)));
+        }
+        let writer = Builder::new().name("scribe").spawn(|| wait_at("writer", "reader", 1, 102));
+        drop(writer);
+        wait_at("reader", "writer", 1, 200);
+    });
+    let deadlock = deadlock.unwrap_err();
+    let text = deadlock.to_string();
+    let told: Vec<_> = text.lines().filter(|line| line.contains("alive")).collect();
+    let (reader, scribe) = (deadlock.tasks()[3].task().id(), deadlock.tasks()[4].task().id());
+    let expected = [
+        "    1 writer is alive".to_owned(),
+        format!("    1 to 5 writers are alive, held by task {scribe} 'scribe'"),
+        format!("    1 reader is alive, held by task {reader}"),
+    ];
+    assert_eq!(told, expected, "{text}");
+
+    let [Awaited::Handles(last)] = deadlock.tasks()[3].awaited() else { panic!("{text}") };
+    assert_eq!((last.kind(), last.alive()), ("writer", 2));
+    assert_eq!(last.held_by()[0].name(), Some("scribe"));
+}
+
+#[test]
+fn a_wait_may_name_another_place_than_its_call() {
+    let place = Location::caller();
+    let deadlock = run_alone(|| {
+        let bell = Bell::new();
+        park(Wait::on(&Bell::REASON).at(place), None, |mine| bell.put(mine), || bell.take());
+    });
+    assert_eq!(deadlock.unwrap_err().tasks()[0].parked_at(), place);
+}
+
+#[test]
+fn a_description_that_panics_ends_the_process() {
+    struct Bad;
+    impl Object for Bad {
+        fn reason(&self) -> Reason {
+            panic!("out of words");
+        }
+    }
+    let ended = alone_in_child("a_description_that_panics_ends_the_process", &[], || {
+        let _ = run_alone(|| {
+            let bell = Bell::new();
+            park(Wait::on(&Bad), None, |mine| bell.put(mine), || bell.take());
+        });
+    });
+    ended.assert_aborted();
+    ended.assert_says("lisle: the description of a wait panicked");
 }
 
 #[test]
@@ -202,7 +347,7 @@ fn a_task_whose_wake_is_under_way_is_no_deadlock() {
             told.recv().unwrap();
             unparkers.recv().unwrap().unpark();
         });
-        let wake = lisle_scheduler::park::park(
+        let wake = park(
             Bell::REASON,
             Some(Instant::now()),
             |unparker| held.replace(Some(unparker)).map_or((), |_| unreachable!()),
@@ -291,6 +436,19 @@ fn the_report_comes_when_the_last_other_thread_has_ended() {
         assert_eq!(deadlock.unwrap_err().tasks().len(), 1);
     });
     ended.assert_success();
+}
+
+/// The thread of `main` stays in the kernel's list until all others have ended.
+#[test]
+fn the_report_comes_when_the_first_thread_has_ended() {
+    let ended = alone_in_child("the_report_comes_when_the_first_thread_has_ended", &[], || {
+        thread::spawn(|| {
+            let deadlock = Runtime::new().unwrap().run(|| Bell::new().wait()).unwrap_err();
+            std::process::exit(if deadlock.tasks().len() == 1 { 7 } else { 1 });
+        });
+        sys::end_this_thread();
+    });
+    assert_eq!(ended.code, Some(7), "{}", ended.stderr);
 }
 
 /// The thread may end at any moment around its last wake.

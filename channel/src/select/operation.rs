@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use std::time::Instant;
 
 use lisle_runtime::primitive::Arc;
+use lisle_scheduler::park::{Awaited, Object};
 
 use crate::channel::{Channel, End, Opening, State, refill, take_buffered};
 use crate::claim::{Claim, Grant, GrantCell, Landing, Purpose};
@@ -26,6 +27,9 @@ pub(crate) trait Operation {
 
     /// The address of the channel.
     fn address(&self) -> usize;
+
+    /// Says for a report what the operation waits for.
+    fn describe(&self, say: &mut dyn FnMut(Awaited));
 
     /// When to attempt the operation again, though nobody will wake its party.
     fn deadline(&self) -> Option<Instant>;
@@ -72,6 +76,10 @@ impl<T> Operation for Sender<T> {
         Arc::as_ptr(&self.channel).addr()
     }
 
+    fn describe(&self, say: &mut dyn FnMut(Awaited)) {
+        self.channel.as_sending().describe(say);
+    }
+
     fn deadline(&self) -> Option<Instant> {
         None
     }
@@ -113,6 +121,12 @@ impl<T> Operation for Receiver<T> {
         match &self.source {
             Source::Channel(channel) => Arc::as_ptr(channel).addr(),
             Source::Timer(..) | Source::Never => 0,
+        }
+    }
+
+    fn describe(&self, say: &mut dyn FnMut(Awaited)) {
+        if let Source::Channel(channel) = &self.source {
+            channel.as_receiving().describe(say);
         }
     }
 

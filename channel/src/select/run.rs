@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
-use lisle_scheduler::park::{Reason, Wake, park, unwind_cancelled};
+use lisle_scheduler::park::{self, Awaited, Object, Reason, Wake, park, unwind_cancelled};
 use lisle_scheduler::yield_now;
 
 use super::operation::Operation;
@@ -188,7 +188,6 @@ fn wait(
     deadline: Option<Instant>,
     withdrawals: usize,
 ) -> Ended {
-    const REASON: Reason = Reason::new("selecting");
     let deadline = cases.iter().filter_map(|case| case.operation.deadline()).chain(deadline).min();
     for (place, case) in cases.iter_mut().enumerate() {
         case.wait.write(Wait { waiter: Waiter::selecting(), place });
@@ -199,8 +198,9 @@ fn wait(
         walk = Walk::new(cases.len(), Order::Listed);
     }
     let enlisted = Cell::new(0);
+    let object = Operations(cases);
     let wake = park(
-        REASON,
+        park::Wait::on(&object),
         deadline,
         |unparker| {
             // SAFETY: nothing is enlisted yet.
@@ -240,6 +240,19 @@ fn wait(
         (_, Some(index)) => Ended::Granted(index),
         (Wake::TimedOut | Wake::Unparked, None) => Ended::LookAgain,
         (Wake::Cancelled, None) => Ended::Cancelled,
+    }
+}
+
+/// What a select waits at.
+struct Operations<'c, 'a>(&'c [Case<'a>]);
+
+impl Object for Operations<'_, '_> {
+    fn reason(&self) -> Reason {
+        Reason::new("selecting")
+    }
+
+    fn describe(&self, say: &mut dyn FnMut(Awaited)) {
+        self.0.iter().for_each(|case| case.operation.describe(say));
     }
 }
 

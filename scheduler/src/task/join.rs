@@ -26,7 +26,7 @@ use lisle_runtime::primitive::cell;
 
 use super::payload::Payload;
 use super::{Cancelled, Control, Detached, Slab, Task};
-use crate::park::{Reason, Unparker, Wake, park, unwind_cancelled};
+use crate::park::{Awaited, Object, Reason, Unparker, Wait, Wake, park, unwind_cancelled};
 use crate::worker;
 
 const RUNNING: u8 = 0;
@@ -196,11 +196,12 @@ impl<T> JoinHandle<T> {
     /// ```
     #[track_caller]
     pub fn join(self) -> thread::Result<T> {
-        const REASON: Reason = Reason::new("joining a task");
         // SAFETY: the block is this handle's until it is freed, below.
         let state = unsafe { &(*self.control.as_ptr()).join };
+        let joined = Joined(self.control());
+        let wait = Wait::on(&joined);
         if !state.is_finished()
-            && park(REASON, None, |joiner| state.announce(joiner), || state.retract())
+            && park(wait, None, |joiner| state.announce(joiner), || state.retract())
                 == Wake::Cancelled
         {
             unwind_cancelled();
@@ -231,7 +232,20 @@ impl<T> JoinHandle<T> {
 
     /// Who the task is.
     pub fn task(&self) -> Task {
-        Task { id: self.control().id, name: self.control().name.clone() }
+        self.control().identity()
+    }
+}
+
+/// What a join waits at.
+struct Joined<'a>(&'a Control);
+
+impl Object for Joined<'_> {
+    fn reason(&self) -> Reason {
+        Reason::new("joining a task")
+    }
+
+    fn describe(&self, say: &mut dyn FnMut(Awaited)) {
+        say(Awaited::Task(self.0.identity()));
     }
 }
 

@@ -29,7 +29,7 @@ use lisle_runtime::switch::Context;
 
 use self::join::JoinState;
 use self::payload::{Closure, Payload, Vtable};
-use crate::park::Reason;
+use crate::park::{Object, Place};
 use crate::post::Post;
 use crate::worker::MOST_STRIKES;
 
@@ -46,7 +46,7 @@ pub(crate) struct Control {
     /// The link of the inbox. Belongs to the thread that pushes, then to the home.
     pub(crate) inbox_next: primitive::cell::UnsafeCell<*mut Control>,
     /// What the task waits for, on its own stack, while it is parked. Home.
-    parked: Cell<Option<NonNull<ParkRecord>>>,
+    parked: Cell<Option<NonNull<ParkRecord<'static>>>>,
     /// Home.
     pub(crate) phase: Cell<Phase>,
     /// 0 until the runtime gives the task up, then 1, and 1 more for each time that the task was told.
@@ -99,9 +99,9 @@ pub(crate) enum Phase {
 
 /// A wait, as a report shows it.
 #[derive(Clone, Copy)]
-pub(crate) struct ParkRecord {
-    pub(crate) reason: Reason,
-    pub(crate) location: &'static Location<'static>,
+pub(crate) struct ParkRecord<'a> {
+    pub(crate) object: &'a dyn Object,
+    pub(crate) place: Place,
     /// Since when, on the worker's clock.
     pub(crate) since: Duration,
 }
@@ -162,6 +162,11 @@ impl Control {
     pub(crate) unsafe fn run(&self) {
         // SAFETY: the payload holds the closure for which the vtable was made.
         unsafe { (self.vtable.run)(self.payload.get(), self.turn_of_events()) }
+    }
+
+    /// Who the task is.
+    pub(crate) fn identity(&self) -> Task {
+        Task { id: self.id, name: self.name.clone() }
     }
 
     #[inline]
@@ -260,8 +265,8 @@ impl Control {
 
     /// Notes what the task waits for. The record stays valid until `end_park`.
     #[inline]
-    pub(crate) fn begin_park(&self, record: &ParkRecord) {
-        self.parked.set(Some(NonNull::from(record)));
+    pub(crate) fn begin_park(&self, record: &ParkRecord<'_>) {
+        self.parked.set(Some(NonNull::from(record).cast()));
     }
 
     #[inline]
@@ -269,11 +274,16 @@ impl Control {
         self.parked.set(None);
     }
 
-    /// What the task waits for, if it is parked.
-    pub(crate) fn park_record(&self) -> Option<ParkRecord> {
+    #[inline]
+    pub(crate) fn is_parking(&self) -> bool {
+        self.parked.get().is_some()
+    }
+
+    /// What the task waits for, if it is parked. To be looked at before the task has its next turn.
+    pub(crate) fn park_record(&self) -> Option<&ParkRecord<'_>> {
         // SAFETY: the record is on the stack of a task between `begin_park` and `end_park`, hence
-        // suspended in `park`, and this is its home thread.
-        self.parked.get().map(|record| unsafe { *record.as_ptr() })
+        // suspended in `park`, and this is its home thread. What it refers to was lent to `park`.
+        self.parked.get().map(|record| unsafe { record.as_ref() })
     }
 }
 

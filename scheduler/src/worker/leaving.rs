@@ -192,8 +192,8 @@ fn report_waiting(task: &Control) {
          end that, as a `SelectedOperation` that was forgotten",
         Title(task),
         task.spawned_at,
-        record.reason,
-        record.location,
+        record.object.reason(),
+        record.place,
     ));
 }
 

@@ -122,8 +122,7 @@ pub(crate) fn current_team_is(team: &Team) -> bool {
 
 /// The identity of the calling task, or `None` on a plain thread.
 pub fn current_task() -> Option<Task> {
-    let task = current()?.current_task();
-    Some(Task { id: task.id, name: task.name.clone() })
+    Some(current()?.current_task().identity())
 }
 
 /// Lets the other runnable tasks of this worker have a turn each, in the order in which they became

@@ -1,6 +1,5 @@
 //! Parking the current task, and everything that can end its wait.
 
-use std::panic::Location;
 use std::ptr::NonNull;
 use std::time::Instant;
 
@@ -8,7 +7,7 @@ use lisle_runtime::{no_suspend_depth, prefetch};
 
 use super::Worker;
 use crate::deadlock;
-use crate::park::{COMMIT_PANICKED, Party, Reason, Unparker, Wake, undisturbed};
+use crate::park::{COMMIT_PANICKED, Object, Party, Place, Unparker, Wake, undisturbed};
 use crate::task::{Control, ParkRecord, Phase};
 
 impl Worker {
@@ -17,8 +16,8 @@ impl Worker {
     #[track_caller]
     pub(crate) fn park(
         &self,
-        reason: Reason,
-        location: &'static Location<'static>,
+        object: &dyn Object,
+        place: Place,
         deadline: Option<Instant>,
         commit: impl FnOnce(Unparker),
         retract: impl FnOnce() -> Option<Unparker>,
@@ -27,12 +26,12 @@ impl Worker {
         if me.is_cancelled() {
             return Wake::Cancelled;
         }
-        if me.park_record().is_some() || no_suspend_depth() != 0 {
+        if me.is_parking() || no_suspend_depth() != 0 {
             // It may hold a lock, which the panic hook could want.
             drop(commit);
             refuse(me);
         }
-        let record = ParkRecord { reason, location, since: self.clock.get() };
+        let record = ParkRecord { object, place, since: self.clock.get() };
         me.begin_park(&record);
         let unparker = Unparker::new(Party::Task(NonNull::from(me)));
         undisturbed(COMMIT_PANICKED, || commit(unparker));
@@ -145,7 +144,7 @@ impl Worker {
     pub(crate) fn shut_down(&self, spared: Option<NonNull<Control>>) {
         let first = !self.shutting_down.replace(true);
         if first && let Some(mut reports) = self.team.reports() {
-            deadlock::report(&self.started, self.clock.get(), &mut reports);
+            deadlock::describe(&self.started, self.clock.get(), &mut reports);
         }
         self.started.for_each(|task| {
             if Some(NonNull::from(task)) != spared {
@@ -176,7 +175,7 @@ pub(super) fn may_suspend() {
 #[cold]
 #[track_caller]
 fn refuse(me: &Control) -> ! {
-    if me.park_record().is_some() {
+    if me.is_parking() {
         panic!("a task cannot park inside the commit or retract closure of a park");
     }
     forbidden()

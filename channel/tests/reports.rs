@@ -1,0 +1,146 @@
+//! What the report of a deadlock says of those who wait at a channel.
+#![cfg(not(lisle_loom))]
+
+use std::time::Duration;
+
+use lisle_channel::{Select, bounded, never, select, tick, unbounded};
+use lisle_scheduler::{Awaited, Deadlock, ForeignThreads, Runtime, spawn};
+
+/// The report of a deadlock of tasks that start in order.
+fn deadlock<R>(main: impl FnOnce() -> R) -> Deadlock {
+    let builder = Runtime::builder().workers(1).foreign_threads(ForeignThreads::NeverWake);
+    match builder.build().unwrap().run(main) {
+        Ok(_) => panic!("there was no deadlock"),
+        Err(deadlock) => deadlock,
+    }
+}
+
+/// The lines of a report that count handles.
+fn counts(deadlock: &Deadlock) -> Vec<String> {
+    let text = deadlock.to_string();
+    let lines = text.lines().filter(|line| line.ends_with(" alive") || line.contains(" alive,"));
+    lines.map(|line| line.trim_start().to_owned()).collect()
+}
+
+#[track_caller]
+fn assert_waits_at(deadlock: &Deadlock, task: usize, line: u32) {
+    let place = deadlock.tasks()[task].parked_at();
+    assert_eq!((place.file(), place.line()), (file!(), line), "{deadlock}");
+}
+
+#[test]
+fn an_iterator_waits_where_it_was_made() {
+    let (_sender, receiver) = unbounded::<u32>();
+    let owned = receiver.clone();
+    let mut lines = [0; 4];
+    let deadlock = deadlock(|| {
+        let (mine, theirs) = (receiver.clone(), receiver.clone());
+        lines[1] = line!() + 1;
+        spawn(move || mine.iter().sum::<u32>());
+        lines[2] = line!() + 1;
+        let owned = owned.into_iter();
+        spawn(move || owned.map(|n| n + 1).collect::<Vec<_>>());
+        spawn(move || {
+            let nothing = never::<u32>();
+            nothing.iter().chain(theirs.iter()).max()
+        });
+        lines[3] = line!() - 2;
+        let mut sum = 0;
+        lines[0] = line!() + 1;
+        for n in &receiver {
+            sum += n;
+        }
+        sum
+    });
+    for (task, line) in lines.into_iter().enumerate() {
+        assert_waits_at(&deadlock, task, line);
+    }
+}
+
+#[test]
+fn an_iterator_over_a_clock_waits_where_it_was_made() {
+    let mut line = 0;
+    let deadlock = deadlock(|| {
+        line = line!() + 1;
+        tick(Duration::MAX).iter().count()
+    });
+    assert_waits_at(&deadlock, 0, line);
+}
+
+#[test]
+fn the_handles_at_the_other_end_are_counted() {
+    let deadlock = deadlock(|| {
+        let (sender, receiver) = bounded::<u8>(0);
+        let more = sender.clone();
+        spawn(move || receiver.recv());
+        let (full, slow) = bounded(1);
+        full.send(1).unwrap();
+        spawn(move || full.send(2));
+        let (mute, silent) = unbounded::<u8>();
+        // It has the sender itself, as a program has that forgets to drop it.
+        let received = silent.recv();
+        drop((sender, more, slow, mute));
+        received
+    });
+    let expected = ["1 sender is alive", "2 senders are alive", "1 receiver is alive"];
+    assert_eq!(counts(&deadlock), expected, "{deadlock}");
+
+    let [Awaited::Handles(senders)] = deadlock.tasks()[1].awaited() else { panic!("{deadlock}") };
+    assert_eq!((senders.kind(), senders.alive()), ("sender", 2));
+}
+
+#[test]
+fn tasks_that_wait_at_channels_of_their_own_are_one_group() {
+    const TASKS: usize = 2000;
+    let deadlock = deadlock(|| {
+        let mut senders = Vec::new();
+        for n in 0..TASKS {
+            let (sender, receiver) = bounded::<u8>(0);
+            senders.extend((0..n % 3).map(|_| sender.clone()));
+            senders.push(sender);
+            spawn(move || receiver.recv());
+        }
+        let (_sender, receiver) = bounded::<u8>(0);
+        receiver.recv().map(|_| senders)
+    });
+    assert_eq!(deadlock.tasks().len(), 1 + TASKS);
+    assert_eq!(counts(&deadlock), ["1 sender is alive", "1 to 3 senders are alive"], "{deadlock}");
+    assert!(deadlock.to_string().lines().count() < 20, "{deadlock}");
+}
+
+#[test]
+fn each_operation_of_a_select_is_told_with_those_who_wait_at_its_other_end() {
+    let deadlock = deadlock(|| {
+        let (first, second) = (bounded::<u8>(0), bounded::<u8>(0));
+        let _more = second.1.clone();
+        select! {
+            recv(first.1) -> _ => unreachable!("nobody sends"),
+            send(second.0, 1) -> _ => unreachable!("nobody receives"),
+            // A select does not meet itself.
+            send(first.0, 1) -> _ => unreachable!("nobody receives"),
+            recv(never::<u8>()) -> _ => unreachable!("nothing comes"),
+        }
+    });
+    let id = deadlock.tasks()[0].task().id();
+    let expected = [
+        format!("1 sender is alive, held by task {id} 'main'"),
+        "2 receivers are alive".to_owned(),
+        format!("1 receiver is alive, held by task {id} 'main'"),
+    ];
+    assert_eq!(counts(&deadlock), expected, "{deadlock}");
+    assert_eq!(deadlock.tasks()[0].awaited().len(), 3);
+}
+
+#[test]
+fn a_large_select_is_told_in_part() {
+    let deadlock = deadlock(|| {
+        let channels: Vec<_> = (0..20).map(|_| bounded::<u8>(0)).collect();
+        let mut select = Select::new();
+        for (_, receiver) in &channels {
+            select.recv(receiver);
+        }
+        select.ready()
+    });
+    assert_eq!(counts(&deadlock), ["1 sender is alive"; 8], "{deadlock}");
+    assert!(deadlock.to_string().ends_with("\n    and 12 more"), "{deadlock}");
+}

@@ -1,0 +1,69 @@
+//! Deadlocks: how one is recognised. What is said of it is in [`report`].
+//!
+//! A worker that has nothing runnable, no timer pending and nothing in its inbox cannot go on by
+//! itself. It is deadlocked if nobody else can wake it either. A plain thread may hold a sender that
+//! no scheduler knows of, so a report is made only if every thread of the process is the runtime's
+//! own, by the kernel's list, or if the user has said that other threads do not count.
+
+mod report;
+mod text;
+mod threads;
+
+pub(crate) use report::describe;
+pub use report::{Deadlock, TaskReport};
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::task::{Phase, TaskList};
+
+/// Whether threads that do not belong to the runtime count as able to wake its tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForeignThreads {
+    /// Any other thread of the process may wake a task some day, so while there is one, nothing is
+    /// reported. Never wrong, and the default.
+    #[default]
+    MayWake,
+    /// Other threads never wake a task, so their presence does not put off a report. For tests,
+    /// whose harness keeps threads of its own.
+    NeverWake,
+}
+
+/// Whether a runtime looks for deadlocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeadlockReport {
+    /// A deadlock ends the run with a report. The default.
+    #[default]
+    On,
+    /// Tasks that nothing can wake wait for ever.
+    Off,
+}
+
+/// Whether a task of this worker is certain to be woken soon.
+pub(crate) fn any_awaits_unpark(tasks: &TaskList) -> bool {
+    let mut any = false;
+    tasks.for_each(|task| any |= task.phase.get() != Phase::Parked);
+    any
+}
+
+/// Threads of runtimes that have ended on which a task was left behind. They wake nobody.
+static STAYING_THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// Lets the calling thread do nothing for ever.
+pub(crate) fn stay_for_ever() -> ! {
+    STAYING_THREADS.fetch_add(1, Ordering::Release);
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Whether a thread that is not one of the runtime's own, of which there are `own`, could wake one of
+/// its tasks.
+pub(crate) fn others_may_wake_us(policy: ForeignThreads, own: usize) -> bool {
+    match policy {
+        ForeignThreads::NeverWake => false,
+        ForeignThreads::MayWake => {
+            let own = own + STAYING_THREADS.load(Ordering::Acquire);
+            threads::count().is_none_or(|count| count != own)
+        }
+    }
+}

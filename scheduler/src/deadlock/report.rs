@@ -1,0 +1,145 @@
+//! [`Deadlock`]: the tasks that wait, each as its worker describes it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::park::{Awaited, Handles, Place, Reason, undisturbed};
+use crate::task::{Task, TaskList};
+
+/// Every task was parked and nothing was left that could wake one of them.
+///
+/// [`Runtime::run`](crate::Runtime::run) returns it; [`run`](crate::run) panics with its text.
+/// [`tasks`](Self::tasks) has each task: number and name, what it waits for and where, for how long, and
+/// where it was spawned. The text tells the same, and counts the tasks that wait alike: those that were
+/// spawned at one place and wait at one place for one reason.
+///
+/// ```text
+/// deadlock: all tasks are asleep and nothing can wake them
+///
+/// task 1 'main': joining a task for 0.120 s
+///     at src/main.rs:14:22
+///     spawned at src/main.rs:6:5
+///     waits for task 2
+///
+/// 1,000 tasks: receiving from a channel for 0.118 to 0.120 s
+///     at src/main.rs:11:28
+///     spawned at src/main.rs:9:9
+///     1 sender is alive
+///     these are 2, 3, 4, 5, 6, 7, 8, 9 and 992 more
+/// ```
+///
+/// Whoever waits at a channel is told how many handles its other end has left: often one that should
+/// have been dropped, as the sender in `main` here, which keeps the tasks waiting for more.
+#[derive(Clone, Debug)]
+pub struct Deadlock {
+    pub(super) runtime: Option<Arc<str>>,
+    pub(super) tasks: Vec<TaskReport>,
+}
+
+/// One task in a [`Deadlock`].
+#[derive(Clone, Debug)]
+pub struct TaskReport {
+    pub(super) task: Task,
+    pub(super) spawned_at: Place,
+    pub(super) reason: Reason,
+    pub(super) parked_at: Place,
+    pub(super) parked_for: Duration,
+    pub(super) awaited: Vec<Awaited>,
+}
+
+impl Deadlock {
+    pub(crate) fn of(runtime: Option<Arc<str>>, mut tasks: Vec<TaskReport>) -> Self {
+        tasks.sort_by_key(|report| report.task.id());
+        find_holders(&mut tasks);
+        Self { runtime, tasks }
+    }
+
+    /// The parked tasks, oldest first.
+    pub fn tasks(&self) -> &[TaskReport] {
+        &self.tasks
+    }
+}
+
+impl TaskReport {
+    /// Who the task is.
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// The call that spawned it.
+    pub fn spawned_at(&self) -> Place {
+        self.spawned_at
+    }
+
+    /// Why it waits.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The call in which it waits, or that made the iterator over which it waits.
+    pub fn parked_at(&self) -> Place {
+        self.parked_at
+    }
+
+    /// How long it has waited. Counted from the worker's last look at its clock before the wait
+    /// began, which happens every 64 switches and whenever the worker is idle, so it may be a little
+    /// too long, and never too short.
+    pub fn parked_for(&self) -> Duration {
+        self.parked_for
+    }
+
+    /// What could have ended the wait, as far as it is known: one thing for each operation of a select.
+    pub fn awaited(&self) -> &[Awaited] {
+        &self.awaited
+    }
+}
+
+/// Describes the tasks of a worker that are parked.
+pub(crate) fn describe(tasks: &TaskList, now: Duration, reports: &mut Vec<TaskReport>) {
+    tasks.for_each(|task| {
+        let Some(record) = task.park_record() else { return };
+        let mut awaited = Vec::new();
+        let reason = undisturbed("the description of a wait panicked", || {
+            record.object.describe(&mut |thing| awaited.push(thing));
+            record.object.reason()
+        });
+        reports.push(TaskReport {
+            task: task.identity(),
+            spawned_at: task.spawned_at,
+            reason,
+            parked_at: record.place,
+            parked_for: now.saturating_sub(record.since),
+            awaited,
+        });
+    });
+}
+
+/// Notes which tasks wait at the other end of what others wait at, so that they have a handle to it.
+fn find_holders(tasks: &mut [TaskReport]) {
+    let mut found: HashMap<_, Vec<Task>> = HashMap::new();
+    for report in &*tasks {
+        for handles in report.awaited.iter().filter_map(handles_of) {
+            let holders = found.entry((handles.object, handles.own_kind)).or_default();
+            if holders.last().is_none_or(|last| last.id() != report.task.id()) {
+                holders.push(report.task.clone());
+            }
+        }
+    }
+    let found: HashMap<_, Arc<[Task]>> =
+        found.into_iter().map(|(key, tasks)| (key, tasks.into())).collect();
+    for awaited in tasks.iter_mut().flat_map(|report| &mut report.awaited) {
+        if let Awaited::Handles(handles) = awaited
+            && let Some(tasks) = found.get(&(handles.object, handles.kind()))
+        {
+            handles.held_by = tasks.clone();
+        }
+    }
+}
+
+fn handles_of(awaited: &Awaited) -> Option<&Handles> {
+    match awaited {
+        Awaited::Handles(handles) => Some(handles),
+        Awaited::Task(_) => None,
+    }
+}

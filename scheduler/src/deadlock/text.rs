@@ -1,0 +1,183 @@
+//! How a [`Deadlock`] reads: tasks that wait alike are told of together.
+
+use std::collections::HashMap;
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use super::{Deadlock, TaskReport};
+use crate::park::Awaited;
+use crate::task::Task;
+
+/// How many tasks of a group are named, and how many things that one of them waits for.
+const SHOWN: usize = 8;
+
+impl Display for Deadlock {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.runtime {
+            Some(name) => write!(f, "deadlock: all tasks of runtime '{name}' are asleep")?,
+            None => write!(f, "deadlock: all tasks are asleep")?,
+        }
+        write!(f, " and nothing can wake them")?;
+        groups(&self.tasks).iter().try_for_each(|group| write!(f, "\n\n{group}"))
+    }
+}
+
+impl std::error::Error for Deadlock {}
+
+impl Display for TaskReport {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Group(vec![self]).fmt(f)
+    }
+}
+
+/// Tasks that wait alike, oldest first; at least one.
+struct Group<'a>(Vec<&'a TaskReport>);
+
+/// The groups in the order of their oldest tasks.
+fn groups(tasks: &[TaskReport]) -> Vec<Group<'_>> {
+    let mut places = HashMap::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for task in tasks {
+        let awaits: Vec<_> = task.awaited.iter().map(kind).collect();
+        let key = (task.reason, task.parked_at, task.spawned_at, awaits);
+        let place = *places.entry(key).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push(Group(Vec::new()));
+        }
+        groups[place].0.push(task);
+    }
+    groups
+}
+
+fn kind(awaited: &Awaited) -> &'static str {
+    match awaited {
+        Awaited::Task(_) => "task",
+        Awaited::Handles(handles) => handles.kind(),
+    }
+}
+
+impl Display for Group<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let first = self.0[0];
+        let is_one = self.0.len() == 1;
+        if is_one {
+            write!(f, "task {}", Named(&first.task))?;
+        } else {
+            write!(f, "{} tasks", Count(self.0.len()))?;
+        }
+        write!(f, ": {} for {}", first.reason, Times(&self.0))?;
+        write!(f, "\n    at {}\n    spawned at {}", first.parked_at, first.spawned_at)?;
+        for place in 0..first.awaited.len().min(SHOWN) {
+            let awaited: Vec<_> = self.0.iter().map(|task| &task.awaited[place]).collect();
+            write!(f, "\n    {}", Awaiting(&awaited))?;
+        }
+        match first.awaited.len().saturating_sub(SHOWN) {
+            0 => {}
+            more => write!(f, "\n    and {} more", Count(more))?,
+        }
+        if is_one {
+            return Ok(());
+        }
+        let tasks: Vec<_> = self.0.iter().map(|report| &report.task).collect();
+        write!(f, "\n    these are {}", FirstOf(&tasks))
+    }
+}
+
+/// For how long they have waited.
+struct Times<'a>(&'a [&'a TaskReport]);
+
+impl Display for Times<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let times = || self.0.iter().map(|report| report.parked_for);
+        let seconds =
+            |time: Option<Duration>| format!("{:.3}", time.unwrap_or_default().as_secs_f64());
+        let (least, most) = (seconds(times().min()), seconds(times().max()));
+        if least != most {
+            write!(f, "{least} to ")?;
+        }
+        write!(f, "{most} s")
+    }
+}
+
+/// One of the things that each task of a group waits for, of the same kind for each.
+struct Awaiting<'a>(&'a [&'a Awaited]);
+
+impl Display for Awaiting<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (mut tasks, mut alive, mut holders) = (Vec::new(), Vec::new(), Vec::new());
+        for awaited in self.0 {
+            match awaited {
+                Awaited::Task(task) => tasks.push(task),
+                Awaited::Handles(handles) => {
+                    alive.push(handles.alive());
+                    holders.extend(handles.held_by());
+                }
+            }
+        }
+        let (Some(least), Some(&most)) = (alive.iter().min(), alive.iter().max()) else {
+            return write!(f, "waits for {}", Tasks(&tasks));
+        };
+        if *least != most {
+            write!(f, "{} to ", Count(*least))?;
+        }
+        let (s, are) = if most == 1 { ("", "is") } else { ("s", "are") };
+        write!(f, "{} {}{s} {are} alive", Count(most), kind(self.0[0]))?;
+        holders.sort_unstable_by_key(|task| task.id());
+        holders.dedup_by_key(|task| task.id());
+        if holders.is_empty() { Ok(()) } else { write!(f, ", held by {}", Tasks(&holders)) }
+    }
+}
+
+/// `task 1 'main'`, or `tasks 1 'main', 2 and 7 more`.
+struct Tasks<'a>(&'a [&'a Task]);
+
+impl Display for Tasks<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "task{} {}", if self.0.len() == 1 { "" } else { "s" }, FirstOf(self.0))
+    }
+}
+
+/// `1 'main', 2 and 7 more`.
+struct FirstOf<'a>(&'a [&'a Task]);
+
+impl Display for FirstOf<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let shown = self.0.len().min(SHOWN);
+        for (place, task) in self.0[..shown].iter().enumerate() {
+            write!(f, "{}{}", if place == 0 { "" } else { ", " }, Named(task))?;
+        }
+        match self.0.len() - shown {
+            0 => Ok(()),
+            more => write!(f, " and {} more", Count(more)),
+        }
+    }
+}
+
+/// `1 'main'`, or the number alone.
+struct Named<'a>(&'a Task);
+
+impl Display for Named<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.id())?;
+        match self.0.name() {
+            Some(name) => write!(f, " '{name}'"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A number with a comma between each three digits.
+struct Count(usize);
+
+impl Display for Count {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (place, digit) in digits.chars().enumerate() {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}

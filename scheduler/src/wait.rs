@@ -1,0 +1,155 @@
+//! What a park says about itself, for reports: why, where and at what its party waits.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::task::Task;
+
+/// Why a party is parked, in words for a person: `"receiving from a channel"`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Reason(&'static str);
+
+impl Reason {
+    /// A reason that completes the sentence "the task is …".
+    pub const fn new(text: &'static str) -> Self {
+        Self(text)
+    }
+
+    /// The text given to [`Reason::new`].
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Debug for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.0, f)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0)
+    }
+}
+
+/// A place in a program.
+pub type Place = &'static Location<'static>;
+
+/// What a party waits at. It is asked only when a report is made, so it costs nothing before.
+///
+/// It is asked while the party is parked, on the party's thread, and may lock what is locked briefly. If
+/// it panics, the process is aborted.
+pub trait Object {
+    /// Why the party waits.
+    fn reason(&self) -> Reason;
+
+    /// Calls `say` with each thing that could end the wait, as far as it is known.
+    fn describe(&self, say: &mut dyn FnMut(Awaited)) {
+        let _ = say;
+    }
+}
+
+impl Object for Reason {
+    fn reason(&self) -> Reason {
+        *self
+    }
+}
+
+/// A wait, as a report tells it.
+#[derive(Clone, Copy)]
+#[must_use = "it does not wait by itself"]
+pub struct Wait<'a> {
+    pub(crate) object: &'a dyn Object,
+    /// The call of [`park`](crate::park::park), if it is `None`.
+    pub(crate) place: Option<Place>,
+}
+
+impl<'a> Wait<'a> {
+    /// A wait at `object`.
+    #[inline]
+    pub const fn on(object: &'a dyn Object) -> Self {
+        Self { object, place: None }
+    }
+
+    /// The wait is to be found at `place` and not at the call of [`park`](crate::park::park).
+    #[inline]
+    pub const fn at(self, place: Place) -> Self {
+        Self { place: Some(place), ..self }
+    }
+}
+
+impl fmt::Debug for Wait<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = self.object.reason();
+        f.debug_struct("Wait").field("reason", &reason).field("place", &self.place).finish()
+    }
+}
+
+/// What [`park`](crate::park::park) is told of the wait: a [`Wait`], or a [`Reason`] that has nothing more
+/// to say.
+pub trait AsWait {
+    /// The wait.
+    fn as_wait(&self) -> Wait<'_>;
+}
+
+impl AsWait for Reason {
+    #[inline]
+    fn as_wait(&self) -> Wait<'_> {
+        Wait::on(self)
+    }
+}
+
+impl AsWait for Wait<'_> {
+    #[inline]
+    fn as_wait(&self) -> Wait<'_> {
+        *self
+    }
+}
+
+/// Something that could end a wait.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Awaited {
+    /// The end of a task.
+    Task(Task),
+    /// The use or the end of one of these handles.
+    Handles(Handles),
+}
+
+/// The handles at the other end of what a party waits at.
+#[derive(Clone, Debug)]
+pub struct Handles {
+    /// The address of what they are handles to.
+    pub(crate) object: usize,
+    kind: &'static str,
+    /// Handles of which kind the waiting party has.
+    pub(crate) own_kind: &'static str,
+    alive: usize,
+    pub(crate) held_by: Arc<[Task]>,
+}
+
+impl Handles {
+    /// A party with a handle of the kind `own_kind` to what is at the address `object` waits for one of
+    /// its `alive` handles of the kind `kind`.
+    pub fn new(object: usize, own_kind: &'static str, kind: &'static str, alive: usize) -> Self {
+        Self { object, kind, own_kind, alive, held_by: Arc::default() }
+    }
+
+    /// What they are, in the singular: `"sender"`.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// How many there are.
+    pub fn alive(&self) -> usize {
+        self.alive
+    }
+
+    /// Tasks that are known to have one, because they wait at the other end. Most often none is: a
+    /// handle that its task does not wait at, or that lies in memory, is not found.
+    pub fn held_by(&self) -> &[Task] {
+        &self.held_by
+    }
+}
