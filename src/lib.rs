@@ -42,10 +42,11 @@
 //! the initialiser of a `thread_local!`, in a scoped thread-local's closure or in a panic hook.
 //! [`no_suspend`] turns such a suspension into a panic.
 //!
-//! Values that belong to the thread are shared by its tasks. A `RefCell` in a thread-local, a
-//! reentrant lock such as `stdout().lock()`, or `std::thread::panicking()` does not tell two tasks
-//! of one thread apart, and a `std::sync::MutexGuard` that is held while its task waits blocks
-//! every task of the thread that tries to lock.
+//! Values that belong to the thread are shared by its tasks. A `RefCell` in a thread-local or a
+//! reentrant lock such as `stdout().lock()` does not tell two tasks of one thread apart, and a
+//! `std::sync::MutexGuard` that is held while its task waits blocks every task of the thread that
+//! tries to lock. A panic is a matter of its task alone, also while a destructor waits in the middle
+//! of it: `std::thread::panicking()` tells each task, and each coroutine, about itself.
 
 // A page of its own here, so that links to it lead somewhere whatever else is documented.
 #[doc(inline)]

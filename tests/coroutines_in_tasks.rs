@@ -255,7 +255,7 @@ fn another_task_amid_a_panic_does_no_harm() {
             panic_any("amid");
         });
         lisle::yield_now();
-        assert!(thread::panicking(), "the sleeper's panic is that of its thread");
+        assert!(!thread::panicking(), "the sleeper's panic is its own");
 
         let unwound = Rc::new(Cell::new(0));
         for _ in 0..3 {
@@ -291,7 +291,7 @@ fn a_panic_of_another_task_is_not_taken_for_ones_own() {
             let coroutine = Coroutine::new(move |yielder: &Yielder<(), (), ()>, ()| {
                 let _end = OnDrop(|| noted.set(noted.get() + 1));
                 lisle::yield_now();
-                assert!(thread::panicking());
+                assert!(!thread::panicking());
                 yielder.suspend(());
                 yielder.suspend(());
             });
@@ -320,6 +320,142 @@ fn a_panic_of_another_task_is_not_taken_for_ones_own() {
         assert!(result.is_err());
         assert_eq!(unwound.get(), 2);
     });
+}
+
+/// A destructor that unwinds resumes a coroutine, which waits. The task is given up meanwhile: an unwinding
+/// of the coroutine would come out in the destructor, and abort the process.
+#[test]
+fn the_wait_of_a_coroutine_that_an_unwinding_destructor_resumes_fails() {
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    run_in_order(|| {
+        let noted = seen.clone();
+        lisle::spawn_local(move || {
+            let _resumes = OnDrop(|| {
+                let (sender, receiver) = bounded::<()>(0);
+                let noted = noted.clone();
+                let coroutine = Coroutine::new(move |yielder: &Yielder<(), (), ()>, ()| {
+                    let note = |what: &str| noted.borrow_mut().push(what.to_string());
+                    assert!(!thread::panicking());
+                    note(&format!("{:?}", receiver.recv()));
+                    lisle::yield_now();
+                    lisle::sleep(Duration::from_secs(3600));
+                    // One inside it fares the same, and after it as before.
+                    let inner = Coroutine::new(move |_: &Yielder<(), (), ()>, ()| {
+                        lisle::sleep(Duration::from_secs(3600));
+                    });
+                    inner.resume(());
+                    note(&format!("{:?}", receiver.recv()));
+                    yielder.suspend(());
+                });
+                coroutine.resume(());
+                assert!(thread::panicking());
+                drop(sender);
+            });
+            panic_any("amid");
+        });
+        lisle::yield_now();
+    });
+    assert_eq!(*seen.borrow(), ["Err(RecvError)"; 2]);
+}
+
+/// In the same coroutine, resumed outside of any panic, the end of the runtime is an unwinding.
+#[test]
+fn a_coroutine_that_was_in_a_panic_once_is_given_up_later() {
+    let unwound = Rc::new(Cell::new(false));
+    run_in_order(|| {
+        let noted = unwound.clone();
+        lisle::spawn_local(move || {
+            let coroutine = Coroutine::new(move |yielder: &Yielder<(), (), ()>, ()| {
+                let _end = OnDrop(|| noted.set(thread::panicking()));
+                yielder.suspend(());
+                lisle::sleep(Duration::from_secs(3600));
+                unreachable!("the sleep is cut short by an unwinding");
+            });
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                let _resumes = OnDrop(|| assert_eq!(coroutine.resume(()), State::Yielded(())));
+                panic_any("amid");
+            }));
+            assert!(caught.is_err());
+            coroutine.resume(());
+        });
+        lisle::yield_now();
+    });
+    assert!(unwound.get());
+}
+
+/// A task is left amid the panics of its own stack, of a coroutine's, and of one inside that.
+#[test]
+fn a_task_waits_in_the_middle_of_several_stacks_panics() {
+    run_in_order(|| {
+        let (sender, receiver) = bounded::<()>(0);
+        let task = lisle::spawn(move || {
+            let _outer = OnDrop(|| {
+                let receiver = receiver.clone();
+                let coroutine = Coroutine::new(move |_: &Yielder<(), (), ()>, ()| {
+                    let _middle = OnDrop(|| {
+                        let receiver = receiver.clone();
+                        // Dropping it is a part of the panic; resuming it is not.
+                        let dropped = Coroutine::new(move |yielder: &Yielder<(), (), ()>, ()| {
+                            let _inner = OnDrop(|| {
+                                assert!(thread::panicking());
+                                receiver.recv().unwrap();
+                                assert!(thread::panicking());
+                            });
+                            assert!(!thread::panicking());
+                            receiver.recv().unwrap();
+                            yielder.suspend(());
+                        });
+                        dropped.resume(());
+                        drop(dropped);
+                        assert!(thread::panicking());
+                    });
+                    panic_any("middle");
+                });
+                assert!(catch_unwind(AssertUnwindSafe(|| coroutine.resume(()))).is_err());
+                assert!(thread::panicking());
+            });
+            panic_any("outer");
+        });
+        for _ in 0..2 {
+            lisle::yield_now();
+            assert!(!thread::panicking());
+            sender.send(()).unwrap();
+        }
+        assert_eq!(task.join().unwrap_err().downcast_ref(), Some(&"outer"));
+        assert!(!thread::panicking());
+    });
+}
+
+/// The scope of a coroutine that owns all it uses ends while another task, which has transferred to it,
+/// waits in it.
+#[test]
+fn a_scope_leaves_a_coroutine_behind_that_another_task_runs() {
+    let log = Rc::new(RefCell::new(Vec::new()));
+    run_in_order(|| {
+        let (name, noted) = (Rc::new(RefCell::new(None)), log.clone());
+        let body = move |yielder: &Yielder<(), (), ()>, ()| {
+            yielder.suspend(());
+            lisle::yield_now();
+            lisle::yield_now();
+            noted.borrow_mut().push("goes on");
+        };
+        let other = ScopedCoroutine::scope(body, |lent: &Coroutine<(), (), ()>| {
+            lent.resume(());
+            *name.borrow_mut() = Some(lent.name());
+            let other = lisle::spawn_local(move || {
+                let name = name.take().unwrap();
+                let enters = Coroutine::new(move |yielder: &Yielder<(), (), ()>, ()| {
+                    yielder.transfer(&name, ());
+                });
+                assert_eq!(enters.resume(()), State::Returned(()));
+            });
+            lisle::yield_now();
+            other
+        });
+        log.borrow_mut().push("scope left");
+        other.join().unwrap();
+    });
+    assert_eq!(*log.borrow(), ["scope left", "goes on"]);
 }
 
 #[test]

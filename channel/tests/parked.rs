@@ -118,6 +118,30 @@ fn a_destructor_of_a_cancelled_task_sees_a_disconnected_channel() {
     assert_eq!(answered.recv(), Ok(Err(RecvError)));
 }
 
+/// What it has collected is incomplete, and it does not go on as if the channel were closed.
+#[test]
+fn a_cancelled_iteration_does_not_end_while_another_task_unwinds() {
+    struct Waits(lisle_channel::Receiver<()>);
+    impl Drop for Waits {
+        fn drop(&mut self) {
+            let _ = self.0.recv();
+        }
+    }
+    let (sender, receiver) = unbounded();
+    (0..10).for_each(|n| sender.send(n).unwrap());
+    let (_silent, waits) = bounded::<()>(0);
+    let task = on_one_worker(|| {
+        drop(spawn(|| {
+            let _waits = Waits(waits);
+            std::panic::resume_unwind(Box::new("of another task"));
+        }));
+        let collects = spawn(move || receiver.iter().count());
+        yield_now();
+        collects
+    });
+    assert!(task.join().unwrap_err().is::<lisle_scheduler::Cancelled>());
+}
+
 #[test]
 fn a_deadlock_report_names_the_blocked_call() {
     let runtime =

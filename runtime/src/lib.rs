@@ -12,6 +12,8 @@ mod generator;
 #[doc(hidden)]
 pub mod last_words;
 mod no_suspend;
+#[doc(hidden)]
+pub mod panics;
 mod prefetch;
 #[doc(hidden)]
 pub mod primitive;

@@ -38,6 +38,9 @@ pub enum Wake {
     TimedOut,
     /// The task is being cancelled, and the unparker was retracted or never handed out. The caller
     /// undoes what it has begun and then calls [`unwind_cancelled`].
+    ///
+    /// So ends, too, the wait of a task that unwinds, if there is no memory or no thread for what it takes
+    /// to let others run meanwhile.
     Cancelled,
 }
 
@@ -190,9 +193,10 @@ pub fn in_task() -> bool {
 /// Unwinds the calling task if it is being cancelled. Call it after a wait has ended with
 /// [`Wake::Cancelled`] and everything it had begun has been undone.
 ///
-/// It returns if the calling OS thread is already unwinding: a second panic would abort the process.
-/// The caller then fails as if the other side were gone, so that a destructor that waits comes to an
-/// end. It also returns on a plain thread and in a task that is not cancelled.
+/// It returns if the task is already unwinding, in the calling coroutine or in one that waits for that:
+/// a second panic would abort the process. The caller then fails as if the other side were gone, so that
+/// a destructor that waits comes to an end. It also returns on a plain thread and in a task that is not
+/// cancelled.
 ///
 /// A task that catches this and waits again is unwound again, after the other runnable tasks have had a
 /// turn. After 100 times that is reported and the task is left behind, and so is in the first place any
@@ -200,7 +204,7 @@ pub fn in_task() -> bool {
 #[track_caller]
 pub fn unwind_cancelled() {
     if let Some(worker) = worker::current()
-        && worker.current_is_cancelled()
+        && worker.may_strike()
         && !std::thread::panicking()
     {
         worker.strike(Location::caller());

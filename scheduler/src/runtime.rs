@@ -7,6 +7,7 @@ use std::time::Duration;
 use std::{io, mem};
 
 use lisle_runtime::last_words::abort_with;
+use lisle_runtime::panics;
 use lisle_runtime::primitive;
 use lisle_runtime::stack::{StackSize, describe, overflow};
 
@@ -351,11 +352,16 @@ impl Runtime {
             Err(error) => panic!("{error}"),
         };
         worker.accept_main(task);
+        // If this thread unwinds, the tasks do not. Where its panics cannot be set aside, they cannot wait.
+        let panics = panics::set_aside();
         // Only now: what a failure above runs, destructors of `main` and a panic hook, is no task.
         let entered = Enter::new(&worker);
         worker.run_to_end();
         let result = handle.join();
         drop(entered);
+        if let Some(panics) = panics {
+            panics.restore();
+        }
         team.join_threads();
         let deadlock = team
             .reports()
@@ -376,6 +382,7 @@ pub(crate) fn prepare_process() {
     // SAFETY: the function only reads: a thread-local that needs no initialisation, and the worker and
     // the task to which it leads, which stay while anything runs on the task's stack, or inside it.
     unsafe { describe::set_describer(worker::describe_current) };
+    panics::set_note(worker::note_unwinding_below);
 }
 
 /// What a thread that a team has started does.

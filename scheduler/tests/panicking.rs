@@ -4,18 +4,26 @@
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use lisle_scheduler::{JoinHandle, spawn, yield_now};
-use support::{Bell, Log, OnDrop, in_child, run_in_order};
+use lisle_scheduler::park::Wake;
+use lisle_scheduler::{Cancelled, JoinHandle, Runtime, run, sleep, spawn, yield_now};
+use support::{
+    Bell, Log, NoteDrop, OnDrop, alone_in_child, in_child, on_each_worker, run_in_order, sys,
+};
 
 /// A task that panics with `payload` and then waits for the bell in a destructor.
 fn unwinds_slowly(payload: &'static str, bell: &Bell) -> JoinHandle<()> {
     let bell = bell.clone();
     spawn(move || {
-        let _waits = OnDrop(|| bell.wait());
+        let _waits = OnDrop(|| {
+            assert!(thread::panicking());
+            bell.wait();
+            assert!(thread::panicking());
+        });
         panic_any(payload);
     })
 }
@@ -25,22 +33,118 @@ fn assert_panicked(task: JoinHandle<()>, payload: &'static str) {
     assert_eq!(task.join().unwrap_err().downcast_ref(), Some(&payload));
 }
 
-/// The standard library counts panics by thread, so all tasks see that one is unwinding.
 #[test]
-fn panicking_is_a_matter_of_the_thread() {
+fn panicking_is_a_matter_of_the_task() {
     run_in_order(|| {
         let bell = Bell::new();
         let task = unwinds_slowly("slow", &bell);
-        assert!(!thread::panicking());
         yield_now();
-        assert!(thread::panicking(), "while a task of this thread waits in a destructor");
+        assert!(bell.is_awaited());
+        assert!(!thread::panicking(), "while a task of this thread waits in a destructor");
         assert!(!thread::spawn(thread::panicking).join().unwrap());
-        assert!(spawn(thread::panicking).join().unwrap());
+        assert!(!spawn(thread::panicking).join().unwrap());
         assert!(bell.ring());
         assert_panicked(task, "slow");
         assert!(!thread::panicking(), "the counts balance");
     });
     assert!(!thread::panicking());
+}
+
+#[test]
+fn yielding_amid_a_panic_leaves_it_behind() {
+    let log = Log::<bool>::new();
+    run_in_order(|| {
+        let log = log.clone();
+        let task = spawn(|| {
+            let _yields = OnDrop(|| {
+                (0..3).for_each(|_| yield_now());
+                assert!(thread::panicking());
+            });
+            panic_any("yields");
+        });
+        drop(spawn(move || {
+            for _ in 0..3 {
+                log.add(thread::panicking());
+                yield_now();
+            }
+        }));
+        assert_panicked(task, "yields");
+    });
+    log.expect(&[false; 3]);
+}
+
+/// The end of the runtime strikes a task that does not unwind, whoever else does.
+#[test]
+fn another_tasks_panic_does_not_swallow_a_cancellation() {
+    let log = Log::<&str>::new();
+    let (sleeper, beat) = run_in_order(|| {
+        let note = NoteDrop(log.clone(), "sleeper unwound");
+        let theirs = log.clone();
+        let sleeper = spawn(move || {
+            let _note = note;
+            sleep(Duration::from_secs(3600));
+            theirs.add("an hour is over");
+        });
+        let beat = spawn(|| {
+            loop {
+                sleep(Duration::from_micros(1));
+            }
+        });
+        // Never rung.
+        drop(unwinds_slowly("slow", &Bell::new()));
+        yield_now();
+        yield_now();
+        (sleeper, beat)
+    });
+    log.expect(&["sleeper unwound"]);
+    assert!(sleeper.join().unwrap_err().is::<Cancelled>());
+    assert!(beat.join().unwrap_err().is::<Cancelled>());
+}
+
+#[test]
+fn a_mutex_is_poisoned_by_the_task_that_panics_alone() {
+    run_in_order(|| {
+        let (theirs, ours) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(0)));
+        let (mutex, bell) = (theirs.clone(), Bell::new());
+        let bells = bell.clone();
+        let panics = spawn(move || {
+            let _guard = mutex.lock().unwrap();
+            let _waits = OnDrop(|| bells.wait());
+            panic_any("with a guard");
+        });
+        let mutex = ours.clone();
+        let innocent = spawn(move || {
+            let _guard = mutex.lock().unwrap();
+            yield_now();
+        });
+        yield_now();
+        assert!(bell.is_awaited());
+        innocent.join().unwrap();
+        assert!(!ours.is_poisoned());
+        assert!(bell.ring());
+        assert_panicked(panics, "with a guard");
+        assert!(theirs.is_poisoned());
+    });
+}
+
+/// A thread may run tasks while it unwinds. They do not.
+#[test]
+fn tasks_that_a_destructor_runs_do_not_unwind() {
+    let log = Log::<bool>::new();
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let _runs = OnDrop(|| {
+            run(|| {
+                log.add(thread::panicking());
+                log.add(spawn(thread::panicking).join().unwrap());
+                drop(spawn(|| Bell::new().wait()));
+                yield_now();
+            });
+            log.add(thread::panicking());
+        });
+        panic_any("the thread's");
+    }));
+    assert_eq!(result.unwrap_err().downcast_ref(), Some(&"the thread's"));
+    log.expect(&[false, false, true]);
 }
 
 #[test]
@@ -74,13 +178,98 @@ fn tasks_that_unwind_at_the_same_time_do_not_mix_up_their_panics() {
                 .collect();
             yield_now();
             for n in order {
-                assert!(thread::panicking());
+                assert!(!thread::panicking());
                 assert!(bells[n].ring());
                 assert_panicked(tasks[n].take().unwrap(), NAMES[n]);
             }
             assert!(!thread::panicking());
         }
     });
+}
+
+/// Dozens on each of several workers, woken by another thread in an order of its own.
+#[test]
+fn dozens_unwind_at_once_on_several_workers() {
+    const EACH: usize = 40;
+    for workers in [1, 2, 4] {
+        let runtime = Runtime::builder().workers(workers).build().unwrap();
+        let main = || {
+            let bells: Arc<Vec<_>> = Arc::new((0..workers * EACH).map(|_| Bell::new()).collect());
+            let theirs = bells.clone();
+            let ringer = thread::spawn(move || {
+                for n in 0..theirs.len() {
+                    let bell = &theirs[n * 7 % theirs.len()];
+                    support::block_until(|| bell.ring());
+                }
+            });
+            let hosts = on_each_worker(workers, move |host| {
+                let tasks: Vec<_> = bells[host * EACH..][..EACH]
+                    .iter()
+                    .map(|bell| unwinds_slowly("one of dozens", bell))
+                    .collect();
+                for task in tasks {
+                    assert_panicked(task, "one of dozens");
+                    assert!(!thread::panicking());
+                }
+            });
+            hosts.into_iter().for_each(|host| host.join().unwrap());
+            ringer.join().unwrap();
+        };
+        runtime.run(main).unwrap();
+    }
+}
+
+/// A deadlock is found although the process has got a thread that serves those who unwind.
+#[test]
+fn a_deadlock_of_tasks_that_unwind_is_reported() {
+    let name = "a_deadlock_of_tasks_that_unwind_is_reported";
+    let ended = alone_in_child(name, &[], || {
+        let runtime = Runtime::builder().workers(1).build().unwrap();
+        let deadlock = runtime.run(|| {
+            drop(unwinds_slowly("slow", &Bell::new()));
+            yield_now();
+            Bell::new().wait();
+        });
+        assert_eq!(deadlock.unwrap_err().tasks().len(), 2);
+    });
+    ended.assert_success();
+}
+
+/// Without a thread and memory for that, others would be told that they unwind.
+#[test]
+fn a_wait_that_cannot_leave_a_panic_behind_fails_at_once() {
+    let name = "a_wait_that_cannot_leave_a_panic_behind_fails_at_once";
+    let ended = in_child(name, &[], || {
+        let log = Log::<Wake>::new();
+        let theirs = log.clone();
+        run_in_order(move || {
+            let innocent = spawn(|| {
+                yield_now();
+                assert!(!thread::panicking());
+                yield_now();
+            });
+            let task = spawn(move || {
+                let _waits = OnDrop(|| {
+                    sys::limit_address_space(64 * 1024);
+                    theirs.add(Bell::new().wait_until(None));
+                    theirs.add(
+                        Bell::new().wait_until(Some(Instant::now() + Duration::from_secs(3600))),
+                    );
+                    Bell::new().wait();
+                    sleep(Duration::from_secs(3600));
+                    yield_now();
+                    sys::unlimit_address_space();
+                    // Now it can be.
+                    assert_eq!(spawn(|| 3).join().unwrap(), 3);
+                });
+                panic_any("slow");
+            });
+            assert_panicked(task, "slow");
+            innocent.join().unwrap();
+        });
+        log.expect(&[Wake::Cancelled; 2]);
+    });
+    ended.assert_success();
 }
 
 /// A destructor that unwinds may panic and catch it, and switch in between.
@@ -140,7 +329,7 @@ fn tasks_that_unwind_are_given_up_like_others() {
             })
             .collect();
         yield_now();
-        assert!(thread::panicking());
+        assert!(!thread::panicking());
         tasks
     });
     assert!(!thread::panicking());

@@ -22,7 +22,7 @@ use crate::sender::Sender;
 ///
 /// # Panics
 ///
-/// Dropping it without completing it panics, unless the thread is panicking already. A message that
+/// Dropping it without completing it panics, unless that is a part of an unwinding. A message that
 /// was received is then lost; a party that waits looks for another one.
 ///
 /// # Examples

@@ -35,13 +35,13 @@ use std::hint::cold_path;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
-use std::thread;
 
 use super::mailbox::{Argument, Mailbox};
 use super::name::{self, Name};
 use super::stacks::Placed;
 use super::{State, Status};
 use crate::no_suspend::{innermost_section, no_suspend_depth};
+use crate::panics::{self, Aside};
 use crate::stack_pointer::distance_below;
 use crate::switch::{Context, Word, answer, call};
 
@@ -56,8 +56,7 @@ pub(super) struct Core<Input, Yield, Return> {
     /// While the coroutine is suspended in its body, where it continues. Otherwise `NONE`.
     pub(super) context: Cell<Context>,
     /// How far below this core the stack pointer may be for an ordinary suspension: `room`, or 0 if
-    /// one of `elsewhere`, `closing`, `entered_amid_panic` and `unwinding` says that this one is not
-    /// ordinary.
+    /// `elsewhere` or `closing` says that this one is not ordinary.
     reach: Cell<usize>,
     /// The bytes of the stack below this core.
     room: usize,
@@ -67,10 +66,8 @@ pub(super) struct Core<Input, Yield, Return> {
     elsewhere: Cell<*const Mailbox<Yield, Return>>,
     /// The handle is being dropped: every suspension unwinds.
     closing: Cell<bool>,
-    /// Somebody else's panic was unwinding the thread when the coroutine was entered.
-    entered_amid_panic: Cell<bool>,
-    /// It was suspended by a destructor while a panic of its own unwound it.
-    unwinding: Cell<bool>,
+    /// Its panics, while it is suspended by a destructor that they run.
+    panics: Cell<Option<Aside>>,
     /// The body has begun, so that its captures are no longer below this core.
     pub(super) begun: Cell<bool>,
     finished: Cell<bool>,
@@ -98,8 +95,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
             mailbox: Mailbox::new(),
             elsewhere: Cell::new(ptr::null()),
             closing: Cell::new(false),
-            entered_amid_panic: Cell::new(false),
-            unwinding: Cell::new(false),
+            panics: Cell::new(None),
             begun: Cell::new(false),
             finished: Cell::new(false),
             drop_body,
@@ -126,10 +122,17 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         }
     }
 
-    /// It is in the middle of a panic of its own, in a destructor that has suspended it. A thread that
-    /// does not unwind proves the opposite: what was seen then was the panic of another task.
-    pub(super) fn is_unwinding(&self) -> bool {
-        self.unwinding.get() && thread::panicking()
+    /// Whether a destructor has suspended it in the middle of a panic. If so, that will never go on.
+    pub(super) fn gives_up_panics(&self) -> bool {
+        self.panics.take().is_some()
+    }
+
+    /// Whether others know the coroutine by a [name](Self::name), as it may be if it owns all that it uses.
+    pub(super) fn has_name(&self) -> bool {
+        let tag = self.tag.take();
+        let has = tag.is_some();
+        self.tag.set(tag);
+        has
     }
 
     pub(super) fn name(&self) -> Name<Input, Yield, Return> {
@@ -202,7 +205,32 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     /// begun, put in its place; if it is closing, it needs none. The core outlives the call.
     #[inline(always)]
     unsafe fn enter(&self, context: Context, word: Word) -> (Word, Context) {
-        self.note_panic();
+        if panics::under_way() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.enter_amid_panic(context, word) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.enter_as_is(context, word) }
+    }
+
+    /// The resumer's stack unwinds, and the coroutine has nothing to do with that.
+    ///
+    /// # Safety
+    ///
+    /// As for [`enter`](Self::enter).
+    #[cold]
+    #[inline(never)]
+    unsafe fn enter_amid_panic(&self, context: Context, word: Word) -> (Word, Context) {
+        // SAFETY: the caller's promise.
+        let answer = panics::amid_panic(|| unsafe { self.enter_as_is(context, word) });
+        answer.unwrap_or_else(|| refuse_amid_panic("resumed by"))
+    }
+
+    /// # Safety
+    ///
+    /// As for [`enter`](Self::enter).
+    #[inline(always)]
+    unsafe fn enter_as_is(&self, context: Context, word: Word) -> (Word, Context) {
         self.context.set(Context::NONE);
         // SAFETY: the coroutine is suspended, so its context belongs to a stack of this thread, since
         // coroutines are not `Send`; and it is continued once, since the core does not have it any
@@ -234,7 +262,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         unsafe {
             (*mailbox).put(Ok(State::Yielded(value)));
             let (word, _) = call(self.context.as_ptr(), self.opposite.get(), Word::uninit());
-            self.arrive(word)
+            self.arrive_specially(word)
         }
     }
 
@@ -249,18 +277,56 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         next: &Core<Other, Yield, Return>,
         input: Other,
     ) -> Input {
-        let mailbox =
-            if self.is_special() { self.leave_specially() } else { &raw const self.mailbox };
-        next.note_panic();
+        if self.is_special() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.transfer_specially(next, input) };
+        }
+        // SAFETY: this coroutine executes, as nothing is special; and the caller's promise.
+        unsafe {
+            let word = self.hand_over(next, input, &self.mailbox);
+            self.arrive(word)
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`transfer`](Self::transfer).
+    #[cold]
+    #[inline(never)]
+    unsafe fn transfer_specially<Other>(
+        &self,
+        next: &Core<Other, Yield, Return>,
+        input: Other,
+    ) -> Input {
+        let mailbox = self.leave_specially();
+        // SAFETY: `leave_specially` has made sure that this coroutine executes; and the caller's promise.
+        unsafe {
+            let word = self.hand_over(next, input, mailbox);
+            self.arrive_specially(word)
+        }
+    }
+
+    /// Continues `next` for the resumer, who waits in `mailbox`. Returns the word with which this
+    /// coroutine is entered again.
+    ///
+    /// # Safety
+    ///
+    /// This coroutine executes, and `next` is alive and suspended.
+    #[inline(always)]
+    unsafe fn hand_over<Other>(
+        &self,
+        next: &Core<Other, Yield, Return>,
+        input: Other,
+        mailbox: *const Mailbox<Yield, Return>,
+    ) -> Word {
         next.elsewhere.set(mailbox);
         next.reach.set(0);
         // SAFETY: this coroutine executes, so that the resumer whom it hands on waits. `next` is
-        // suspended, says the caller, and of this thread.
+        // suspended, and of this thread.
         unsafe {
             let (context, word) = next.give(input);
             next.opposite.set(self.opposite.get());
-            let (word, _) = call(self.context.as_ptr(), context, word);
-            self.arrive(word)
+            call(self.context.as_ptr(), context, word).0
         }
     }
 
@@ -310,7 +376,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
             cold_path();
             return true;
         }
-        if thread::panicking() {
+        if panics::under_way() {
             cold_path();
             return true;
         }
@@ -338,6 +404,19 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         unsafe { self.argument.receive(word) }
     }
 
+    /// What follows a suspension that was not ordinary.
+    ///
+    /// # Safety
+    ///
+    /// As for [`arrive`](Self::arrive).
+    unsafe fn arrive_specially(&self, word: Word) -> Input {
+        if let Some(panics) = self.panics.take() {
+            panics.restore();
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.arrive(word) }
+    }
+
     /// Unwinds what is on the stack. Returns the panic of a destructor, if it was none of ours.
     ///
     /// # Safety
@@ -346,9 +425,10 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     pub(super) unsafe fn unwind_stack(&self) -> Option<Box<dyn Any + Send>> {
         self.closing.set(true);
         self.reach.set(0);
+        // If the caller unwinds, then this is a part of that.
         // SAFETY: the coroutine is suspended in its body, and closing. So it does not yield, but ends.
         let answer = unsafe {
-            self.enter(self.context.get(), Word::uninit());
+            self.enter_as_is(self.context.get(), Word::uninit());
             self.mailbox.take()
         };
         match answer {
@@ -356,23 +436,6 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
             Ok(state) => catch_unwind(AssertUnwindSafe(|| drop(state))).err(),
             Err(panic) => Some(panic).filter(|panic| !panic.is::<Unwind>()),
         }
-    }
-
-    /// Precedes every entry: remembers whether a panic is under way that is not the coroutine's own.
-    #[inline]
-    fn note_panic(&self) {
-        if thread::panicking() {
-            self.enter_amid_panic();
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn enter_amid_panic(&self) {
-        if !self.unwinding.take() {
-            self.entered_amid_panic.set(true);
-        }
-        self.reach.set(0);
     }
 
     /// What precedes a suspension that is not ordinary: returns only if this coroutine executes and may
@@ -397,9 +460,11 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         if self.closing.get() {
             unwind();
         }
-        let unwinding = !self.entered_amid_panic.take() && thread::panicking();
-        self.unwinding.set(unwinding);
-        self.reach.set(if unwinding { 0 } else { self.room });
+        if panics::under_way() {
+            let panics = panics::set_aside().unwrap_or_else(|| refuse_amid_panic("suspended by"));
+            self.panics.set(Some(panics));
+        }
+        self.reach.set(self.room);
         self.take_addressee()
     }
 }
@@ -408,4 +473,13 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
 #[inline(never)]
 fn unwind() -> ! {
     resume_unwind(Box::new(Unwind))
+}
+
+#[cold]
+#[inline(never)]
+fn refuse_amid_panic(what: &str) -> ! {
+    panic!(
+        "a coroutine cannot be {what} a destructor in the middle of a panic: that takes a thread and some \
+         stacks, and the system has none left"
+    )
 }

@@ -94,7 +94,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     unsafe fn end(this: NonNull<Self>) -> Option<Placed> {
         // SAFETY: the core is alive until `release`.
         let core = unsafe { this.as_ref() };
-        if core.status() != Status::Suspended || core.is_unwinding() {
+        if core.status() != Status::Suspended || core.gives_up_panics() {
             return None;
         }
         if !cfg!(panic = "unwind") && core.begun.get() {

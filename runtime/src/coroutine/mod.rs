@@ -68,12 +68,20 @@ pub type Coroutine<Input, Yield, Return> = ScopedCoroutine<'static, Input, Yield
 /// - A destructor that suspends during this unwinding panics, which aborts the process.
 /// - A coroutine that was suspended by a destructor while it unwound from a panic cannot be unwound a
 ///   second time. Dropping it leaks its stack with all that is on it; if it borrows, the process is
-///   aborted. Until it is resumed to its end, `std::thread::panicking()` is true for the whole
-///   thread.
-/// - A coroutine that was transferred to can drop its own handle. It goes on, and its stack is leaked.
+///   aborted.
+/// - A coroutine that was transferred to can drop its own handle, or let another task end the scope
+///   that lent it, while it runs. It goes on, and its stack is leaked.
 /// - A program that is built with `panic = "abort"` cannot unwind. There, dropping a suspended coroutine
 ///   leaks its stack with all that is on it, and no destructor runs. A [`scope`](Self::scope) whose
 ///   coroutine is suspended when it ends aborts the process, since what the body borrows may go away.
+///
+/// # Panics of others
+///
+/// `std::thread::panicking()` tells a coroutine whether it unwinds itself. A destructor that a panic has
+/// called may resume coroutines, which do not take part in the panic, and a coroutine may be suspended
+/// in the middle of its own, which others do not notice. Each time this takes some microseconds and, the
+/// first time in the process, a thread that stays. If there is no memory for that, the resume or the
+/// suspension panics.
 ///
 /// # Borrowing
 ///
@@ -391,16 +399,18 @@ impl<Input, Yield, Return> Drop for ScopedCoroutine<'_, Input, Yield, Return> {
 }
 
 /// A coroutine for the time of its scope. In contrast to one that owns all that it uses, it must have
-/// come to an end when the scope is left.
+/// come to an end when the scope is left. Only one that owns all has a name.
 struct Lent<'scope, Input, Yield, Return>(
     ManuallyDrop<ScopedCoroutine<'scope, Input, Yield, Return>>,
 );
 
 impl<Input, Yield, Return> Drop for Lent<'_, Input, Yield, Return> {
     fn drop(&mut self) {
+        let owns_all = self.0.core().has_name();
         // SAFETY: the handle is not used any more.
         match unsafe { Core::close(self.0.core) } {
             Some(stack) => stacks::put(stack),
+            None if owns_all => {}
             None if cfg!(panic = "unwind") => abort_with(format_args!(
                 "a coroutine that borrows cannot be ended: a destructor has suspended it in the \
                  middle of a panic"

@@ -142,18 +142,28 @@ fn finish(fake_stack: *mut c_void) -> Bounds {
     unsafe { __sanitizer_finish_switch_fiber(fake_stack, &raw mut bottom, &raw mut size) };
     let left = bottom.addr()..bottom.addr() + size;
     if stack::bounds_at(left.start).is_none() {
-        OWN.set((left.start, left.end));
+        set_own(&left);
     }
     left
 }
 
+/// Not inlined, as `own`: some stacks change thread, and code that had the address of the thread-local from
+/// before a switch would use it after.
+#[inline(never)]
+fn set_own(bounds: &Bounds) {
+    OWN.set((bounds.start, bounds.end));
+}
+
+#[inline(never)]
+fn own() -> Bounds {
+    let (start, end) = OWN.get();
+    start..end
+}
+
 /// The bounds of the stack on which `to` is suspended.
 fn bounds_of(to: Context) -> Bounds {
-    stack::bounds_at(to.frame().addr()).unwrap_or_else(|| {
-        // A continuation on the thread's own stack was stored when that stack was left.
-        let (start, end) = OWN.get();
-        start..end
-    })
+    // A continuation on the thread's own stack was stored when that stack was left.
+    stack::bounds_at(to.frame().addr()).unwrap_or_else(own)
 }
 
 /// The frames of the present stack end without the code that wipes their marks.

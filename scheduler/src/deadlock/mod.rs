@@ -14,6 +14,8 @@ pub use report::{Deadlock, TaskReport};
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use lisle_runtime::panics;
+
 use crate::task::{Phase, TaskList};
 
 /// Whether threads that do not belong to the runtime count as able to wake its tasks.
@@ -62,8 +64,9 @@ pub(crate) fn others_may_wake_us(policy: ForeignThreads, own: usize) -> bool {
     match policy {
         ForeignThreads::NeverWake => false,
         ForeignThreads::MayWake => {
-            let own = own + STAYING_THREADS.load(Ordering::Acquire);
-            threads::count().is_none_or(|count| count != own)
+            // Known before the threads are counted, so that none is left out which is known here.
+            let idle = STAYING_THREADS.load(Ordering::Acquire) + panics::helper_threads();
+            threads::count().is_none_or(|count| count != own + idle)
         }
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct Control {
     /// 0 until the runtime gives the task up, then 1, and 1 more for each time that the task was told.
     /// Home; before the start, of whoever has the task.
     strikes: Cell<u8>,
+    /// Whether a destructor that unwinds waits for the coroutine in which the task runs. Home.
+    unwinds_below: Cell<bool>,
     /// Whether the task is posted because its unparker was dropped. Belongs to the thread that pushes,
     /// then to the home, as the link does.
     posted_as_abandoned: Cell<bool>,
@@ -134,6 +136,7 @@ impl Control {
             parked: Cell::new(None),
             phase: Cell::new(Phase::Running),
             strikes: Cell::new(birth.strikes),
+            unwinds_below: Cell::new(false),
             posted_as_abandoned: Cell::new(false),
             abandoned: Cell::new(false),
             stack: Cell::new(birth.stack),
@@ -241,6 +244,16 @@ impl Control {
         let told = self.strikes.get();
         self.strikes.set(told.saturating_add(1));
         told
+    }
+
+    /// Whether an unwinding that begins now would come out into a destructor which unwinds already.
+    pub(crate) fn unwinds_below(&self) -> bool {
+        self.unwinds_below.get()
+    }
+
+    /// Notes whether it would, and returns what was noted before.
+    pub(crate) fn note_unwinding_below(&self, below: bool) -> bool {
+        self.unwinds_below.replace(below)
     }
 
     /// Notes that the unparker of the present wait will never be used.

@@ -154,6 +154,14 @@ pub fn metrics() -> Option<Metrics> {
     Some(metrics)
 }
 
+/// Notes of the running task, if there is one, whether a destructor that unwinds waits for what it does.
+/// Returns what was noted before.
+pub(crate) fn note_unwinding_below(below: bool) -> bool {
+    let task = current().and_then(|worker| worker.current.get());
+    // SAFETY: the current task has not finished.
+    task.is_some_and(|task| unsafe { task.as_ref() }.note_unwinding_below(below))
+}
+
 /// Ends the wait of a task, from any thread.
 #[inline]
 pub(crate) fn unpark(task: NonNull<Control>) {
@@ -252,10 +260,12 @@ impl Worker {
         unsafe { task.as_ref() }
     }
 
-    /// False at the base, too, where a runtime takes the result of its main task.
-    pub(crate) fn current_is_cancelled(&self) -> bool {
+    /// Whether the running task is cancelled and may be unwound. False at the base, too, where a runtime
+    /// takes the result of its main task.
+    pub(crate) fn may_strike(&self) -> bool {
         // SAFETY: the current task has not finished, so its block is alive.
-        self.current.get().is_some_and(|task| unsafe { task.as_ref() }.is_cancelled())
+        let task = self.current.get().map(|task| unsafe { task.as_ref() });
+        task.is_some_and(|task| task.is_cancelled() && !task.unwinds_below())
     }
 
     /// The next task number. Workers take numbers from the process by the block.

@@ -5,9 +5,9 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use lisle_runtime::last_words;
-use lisle_runtime::prefetch;
 use lisle_runtime::stack::Stack;
 use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
+use lisle_runtime::{panics, prefetch};
 
 use super::waits::may_suspend;
 use super::{POLL_INTERVAL, Worker, current};
@@ -29,10 +29,24 @@ impl Worker {
     pub(super) fn yield_now(&self) {
         may_suspend();
         let me = self.current_task();
+        if panics::under_way() {
+            return self.yield_amid_panic(me);
+        }
         self.enqueue(NonNull::from(me));
         self.suspend(me);
         if me.is_cancelled() {
             unwind_cancelled();
+        }
+    }
+
+    /// Does nothing if the panics cannot be set aside: others would be told that they unwind.
+    #[cold]
+    #[inline(never)]
+    fn yield_amid_panic(&self, me: &Control) {
+        if let Some(panics) = panics::set_aside() {
+            self.enqueue(NonNull::from(me));
+            self.suspend(me);
+            panics.restore();
         }
     }
 

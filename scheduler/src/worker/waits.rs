@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use lisle_runtime::{no_suspend_depth, prefetch};
+use lisle_runtime::{no_suspend_depth, panics, prefetch};
 
 use super::Worker;
 use crate::deadlock;
@@ -52,7 +52,7 @@ impl Worker {
         // `commit` may have used the unparker itself, or let somebody on this thread use it.
         if me.phase.get() == Phase::Running {
             me.phase.set(Phase::Parked);
-            self.suspend(me);
+            self.suspend_in_wait(me);
         }
         match me.phase.replace(Phase::Running) {
             Phase::TimedOut => Wake::TimedOut,
@@ -87,10 +87,34 @@ impl Worker {
         }
         if me.phase.get() == Phase::Running {
             me.phase.set(Phase::AwaitsUnpark);
-            self.suspend(me);
+            self.suspend_in_wait(me);
         }
         me.phase.set(Phase::Running);
         if me.take_abandoned() { wake } else { Wake::Unparked }
+    }
+
+    #[inline(always)]
+    fn suspend_in_wait(&self, me: &Control) {
+        if panics::under_way() {
+            return self.suspend_amid_panic(me);
+        }
+        self.suspend(me);
+    }
+
+    /// Suspends a task that waits in a destructor which a panic has called.
+    #[cold]
+    #[inline(never)]
+    fn suspend_amid_panic(&self, me: &Control) {
+        match panics::set_aside() {
+            Some(panics) => {
+                self.suspend(me);
+                panics.restore();
+            }
+            // Others would be told that they unwind. So the wait is over, as in a task that is given up.
+            None if me.phase.get() == Phase::Parked => me.phase.set(Phase::Cancelled),
+            // Its end is under way, and must be awaited.
+            None => self.suspend(me),
+        }
     }
 
     /// Nobody will end the wait any more. A task that waits for just that goes on.
