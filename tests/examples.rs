@@ -151,6 +151,8 @@ fn worker_pool_outlives_a_panic() {
     assert_eq!(run.stdout.matches("reaches 1 in").count(), 7, "{}", run.stdout);
     assert_eq!(run.stdout.matches("panicked: 0 never reaches 1").count(), 1, "{}", run.stdout);
     assert_eq!(run.stderr.matches("panicked at").count(), 1, "{}", run.stderr);
+    assert_eq!(run.stderr.matches("\nin task ").count(), 1, "{}", run.stderr);
+    assert!(run.stderr.contains(" 'worker "), "{}", run.stderr);
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(crate) struct Background {
 impl Background {
     /// Starts the first worker. Others follow when there is work for them.
     pub(crate) fn start(settings: &Settings) -> io::Result<Self> {
-        prepare_process();
+        prepare_process(settings);
         // The threads outside, of which there is always one, can spawn and send.
         let settings = Settings { deadlock_report: DeadlockReport::Off, ..settings.clone() };
         let team = Arc::new(Team::new(settings, serve));

@@ -37,6 +37,7 @@ mod deadlock;
 mod driver;
 mod inbox;
 mod metrics;
+mod panic_note;
 pub mod park;
 mod post;
 mod queue;

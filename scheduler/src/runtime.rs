@@ -14,6 +14,7 @@ use lisle_runtime::stack::{StackSize, describe, overflow};
 use crate::background::Background;
 use crate::deadlock::{Deadlock, DeadlockReport, ForeignThreads, stay_for_ever};
 use crate::metrics::Metrics;
+use crate::panic_note;
 use crate::spawn::{Builder, create};
 use crate::task::JoinHandle;
 use crate::team::{Farewell, Settings, StackSizeOrigin, Team};
@@ -104,6 +105,7 @@ pub struct RuntimeBuilder {
     spin: Option<Duration>,
     deadlock_report: DeadlockReport,
     foreign_threads: ForeignThreads,
+    panic_note: Option<bool>,
     name: Option<Arc<str>>,
     thread_name: Option<Arc<str>>,
 }
@@ -191,12 +193,25 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Says whether the message of a panic in a task is followed by a line that says in which: "in task
+    /// 12 'parser', spawned at src/main.rs:10:5". Without it that is decided by the variable
+    /// `LISLE_PANIC_NOTE`, 0 or 1; the default is that it is.
+    ///
+    /// The line comes from a panic hook. Hooks belong to the process: the first runtime that wants the
+    /// line sets this one when it starts, and it stays. It calls the hook that was there before; one that
+    /// the program sets later replaces it. A program that must not find its hook changed switches the line
+    /// off in all its runtimes, as the variable does.
+    pub fn panic_note(mut self, wanted: bool) -> Self {
+        self.panic_note = Some(wanted);
+        self
+    }
+
     /// The runtime.
     ///
     /// # Errors
     ///
-    /// If the number of workers is 0, if the name of the threads contains a zero byte, or if `LISLE_WORKERS`
-    /// or `LISLE_STACK_SIZE` is consulted and cannot be understood.
+    /// If the number of workers is 0, if the name of the threads contains a zero byte, or if `LISLE_WORKERS`,
+    /// `LISLE_STACK_SIZE` or `LISLE_PANIC_NOTE` is consulted and cannot be understood.
     pub fn build(self) -> io::Result<Runtime> {
         let workers = match self.workers {
             Some(workers) => NonZeroUsize::new(workers).ok_or_else(no_workers)?,
@@ -213,6 +228,7 @@ impl RuntimeBuilder {
             spin: self.spin.unwrap_or(SPIN),
             deadlock_report: self.deadlock_report,
             foreign_threads: self.foreign_threads,
+            panic_note: self.panic_note.map_or_else(panic_note::is_wanted, Ok)?,
             thread_name: self
                 .thread_name
                 .or_else(|| self.name.clone())
@@ -332,7 +348,7 @@ impl Runtime {
             worker::current().is_none(),
             "lisle::run was called inside a task: spawn and join a task instead"
         );
-        prepare_process();
+        prepare_process(&self.settings);
         if let Err(error) = overflow::ensure_signal_stack() {
             panic!("{error}");
         }
@@ -378,7 +394,10 @@ impl Runtime {
 }
 
 /// What has to be done once before tasks run.
-pub(crate) fn prepare_process() {
+pub(crate) fn prepare_process(settings: &Settings) {
+    if settings.panic_note {
+        panic_note::install();
+    }
     // SAFETY: the function only reads: a thread-local that needs no initialisation, and the worker and
     // the task to which it leads, which stay while anything runs on the task's stack, or inside it.
     unsafe { describe::set_describer(worker::describe_current) };

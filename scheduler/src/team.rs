@@ -37,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) spin: Duration,
     pub(crate) deadlock_report: DeadlockReport,
     pub(crate) foreign_threads: ForeignThreads,
+    pub(crate) panic_note: bool,
     pub(crate) name: Option<std::sync::Arc<str>>,
     pub(crate) thread_name: std::sync::Arc<str>,
 }
@@ -458,6 +459,7 @@ mod models {
             spin: Duration::ZERO,
             deadlock_report: DeadlockReport::On,
             foreign_threads: ForeignThreads::NeverWake,
+            panic_note: false,
             name: None,
             thread_name: "model".into(),
         };

@@ -61,7 +61,7 @@ impl Display for Group<'_> {
         let first = self.0[0];
         let is_one = self.0.len() == 1;
         if is_one {
-            write!(f, "task {}", Named(&first.task))?;
+            write!(f, "task {}", first.task.title())?;
         } else {
             write!(f, "{} tasks", Count(self.0.len()))?;
         }
@@ -144,24 +144,11 @@ impl Display for FirstOf<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let shown = self.0.len().min(SHOWN);
         for (place, task) in self.0[..shown].iter().enumerate() {
-            write!(f, "{}{}", if place == 0 { "" } else { ", " }, Named(task))?;
+            write!(f, "{}{}", if place == 0 { "" } else { ", " }, task.title())?;
         }
         match self.0.len() - shown {
             0 => Ok(()),
             more => write!(f, " and {} more", Count(more)),
-        }
-    }
-}
-
-/// `1 'main'`, or the number alone.
-struct Named<'a>(&'a Task);
-
-impl Display for Named<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.id())?;
-        match self.0.name() {
-            Some(name) => write!(f, " '{name}'"),
-            None => Ok(()),
         }
     }
 }

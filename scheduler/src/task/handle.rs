@@ -85,6 +85,26 @@ impl Task {
     }
 }
 
+impl Task {
+    /// The number and the name, as messages have them.
+    pub(crate) fn title(&self) -> Title<'_> {
+        Title { id: self.id, name: self.name() }
+    }
+}
+
+/// `12 'parser'`, or the number alone.
+pub(crate) struct Title<'a> {
+    pub(crate) id: TaskId,
+    pub(crate) name: Option<&'a str>,
+}
+
+impl fmt::Display for Title<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.id)?;
+        self.name.map_or(Ok(()), |name| write!(f, " '{name}'"))
+    }
+}
+
 /// The panic payload of a task that was given up: `join` returns it as its error.
 ///
 /// When its runtime ends, a task that is not finished is unwound from the place where it waits, so

@@ -11,8 +11,8 @@ mod list;
 mod payload;
 mod slab;
 
-pub(crate) use handle::IdBlock;
 pub use handle::{Cancelled, Detached, Task, TaskId};
+pub(crate) use handle::{IdBlock, Title};
 pub use join::JoinHandle;
 pub(crate) use list::TaskList;
 pub(crate) use slab::Slab;
@@ -170,6 +170,11 @@ impl Control {
     /// Who the task is.
     pub(crate) fn identity(&self) -> Task {
         Task { id: self.id, name: self.name.clone() }
+    }
+
+    /// The number and the name, as messages have them.
+    pub(crate) fn title(&self) -> Title<'_> {
+        Title { id: self.id, name: self.name.as_deref() }
     }
 
     #[inline]

@@ -180,7 +180,7 @@ fn report_swallowing(task: &Control, place: &Location<'_>) {
     complain(format_args!(
         "task {}, spawned at {}, has caught its cancellation {MOST_STRIKES} times, the last time from \
          {place}, and is left behind: let a panic pass whose payload is `Cancelled`",
-        Title(task),
+        task.title(),
         task.spawned_at,
     ));
 }
@@ -190,19 +190,9 @@ fn report_waiting(task: &Control) {
     complain(format_args!(
         "task {}, spawned at {}, is left behind {} at {}: its partner has begun to serve it and does not \
          end that, as a `SelectedOperation` that was forgotten",
-        Title(task),
+        task.title(),
         task.spawned_at,
         record.object.reason(),
         record.place,
     ));
-}
-
-/// A task's number and name.
-struct Title<'a>(&'a Control);
-
-impl std::fmt::Display for Title<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0.id)?;
-        self.0.name.as_ref().map_or(Ok(()), |name| write!(f, " '{name}'"))
-    }
 }

@@ -125,6 +125,18 @@ pub fn current_task() -> Option<Task> {
     Some(current()?.current_task().identity())
 }
 
+/// Calls `say` with the running task, if there is one whose runtime wants panics to be told apart.
+#[cold]
+pub(crate) fn with_panicking_task(say: fn(&Control)) {
+    if let Some(worker) = current()
+        && worker.team.settings.panic_note
+        && let Some(task) = worker.current.get()
+    {
+        // SAFETY: the current task has not finished.
+        say(unsafe { task.as_ref() });
+    }
+}
+
 /// Lets the other runnable tasks of this worker have a turn each, in the order in which they became
 /// runnable, and then goes on. While more than 4,096 wait to start, these are as many as are runnable, but
 /// not always the same ones: see [`spawn`](fn@crate::spawn).

@@ -1,6 +1,7 @@
 //! The few calls of the C library that the tests make, for 64-bit Linux.
 
 use std::ffi::{c_int, c_long, c_uint};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 
 #[repr(C)]
@@ -15,6 +16,7 @@ unsafe extern "C" {
     safe fn fork() -> c_int;
     fn waitpid(process: c_int, status: *mut c_int, options: c_int) -> c_int;
     fn syscall(number: c_long, ...) -> c_long;
+    safe fn dup2(old: c_int, new: c_int) -> c_int;
     fn setrlimit(resource: c_int, limit: *const Limit) -> c_int;
 }
 
@@ -59,6 +61,13 @@ pub fn end_this_thread() -> ! {
     // SAFETY: nothing is unwound and nothing runs after it; frames and thread-locals are leaked.
     unsafe { syscall(EXIT, 0) };
     unreachable!("the thread has ended");
+}
+
+/// What this process says from now on goes to a file.
+pub fn redirect_stderr(path: &str) {
+    const STDERR: c_int = 2;
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    assert_eq!(dup2(file.as_raw_fd(), STDERR), STDERR);
 }
 
 /// This process leaves no core dump.
