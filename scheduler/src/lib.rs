@@ -53,6 +53,12 @@ mod timer;
 mod wait;
 mod worker;
 
+/// What Lisle's other crates use and users do not.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::driver::{Direction, Source};
+}
+
 pub use deadlock::{Deadlock, DeadlockReport, ForeignThreads, TaskReport};
 pub use metrics::{Metrics, WorkerMetrics};
 pub use runtime::{Runtime, RuntimeBuilder, run};

@@ -4,10 +4,11 @@ use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
+use lisle_runtime::primitive::Mutex;
 use lisle_runtime::primitive::atomic::{AtomicBool, Ordering};
 
 use crate::backlog::Backlog;
-use crate::driver::Driver;
+use crate::driver::{Bell, Driver};
 use crate::inbox::{Inbox, Pushed};
 use crate::metrics::Counters;
 use crate::task::Control;
@@ -19,11 +20,12 @@ const LONG_SLEEP: Duration = Duration::from_millis(100);
 pub(crate) struct Post {
     pub(crate) inbox: Inbox,
     pub(crate) backlog: Backlog,
-    driver: Driver,
+    /// Set when the worker gets its thread, before it can sleep.
+    bell: Mutex<Option<Bell>>,
     /// Whether the worker, which was asleep, has been made the watcher.
     appointed: AtomicBool,
-    /// Whether a task of the worker, which sleeps, goes on by itself some time.
-    has_timer: AtomicBool,
+    /// Whether a timer or a descriptor may wake a task of the worker, which sleeps, some time.
+    has_wake_source: AtomicBool,
     /// Whether the worker has finished all its tasks, for good.
     ended: AtomicBool,
     pub(crate) counters: CachePadded<Counters>,
@@ -34,17 +36,22 @@ impl Post {
         Self {
             inbox: Inbox::new(),
             backlog: Backlog::new(),
-            driver: Driver::new(),
+            bell: Mutex::new(None),
             appointed: AtomicBool::new(false),
-            has_timer: AtomicBool::new(false),
+            has_wake_source: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             counters: CachePadded::default(),
         }
     }
 
-    /// Makes the post the calling thread's.
-    pub(crate) fn occupy(&self) {
-        self.driver.occupy();
+    /// Makes the post that of the worker with this bell.
+    pub(crate) fn occupy(&self, bell: Bell) {
+        *self.bell.lock() = Some(bell);
+    }
+
+    /// The bell of a worker that has its thread.
+    fn bell(&self) -> Bell {
+        self.bell.lock().clone().expect("only a worker that has come is called")
     }
 
     /// Hands a started task to its home worker from a thread that does not keep the post alive.
@@ -57,7 +64,7 @@ impl Post {
     pub(crate) unsafe fn post(post: *const Post, task: NonNull<Control>) {
         // SAFETY: the caller's promise. The bell is taken before the task is handed over, because
         // afterwards the worker may finish the task, and itself.
-        let bell = unsafe { (*post).driver.bell() };
+        let bell = unsafe { (*post).bell() };
         // SAFETY: the caller's promise again; nothing touches the post after the push.
         let pushed = unsafe { (*post).inbox.push(task) };
         if pushed == Pushed::OwnerAsleep {
@@ -76,7 +83,7 @@ impl Post {
         let pushed = unsafe { self.inbox.push(task) };
         if pushed == Pushed::OwnerAsleep {
             // Asked only now: whoever sleeps has come, and before the push it might not have.
-            self.driver.bell().ring();
+            self.bell().ring();
         }
     }
 
@@ -84,7 +91,7 @@ impl Post {
     pub(crate) fn wake(&self) -> bool {
         let slept = self.inbox.end_sleep();
         if slept {
-            self.driver.bell().ring();
+            self.bell().ring();
         }
         slept
     }
@@ -92,7 +99,7 @@ impl Post {
     /// Makes sure that the owner looks around once more, awake or not.
     pub(crate) fn knock(&self) {
         if self.inbox.knock() == Pushed::OwnerAsleep {
-            self.driver.bell().ring();
+            self.bell().ring();
         }
     }
 
@@ -119,7 +126,7 @@ impl Post {
     /// Whether nothing but another worker or a foreign thread can make a task of the owner's go on. It
     /// may be about to look around.
     pub(crate) fn sleeps_for_good(&self) -> bool {
-        self.has_ended() || self.inbox.is_asleep() && !self.has_timer.load(Ordering::Acquire)
+        self.has_ended() || self.inbox.is_asleep() && !self.has_wake_source.load(Ordering::Acquire)
     }
 
     /// The owner wakes nobody any more.
@@ -131,15 +138,16 @@ impl Post {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Blocks the owner until a task is posted, somebody wakes it, its next timer is due, in `timer`
-    /// from now, or `pause` has passed. Calls `rest` if that takes long; the owner counts as asleep then.
+    /// Blocks the owner, whose driver is given, until a task is posted, somebody wakes it, a descriptor
+    /// has woken a task, its next timer is due, in `timer` from now, or `pause` has passed. Calls `rest` if that takes long; the owner counts as asleep then.
     pub(crate) fn sleep(
         &self,
+        driver: &Driver,
         timer: Option<Duration>,
         pause: Option<Duration>,
         rest: impl FnOnce(),
     ) {
-        self.has_timer.store(timer.is_some(), Ordering::Release);
+        self.has_wake_source.store(timer.is_some() || driver.has_waits(), Ordering::Release);
         if !self.inbox.prepare_sleep() {
             return;
         }
@@ -161,7 +169,9 @@ impl Post {
                 continue;
             }
             let until_rest = rest.as_ref().map(|_| LONG_SLEEP.saturating_sub(slept));
-            self.driver.block(left.into_iter().chain(until_rest).min());
+            if driver.block(left.into_iter().chain(until_rest).min()) {
+                break;
+            }
         }
         self.inbox.end_sleep();
     }

@@ -396,6 +396,7 @@ mod models {
 
     use super::*;
     use crate::deadlock::DeadlockReport;
+    use crate::driver::Driver;
     use crate::task::Slab;
     use crate::task::testing::task_numbered;
 
@@ -414,15 +415,16 @@ mod models {
                 let tasks = [1, 2].map(|n| task_numbered(&slab, n));
                 let (team, done) = (team.clone(), done.clone());
                 loom::thread::spawn(move || {
-                    team.post(me).occupy();
+                    let driver = Driver::new();
+                    team.post(me).occupy(driver.bell());
                     for task in tasks {
                         if me == 2 {
-                            wait_for_mail(&team, me);
+                            wait_for_mail(&team, me, &driver);
                         }
                         // SAFETY: each task is posted once.
                         unsafe { team.post(3 - me).hand_in({ task }.0) };
                         if me == 1 {
-                            wait_for_mail(&team, me);
+                            wait_for_mail(&team, me, &driver);
                         }
                     }
                     if me == 1 {
@@ -441,10 +443,10 @@ mod models {
     }
 
     /// Sleeps until a task has come, as a worker does.
-    fn wait_for_mail(team: &Team, index: usize) {
+    fn wait_for_mail(team: &Team, index: usize, driver: &Driver) {
         let mut came = false;
         while !came {
-            team.post(index).sleep(None, None, || ());
+            team.post(index).sleep(driver, None, None, || ());
             team.note_awakening();
             team.post(index).inbox.drain(|_| came = true);
         }

@@ -136,7 +136,11 @@ fn a_coroutine_in_a_task_is_not_taken_for_the_task() {
 fn a_task_that_has_a_coroutine_is_not_taken_for_it() {
     let ended = in_child("a_task_that_has_a_coroutine_is_not_taken_for_it", &[], || {
         run_in_order(|| {
-            let mut numbers = Generator::new(|out| (0..).for_each(|n| out.suspend(n)));
+            let mut numbers = Generator::new(|out| {
+                for n in 0.. {
+                    out.suspend(n);
+                }
+            });
             assert_eq!((numbers.next(), numbers.next()), (Some(0), Some(1)));
             overflow();
         });

@@ -50,6 +50,7 @@ impl Worker {
         // A panic of the base itself would leave tasks behind whose frames borrow from the caller.
         let message = "a worker has panicked outside of any task";
         abort_on_unwind(message, || self.run_until_stopped());
+        self.driver.end();
         self.post().end();
     }
 
@@ -72,7 +73,7 @@ impl Worker {
                 self.run_from_base(next);
             }
             self.poll();
-            if self.has_more_to_do() {
+            if self.has_more_to_do() || self.driver.look() {
                 continue;
             }
             debug_assert!(
@@ -144,7 +145,7 @@ impl Worker {
     fn watch(&self, mut marks: Vec<Mark>, recheck: &mut Duration) {
         let mut nap = FIRST_NAP;
         loop {
-            if self.post().inbox.has_mail() || self.steal(&marks) {
+            if self.post().inbox.has_mail() || self.has_more_to_do() || self.steal(&marks) {
                 return self.stop_watching();
             }
             if self.team.watcher_may_sleep() {
@@ -181,7 +182,7 @@ impl Worker {
     /// Nobody of the team is awake but this worker, and it is about to sleep.
     fn sleep_last(&self, recheck: &mut Duration) {
         let timer = self.until_next_timer();
-        if timer.is_some() {
+        if timer.is_some() || self.driver.has_waits() {
             return self.sleep(timer, None);
         }
         if self.team.settings.deadlock_report == DeadlockReport::Off {
@@ -197,10 +198,11 @@ impl Worker {
 
     /// As [`Post::sleep`](crate::post::Post::sleep). Memory that nobody needs goes back if it lasts.
     pub(super) fn sleep(&self, timer: Option<Duration>, pause: Option<Duration>) {
-        self.post().sleep(timer, pause, || self.rest());
+        self.post().sleep(&self.driver, timer, pause, || self.rest());
     }
 
-    /// Whether nothing can ever wake a task of this team. The caller has nothing to run and no timer.
+    /// Whether nothing can ever wake a task of this team. The caller has nothing to run, no timer
+    /// and no task that waits for a descriptor.
     fn is_deadlocked(&self) -> bool {
         if deadlock::others_may_wake_us(self.team.settings.foreign_threads, self.team.threads()) {
             return false;
@@ -218,7 +220,8 @@ impl Worker {
             return;
         }
         let soon = self.team.settings.spin.saturating_mul(3);
-        let came_soon = idle <= soon && self.post().inbox.has_mail();
+        let came = self.post().inbox.has_mail() || self.has_more_to_do();
+        let came_soon = idle <= soon && came;
         self.vain_spins.set(if came_soon { 0 } else { self.vain_spins.get().saturating_add(1) });
     }
 
@@ -236,6 +239,9 @@ impl Worker {
                     return true;
                 }
                 hint::spin_loop();
+            }
+            if self.driver.look() {
+                return true;
             }
         }
         false

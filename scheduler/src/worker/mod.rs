@@ -37,6 +37,7 @@ use lisle_runtime::stack::{Stack, StackCache};
 use lisle_runtime::switch::Context;
 
 use crate::backlog::Place;
+use crate::driver::Driver;
 use crate::metrics::Metrics;
 use crate::post::Post;
 use crate::queue::Queue;
@@ -75,6 +76,7 @@ pub(crate) struct Worker {
     /// The time since `epoch` at the last look at the clock.
     clock: Cell<Duration>,
     timers: RefCell<Timers>,
+    driver: Driver,
 
     slab: Slab,
     stacks: RefCell<StackCache>,
@@ -209,7 +211,8 @@ impl Worker {
     /// The worker at place `index` of a team, on the calling thread.
     pub(crate) fn new(team: Arc<Team>, index: usize) -> Self {
         let post = team.post(index);
-        post.occupy();
+        let driver = Driver::new();
+        post.occupy(driver.bell());
         Self {
             post,
             index,
@@ -224,6 +227,7 @@ impl Worker {
             epoch: Instant::now(),
             clock: Cell::new(Duration::ZERO),
             timers: RefCell::default(),
+            driver,
             slab: Slab::default(),
             stacks: RefCell::new(StackCache::new(team.settings.stack_size)),
             retired: Cell::new(None),
@@ -258,6 +262,10 @@ impl Worker {
             // SAFETY: as in `unpark`.
             None => unsafe { Post::post(home, task) },
         }
+    }
+
+    pub(crate) fn driver(&self) -> &Driver {
+        &self.driver
     }
 
     pub(crate) fn slab(&self) -> &Slab {

@@ -171,6 +171,7 @@ impl Worker {
         self.accept_posted();
         self.clock.set(self.epoch.elapsed());
         self.fire_timers();
+        self.driver.look_now_and_then(self.clock.get());
     }
 
     fn open_inbox(&self) {

@@ -1,0 +1,250 @@
+//! Linux's epoll.
+//!
+//! A ring is a write to an eventfd that is registered edge-triggered and never read: each write is a
+//! new edge. `epoll_pwait2` takes time-outs in nanoseconds; where it is missing or forbidden they are
+//! rounded up to milliseconds.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::Readiness;
+use crate::driver::Direction;
+
+/// What a source is made of.
+pub trait Descriptor {
+    /// The descriptor itself.
+    fn fd(&self) -> Fd<'_>;
+}
+
+impl<T: AsFd> Descriptor for T {
+    fn fd(&self) -> Fd<'_> {
+        self.as_fd()
+    }
+}
+
+pub type Fd<'a> = BorrowedFd<'a>;
+
+/// Tells a ring from the tokens of sources, which are addresses.
+const RING: u64 = 0;
+
+/// How many reports one look takes.
+const BATCH: usize = 64;
+
+const ALL: u32 =
+    (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLPRI | libc::EPOLLET) as u32;
+
+pub(in crate::driver) struct Queue {
+    epoll: OwnedFd,
+    ring: OwnedFd,
+}
+
+impl Queue {
+    pub(super) fn new() -> io::Result<Self> {
+        // SAFETY: both calls make a descriptor, which nobody else owns, or fail.
+        let (epoll, ring) = unsafe {
+            let epoll = owned(libc::epoll_create1(libc::EPOLL_CLOEXEC))?;
+            (epoll, owned(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?)
+        };
+        let queue = Self { epoll, ring };
+        queue.control(libc::EPOLL_CTL_ADD, queue.ring.as_fd(), RING)?;
+        Ok(queue)
+    }
+
+    pub(super) fn add(&self, fd: Fd<'_>, token: u64) -> io::Result<()> {
+        self.control(libc::EPOLL_CTL_ADD, fd, token)
+    }
+
+    pub(super) fn remove(&self, fd: Fd<'_>) {
+        // It fails if the file behind the number was closed elsewhere, and then there is nothing to do.
+        let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0);
+    }
+
+    pub(super) fn ring(&self) {
+        let one = 1_u64;
+        // SAFETY: eight bytes are read from a local. It fails only if the counter is full, after
+        // 2^64 - 2 rings.
+        unsafe { libc::write(self.ring.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
+    }
+
+    pub(super) fn wait(&self, timeout: Option<Duration>, mut report: impl FnMut(u64, Readiness)) {
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; BATCH];
+        // An interrupted wait has waited for nothing, as has one that has failed.
+        let count = usize::try_from(self.wait_once(timeout, &mut events)).unwrap_or(0);
+        for event in &events[..count] {
+            let (token, flags) = (event.u64, event.events as i32);
+            if token != RING {
+                report(token, readiness(flags));
+            }
+        }
+    }
+
+    fn wait_once(&self, timeout: Option<Duration>, events: &mut [libc::epoll_event; BATCH]) -> i32 {
+        static COARSE: AtomicBool = AtomicBool::new(false);
+        let (epoll, buffer, room) = (self.epoll.as_raw_fd(), events.as_mut_ptr(), BATCH as i32);
+        let whole = match timeout {
+            None => -1,
+            Some(Duration::ZERO) => 0,
+            Some(timeout) if COARSE.load(Ordering::Relaxed) => in_milliseconds(timeout),
+            Some(timeout) => {
+                let time = libc::timespec {
+                    tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+                    tv_nsec: timeout.subsec_nanos().into(),
+                };
+                let no_mask = ptr::null::<libc::sigset_t>();
+                // SAFETY: the buffer has that much room, and the time is read during the call.
+                let count = unsafe {
+                    libc::syscall(
+                        libc::SYS_epoll_pwait2,
+                        epoll,
+                        buffer,
+                        room,
+                        &raw const time,
+                        no_mask,
+                        size_of::<libc::sigset_t>(),
+                    )
+                };
+                let error = (count < 0).then(|| io::Error::last_os_error().raw_os_error());
+                if !matches!(error, Some(Some(libc::ENOSYS | libc::EPERM))) {
+                    return count as i32;
+                }
+                COARSE.store(true, Ordering::Relaxed);
+                in_milliseconds(timeout)
+            }
+        };
+        // SAFETY: the buffer has that much room.
+        unsafe { libc::epoll_wait(epoll, buffer, room, whole) }
+    }
+
+    fn control(&self, operation: i32, fd: Fd<'_>, token: u64) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: ALL, u64: token };
+        // SAFETY: the event is read during the call.
+        let result = unsafe {
+            libc::epoll_ctl(self.epoll.as_raw_fd(), operation, fd.as_raw_fd(), &raw mut event)
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+/// # Safety
+///
+/// `fd` is a new descriptor that nobody owns, or -1 after a failure.
+unsafe fn owned(fd: i32) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the caller's promise.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn readiness(flags: i32) -> Readiness {
+    let ended = flags & (libc::EPOLLHUP | libc::EPOLLERR) != 0;
+    Readiness {
+        readable: ended || flags & (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLPRI) != 0,
+        writable: ended || flags & libc::EPOLLOUT != 0,
+        ended: ended || flags & libc::EPOLLRDHUP != 0,
+    }
+}
+
+/// Rounded up, so that no wait is too short.
+fn in_milliseconds(timeout: Duration) -> i32 {
+    timeout.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(i32::MAX)
+}
+
+/// Blocks a plain thread until `direction` is possible for `fd`. False if `deadline` comes first.
+pub(in crate::driver) fn wait_on_thread(
+    fd: Fd<'_>,
+    direction: Direction,
+    deadline: Option<Instant>,
+) -> io::Result<bool> {
+    let events = match direction {
+        Direction::Read => libc::POLLIN | libc::POLLPRI | libc::POLLRDHUP,
+        Direction::Write => libc::POLLOUT,
+    };
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = left.map_or(-1, in_milliseconds);
+        let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+        // SAFETY: there is one entry, which is read and written during the call.
+        match unsafe { libc::poll(&raw mut entry, 1, timeout) } {
+            0 if left.is_some_and(|left| in_milliseconds(left) < i32::MAX) => return Ok(false),
+            0 => {}
+            1 => return Ok(true),
+            _ => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    fn collect(queue: &Queue, timeout: Option<Duration>) -> Vec<(u64, Readiness)> {
+        let mut reports = Vec::new();
+        queue.wait(timeout, |token, readiness| reports.push((token, readiness)));
+        reports
+    }
+
+    #[test]
+    fn a_ring_ends_every_wait_that_begins_later_once() {
+        let queue = Queue::new().unwrap();
+        for _ in 0..3 {
+            queue.ring();
+            queue.ring();
+            assert!(collect(&queue, None).is_empty(), "it returns, and reports nothing");
+        }
+        let start = Instant::now();
+        assert!(collect(&queue, Some(Duration::from_micros(300))).is_empty());
+        assert!(start.elapsed() >= Duration::from_micros(300), "no ring is left over");
+    }
+
+    #[test]
+    fn what_is_possible_already_is_reported_and_then_only_what_is_new() {
+        let queue = Queue::new().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        queue.add(ours.as_fd(), 64).unwrap();
+        let writable = Readiness { writable: true, ..Readiness::default() };
+        assert_eq!(collect(&queue, None), [(64, writable)]);
+        assert!(collect(&queue, Some(Duration::ZERO)).is_empty());
+        io::Write::write_all(&mut &theirs, b"x").unwrap();
+        assert_eq!(collect(&queue, None), [(64, Readiness { readable: true, ..writable })]);
+        drop(theirs);
+        let ended = Readiness { readable: true, writable: true, ended: true };
+        assert_eq!(collect(&queue, None), [(64, ended)]);
+        queue.remove(ours.as_fd());
+        queue.remove(ours.as_fd());
+    }
+
+    #[test]
+    fn a_regular_file_is_refused() {
+        let queue = Queue::new().unwrap();
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        let error = queue.add(file.as_fd(), 64).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+    }
+
+    #[test]
+    fn timeouts_are_rounded_up() {
+        assert_eq!(in_milliseconds(Duration::from_nanos(1)), 1);
+        assert_eq!(in_milliseconds(Duration::from_millis(2)), 2);
+        assert_eq!(in_milliseconds(Duration::MAX), i32::MAX);
+    }
+
+    #[test]
+    fn a_plain_thread_waits_for_a_descriptor() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let soon = Some(Instant::now() + Duration::from_millis(1));
+        assert!(!wait_on_thread(ours.as_fd(), Direction::Read, soon).unwrap());
+        assert!(wait_on_thread(ours.as_fd(), Direction::Write, None).unwrap());
+        io::Write::write_all(&mut &theirs, b"x").unwrap();
+        assert!(wait_on_thread(ours.as_fd(), Direction::Read, None).unwrap());
+    }
+}

@@ -1,0 +1,82 @@
+//! A poller: it blocks one thread until a descriptor is ready or somebody rings.
+//!
+//! [`Queue`] is what the operating system does: four functions, of which a model has a double. On top
+//! of that a poller knows which sources are registered with it, so that they can be given up when
+//! their owner ends.
+
+#[cfg(not(lisle_loom))]
+mod epoll;
+#[cfg(lisle_loom)]
+pub(super) mod model;
+
+#[cfg(not(lisle_loom))]
+pub(super) use epoll::{Descriptor, Fd, Queue, wait_on_thread};
+#[cfg(lisle_loom)]
+pub(super) use model::{Descriptor, Fd, Queue, wait_on_thread};
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Duration;
+
+use lisle_runtime::primitive::Mutex;
+
+/// What has become possible, as the operating system reports it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Readiness {
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    /// The other side is gone or something has failed: every wait in a direction that is ready ends.
+    pub(super) ended: bool,
+}
+
+pub(super) struct Poller {
+    queue: Queue,
+    /// The tokens of what is registered, or `None` once the owner has ended.
+    registered: Mutex<Option<BTreeSet<u64>>>,
+}
+
+impl Poller {
+    /// The poller of the calling thread.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { queue: Queue::new()?, registered: Mutex::new(Some(BTreeSet::new())) })
+    }
+
+    /// Has everything reported that becomes possible for `fd`, and what is possible already. False if
+    /// the owner has ended.
+    pub(super) fn add(&self, fd: Fd<'_>, token: u64) -> io::Result<bool> {
+        let mut registered = self.registered.lock();
+        let Some(registered) = registered.as_mut() else { return Ok(false) };
+        self.queue.add(fd, token)?;
+        registered.insert(token);
+        Ok(true)
+    }
+
+    /// Ends that. A report that is under way may still arrive.
+    pub(super) fn remove(&self, fd: Fd<'_>, token: u64) {
+        let mut registered = self.registered.lock();
+        if registered.as_mut().is_some_and(|registered| registered.remove(&token)) {
+            self.queue.remove(fd);
+        }
+    }
+
+    /// Nothing can be registered any more. Returns what was.
+    pub(super) fn end(&self) -> BTreeSet<u64> {
+        self.registered.lock().take().unwrap_or_default()
+    }
+
+    /// Blocks the owner until something is reported, somebody rings, or `timeout` has passed. Gives
+    /// every report to `deliver`, and says whether that has said yes to one.
+    pub(super) fn wait(
+        &self,
+        timeout: Option<Duration>,
+        mut deliver: impl FnMut(u64, Readiness) -> bool,
+    ) -> bool {
+        let mut delivered = false;
+        self.queue.wait(timeout, |token, readiness| delivered |= deliver(token, readiness));
+        delivered
+    }
+
+    pub(super) fn ring(&self) {
+        self.queue.ring();
+    }
+}

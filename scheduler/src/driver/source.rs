@@ -1,0 +1,512 @@
+//! A source: the readiness of one descriptor, and the tasks that wait for it.
+//!
+//! Everything about the protocol is in `README.md` beside this file. In short, for each direction:
+//!
+//! - An operation notes how many *edges* there have been, then tries. If it would block, it registers
+//!   the descriptor, and parks, but only if there has been no edge since.
+//! - A report of the poller adds an edge and wakes the first waiter; all of them if the descriptor has
+//!   come to its end.
+//! - A waiter that an edge has woken holds the *baton*. If it then finds that it would block, nothing
+//!   is left, and it waits again. In any other case it hands the baton on to the next waiter.
+
+use std::cell::Cell;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::ptr;
+use std::time::Instant;
+
+use lisle_runtime::primitive::{self, Arc, BriefMutex, Mutex};
+
+use super::poller::{Descriptor, Poller, Readiness, wait_on_thread};
+use crate::park::{Reason, Unparker, Wake, park, unwind_cancelled};
+use crate::worker;
+
+/// What a wait is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Something can be read or accepted, or reading would fail at once.
+    Read,
+    /// Something can be written, or writing would fail at once.
+    Write,
+}
+
+/// A descriptor in non-blocking mode whose operations wait by parking their task.
+///
+/// A plain thread that waits is blocked. Tasks and threads may use one source at the same time.
+pub struct Source<T: Descriptor> {
+    descriptor: ManuallyDrop<T>,
+    block: &'static Block,
+}
+
+/// What is known about a descriptor. Blocks are never freed, so that a report that comes late finds
+/// one, with another generation.
+#[repr(align(64))]
+struct Block {
+    /// Held for the calls that register. Never taken while `state` is held.
+    registration: Mutex<Registration>,
+    state: BriefMutex<State>,
+}
+
+#[derive(Default)]
+struct Registration {
+    /// Where the descriptor is registered.
+    home: Option<Arc<Poller>>,
+    /// The address of the poller whose worker has waited last.
+    suitor: usize,
+}
+
+struct State {
+    /// Changes with each source that the block serves.
+    generation: u32,
+    /// How often each direction has become ready.
+    edges: [u32; 2],
+    /// The first waiter of each direction. They form a ring.
+    first: [*const Waiter; 2],
+}
+
+// SAFETY: the pointers are to waiters, which are touched under the lock, or by the one party that has
+// taken them out of their ring.
+unsafe impl Send for State {}
+
+/// One wait, on the stack of its task.
+struct Waiter {
+    /// Out once the waiter has left the ring.
+    unparker: primitive::cell::UnsafeCell<Option<Unparker>>,
+    next: Cell<*const Waiter>,
+    previous: Cell<*const Waiter>,
+    linked: Cell<bool>,
+    /// It was woken by an edge or by the one that had the baton before.
+    has_baton: Cell<bool>,
+}
+
+impl<T: Descriptor> Source<T> {
+    /// Takes over a descriptor, which must be in non-blocking mode.
+    pub fn new(descriptor: T) -> Self {
+        Self { descriptor: ManuallyDrop::new(descriptor), block: Block::take() }
+    }
+
+    /// What the source was made of.
+    pub fn get_ref(&self) -> &T {
+        &self.descriptor
+    }
+
+    /// Ends the registration and gives the descriptor back.
+    pub fn into_inner(self) -> T {
+        let mut this = ManuallyDrop::new(self);
+        this.retire();
+        // SAFETY: `this` is not dropped, so the descriptor is taken once.
+        unsafe { ManuallyDrop::take(&mut this.descriptor) }
+    }
+
+    /// Tries `operation` until it does something else than to fail with `WouldBlock`, and waits in
+    /// between until `direction` is ready. An operation that was interrupted is tried again.
+    ///
+    /// # Errors
+    ///
+    /// The operation's; `TimedOut` if `deadline` passes in a wait; that of the registration, such as
+    /// EPERM for a regular file. A task that is unwinding because it was cancelled cannot wait, and
+    /// gets an error of the kind `Other`.
+    ///
+    /// # Panics
+    ///
+    /// Unwinds a task that is being cancelled. Panics inside `no_suspend` if it would have to wait.
+    #[track_caller]
+    pub fn attempt<R>(
+        &self,
+        direction: Direction,
+        reason: Reason,
+        deadline: Option<Instant>,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let mut turn = Turn { block: self.block, direction, edges: 0, has_baton: false };
+        loop {
+            turn.edges = self.block.edges(direction);
+            match operation(&self.descriptor) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    turn.wait(&*self.descriptor, reason, deadline)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn retire(&mut self) {
+        let token = self.block.token();
+        let registration = std::mem::take(&mut *self.block.registration.lock());
+        if let Some(home) = registration.home {
+            home.remove(self.descriptor.fd(), token);
+        }
+        self.block.give_back();
+    }
+}
+
+impl<T: Descriptor> Drop for Source<T> {
+    fn drop(&mut self) {
+        self.retire();
+        // SAFETY: this is the end of the source, so the descriptor is dropped once. It is no longer
+        // registered: closed before that, its number could be another's.
+        unsafe { ManuallyDrop::drop(&mut self.descriptor) };
+    }
+}
+
+/// An operation under way.
+struct Turn {
+    block: &'static Block,
+    direction: Direction,
+    /// The edges before the last attempt.
+    edges: u32,
+    has_baton: bool,
+}
+
+impl Turn {
+    #[track_caller]
+    fn wait<T: Descriptor>(
+        &mut self,
+        descriptor: &T,
+        reason: Reason,
+        deadline: Option<Instant>,
+    ) -> io::Result<()> {
+        // The attempt has found nothing that it could have left to others.
+        self.has_baton = false;
+        let Some(worker) = worker::current() else {
+            return match wait_on_thread(descriptor.fd(), self.direction, deadline)? {
+                true => Ok(()),
+                false => Err(io::ErrorKind::TimedOut.into()),
+            };
+        };
+        let driver = worker.driver();
+        self.block.register(driver.poller()?, descriptor)?;
+        let waiter = Waiter::new();
+        let counted = driver.begin_wait();
+        let wake = park(
+            reason,
+            deadline,
+            |unparker| self.block.enqueue(self.direction, self.edges, &waiter, unparker),
+            || self.block.dequeue(self.direction, &waiter),
+        );
+        drop(counted);
+        self.has_baton = waiter.has_baton.get();
+        match wake {
+            Wake::Unparked => Ok(()),
+            Wake::TimedOut => Err(io::ErrorKind::TimedOut.into()),
+            Wake::Cancelled => {
+                unwind_cancelled();
+                Err(io::Error::other("the task is being cancelled and cannot wait"))
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.has_baton {
+            self.block.pass_baton(self.direction);
+        }
+    }
+}
+
+impl Waiter {
+    fn new() -> Self {
+        Self {
+            unparker: primitive::cell::UnsafeCell::new(None),
+            next: Cell::new(ptr::null()),
+            previous: Cell::new(ptr::null()),
+            linked: Cell::new(false),
+            has_baton: Cell::new(false),
+        }
+    }
+}
+
+impl Block {
+    fn new() -> Self {
+        let state = State { generation: 0, edges: [0; 2], first: [ptr::null(); 2] };
+        Self { registration: Mutex::default(), state: BriefMutex::new(state) }
+    }
+
+    fn edges(&self, direction: Direction) -> u32 {
+        self.state.lock().edges[direction as usize]
+    }
+
+    /// Sees to it that somebody hears of the descriptor. The first poller keeps it, until another one
+    /// has asked twice in a row while nobody waited, or it ends.
+    fn register<T: Descriptor>(&self, poller: &Arc<Poller>, descriptor: &T) -> io::Result<()> {
+        let mut registration = self.registration.lock();
+        let address = Arc::as_ptr(poller).addr();
+        let last_suitor = std::mem::replace(&mut registration.suitor, address);
+        if let Some(home) = &registration.home {
+            if Arc::ptr_eq(home, poller) {
+                return Ok(());
+            }
+            if last_suitor != address || self.state.lock().has_waiters() {
+                return Ok(());
+            }
+            home.remove(descriptor.fd(), self.token());
+        }
+        *registration = Registration::default();
+        // It reports what is possible already, so that nothing is missed between two homes.
+        if poller.add(descriptor.fd(), self.token())? {
+            registration.home = Some(poller.clone());
+        }
+        Ok(())
+    }
+
+    /// Links a waiter, or wakes it at once if there has been an edge since it looked.
+    fn enqueue(&self, direction: Direction, seen: u32, waiter: &Waiter, unparker: Unparker) {
+        let mut state = self.state.lock();
+        if state.edges[direction as usize] != seen {
+            drop(state);
+            return unparker.unpark();
+        }
+        // SAFETY: the waiter is in no ring yet.
+        waiter.unparker.with_mut(|place| unsafe { *place = Some(unparker) });
+        state.link(direction, waiter);
+    }
+
+    /// Takes a waiter out again, unless it has been taken out to be woken.
+    fn dequeue(&self, direction: Direction, waiter: &Waiter) -> Option<Unparker> {
+        let mut state = self.state.lock();
+        if !waiter.linked.get() {
+            return None;
+        }
+        // SAFETY: a waiter in the ring is parked, and the lock is held.
+        unsafe { state.unlink(direction, waiter) };
+        // SAFETY: it is out of the ring, and so this party's alone.
+        waiter.unparker.with_mut(|place| unsafe { (*place).take() })
+    }
+
+    fn pass_baton(&self, direction: Direction) {
+        let next = self.state.lock().take_first(direction);
+        // SAFETY: it has just been taken out of the ring.
+        unsafe { wake_chain(next) };
+    }
+
+    /// Adds an edge to the directions that are ready. True if that has woken a task.
+    fn note(&self, readiness: Readiness, generation: u32) -> bool {
+        let mut state = self.state.lock();
+        if state.generation != generation {
+            return false;
+        }
+        let ready = [readiness.readable, readiness.writable];
+        let chains = [Direction::Read, Direction::Write].map(|direction| {
+            if !ready[direction as usize] {
+                return ptr::null();
+            }
+            let edges = &mut state.edges[direction as usize];
+            *edges = edges.wrapping_add(1);
+            if readiness.ended { state.take_all(direction) } else { state.take_first(direction) }
+        });
+        drop(state);
+        // SAFETY: they have just been taken out of their rings.
+        chains.into_iter().for_each(|chain| unsafe { wake_chain(chain) });
+        chains.iter().any(|chain| !chain.is_null())
+    }
+
+    /// The block serves another source from now on.
+    fn give_back(&'static self) {
+        let mut state = self.state.lock();
+        debug_assert!(!state.has_waiters(), "a wait borrows the source");
+        state.generation = next_generation(state.generation);
+        drop(state);
+        pool::give(self);
+    }
+}
+
+impl State {
+    fn has_waiters(&self) -> bool {
+        self.first.iter().any(|first| !first.is_null())
+    }
+
+    /// Adds a waiter at the end of its ring.
+    fn link(&mut self, direction: Direction, waiter: &Waiter) {
+        let first = &mut self.first[direction as usize];
+        let this = ptr::from_ref(waiter);
+        // SAFETY: waiters in a ring are parked, so they are alive, and the lock is held.
+        match unsafe { first.as_ref() } {
+            None => {
+                waiter.next.set(this);
+                waiter.previous.set(this);
+                *first = this;
+            }
+            Some(first) => {
+                // SAFETY: as above.
+                let last = unsafe { &*first.previous.get() };
+                waiter.next.set(first);
+                waiter.previous.set(last);
+                last.next.set(this);
+                first.previous.set(this);
+            }
+        }
+        waiter.linked.set(true);
+    }
+
+    /// # Safety
+    ///
+    /// The waiter is in the ring of that direction.
+    unsafe fn unlink(&mut self, direction: Direction, waiter: &Waiter) {
+        let (next, previous) = (waiter.next.get(), waiter.previous.get());
+        // SAFETY: waiters in a ring are parked, so they are alive, and the lock is held.
+        unsafe {
+            (*next).previous.set(previous);
+            (*previous).next.set(next);
+        }
+        let first = &mut self.first[direction as usize];
+        if ptr::eq(*first, waiter) {
+            *first = if ptr::eq(next, waiter) { ptr::null() } else { next };
+        }
+        waiter.linked.set(false);
+        waiter.next.set(ptr::null());
+    }
+
+    /// The first waiter, as a chain of one; null if there is none.
+    fn take_first(&mut self, direction: Direction) -> *const Waiter {
+        let first = self.first[direction as usize];
+        // SAFETY: waiters in a ring are parked, so they are alive, and the lock is held.
+        if let Some(waiter) = unsafe { first.as_ref() } {
+            // SAFETY: it is the first of this ring.
+            unsafe { self.unlink(direction, waiter) };
+            waiter.has_baton.set(true);
+        }
+        first
+    }
+
+    /// All waiters as a chain, in their order; null if there is none.
+    fn take_all(&mut self, direction: Direction) -> *const Waiter {
+        let all = self.take_first(direction);
+        let mut last = all;
+        // SAFETY: those that were taken stay parked until they are woken.
+        while let Some(waiter) = unsafe { last.as_ref() } {
+            last = self.take_first(direction);
+            waiter.next.set(last);
+        }
+        all
+    }
+}
+
+/// Wakes the waiters of a chain. No lock is held.
+///
+/// # Safety
+///
+/// The caller has taken them out of their ring.
+unsafe fn wake_chain(mut chain: *const Waiter) {
+    // SAFETY: a waiter that is out of the ring stays parked until its unparker is used, and nobody else
+    // has that. It is not touched afterwards.
+    while let Some(waiter) = unsafe { chain.as_ref() } {
+        chain = waiter.next.get();
+        // SAFETY: as above.
+        let unparker = waiter.unparker.with_mut(|place| unsafe { (*place).take() });
+        unparker.expect("a linked waiter has its unparker").unpark();
+    }
+}
+
+/// Passes on what a poller reports. True if that has woken a task.
+pub(super) fn deliver(token: u64, readiness: Readiness) -> bool {
+    let (block, generation) = block_of(token);
+    block.note(readiness, generation)
+}
+
+/// Gives up all that is registered with a poller whose owner ends. Its waiters look anew, and
+/// register with a poller of their own.
+pub(super) fn disown(poller: &Arc<Poller>) {
+    const LOOK_ANEW: Readiness = Readiness { readable: true, writable: true, ended: true };
+    for token in poller.end() {
+        let (block, generation) = block_of(token);
+        let mut registration = block.registration.lock();
+        if registration.home.as_ref().is_some_and(|home| Arc::ptr_eq(home, poller)) {
+            *registration = Registration::default();
+        }
+        drop(registration);
+        block.note(LOOK_ANEW, generation);
+    }
+}
+
+/// A token is the address of a block, of which the lowest bits are zero and the highest ones the
+/// system's, and in their place its generation.
+const GENERATION_BITS: u32 = 22;
+const ALIGN_BITS: u32 = align_of::<Block>().trailing_zeros();
+
+fn next_generation(generation: u32) -> u32 {
+    (generation + 1) & ((1 << GENERATION_BITS) - 1)
+}
+
+impl Block {
+    fn token(&self) -> u64 {
+        let address = ptr::from_ref(self).expose_provenance() as u64;
+        debug_assert!(
+            address >> (64 + ALIGN_BITS - GENERATION_BITS) == 0,
+            "an address of the system"
+        );
+        (address >> ALIGN_BITS) << GENERATION_BITS | u64::from(self.state.lock().generation)
+    }
+}
+
+fn block_of(token: u64) -> (&'static Block, u32) {
+    let address = (token >> GENERATION_BITS << ALIGN_BITS) as usize;
+    // SAFETY: tokens are made by `Block::token` alone, and blocks are never freed.
+    let block = unsafe { &*ptr::with_exposed_provenance::<Block>(address) };
+    (block, token as u32 & ((1 << GENERATION_BITS) - 1))
+}
+
+impl Block {
+    fn take() -> &'static Self {
+        pool::take()
+    }
+}
+
+/// The blocks that no source uses.
+#[cfg(not(lisle_loom))]
+mod pool {
+    use super::{Block, Mutex};
+
+    const CHUNK: usize = 64;
+
+    static FREE: std::sync::LazyLock<Mutex<Vec<&'static Block>>> =
+        std::sync::LazyLock::new(Mutex::default);
+
+    pub(super) fn take() -> &'static Block {
+        let mut free = FREE.lock();
+        if free.is_empty() {
+            let chunk: Box<[Block]> = (0..CHUNK).map(|_| Block::new()).collect();
+            free.extend(Box::leak(chunk).iter());
+        }
+        free.pop().expect("some were just made")
+    }
+
+    pub(super) fn give(block: &'static Block) {
+        FREE.lock().push(block);
+    }
+}
+
+/// A model makes a new block for each source: what one execution leaves behind is no use to the next.
+#[cfg(lisle_loom)]
+mod pool {
+    use super::Block;
+
+    pub(super) fn take() -> &'static Block {
+        Box::leak(Box::new(Block::new()))
+    }
+
+    pub(super) fn give(_: &'static Block) {}
+}
+
+#[cfg(all(test, lisle_loom))]
+pub(super) mod testing {
+    //! What the model of reused blocks needs.
+
+    use super::*;
+
+    impl<T: Descriptor> Source<T> {
+        pub(in crate::driver) fn token(&self) -> u64 {
+            self.block.token()
+        }
+
+        /// A source that has the block of the one with this token.
+        pub(in crate::driver) fn reusing(token: u64, descriptor: T) -> Self {
+            Self { descriptor: ManuallyDrop::new(descriptor), block: block_of(token).0 }
+        }
+
+        pub(in crate::driver) fn edges(&self, direction: Direction) -> u32 {
+            self.block.edges(direction)
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Descriptors that wake tasks, whatever their worker does at that moment.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lisle_scheduler::internal::{Direction, Source};
+use lisle_scheduler::park::Reason;
+use lisle_scheduler::{Runtime, RuntimeBuilder, sleep, spawn, yield_now};
+
+const READING: Reason = Reason::new("reading from a test's socket");
+const WRITING: Reason = Reason::new("writing to a test's socket");
+
+fn pair() -> (Source<UnixStream>, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    (Source::new(ours), theirs)
+}
+
+fn sources() -> (Source<UnixStream>, Source<UnixStream>) {
+    let (ours, theirs) = pair();
+    theirs.set_nonblocking(true).unwrap();
+    (ours, Source::new(theirs))
+}
+
+fn read_by(source: &Source<UnixStream>, deadline: Option<Instant>) -> io::Result<Option<u8>> {
+    let mut byte = [0];
+    let count =
+        source.attempt(Direction::Read, READING, deadline, |mut stream| stream.read(&mut byte))?;
+    Ok((count == 1).then_some(byte[0]))
+}
+
+fn read(source: &Source<UnixStream>) -> Option<u8> {
+    read_by(source, None).unwrap()
+}
+
+fn write(source: &Source<UnixStream>, bytes: &[u8]) -> usize {
+    source.attempt(Direction::Write, WRITING, None, |mut stream| stream.write(bytes)).unwrap()
+}
+
+fn workers(count: usize) -> RuntimeBuilder {
+    Runtime::builder().workers(count)
+}
+
+fn on(builder: RuntimeBuilder, main: impl FnOnce()) {
+    builder.build().unwrap().run(main).unwrap();
+}
+
+/// Writes a byte from a thread of its own each time it is asked.
+struct Peer {
+    ask: std::sync::mpsc::Sender<(u8, Duration)>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Peer {
+    fn new(mut stream: UnixStream) -> Self {
+        let (ask, asked) = std::sync::mpsc::channel();
+        let thread = thread::spawn(move || {
+            for (byte, pause) in asked {
+                thread::sleep(pause);
+                stream.write_all(&[byte]).unwrap();
+            }
+        });
+        Self { ask, thread: Some(thread) }
+    }
+
+    fn write(&self, byte: u8) {
+        self.ask.send((byte, Duration::ZERO)).unwrap();
+    }
+
+    fn write_later(&self, byte: u8) {
+        self.ask.send((byte, Duration::from_millis(20))).unwrap();
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.ask = std::sync::mpsc::channel().0;
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+#[test]
+fn an_idle_worker_is_woken_by_a_descriptor() {
+    for spin in [Duration::ZERO, Duration::from_millis(50)] {
+        let (source, theirs) = pair();
+        let peer = Peer::new(theirs);
+        on(workers(1).spin(spin), || {
+            for byte in 0..100 {
+                peer.write(byte);
+                assert_eq!(read(&source), Some(byte));
+            }
+        });
+    }
+}
+
+#[test]
+fn a_busy_worker_looks_at_its_descriptors() {
+    let (source, mut theirs) = pair();
+    on(workers(1), || {
+        let done = Arc::new(AtomicBool::new(false));
+        let busy = spawn({
+            let done = done.clone();
+            move || {
+                while !done.load(Ordering::Relaxed) {
+                    yield_now();
+                }
+            }
+        });
+        let reader = spawn(move || (0..100).map(|_| read(&source).unwrap()).collect::<Vec<_>>());
+        for byte in 0..100 {
+            theirs.write_all(&[byte]).unwrap();
+            yield_now();
+        }
+        assert!(reader.join().unwrap().into_iter().eq(0..100));
+        done.store(true, Ordering::Relaxed);
+        busy.join().unwrap();
+    });
+}
+
+#[test]
+fn a_watching_worker_is_woken_by_a_descriptor() {
+    let (source, mut theirs) = pair();
+    on(workers(2), || {
+        let parked = Arc::new(AtomicBool::new(false));
+        let read_all = Arc::new(AtomicBool::new(false));
+        let reader = spawn({
+            let (parked, read_all) = (parked.clone(), read_all.clone());
+            move || {
+                parked.store(true, Ordering::Release);
+                for byte in 0..20 {
+                    assert_eq!(read(&source), Some(byte));
+                }
+                read_all.store(true, Ordering::Release);
+            }
+        });
+        // This worker computes and never looks: the other one has taken the reader, and then watches.
+        while !parked.load(Ordering::Acquire) {
+            std::hint::spin_loop();
+        }
+        for byte in 0..20 {
+            theirs.write_all(&[byte]).unwrap();
+        }
+        while !read_all.load(Ordering::Acquire) {
+            std::hint::spin_loop();
+        }
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn two_readers_and_one_edge() {
+    let (source, mut theirs) = pair();
+    on(workers(1), || {
+        let source = Arc::new(source);
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                let source = source.clone();
+                spawn(move || read(&source).unwrap())
+            })
+            .collect();
+        yield_now();
+        theirs.write_all(&[1, 2]).unwrap();
+        let bytes: Vec<_> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
+        assert_eq!(bytes, [1, 2], "first come, first served");
+    });
+}
+
+#[test]
+fn all_waiters_hear_of_the_end() {
+    let (source, theirs) = pair();
+    on(workers(1), || {
+        let source = Arc::new(source);
+        let readers: Vec<_> = (0..5)
+            .map(|_| {
+                let source = source.clone();
+                spawn(move || read(&source))
+            })
+            .collect();
+        yield_now();
+        drop(theirs);
+        readers.into_iter().for_each(|reader| assert_eq!(reader.join().unwrap(), None));
+    });
+}
+
+#[test]
+fn data_and_the_end_in_one_edge() {
+    let (source, mut theirs) = pair();
+    on(workers(1), || {
+        let reader = spawn(move || {
+            let first = read(&source);
+            (first, read(&source))
+        });
+        yield_now();
+        theirs.write_all(&[7]).unwrap();
+        drop(theirs);
+        assert_eq!(reader.join().unwrap(), (Some(7), None));
+    });
+}
+
+#[test]
+fn a_deadline_ends_the_wait_and_leaves_the_data_to_others() {
+    let (source, mut theirs) = pair();
+    on(workers(1), || {
+        for timeout in [Duration::ZERO, Duration::from_micros(300)] {
+            let deadline = Instant::now() + timeout;
+            let error = read_by(&source, Some(deadline)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            assert!(Instant::now() >= deadline);
+        }
+        theirs.write_all(&[1]).unwrap();
+        let passed = Instant::now();
+        assert_eq!(read_by(&source, Some(passed)).unwrap(), Some(1), "what is there is had");
+    });
+}
+
+#[test]
+fn both_directions_wait_at_once() {
+    let (ours, theirs) = sources();
+    on(workers(2), || {
+        let (ours, theirs) = (Arc::new(ours), Arc::new(theirs));
+        const BYTES: usize = 4 << 20;
+        let writer = |source: Arc<Source<UnixStream>>| {
+            spawn(move || {
+                let (mut left, chunk) = (BYTES, [1; 65_536]);
+                while left > 0 {
+                    left -= write(&source, &chunk[..left.min(chunk.len())]);
+                }
+            })
+        };
+        let reader = |source: Arc<Source<UnixStream>>| {
+            spawn(move || {
+                let (mut left, mut chunk) = (BYTES, [0; 65_536]);
+                while left > 0 {
+                    left -= source
+                        .attempt(Direction::Read, READING, None, |mut s| s.read(&mut chunk))
+                        .unwrap();
+                }
+            })
+        };
+        let tasks = [
+            writer(ours.clone()),
+            reader(ours.clone()),
+            writer(theirs.clone()),
+            reader(theirs.clone()),
+        ];
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+    });
+}
+
+#[test]
+fn a_source_outlives_its_runtime() {
+    let (source, mut theirs) = pair();
+    for byte in 0..3 {
+        on(workers(1), || {
+            let soon = Instant::now() + Duration::from_micros(100);
+            assert!(read_by(&source, Some(soon)).is_err(), "it is registered here now");
+            theirs.write_all(&[byte]).unwrap();
+            assert_eq!(read(&source), Some(byte));
+        });
+    }
+}
+
+/// A task of one runtime waits for what is registered with the worker of another, which ends.
+#[test]
+fn an_owner_that_ends_leaves_nobody_behind() {
+    let (source, mut theirs) = pair();
+    let source = Arc::new(source);
+    let other = Runtime::builder().workers(1).build().unwrap();
+    let waits = Arc::new(AtomicBool::new(false));
+    let mut task = None;
+    on(workers(1), || {
+        let soon = Instant::now() + Duration::from_micros(100);
+        assert!(read_by(&source, Some(soon)).is_err(), "it is registered here now");
+        task = Some(other.spawn({
+            let (source, waits) = (source.clone(), waits.clone());
+            move || {
+                waits.store(true, Ordering::Release);
+                read(&source)
+            }
+        }));
+        while !waits.load(Ordering::Acquire) {
+            yield_now();
+        }
+    });
+    theirs.write_all(&[9]).unwrap();
+    assert_eq!(task.unwrap().join().unwrap(), Some(9));
+}
+
+/// Whoever reads moves from worker to worker, and the source follows.
+#[test]
+fn a_source_follows_its_readers() {
+    let (source, mut theirs) = pair();
+    let source = Arc::new(source);
+    let runtimes: Vec<_> = (0..2).map(|_| Runtime::builder().workers(1).build().unwrap()).collect();
+    for round in 0..200_u32 {
+        let runtime = &runtimes[(round / 3 % 2) as usize];
+        let source = source.clone();
+        let reader = runtime.spawn(move || read(&source));
+        theirs.write_all(&[round as u8]).unwrap();
+        assert_eq!(reader.join().unwrap(), Some(round as u8));
+    }
+}
+
+#[test]
+fn the_end_of_a_run_unwinds_a_task_that_waits_for_a_descriptor() {
+    struct Tells(Arc<AtomicBool>);
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let (source, _theirs) = pair();
+    let told = Arc::new(AtomicBool::new(false));
+    on(workers(1), || {
+        let tells = Tells(told.clone());
+        drop(spawn(move || {
+            let _tells = tells;
+            read(&source);
+            unreachable!("nobody writes");
+        }));
+        yield_now();
+    });
+    assert!(told.load(Ordering::Relaxed));
+}
+
+#[test]
+fn a_wait_for_a_descriptor_is_no_deadlock() {
+    let (source, theirs) = pair();
+    let peer = Peer::new(theirs);
+    let builder = workers(1).foreign_threads(lisle_scheduler::ForeignThreads::NeverWake);
+    on(builder, || {
+        let reader = spawn(move || read(&source));
+        // Everybody waits from now on, and no timer is pending. The peer takes its time, so that a
+        // detector that is wrong has some.
+        peer.write_later(3);
+        assert_eq!(reader.join().unwrap(), Some(3));
+    });
+}
+
+#[test]
+fn a_descriptor_that_never_waits_is_refused() {
+    let file = std::fs::File::open("/proc/self/exe").unwrap();
+    let source = Source::new(file);
+    on(workers(1), || {
+        let never = source.attempt(Direction::Read, READING, None, |_| {
+            Err::<(), _>(io::ErrorKind::WouldBlock.into())
+        });
+        assert_eq!(never.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    });
+}
+
+#[test]
+fn a_plain_thread_waits_beside_tasks() {
+    let (source, mut theirs) = pair();
+    let source = Arc::new(source);
+    let on_thread = thread::spawn({
+        let source = source.clone();
+        move || read(&source).unwrap()
+    });
+    theirs.write_all(&[1]).unwrap();
+    assert_eq!(on_thread.join().unwrap(), 1);
+    theirs.write_all(&[2]).unwrap();
+    on(workers(1), || assert_eq!(read(&source), Some(2)));
+}
+
+#[test]
+fn the_number_of_a_closed_descriptor_may_be_used_again() {
+    on(workers(1), || {
+        for byte in 0..100 {
+            let (source, mut theirs) = pair();
+            let soon = Instant::now() + Duration::from_micros(10);
+            assert!(read_by(&source, Some(soon)).is_err());
+            theirs.write_all(&[byte]).unwrap();
+            if byte % 2 == 0 {
+                let stream = source.into_inner();
+                assert!(stream.as_fd().try_clone_to_owned().is_ok());
+            }
+        }
+        sleep(Duration::from_micros(100));
+    });
+}
