@@ -2,13 +2,13 @@
 
 use std::io;
 use std::panic::Location;
-use std::sync::OnceLock;
 
 use lisle_runtime::primitive::Arc;
 use lisle_runtime::stack::Stack;
 
 use crate::deadlock::DeadlockReport;
 use crate::metrics::Metrics;
+use crate::per_process::PerProcess;
 use crate::runtime::{Runtime, prepare_process, serve};
 use crate::spawn::Builder;
 use crate::task::{Birth, Control, JoinHandle, Slab, TaskId};
@@ -40,6 +40,9 @@ impl Background {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        if self.team.is_of_parent() {
+            return Err(left_in_the_parent());
+        }
         let stack = match builder.stack_size {
             Some(size) => Some(Stack::allocate(size)?),
             // Only to see now whether there is memory: the worker that starts the task has warm ones.
@@ -64,8 +67,10 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        self.team.stop();
-        self.team.join_threads();
+        if !self.team.is_of_parent() {
+            self.team.stop();
+        }
+        Team::join_threads(&self.team);
     }
 }
 
@@ -75,12 +80,17 @@ impl std::fmt::Debug for Background {
     }
 }
 
-/// The runtime of tasks that are spawned outside of any other. It lasts as long as the process.
+/// The runtime of tasks that are spawned outside of any other. It lasts as long as the process; a fork
+/// child has one of its own.
 pub(crate) fn default_runtime() -> io::Result<&'static Runtime> {
-    static DEFAULT: OnceLock<Runtime> = OnceLock::new();
-    if let Some(runtime) = DEFAULT.get() {
-        return Ok(runtime);
-    }
-    let runtime = Runtime::new()?;
-    Ok(DEFAULT.get_or_init(|| runtime))
+    static DEFAULT: PerProcess<Runtime> = PerProcess::new();
+    DEFAULT.get_or_try(Runtime::new)
+}
+
+/// The threads of a runtime do not come along into a fork child.
+pub(crate) fn left_in_the_parent() -> io::Error {
+    io::Error::other(
+        "this runtime was started before the process forked, and its threads are not in this process: \
+         make a new runtime here, or use the default one by calling spawn",
+    )
 }

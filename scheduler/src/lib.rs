@@ -39,6 +39,7 @@ mod inbox;
 mod metrics;
 mod panic_note;
 pub mod park;
+mod per_process;
 mod post;
 mod queue;
 mod runtime;

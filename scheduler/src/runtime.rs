@@ -15,6 +15,7 @@ use crate::background::Background;
 use crate::deadlock::{Deadlock, DeadlockReport, ForeignThreads, stay_for_ever};
 use crate::metrics::Metrics;
 use crate::panic_note;
+use crate::per_process::PerProcess;
 use crate::spawn::{Builder, create};
 use crate::task::JoinHandle;
 use crate::team::{Farewell, Settings, StackSizeOrigin, Team};
@@ -318,11 +319,12 @@ impl Runtime {
     }
 
     pub(crate) fn background(&self) -> io::Result<&Background> {
-        static STARTING: Mutex<()> = Mutex::new(());
+        static STARTING: PerProcess<Mutex<()>> = PerProcess::new();
         if let Some(background) = self.background.get() {
             return Ok(background);
         }
-        let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let starting = STARTING.get_or(Mutex::default);
+        let _one_at_a_time = starting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(background) = self.background.get() {
             return Ok(background);
         }
@@ -378,7 +380,7 @@ impl Runtime {
         if let Some(panics) = panics {
             panics.restore();
         }
-        team.join_threads();
+        Team::join_threads(&team);
         let deadlock = team
             .reports()
             .map(|mut reports| Deadlock::of(self.settings.name.clone(), mem::take(&mut reports)));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lisle_runtime::stack::{Stack, StackSize};
 
-use crate::background::default_runtime;
+use crate::background::{default_runtime, left_in_the_parent};
 use crate::runtime::Runtime;
 use crate::task::{Birth, Control, JoinHandle};
 use crate::worker::{self, Worker};
@@ -25,7 +25,7 @@ use crate::worker::{self, Worker};
 /// in destructors and in callbacks of C libraries, where that can abort the process.
 ///
 /// On a plain thread the task goes to the default runtime, which the first such call starts, with
-/// threads of its own; it lasts as long as the process.
+/// threads of its own; it lasts as long as the process. The child of a `fork` has another one.
 ///
 /// # Panics
 ///
@@ -127,7 +127,8 @@ impl Builder {
     /// # Errors
     ///
     /// If the process has no address space or memory maps left for another stack; `body` is dropped,
-    /// and no other task is affected. On a plain thread, also if the default runtime cannot start.
+    /// and no other task is affected. On a plain thread, also if the default runtime cannot start. In a
+    /// task that has forked, in the child: of its runtime nothing has come along but this task.
     #[track_caller]
     pub fn spawn<F, T>(self, body: F) -> io::Result<JoinHandle<T>>
     where
@@ -147,7 +148,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// As for [`spawn`](Self::spawn); also if the runtime's first thread cannot be started.
+    /// As for [`spawn`](Self::spawn); also if the runtime's first thread cannot be started, and if it was
+    /// started by the parent of a `fork`, whose threads are not in this process.
     #[track_caller]
     pub fn spawn_on<F, T>(self, runtime: &Runtime, body: F) -> io::Result<JoinHandle<T>>
     where
@@ -197,6 +199,9 @@ pub(crate) unsafe fn create<F, T>(
 where
     F: FnOnce() -> T,
 {
+    if worker.is_of_parent() {
+        return Err(left_in_the_parent());
+    }
     let stack = match builder.stack_size {
         Some(size) => {
             // It may be the very one that is wanted.

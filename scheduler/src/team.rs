@@ -18,7 +18,7 @@ use lisle_runtime::last_words::{abort_with, complain};
 use lisle_runtime::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
 use lisle_runtime::primitive::thread::{Builder, JoinHandle};
 use lisle_runtime::primitive::{Arc, Mutex, MutexGuard};
-use lisle_runtime::stack::StackSize;
+use lisle_runtime::stack::{StackSize, process_generation};
 
 use crate::deadlock::{DeadlockReport, ForeignThreads, TaskReport};
 use crate::metrics::Metrics;
@@ -65,6 +65,8 @@ pub(crate) struct Team {
     deadlocked: AtomicBool,
     reports: Mutex<Vec<TaskReport>>,
     threads: Mutex<Threads>,
+    /// The process that has its threads.
+    generation: u32,
     /// The main function of every worker but the first.
     start: fn(Arc<Team>, usize),
 }
@@ -122,8 +124,15 @@ impl Team {
                 started: 1,
                 missing: workers - 1,
             }),
+            generation: process_generation(),
             start,
         }
+    }
+
+    /// Whether this process is a fork child of the one that has the team's threads.
+    #[inline]
+    pub(crate) fn is_of_parent(&self) -> bool {
+        self.generation != process_generation()
     }
 
     pub(crate) fn post(&self, index: usize) -> &Post {
@@ -219,10 +228,14 @@ impl Team {
     ///
     /// A task parks meanwhile: the threads may wait for tasks of its own worker. It does not wait for the
     /// team that it belongs to, nor when it is being cancelled; the threads then end by themselves.
-    pub(crate) fn join_threads(&self) {
+    pub(crate) fn join_threads(this: &Arc<Self>) {
+        if this.is_of_parent() {
+            // What the handles stand for is not there, and a lock may be held for ever.
+            return std::mem::forget(this.clone());
+        }
         // One by one: a thread that has not ended yet may still start another.
-        while let Some((index, thread)) = self.next_thread() {
-            match self.await_farewell(index) {
+        while let Some((index, thread)) = this.next_thread() {
+            match this.await_farewell(index) {
                 None => return,
                 // The thread has nothing left to do but to destroy its thread-locals, which may wait, too.
                 Some(Farewell::Ends) if in_task() => {}
@@ -235,7 +248,7 @@ impl Team {
             }
         }
         if cfg!(any(debug_assertions, lisle_loom)) {
-            self.check_idle();
+            this.check_idle();
         }
     }
 

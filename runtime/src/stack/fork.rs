@@ -25,6 +25,13 @@ pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
+/// The same, for what lies outside of stacks: from the first call on.
+#[inline]
+pub fn process_generation() -> u32 {
+    watch();
+    generation()
+}
+
 /// From now on forks are handled.
 pub(super) fn watch() {
     static WATCH: Once = Once::new();

@@ -10,6 +10,7 @@ use std::ptr::NonNull;
 use std::sync::{Mutex, PoisonError};
 
 use super::Control;
+use crate::per_process::PerProcess;
 
 /// Control blocks a chunk: 12 KiB.
 const CHUNK: usize = 64;
@@ -22,10 +23,10 @@ struct Free(NonNull<Control>);
 // SAFETY: a free block is plain memory that nobody uses.
 unsafe impl Send for Free {}
 
-static SHARED: Mutex<Vec<Free>> = Mutex::new(Vec::new());
+static SHARED: PerProcess<Mutex<Vec<Free>>> = PerProcess::new();
 
 fn shared() -> std::sync::MutexGuard<'static, Vec<Free>> {
-    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
+    SHARED.get_or(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One worker's free control blocks.

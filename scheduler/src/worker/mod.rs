@@ -299,6 +299,13 @@ impl Worker {
         id
     }
 
+    /// Whether the caller is a task that has forked, in the child: of its worker nothing but its own stack
+    /// has come along.
+    #[inline]
+    pub(crate) fn is_of_parent(&self) -> bool {
+        self.team.is_of_parent()
+    }
+
     /// Makes sure that one more task of the default stack size can start.
     pub(crate) fn reserve_stack(&self) -> io::Result<()> {
         self.stacks.borrow_mut().reserve()

@@ -14,6 +14,8 @@ unsafe extern "C" {
     safe fn alarm(seconds: c_uint) -> c_uint;
     safe fn raise(signal: c_int) -> c_int;
     safe fn fork() -> c_int;
+    #[link_name = "_exit"]
+    safe fn leave(code: c_int) -> !;
     fn waitpid(process: c_int, status: *mut c_int, options: c_int) -> c_int;
     fn syscall(number: c_long, ...) -> c_long;
     safe fn dup2(old: c_int, new: c_int) -> c_int;
@@ -68,6 +70,21 @@ pub fn redirect_stderr(path: &str) {
     const STDERR: c_int = 2;
     let file = std::fs::File::options().write(true).open(path).unwrap();
     assert_eq!(dup2(file.as_raw_fd(), STDERR), STDERR);
+}
+
+/// Runs `body` in a fork child, which it ends, and says how. A child that hangs is killed.
+pub fn in_fork_child(body: impl FnOnce()) -> std::process::ExitStatus {
+    let child = fork();
+    assert_ne!(child, -1, "a process more");
+    if child == 0 {
+        die_in(60);
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+        leave(if outcome.is_ok() { 0 } else { 101 });
+    }
+    let mut status = 0;
+    // SAFETY: the call writes to `status`.
+    unsafe { waitpid(child, &mut status, 0) };
+    std::process::ExitStatus::from_raw(status)
 }
 
 /// This process leaves no core dump.

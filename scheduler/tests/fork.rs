@@ -1,0 +1,113 @@
+//! What a fork child can do: it has none of its parent's threads, and nothing that it calls may wait for
+//! them.
+#![cfg(not(lisle_loom))]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use lisle_scheduler::{Builder, Runtime, run, spawn};
+use support::sys::in_fork_child;
+use support::{block_until, in_child};
+
+#[test]
+fn a_child_has_a_default_runtime_of_its_own() {
+    let ended = in_child("a_child_has_a_default_runtime_of_its_own", &[], || {
+        assert_eq!(spawn(|| 1).join().unwrap(), 1);
+        for _ in 0..3 {
+            let ended = in_fork_child(|| {
+                assert_eq!(spawn(|| 2).join().unwrap(), 2);
+                assert_eq!(spawn(|| 3).join().unwrap(), 3);
+                // A child has children.
+                assert!(in_fork_child(|| assert_eq!(spawn(|| 4).join().unwrap(), 4)).success());
+            });
+            assert!(ended.success(), "{ended}");
+            assert_eq!(spawn(|| 5).join().unwrap(), 5, "the parent's lives on");
+        }
+    });
+    ended.assert_success();
+}
+
+#[test]
+fn a_runtime_of_the_parent_is_an_error_in_the_child() {
+    let ended = in_child("a_runtime_of_the_parent_is_an_error_in_the_child", &[], || {
+        let started = Runtime::builder().workers(2).build().unwrap();
+        started.spawn(|| ()).join().unwrap();
+        let fresh = Runtime::builder().workers(2).build().unwrap();
+        let ended = in_fork_child(|| {
+            let error = Builder::new().spawn_on(&started, || ()).unwrap_err();
+            assert!(
+                error.to_string().starts_with("this runtime was started before the process forked")
+            );
+            assert_eq!(fresh.spawn(|| 7).join().unwrap(), 7);
+            // It has nobody to wait for.
+            drop(started);
+            drop(fresh);
+        });
+        assert!(ended.success(), "{ended}");
+    });
+    ended.assert_success();
+}
+
+/// The child goes on as the task that has forked, and with nothing else of its runtime.
+#[test]
+fn a_task_may_fork() {
+    let ended = in_child("a_task_may_fork", &[], || {
+        run(|| {
+            // A second thread has a part in it.
+            let (up, down) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+            let (set, clear) = (up.clone(), down.clone());
+            let task = spawn(move || {
+                set.store(true, Ordering::Release);
+                block_until(|| clear.load(Ordering::Acquire));
+            });
+            block_until(|| up.load(Ordering::Acquire));
+            let ended = in_fork_child(|| {
+                let error = Builder::new().spawn(|| ()).unwrap_err();
+                assert!(error.to_string().contains("before the process forked"), "{error}");
+                let thread = thread::spawn(|| spawn(|| 8).join().unwrap());
+                assert_eq!(thread.join().unwrap(), 8, "on the default runtime");
+            });
+            down.store(true, Ordering::Release);
+            task.join().unwrap();
+            assert!(ended.success(), "{ended}");
+        });
+        let ended = in_fork_child(|| assert_eq!(run(|| spawn(|| 9).join().unwrap()), 9));
+        assert!(ended.success(), "{ended}");
+    });
+    ended.assert_success();
+}
+
+/// Whatever the parent's threads are doing in the moment of the fork, the child finds no lock held.
+#[test]
+fn a_child_of_a_busy_parent_runs_tasks() {
+    let ended = in_child("a_child_of_a_busy_parent_runs_tasks", &[], || {
+        static STOP: AtomicBool = AtomicBool::new(false);
+        let busy: Vec<_> = (0..2)
+            .map(|_| {
+                thread::spawn(|| {
+                    while !STOP.load(Ordering::Relaxed) {
+                        let tasks: Vec<_> = (0..400).map(|n| spawn(move || n)).collect();
+                        for (n, task) in tasks.into_iter().enumerate() {
+                            assert_eq!(task.join().unwrap(), n);
+                        }
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..100 {
+            let ended = in_fork_child(|| {
+                let tasks: Vec<_> = (0..200).map(|n| spawn(move || n)).collect();
+                for (n, task) in tasks.into_iter().enumerate() {
+                    assert_eq!(task.join().unwrap(), n);
+                }
+            });
+            assert!(ended.success(), "{ended}");
+        }
+        STOP.store(true, Ordering::Relaxed);
+        busy.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+    ended.assert_success();
+}
