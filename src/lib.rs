@@ -40,7 +40,13 @@
 //! valid. Its stack ends in a guard page. A stack is reused only when its task has finished or has
 //! been unwound. A panic ends its task and nobody else. What is left to the user: do not suspend in
 //! the initialiser of a `thread_local!`, in a scoped thread-local's closure or in a panic hook.
-//! [`no_suspend`] turns such a suspension into a panic.
+//! [`no_suspend`] turns such a suspension into a panic. Nor resume a coroutine, or wait in a task, in the
+//! destructor of a thread-local, which also runs when a task calls `std::process::exit`: what others
+//! of the thread have borrowed from its thread-locals may be gone by then.
+//!
+//! In a program that is built with `panic = "abort"` nothing can be unwound. A task that waits when its
+//! runtime ends, and a coroutine that is suspended when it is dropped, are left behind: their stacks
+//! are leaked, and no destructor runs. See [`run`].
 //!
 //! Values that belong to the thread are shared by its tasks. A `RefCell` in a thread-local or a
 //! reentrant lock such as `stdout().lock()` does not tell two tasks of one thread apart, and a

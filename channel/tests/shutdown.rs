@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lisle_channel::{
-    Receiver, RecvError, RecvTimeoutError, SendError, SendTimeoutError, Sender, bounded, select,
-    unbounded,
+    Receiver, RecvError, RecvTimeoutError, Select, SendError, SendTimeoutError, Sender, bounded,
+    select, unbounded,
 };
-use lisle_scheduler::{Runtime, spawn, yield_now};
+use lisle_scheduler::{Cancelled, ForeignThreads, Runtime, spawn, yield_now};
 
 const LONG: Duration = Duration::from_secs(1000);
 
@@ -108,4 +108,27 @@ fn a_task_that_selects_is_unwound_and_leaves_no_trace() {
     assert!(sender.try_send(7).is_err(), "the receiver that waited is gone from the list");
     assert!(from_other.try_recv().is_err(), "and so is the sender");
     drop((receiver, other));
+}
+
+/// The partner was won, and its message never comes: its task is left behind, and the run ends.
+#[test]
+fn the_partner_of_a_forgotten_operation_is_left_behind() {
+    let policy = ForeignThreads::NeverWake;
+    let runtime = Runtime::builder().workers(1).foreign_threads(policy).build().unwrap();
+    let (sender, receiver) = bounded::<u32>(0);
+    let partner = runtime.run(|| {
+        let theirs = receiver.clone();
+        let partner = spawn(move || theirs.recv());
+        yield_now();
+        let mut select = Select::new();
+        select.send(&sender);
+        std::mem::forget(select.select());
+        partner
+    });
+    assert!(partner.unwrap().join().unwrap_err().is::<Cancelled>());
+    // Nobody is in the way of those who come later.
+    assert!(sender.try_send(1).is_err());
+    let later = std::thread::spawn(move || receiver.recv());
+    sender.send(2).unwrap();
+    assert_eq!(later.join().unwrap(), Ok(2));
 }

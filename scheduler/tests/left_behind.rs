@@ -8,15 +8,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lisle_scheduler::park::{Reason, Wake, park, unwind_cancelled};
 use lisle_scheduler::{
     Builder, Cancelled, Detached, ForeignThreads, Runtime, sleep, spawn, spawn_local, yield_now,
 };
 use support::{
-    Bell, Log, NoteDrop, OnDrop, block_until, in_child, on_each_worker, run_alone, run_in_order,
-    run_on,
+    Bell, Log, NoteDrop, OnDrop, alone_in_child, block_until, in_child, on_each_worker, run_alone,
+    run_in_order, run_on,
 };
 
 /// Waits for a bell that nobody rings, whatever comes.
@@ -296,6 +296,28 @@ fn one_that_waits_for_a_forgotten_hand_over_is_left_behind_and_named() {
         ended.assert_says("is left behind waiting for what was promised at scheduler/tests/");
         assert_eq!(ended.stderr.lines().count().to_string(), workers, "{}", ended.stderr);
     }
+}
+
+/// Its time-out has passed, but its unparker is out, and nobody is left who could use it.
+#[test]
+fn one_that_waits_for_a_forgotten_hand_over_is_deadlocked() {
+    let name = "one_that_waits_for_a_forgotten_hand_over_is_deadlocked";
+    let ended = alone_in_child(name, &[], || {
+        let runtime = Runtime::builder().workers(1).build().unwrap();
+        let deadlock = runtime
+            .run(|| {
+                let task = spawn_local(|| {
+                    let soon = Some(Instant::now() + Duration::from_millis(2));
+                    park(Reason::new("waiting for what was promised"), soon, forget, || None)
+                });
+                drop(task.join());
+            })
+            .unwrap_err();
+        let reasons: Vec<_> = deadlock.tasks().iter().map(|task| task.reason().as_str()).collect();
+        assert_eq!(reasons, ["joining a task", "waiting for what was promised"]);
+    });
+    ended.assert_success();
+    ended.assert_says("is left behind waiting for what was promised");
 }
 
 /// A crowd of them is not named one by one. Here a foreign thread could still end the hand-overs, so

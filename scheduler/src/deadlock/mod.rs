@@ -40,7 +40,7 @@ pub enum DeadlockReport {
     Off,
 }
 
-/// Whether a task of this worker is certain to be woken soon.
+/// Whether a task of this worker waits for a wake that is under way.
 pub(crate) fn any_awaits_unpark(tasks: &TaskList) -> bool {
     let mut any = false;
     tasks.for_each(|task| any |= task.phase.get() != Phase::Parked);

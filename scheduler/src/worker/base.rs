@@ -8,7 +8,7 @@ use lisle_runtime::last_words::abort_on_unwind;
 
 use super::{CURRENT, Worker};
 use crate::backlog::Mark;
-use crate::deadlock::{self, DeadlockReport};
+use crate::deadlock::{self, DeadlockReport, ForeignThreads};
 use crate::team::{Role, Team};
 
 /// How long the watcher naps between two looks at the others' backlogs, the first time and at most.
@@ -204,13 +204,18 @@ impl Worker {
     /// Whether nothing can ever wake a task of this team. The caller has nothing to run, no timer
     /// and no task that waits for a descriptor.
     fn is_deadlocked(&self) -> bool {
-        if deadlock::others_may_wake_us(self.team.settings.foreign_threads, self.team.threads()) {
+        let threads = self.team.threads();
+        if deadlock::others_may_wake_us(self.team.settings.foreign_threads, threads) {
             return false;
         }
         // Looked at after the threads: a thread that has gone cannot post anything any more.
-        self.team.is_quiescent(self.index)
-            && !self.post().inbox.has_mail()
-            && !deadlock::any_awaits_unpark(&self.started)
+        if !self.team.is_quiescent(self.index) || self.post().inbox.has_mail() {
+            return false;
+        }
+        // A wake that is under way is another thread's, whatever the user says of those. If there is
+        // none, its unparker was forgotten.
+        !deadlock::any_awaits_unpark(&self.started)
+            || !deadlock::others_may_wake_us(ForeignThreads::MayWake, threads)
     }
 
     /// Notes whether it was, or would have been, right to spin before a sleep that has now ended.
