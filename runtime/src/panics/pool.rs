@@ -246,3 +246,48 @@ fn works() -> bool {
     }
     VERDICT.load(Ordering::Relaxed) == WORKS
 }
+
+#[cfg(all(test, not(lisle_loom)))]
+mod tests {
+    use super::*;
+    use crate::panics::set_aside;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+    /// Sets as many panics aside at once, each of which has called the destructor in which the next began.
+    fn set_aside_at_once(panics: usize) {
+        struct Deeper(usize);
+        impl Drop for Deeper {
+            fn drop(&mut self) {
+                set_aside_at_once(self.0);
+            }
+        }
+        if let Some(more) = panics.checked_sub(1) {
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                let _deeper = Deeper(more);
+                resume_unwind(Box::new(()));
+            }));
+            return assert!(caught.is_err());
+        }
+        let aside = set_aside().unwrap();
+        assert!(!thread::panicking());
+        aside.restore();
+        assert!(thread::panicking());
+    }
+
+    /// While nobody needs a token there is none, so that no panic is counted in the process. Spares are
+    /// kept, but not as many as were ever needed.
+    #[test]
+    fn tokens_that_are_not_asked_for_end() {
+        for _ in 0..3 {
+            set_aside_at_once(2 * BATCH);
+            let is_clear = || {
+                let state = pool().lock();
+                state.tokens.is_empty() && state.helper == Helper::Asleep
+            };
+            while !is_clear() {
+                thread::yield_now();
+            }
+            assert!((1..=BATCH).contains(&pool().lock().spares.len()));
+        }
+    }
+}
