@@ -242,7 +242,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     /// next resume.
     #[inline]
     pub(super) fn suspend(&self, value: Yield) -> Input {
-        if self.is_special() {
+        if self.is_special() || panics::under_way() {
             return self.suspend_specially(value);
         }
         // SAFETY: this coroutine executes, as nothing is special, and so its resumer waits in `enter`
@@ -277,13 +277,16 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         next: &Core<Other, Yield, Return>,
         input: Other,
     ) -> Input {
-        if self.is_special() {
+        if panics::under_way() {
             // SAFETY: the caller's promise.
-            return unsafe { self.transfer_specially(next, input) };
+            return unsafe { self.transfer_amid_panic(next, input) };
         }
-        // SAFETY: this coroutine executes, as nothing is special; and the caller's promise.
+        // Special, most often, is only that this coroutine was transferred to as well.
+        let mailbox =
+            if self.is_special() { self.leave_specially() } else { &raw const self.mailbox };
+        // SAFETY: this coroutine executes, and the caller's promise.
         unsafe {
-            let word = self.hand_over(next, input, &self.mailbox);
+            let word = self.hand_over(next, input, mailbox);
             self.arrive(word)
         }
     }
@@ -293,7 +296,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     /// As for [`transfer`](Self::transfer).
     #[cold]
     #[inline(never)]
-    unsafe fn transfer_specially<Other>(
+    unsafe fn transfer_amid_panic<Other>(
         &self,
         next: &Core<Other, Yield, Return>,
         input: Other,
@@ -365,7 +368,8 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         unsafe { self.argument.take() }
     }
 
-    /// Whether a suspension by the running code needs a closer look, or is not allowed.
+    /// Whether a suspension by the running code needs a closer look, or is not allowed. So does one amid a
+    /// panic.
     #[inline]
     fn is_special(&self) -> bool {
         if no_suspend_depth() != 0 {
@@ -373,10 +377,6 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
             return true;
         }
         if distance_below(ptr::from_ref(self)) > self.reach.get() {
-            cold_path();
-            return true;
-        }
-        if panics::under_way() {
             cold_path();
             return true;
         }
