@@ -26,5 +26,5 @@ pub use coroutine::{Coroutine, Name, ResumeError, ScopedCoroutine, State, Status
 pub use generator::{Generator, Items};
 pub use no_suspend::no_suspend;
 #[doc(hidden)]
-pub use no_suspend::no_suspend_depth;
+pub use no_suspend::{never_suspend_again, no_suspend_depth};
 pub use prefetch::prefetch;

@@ -47,6 +47,12 @@ pub fn no_suspend<R>(section: impl FnOnce() -> R) -> R {
     section()
 }
 
+/// Puts all that this thread will ever do into a section.
+#[doc(hidden)]
+pub fn never_suspend_again() {
+    DEPTH.with(|depth| depth.set(depth.get() + 1));
+}
+
 /// How many sections the caller is in. For schedulers, which panic rather than switch if it is not 0.
 #[doc(hidden)]
 #[inline]

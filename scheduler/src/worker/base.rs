@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lisle_runtime::last_words::abort_on_unwind;
 
-use super::{CURRENT, Worker};
+use super::{CURRENT, Worker, locals};
 use crate::backlog::Mark;
 use crate::deadlock::{self, DeadlockReport, ForeignThreads};
 use crate::team::{Role, Team};
@@ -33,6 +33,7 @@ pub(crate) struct Enter;
 
 impl Enter {
     pub(crate) fn new(worker: &Worker) -> Self {
+        locals::watch();
         CURRENT.with(|current| current.set(worker));
         Self
     }

@@ -14,6 +14,7 @@
 mod base;
 mod behind;
 mod leaving;
+mod locals;
 #[cfg(all(test, lisle_loom))]
 mod models;
 mod overflow;

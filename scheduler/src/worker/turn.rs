@@ -27,7 +27,9 @@ impl Worker {
     #[inline(always)]
     #[track_caller]
     pub(super) fn yield_now(&self) {
-        may_suspend();
+        if !may_suspend() {
+            return;
+        }
         let me = self.current_task();
         if panics::under_way() {
             return self.yield_amid_panic(me);

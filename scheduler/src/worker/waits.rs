@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use lisle_runtime::{no_suspend_depth, panics, prefetch};
 
-use super::Worker;
+use super::{Worker, locals};
 use crate::deadlock;
 use crate::park::{COMMIT_PANICKED, Object, Party, Place, Unparker, Wake, undisturbed};
 use crate::task::{Control, ParkRecord, Phase};
@@ -29,7 +29,7 @@ impl Worker {
         if me.is_parking() || no_suspend_depth() != 0 {
             // It may hold a lock, which the panic hook could want.
             drop(commit);
-            refuse(me);
+            return refuse(me);
         }
         let record = ParkRecord { object, place, since: self.clock.get() };
         me.begin_park(&record);
@@ -187,20 +187,33 @@ impl Worker {
     }
 }
 
-/// Panics inside [`no_suspend`](lisle_runtime::no_suspend).
+/// Whether the task can be left. Panics inside [`no_suspend`](lisle_runtime::no_suspend).
 #[inline]
 #[track_caller]
-pub(super) fn may_suspend() {
-    if no_suspend_depth() != 0 {
-        forbidden();
-    }
+pub(super) fn may_suspend() -> bool {
+    no_suspend_depth() == 0 || refuse_to_yield()
 }
 
 #[cold]
 #[track_caller]
-fn refuse(me: &Control) -> ! {
+fn refuse(me: &Control) -> Wake {
     if me.is_parking() {
         panic!("a task cannot park inside the commit or retract closure of a park");
+    }
+    if locals::are_gone() {
+        return Wake::Cancelled;
+    }
+    forbidden()
+}
+
+/// False if the task must not be left and goes on.
+#[cold]
+#[track_caller]
+fn refuse_to_yield() -> bool {
+    if locals::are_gone() {
+        // Threads may have something to end.
+        std::thread::yield_now();
+        return false;
     }
     forbidden()
 }
