@@ -100,6 +100,9 @@ pub use lisle_scheduler::{
     metrics, run, sleep, sleep_until, spawn, spawn_local, yield_now,
 };
 
+#[doc(hidden)]
+pub mod internal;
+
 /// Runs the README's code as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

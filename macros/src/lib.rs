@@ -1,11 +1,18 @@
-//! The attributes `#[lisle::main]` and `#[lisle::test]`. They wrap the body of a function into
-//! `lisle::run` and need no more of Rust's grammar than where a function's attributes end and where
-//! its body begins, so they work on tokens alone.
+//! The attributes `#[lisle::main]` and `#[lisle::test]`. They wrap the body of a function into a run and
+//! need no more of Rust's grammar than where a function's attributes end and where its body begins, so
+//! they work on tokens alone.
 
-use proc_macro::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
+mod arguments;
+mod error;
+mod function;
 
-/// Makes `main` the first task of a runtime with the default settings: its body runs inside
-/// `lisle::run`.
+use proc_macro::TokenStream;
+
+use arguments::Arguments;
+use error::Error;
+use function::Function;
+
+/// Makes `main` the first task of a runtime: its body runs as inside `lisle::run`.
 ///
 /// ```
 /// #[lisle::main]
@@ -15,7 +22,7 @@ use proc_macro::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenSt
 /// }
 /// ```
 ///
-/// The result may be whatever a `main` may return:
+/// The result may be whatever a `main` may return, such as a `Result` or an `ExitCode`:
 ///
 /// ```
 /// #[lisle::main]
@@ -26,128 +33,95 @@ use proc_macro::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenSt
 /// }
 /// ```
 ///
-/// A function with parameters cannot be a first task:
+/// # Arguments
+///
+/// They set up the runtime as the methods of `lisle::RuntimeBuilder` of the same name do, each at most
+/// once, in any order:
+///
+/// - `workers = 2`: how many OS threads run tasks.
+/// - `stack_size = 1 << 20`: the address space of a task's stack, in bytes.
+/// - `foreign_threads = NeverWake`: whether other threads of the process put off the report of a
+///   deadlock; the name of a variant of `lisle::ForeignThreads`, or an expression.
+/// - `crate = green`: under which path the crate `lisle` is known here, for instance because `Cargo.toml`
+///   says `green = { package = "lisle", … }`. The default is `::lisle`.
+///
+/// ```
+/// #[lisle::main(workers = 1, stack_size = 64 * 1024)]
+/// fn main() {
+///     assert_eq!(lisle::metrics().unwrap().workers().len(), 1);
+/// }
+/// ```
+///
+/// # Panics
+///
+/// As `lisle::run`; also if the number of workers is 0.
 ///
 /// ```compile_fail
-/// #[lisle::main]
+/// #[lisle::main] // a first task has no parameters
 /// fn main(argument: i32) {}
 /// ```
 #[proc_macro_attribute]
 pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
-    expand("main", arguments, function, None)
+    expand("main", arguments, function)
 }
 
-/// Makes a function a test whose body runs inside `lisle::run`.
+/// Makes a function a test whose body runs as the first task of a runtime.
 ///
-/// Other attributes of tests, such as `#[should_panic]` and `#[ignore]`, stay as they are. The harness
-/// runs tests on threads of its own, so a deadlock is not reported; see `lisle::ForeignThreads`.
+/// It takes the arguments of [`main`](macro@main). Other attributes of tests, such as `#[should_panic]` and
+/// `#[ignore]`, stay as they are.
 ///
 /// ```
 /// #[lisle::test]
 /// fn tasks_can_be_joined() {
 ///     assert_eq!(lisle::spawn(|| 42).join().unwrap(), 42);
 /// }
+///
+/// #[lisle::test(workers = 4)]
+/// fn parsing_succeeds() -> Result<(), std::num::ParseIntError> {
+///     assert_eq!(lisle::spawn(|| "42".parse::<u8>()).join().unwrap()?, 42);
+///     Ok(())
+/// }
 /// ```
+///
+/// # Tests that hang
+///
+/// When all tasks of a test wait and nothing can wake one, the test fails with the report of a deadlock.
+/// A harness runs tests on threads of its own, so threads that were there when the test began are not
+/// expected to wake a task, and those that were started later are: `ForeignThreads::LaterMayWake`. While
+/// there is such a thread, be it one of another test, the test waits; after 10 s in which nothing has
+/// happened it says on standard error, once, what everybody waits for.
+///
+/// A test whose tasks are woken by a thread that is older than itself, one of a pool in a `static` say,
+/// asks for `foreign_threads = MayWake`: it is never taken for a deadlock while the process has other
+/// threads. With `foreign_threads = NeverWake` it fails as soon as all tasks wait.
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, function: TokenStream) -> TokenStream {
-    let core_test = "#[::core::prelude::v1::test]".parse().expect("this is an attribute");
-    expand("test", arguments, function, Some(core_test))
+    expand("test", arguments, function)
 }
 
 /// Turns `ATTRIBUTES fn name() -> R BODY` into
-/// `EXTRA ATTRIBUTES fn name() -> R { fn name() -> R BODY ::lisle::run(name) }`.
 ///
-/// The inner function keeps `return` and `?` as they are.
-fn expand(
-    attribute: &str,
-    arguments: TokenStream,
-    function: TokenStream,
-    extra: Option<TokenStream>,
-) -> TokenStream {
-    if let Some(argument) = arguments.into_iter().next() {
-        return error(argument.span(), &format!("#[lisle::{attribute}] takes no arguments"));
-    }
-    let mut tokens: Vec<TokenTree> = function.into_iter().collect();
-    let Some(TokenTree::Group(body)) = tokens.pop_if(|last| is_group(last, Delimiter::Brace))
-    else {
-        let text = format!("#[lisle::{attribute}] belongs to a function with a body");
-        return error(Span::call_site(), &text);
+/// ```text
+/// ATTRIBUTES fn name() -> R {
+///     fn name() -> R BODY
+///     ::lisle::internal::run(::lisle::internal::for_main().SETTINGS, name)
+/// }
+/// ```
+///
+/// The inner function keeps `return` and `?` as they are. If something is wrong, that is the only error:
+/// the function is there all the same.
+fn expand(attribute: &'static str, arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let function = match Function::parse(item.clone()) {
+        Ok(function) => function,
+        Err(error) => return error.expand(attribute, function::stand_in(item)),
     };
-    let (attributes, signature) = tokens.split_at(end_of_attributes(&tokens));
-    let name = match name_of(signature) {
-        Ok(name) => name,
-        Err((span, text)) => return error(span, &format!("#[lisle::{attribute}] {text}")),
-    };
-    let visibility_ends = signature.iter().position(is_fn).expect("it has a name");
-
-    let mut wrapped: TokenStream = signature[visibility_ends..].iter().cloned().collect();
-    wrapped.extend([TokenTree::Group(body)]);
-    let run: TokenStream = "::lisle::run".parse().expect("this is a path");
-    wrapped.extend(run);
-    let argument = Group::new(Delimiter::Parenthesis, TokenTree::Ident(name).into());
-    wrapped.extend([TokenTree::Group(argument)]);
-
-    let mut expanded = extra.unwrap_or_default();
-    expanded.extend(attributes.iter().chain(signature).cloned());
-    expanded.extend([TokenTree::Group(Group::new(Delimiter::Brace, wrapped))]);
-    expanded
-}
-
-fn is_group(token: &TokenTree, delimiter: Delimiter) -> bool {
-    matches!(token, TokenTree::Group(group) if group.delimiter() == delimiter)
-}
-
-fn is_fn(token: &TokenTree) -> bool {
-    matches!(token, TokenTree::Ident(ident) if ident.to_string() == "fn")
-}
-
-/// Attributes are pairs of `#` and a bracketed group.
-fn end_of_attributes(tokens: &[TokenTree]) -> usize {
-    let is_attribute = |pair: &[TokenTree]| {
-        matches!(&pair[0], TokenTree::Punct(punct) if punct.as_char() == '#')
-            && is_group(&pair[1], Delimiter::Bracket)
-    };
-    2 * tokens.chunks_exact(2).take_while(|pair| is_attribute(pair)).count()
-}
-
-/// The name of a function without qualifiers and parameters, or what is wrong with it.
-fn name_of(signature: &[TokenTree]) -> Result<Ident, (Span, &'static str)> {
-    let wrong = |token: Option<&TokenTree>, text| {
-        Err((token.map_or(Span::call_site(), TokenTree::span), text))
-    };
-    let Some(keyword) = signature.iter().position(is_fn) else {
-        return wrong(signature.first(), "belongs to a function");
-    };
-    let qualifier = signature[..keyword].iter().find(|token| {
-        let text = token.to_string();
-        ["async", "const", "unsafe", "extern"].contains(&text.as_str())
-    });
-    if qualifier.is_some() {
-        return wrong(qualifier, "belongs to a plain function: tasks need no qualifiers");
-    }
-    let Some(TokenTree::Ident(name)) = signature.get(keyword + 1) else {
-        return wrong(signature.get(keyword), "belongs to a function with a name");
-    };
-    match signature.get(keyword + 2) {
-        Some(TokenTree::Group(parameters)) if parameters.stream().is_empty() => Ok(name.clone()),
-        other => wrong(other, "belongs to a function without parameters"),
+    match Arguments::parse(arguments) {
+        Ok(arguments) => function.wrap(attribute, &arguments),
+        Err(error) => error.expand(attribute, function::stand_in(item)),
     }
 }
 
-/// `::core::compile_error!("text");` at `span`.
-fn error(span: Span, text: &str) -> TokenStream {
-    let path: TokenStream = "::core::compile_error".parse().expect("this is a path");
-    let tokens = path.into_iter().chain([
-        TokenTree::Punct(Punct::new('!', Spacing::Alone)),
-        TokenTree::Group(Group::new(
-            Delimiter::Brace,
-            TokenTree::Literal(Literal::string(text)).into(),
-        )),
-    ]);
-    tokens
-        .map(|mut token| {
-            token.set_span(span);
-            token
-        })
-        .collect()
+/// Tokens that are written as text. Their names mean what they mean where the attribute stands.
+fn tokens(text: &str) -> TokenStream {
+    text.parse().expect("the text is Rust")
 }

@@ -45,6 +45,7 @@ mod queue;
 mod runtime;
 mod sleep;
 mod spawn;
+mod stall;
 mod task;
 mod team;
 #[cfg(all(test, lisle_loom))]

@@ -107,6 +107,7 @@ pub struct RuntimeBuilder {
     deadlock_report: DeadlockReport,
     foreign_threads: ForeignThreads,
     panic_note: Option<bool>,
+    stall_notice: Option<Duration>,
     name: Option<Arc<str>>,
     thread_name: Option<Arc<str>>,
 }
@@ -194,6 +195,14 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Says on standard error, once, what all tasks wait for when they have waited for `duration` and only
+    /// a thread that is not the runtime's could wake one: no deadlock, but it may look like one. Off by
+    /// default; [`deadlock_report`](Self::deadlock_report) switches it off too.
+    pub fn stall_notice(mut self, duration: Duration) -> Self {
+        self.stall_notice = Some(duration);
+        self
+    }
+
     /// Says whether the message of a panic in a task is followed by a line that says in which: "in task
     /// 12 'parser', spawned at src/main.rs:10:5". Without it that is decided by the variable
     /// `LISLE_PANIC_NOTE`, 0 or 1; the default is that it is.
@@ -229,6 +238,7 @@ impl RuntimeBuilder {
             spin: self.spin.unwrap_or(SPIN),
             deadlock_report: self.deadlock_report,
             foreign_threads: self.foreign_threads,
+            stall_notice: self.stall_notice,
             panic_note: self.panic_note.map_or_else(panic_note::is_wanted, Ok)?,
             thread_name: self
                 .thread_name

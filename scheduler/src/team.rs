@@ -20,10 +20,11 @@ use lisle_runtime::primitive::thread::{Builder, JoinHandle};
 use lisle_runtime::primitive::{Arc, Mutex, MutexGuard};
 use lisle_runtime::stack::{StackSize, process_generation};
 
-use crate::deadlock::{DeadlockReport, ForeignThreads, TaskReport};
+use crate::deadlock::{self, DeadlockReport, ForeignThreads, TaskReport};
 use crate::metrics::Metrics;
 use crate::park::{Reason, Unparker, Wake, in_task, park};
 use crate::post::Post;
+use crate::stall::Stall;
 use crate::task::Control;
 use crate::worker;
 
@@ -38,6 +39,7 @@ pub(crate) struct Settings {
     pub(crate) deadlock_report: DeadlockReport,
     pub(crate) foreign_threads: ForeignThreads,
     pub(crate) panic_note: bool,
+    pub(crate) stall_notice: Option<Duration>,
     pub(crate) name: Option<std::sync::Arc<str>>,
     pub(crate) thread_name: std::sync::Arc<str>,
 }
@@ -64,6 +66,9 @@ pub(crate) struct Team {
     /// Set once, before `stopping`.
     deadlocked: AtomicBool,
     reports: Mutex<Vec<TaskReport>>,
+    pub(crate) stall: Stall,
+    /// The threads of the process when the team was made, if its settings ask for them.
+    earlier_threads: Vec<u32>,
     threads: Mutex<Threads>,
     /// The process that has its threads.
     generation: u32,
@@ -109,6 +114,7 @@ impl Team {
         let workers = settings.workers.get();
         // Who is alone needs no watcher; pretending to have one keeps it from calling.
         let idle = if workers == 1 { WATCHER } else { (workers - 1) * SLEEPER };
+        let earlier_threads = deadlock::earlier_threads(settings.foreign_threads);
         Self {
             settings,
             posts: (0..workers).map(|_| Post::new()).collect(),
@@ -117,6 +123,8 @@ impl Team {
             stopping: AtomicBool::new(false),
             deadlocked: AtomicBool::new(false),
             reports: Mutex::new(Vec::new()),
+            stall: Stall::default(),
+            earlier_threads,
             threads: Mutex::new(Threads {
                 handles: Vec::new(),
                 gone: Vec::new(),
@@ -363,6 +371,22 @@ impl Team {
         asleep() && asleep() && self.awakenings.load(Ordering::Acquire) == awakenings
     }
 
+    /// Whether a thread that is not one of the team's own, of which there are `own`, could wake a task.
+    pub(crate) fn others_may_wake_us(&self, own: usize) -> bool {
+        let policy = self.settings.foreign_threads;
+        deadlock::others_may_wake_us(policy, own, &self.earlier_threads)
+    }
+
+    /// How often a worker has stopped sleeping.
+    pub(crate) fn awakenings(&self) -> usize {
+        self.awakenings.load(Ordering::Acquire)
+    }
+
+    /// Makes every worker look around.
+    pub(crate) fn knock_at_all(&self) {
+        self.posts.iter().for_each(Post::knock);
+    }
+
     /// How many threads the team has.
     pub(crate) fn threads(&self) -> usize {
         self.threads.lock().started
@@ -394,7 +418,7 @@ impl Team {
     /// Ends the team: every worker gives up its tasks.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.posts.iter().for_each(Post::knock);
+        self.knock_at_all();
     }
 
     #[inline]
@@ -475,6 +499,7 @@ mod models {
             deadlock_report: DeadlockReport::On,
             foreign_threads: ForeignThreads::NeverWake,
             panic_note: false,
+            stall_notice: None,
             name: None,
             thread_name: "model".into(),
         };

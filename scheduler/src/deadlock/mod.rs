@@ -25,9 +25,13 @@ pub enum ForeignThreads {
     /// reported. Never wrong, and the default.
     #[default]
     MayWake,
-    /// Other threads never wake a task, so their presence does not put off a report. For tests,
-    /// whose harness keeps threads of its own.
+    /// Other threads never wake a task, so their presence does not put off a report.
     NeverWake,
+    /// Threads that there were when [`Runtime::run`](crate::Runtime::run) was called never wake a task;
+    /// those that were started later may. For tests, whose harness keeps threads of its own.
+    ///
+    /// A report is wrong if an older thread would have woken a task, one of a pool in a `static` say.
+    LaterMayWake,
 }
 
 /// Whether a runtime looks for deadlocks.
@@ -58,15 +62,28 @@ pub(crate) fn stay_for_ever() -> ! {
     }
 }
 
+/// The threads that there are now, if the policy needs them.
+pub(crate) fn earlier_threads(policy: ForeignThreads) -> Vec<u32> {
+    match policy {
+        ForeignThreads::MayWake | ForeignThreads::NeverWake => Vec::new(),
+        ForeignThreads::LaterMayWake => threads::list().unwrap_or_default(),
+    }
+}
+
 /// Whether a thread that is not one of the runtime's own, of which there are `own`, could wake one of
-/// its tasks.
-pub(crate) fn others_may_wake_us(policy: ForeignThreads, own: usize) -> bool {
+/// its tasks. When its run began there were the `earlier` threads, with that of its first worker.
+pub(crate) fn others_may_wake_us(policy: ForeignThreads, own: usize, earlier: &[u32]) -> bool {
     match policy {
         ForeignThreads::NeverWake => false,
         ForeignThreads::MayWake => {
             // Known before the threads are counted, so that none is left out which is known here.
             let idle = STAYING_THREADS.load(Ordering::Acquire) + panics::helper_threads();
-            threads::count().is_none_or(|count| count != own + idle)
+            threads::list().is_none_or(|threads| threads.len() != own + idle)
         }
+        // A thread of Lisle's that is older is among the earlier ones; one that is not puts the report off.
+        ForeignThreads::LaterMayWake => threads::list().is_none_or(|threads| {
+            let later = threads.iter().filter(|thread| !earlier.contains(thread));
+            later.count() + 1 != own
+        }),
     }
 }

@@ -18,8 +18,33 @@ impl Display for Deadlock {
             None => write!(f, "deadlock: all tasks are asleep")?,
         }
         write!(f, " and nothing can wake them")?;
-        groups(&self.tasks).iter().try_for_each(|group| write!(f, "\n\n{group}"))
+        write_groups(f, &self.tasks)
     }
+}
+
+/// The same of tasks that another thread might wake, but has not for long.
+pub(crate) struct Stalled<'a>(&'a Deadlock, Duration);
+
+impl Deadlock {
+    pub(crate) fn as_stall(&self, duration: Duration) -> Stalled<'_> {
+        Stalled(self, duration)
+    }
+}
+
+impl Display for Stalled<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(Deadlock { runtime, tasks }, duration) = self;
+        write!(f, "all tasks")?;
+        if let Some(name) = runtime {
+            write!(f, " of runtime '{name}'")?;
+        }
+        write!(f, " have waited for {duration:?}, and only another thread could wake them")?;
+        write_groups(f, tasks)
+    }
+}
+
+fn write_groups(f: &mut Formatter<'_>, tasks: &[TaskReport]) -> fmt::Result {
+    groups(tasks).iter().try_for_each(|group| write!(f, "\n\n{group}"))
 }
 
 impl std::error::Error for Deadlock {}

@@ -3,15 +3,19 @@
 use std::fs;
 use std::process;
 
-/// How many threads the process has, or `None` if the kernel does not tell. A model has no such list.
-pub(super) fn count() -> Option<usize> {
+/// The numbers of the threads, or `None` if the kernel does not tell. A model has no such list.
+pub(super) fn list() -> Option<Vec<u32>> {
     if cfg!(lisle_loom) {
         return None;
     }
     // Asked first: a thread that has ended stays so, and has started no other since.
-    let ended = leader_has_ended();
-    let listed = fs::read_dir("/proc/self/task").ok()?.count();
-    Some(listed - usize::from(ended))
+    let ended = leader_has_ended().then(process::id);
+    let entries = fs::read_dir("/proc/self/task").ok()?;
+    let numbers: Option<Vec<u32>> =
+        entries.map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    let mut threads = numbers?;
+    threads.retain(|thread| Some(*thread) != ended);
+    Some(threads)
 }
 
 /// Whether the process goes on without the thread that its `main` was called on. That one stays in

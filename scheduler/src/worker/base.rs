@@ -189,8 +189,17 @@ impl Worker {
         if self.team.settings.deadlock_report == DeadlockReport::Off {
             return self.sleep(None, None);
         }
-        if self.is_deadlocked() {
+        let others_may_wake_us = self.team.others_may_wake_us(self.team.threads());
+        // Looked at after the threads: a thread that has gone cannot post anything any more.
+        let is_stuck = self.is_stuck();
+        if is_stuck && !others_may_wake_us {
             return self.team.declare_deadlock();
+        }
+        if !is_stuck || *recheck == FIRST_RECHECK {
+            self.quiet.set(None);
+        }
+        if is_stuck {
+            self.watch_for_stall();
         }
         // A model has no clock, and must notice a worker that only a timeout would wake.
         self.sleep(None, (!cfg!(lisle_loom)).then_some(*recheck));
@@ -202,21 +211,16 @@ impl Worker {
         self.post().sleep(&self.driver, timer, pause, || self.rest());
     }
 
-    /// Whether nothing can ever wake a task of this team. The caller has nothing to run, no timer
-    /// and no task that waits for a descriptor.
-    fn is_deadlocked(&self) -> bool {
-        let threads = self.team.threads();
-        if deadlock::others_may_wake_us(self.team.settings.foreign_threads, threads) {
-            return false;
-        }
-        // Looked at after the threads: a thread that has gone cannot post anything any more.
+    /// Whether no task of this team goes on by itself. The caller has nothing to run, no timer and no
+    /// task that waits for a descriptor.
+    fn is_stuck(&self) -> bool {
         if !self.team.is_quiescent(self.index) || self.post().inbox.has_mail() {
             return false;
         }
         // A wake that is under way is another thread's, whatever the user says of those. If there is
         // none, its unparker was forgotten.
         !deadlock::any_awaits_unpark(&self.started)
-            || !deadlock::others_may_wake_us(ForeignThreads::MayWake, threads)
+            || !deadlock::others_may_wake_us(ForeignThreads::MayWake, self.team.threads(), &[])
     }
 
     /// Notes whether it was, or would have been, right to spin before a sleep that has now ended.

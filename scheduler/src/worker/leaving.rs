@@ -24,7 +24,6 @@ use lisle_runtime::switch::{Context, switch};
 
 use super::Worker;
 use super::waits::forbidden;
-use crate::deadlock;
 use crate::task::{Cancelled, Control, Phase, join};
 
 /// How often a task may catch its cancellation before it is left behind.
@@ -120,11 +119,12 @@ impl Worker {
         }
         let quiet = quiet_since.get_or_insert_with(Instant::now).elapsed();
         let pause = quiet.clamp(Duration::from_millis(1), Duration::from_millis(100));
-        if self.team.is_quiescent(self.index) && !self.post().inbox.has_mail() {
-            let (policy, threads) = (self.team.settings.foreign_threads, self.team.live_threads());
-            if quiet >= PATIENCE || !deadlock::others_may_wake_us(policy, threads) {
-                return self.leave_waiting();
-            }
+        let others_may_wake_us = || self.team.others_may_wake_us(self.team.live_threads());
+        if self.team.is_quiescent(self.index)
+            && !self.post().inbox.has_mail()
+            && (quiet >= PATIENCE || !others_may_wake_us())
+        {
+            return self.leave_waiting();
         }
         self.sleep(None, Some(pause));
     }

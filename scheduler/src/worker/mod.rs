@@ -18,6 +18,7 @@ mod locals;
 #[cfg(all(test, lisle_loom))]
 mod models;
 mod overflow;
+mod stalling;
 mod turn;
 mod waits;
 
@@ -25,6 +26,7 @@ pub(crate) use base::Enter;
 use behind::Behind;
 pub(crate) use leaving::MOST_STRIKES;
 pub(crate) use overflow::describe_current;
+use stalling::Quiet;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -102,6 +104,10 @@ pub(crate) struct Worker {
     forgotten: Cell<u64>,
     /// How often in a row this worker has spun, or could have, and nothing was posted.
     vain_spins: Cell<u32>,
+    /// How long nobody has had anything to do, as far as this worker has seen it.
+    quiet: Cell<Option<Quiet>>,
+    /// Whether this worker has taken part in the notice of a stall.
+    told_stall: Cell<bool>,
 }
 
 primitive::thread_local! {
@@ -242,6 +248,8 @@ impl Worker {
             spawns_without_end: Cell::new(false),
             forgotten: Cell::new(0),
             vain_spins: Cell::new(0),
+            quiet: Cell::new(None),
+            told_stall: Cell::new(false),
             team,
         }
     }

@@ -173,6 +173,9 @@ impl Worker {
         self.accept_posted();
         self.clock.set(self.epoch.elapsed());
         self.fire_timers();
+        if self.team.stall.is_wanted() {
+            self.describe_for_stall();
+        }
         self.driver.look_now_and_then(self.clock.get());
     }
 

@@ -1,0 +1,83 @@
+//! The arguments of an attribute: `workers = 2, crate = green`.
+
+use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
+
+use crate::{Error, tokens};
+
+/// The arguments that are there, beside `crate`. Each is a method of `RuntimeBuilder`.
+const SETTINGS: [&str; 3] = ["workers", "stack_size", "foreign_threads"];
+
+pub(crate) struct Arguments {
+    /// The path of the crate `lisle`.
+    pub(crate) path: TokenStream,
+    /// Calls of methods of a `RuntimeBuilder`.
+    pub(crate) settings: TokenStream,
+}
+
+impl Arguments {
+    pub(crate) fn parse(arguments: TokenStream) -> Result<Self, Error> {
+        let arguments: Vec<TokenTree> = arguments.into_iter().collect();
+        let mut path = None;
+        let mut given: Vec<(String, Vec<TokenTree>)> = Vec::new();
+        for argument in arguments.split(|token| is_punct(token, ',')) {
+            let Some(name) = argument.first() else {
+                // A comma at the end is as good as none.
+                continue;
+            };
+            let text = name.to_string();
+            if text != "crate" && !SETTINGS.contains(&text.as_str()) {
+                let text = format!(
+                    "has no argument `{text}`: there are `workers`, `stack_size`, \
+                     `foreign_threads` and `crate`"
+                );
+                return Err(Error::at(Some(name), text));
+            }
+            let value = match argument.get(1..) {
+                Some([equals, value @ ..]) if is_punct(equals, '=') && !value.is_empty() => value,
+                _ => return Err(Error::at(Some(name), format!("needs `{text} = …`"))),
+            };
+            let is_second = given.iter().any(|(given, _)| *given == text);
+            if is_second || (text == "crate" && path.is_some()) {
+                return Err(Error::at(Some(name), format!("has `{text}` twice")));
+            }
+            if text == "crate" {
+                path = Some(path_of(value)?);
+            } else {
+                given.push((text, value.to_vec()));
+            }
+        }
+        let path = path.unwrap_or_else(|| tokens("::lisle"));
+        let settings = given.into_iter().flat_map(|(name, value)| setting(&path, &name, value));
+        Ok(Self { settings: settings.collect(), path })
+    }
+}
+
+/// `.name(value)`. The name alone of a variant of `ForeignThreads` will do.
+fn setting(path: &TokenStream, name: &str, value: Vec<TokenTree>) -> TokenStream {
+    let mut full = TokenStream::new();
+    if let ("foreign_threads", [TokenTree::Ident(_)]) = (name, &value[..]) {
+        full.extend(path.clone());
+        full.extend(tokens("::ForeignThreads::"));
+    }
+    full.extend(value);
+    let mut setting = tokens(&format!(".{name}"));
+    setting.extend([TokenTree::Group(Group::new(Delimiter::Parenthesis, full))]);
+    setting
+}
+
+/// A path, or a string that is one.
+fn path_of(value: &[TokenTree]) -> Result<TokenStream, Error> {
+    if let [literal @ TokenTree::Literal(_)] = value {
+        let text = literal.to_string();
+        let path = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        return path
+            .filter(|path| !path.is_empty())
+            .and_then(|path| path.parse().ok())
+            .ok_or_else(|| Error::at(Some(literal), "needs a path, as in `crate = green`"));
+    }
+    Ok(value.iter().cloned().collect())
+}
+
+fn is_punct(token: &TokenTree, character: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
+}

@@ -1,0 +1,56 @@
+//! Finding out that nothing has happened for long, and saying so; see [`stall`](crate::stall).
+
+use std::time::Instant;
+
+use lisle_runtime::last_words::complain;
+
+use super::Worker;
+use crate::deadlock::{self, Deadlock};
+
+/// A time in which no worker of the team has had anything to do.
+#[derive(Clone, Copy)]
+pub(super) struct Quiet {
+    since: Instant,
+    /// The team's count of awakenings at the last look.
+    awakenings: usize,
+}
+
+impl Worker {
+    /// Nothing of the team can go on by itself, and this worker, the last one that is awake, was woken only
+    /// to look again: gives notice if that is so for long enough.
+    #[cold]
+    pub(super) fn watch_for_stall(&self) {
+        let Some(after) = self.team.settings.stall_notice.filter(|_| !cfg!(lisle_loom)) else {
+            return;
+        };
+        let awakenings = self.team.awakenings();
+        let since = match self.quiet.get() {
+            // The one awakening is its own.
+            Some(quiet) if awakenings == quiet.awakenings.wrapping_add(1) => quiet.since,
+            _ => Instant::now(),
+        };
+        self.quiet.set(Some(Quiet { since, awakenings }));
+        if since.elapsed() >= after && self.team.stall.begin(self.team.threads()) {
+            self.team.knock_at_all();
+            self.describe_for_stall();
+        }
+    }
+
+    /// Says what its tasks wait for, if it has not, and prints if all have.
+    #[cold]
+    pub(super) fn describe_for_stall(&self) {
+        if self.told_stall.replace(true) {
+            return;
+        }
+        let mut reports = Vec::new();
+        deadlock::describe(&self.started, self.clock.get(), &mut reports);
+        if let Some(reports) = self.team.stall.add(reports) {
+            let settings = &self.team.settings;
+            let deadlock = Deadlock::of(settings.name.clone(), reports);
+            complain(format_args!(
+                "{}",
+                deadlock.as_stall(settings.stall_notice.unwrap_or_default())
+            ));
+        }
+    }
+}

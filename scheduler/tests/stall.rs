@@ -1,0 +1,164 @@
+//! Tasks that all wait while other threads live: what is said, and which threads count.
+#![cfg(not(lisle_loom))]
+
+mod support;
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use lisle_scheduler::{Builder, DeadlockReport, ForeignThreads, Runtime, RuntimeBuilder, sleep};
+use support::{Bell, block_until, in_child, on_each_worker, sys};
+
+/// What is on standard error, which goes to a file.
+struct Said(String);
+
+impl Said {
+    fn begin(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("lisle-{name}-{}", std::process::id()));
+        fs::write(&path, "").unwrap();
+        let path = path.to_str().unwrap().to_owned();
+        sys::redirect_stderr(&path);
+        Self(path)
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(&self.0).unwrap()
+    }
+}
+
+impl Drop for Said {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).unwrap();
+    }
+}
+
+fn with_notice(workers: usize) -> RuntimeBuilder {
+    Runtime::builder().workers(workers).stall_notice(Duration::from_millis(20))
+}
+
+/// A thread rings the bells when the notice has come, and not before.
+#[test]
+fn everybody_is_told_of_when_nothing_has_happened_for_long() {
+    let name = "everybody_is_told_of_when_nothing_has_happened_for_long";
+    let ended = in_child(name, &[], || {
+        for workers in [1, 2, 4] {
+            let said = Said::begin(name);
+            let bells: Vec<_> = (0..=workers).map(|_| Bell::new()).collect();
+            let theirs = bells.clone();
+            let runtime = with_notice(workers).name("quiet").build().unwrap();
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    let last_words = " 'main': waiting for a bell for ";
+                    block_until(|| said.text().contains(last_words));
+                    block_until(|| theirs.iter().all(Bell::is_awaited));
+                    theirs.iter().for_each(|bell| assert!(bell.ring()));
+                });
+                let done = runtime.run(|| {
+                    let waiting = bells.clone();
+                    let tasks = on_each_worker(workers, move |n| waiting[n].wait());
+                    bells[workers].wait();
+                    tasks.into_iter().for_each(|task| task.join().unwrap());
+                });
+                done.unwrap();
+            });
+            let text = said.text();
+            let head = "lisle: all tasks of runtime 'quiet' have waited for 20ms, and only another \
+                        thread could wake them\n\ntask ";
+            assert!(text.starts_with(head), "{text}");
+            assert_eq!(text.matches("lisle: ").count(), 1, "{text}");
+            let others = if workers == 1 { "task " } else { &format!("{workers} tasks") };
+            assert!(text.contains(&format!("\n\n{others}")), "{text}");
+        }
+    });
+    ended.assert_success();
+}
+
+/// Somebody has something to do within any 20 ms, or will have by a timer.
+#[test]
+fn nothing_is_said_while_something_happens() {
+    let ended = in_child("nothing_is_said_while_something_happens", &[], || {
+        for workers in [1, 2] {
+            let settings = || Runtime::builder().workers(workers);
+            // A timer, however late, and however short the patience.
+            let impatient = settings().stall_notice(Duration::ZERO).build().unwrap();
+            impatient.run(|| sleep(Duration::from_millis(30))).unwrap();
+            // Nobody asks for it.
+            let bell = Bell::new();
+            let theirs = bell.clone();
+            let ringer = thread::spawn(move || {
+                thread::sleep(Duration::from_millis(30));
+                block_until(|| theirs.ring());
+            });
+            settings().build().unwrap().run(|| bell.wait()).unwrap();
+            ringer.join().unwrap();
+        }
+    });
+    ended.assert_success();
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn a_runtime_without_reports_gives_no_notice() {
+    let ended = in_child("a_runtime_without_reports_gives_no_notice", &[], || {
+        let bell = Bell::new();
+        let theirs = bell.clone();
+        let ringer = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(30));
+            block_until(|| theirs.ring());
+        });
+        let settings = Runtime::builder().deadlock_report(DeadlockReport::Off);
+        settings.stall_notice(Duration::ZERO).build().unwrap().run(|| bell.wait()).unwrap();
+        ringer.join().unwrap();
+    });
+    ended.assert_success();
+    assert_eq!(ended.stderr, "");
+}
+
+fn for_tests(workers: usize) -> Runtime {
+    let settings = Runtime::builder().foreign_threads(ForeignThreads::LaterMayWake);
+    settings.workers(workers).build().unwrap()
+}
+
+/// The harness has a thread of its own at least.
+#[test]
+fn threads_that_are_older_than_the_run_put_no_report_off() {
+    let ended = in_child("threads_that_are_older_than_the_run_put_no_report_off", &[], || {
+        for workers in [1, 2, 4] {
+            let outcome = for_tests(workers).run(|| {
+                drop(on_each_worker(workers, |_| Bell::new().wait()));
+                Bell::new().wait();
+            });
+            assert_eq!(outcome.unwrap_err().tasks().len(), workers + 1);
+        }
+    });
+    ended.assert_success();
+}
+
+#[test]
+fn a_thread_that_was_started_later_puts_the_report_off_until_it_has_ended() {
+    let name = "a_thread_that_was_started_later_puts_the_report_off_until_it_has_ended";
+    let ended = in_child(name, &[], || {
+        for workers in [1, 2, 4] {
+            let over = AtomicBool::new(false);
+            let (bell, never) = (Bell::new(), Bell::new());
+            thread::scope(|scope| {
+                let (over, rung) = (&over, bell.clone());
+                let outcome = for_tests(workers).run(|| {
+                    scope.spawn(move || {
+                        block_until(|| rung.ring());
+                        thread::sleep(Duration::from_millis(10));
+                        over.store(true, Ordering::Release);
+                    });
+                    bell.wait();
+                    let waiter = Builder::new().name("waiter").spawn(move || never.wait());
+                    waiter.unwrap().join().unwrap();
+                });
+                assert!(over.load(Ordering::Acquire), "not while it could wake somebody");
+                assert_eq!(outcome.unwrap_err().tasks().len(), 2);
+            });
+        }
+    });
+    ended.assert_success();
+}
