@@ -16,6 +16,8 @@
 //! `entry` there. All four are loaded before the jump: that is the same for both kinds of frames,
 //! and a fresh stack starts with x29 = 0, which ends the chain of frame pointers.
 //!
+//! - There is no red zone. From the store that makes the frame to the jump, which are five instructions,
+//!   the tables end the unwinding. What may have to wait for memory comes before.
 //! - The word and the context travel in x0 and x1.
 //! - x19 and x29 are the registers that LLVM reserves here. The others that a call preserves, x20
 //!   to x28 and the low halves of v8 to v15, are declared clobbered. fpcr stays alone.
@@ -33,6 +35,9 @@ use super::on_top::CallOnTop;
 use super::{Context, Entry, Word};
 
 pub(super) const NAME: &str = "aarch64";
+
+/// A suspended stack does not reach below its context.
+pub(super) const BELOW: usize = 0;
 
 /// A stack that has not run, from the stack pointer up. See the right half of the picture.
 #[repr(C)]
@@ -72,14 +77,20 @@ pub(super) unsafe fn switch(
     unsafe {
         asm!(
             "adr x9, 2f",
+            "ldp x11, x12, [x3]",
+            "ldp x13, x10, [x3, #16]",
+            "sub x14, sp, #32",
+            "str x14, [x2]",
             "stp x9, x19, [sp, #-32]!",
+            ".cfi_remember_state",
+            ".cfi_undefined x30",
             "stp x29, xzr, [sp, #16]",
-            "mov x9, sp",
-            "str x9, [x2]",
-            "ldp x9, x19, [x3]",
-            "ldp x29, x10, [x3, #16]",
+            "mov x19, x12",
+            "mov x29, x13",
             "add sp, x3, #32",
-            "br x9",
+            "br x11",
+            ".cfi_restore_state",
+            "udf #0",
             "2:",
             "hint #36", // bti j
             inout("x0") word => word_back,
@@ -109,13 +120,19 @@ pub(super) unsafe fn answer(to: Context, word: Word) -> Word {
     unsafe {
         asm!(
             "adr x9, 2f",
+            "ldp x11, x12, [x3]",
+            "ldp x13, x10, [x3, #16]",
+            "sub x1, sp, #32",
             "stp x9, x19, [sp, #-32]!",
+            ".cfi_remember_state",
+            ".cfi_undefined x30",
             "stp x29, xzr, [sp, #16]",
-            "mov x1, sp",
-            "ldp x9, x19, [x3]",
-            "ldp x29, x10, [x3, #16]",
+            "mov x19, x12",
+            "mov x29, x13",
             "add sp, x3, #32",
-            "br x9",
+            "br x11",
+            ".cfi_restore_state",
+            "udf #0",
             "2:",
             "hint #36", // bti j
             inout("x0") word => word_back,
@@ -182,12 +199,12 @@ unsafe extern "C" fn enter_on_top(
         ".cfi_offset x19, -16",
         "mov x19, sp",
         "mov x29, x0",
+        "mov sp, x0",
         ".cfi_remember_state",
         ".cfi_def_cfa x29, 32",
         ".cfi_offset x30, -32",
         ".cfi_offset x19, -24",
         ".cfi_offset x29, -16",
-        "mov sp, x0",
         "mov x0, x2",
         "blr x1",
         "mov sp, x19",

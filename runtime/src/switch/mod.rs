@@ -58,7 +58,7 @@ use std::mem::MaybeUninit;
 
 use crate::sanitizer;
 
-/// A suspended thread of execution: the address at which its backend finds how to continue it.
+/// A suspended thread of execution: the address by which its backend finds how to continue it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Context(*mut u8);
@@ -70,7 +70,7 @@ impl Context {
     /// The lowest address of the suspended frame, for prefetching it ahead of the switch.
     #[inline]
     pub fn frame(self) -> *const u8 {
-        self.0
+        self.0.wrapping_sub(backend::BELOW)
     }
 }
 

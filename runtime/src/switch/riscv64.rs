@@ -15,6 +15,7 @@
 //!
 //! - s0 (the frame pointer) and s1 are the registers that LLVM reserves here. The others that a call
 //!   preserves, s2 to s11 and fs0 to fs11, are declared clobbered. frm stays alone.
+//! - As on aarch64, the unwinding ends from the instruction that makes room for the frame to the jump.
 //! - *The jump goes through t1.* A jump through ra or t0 tells the processor that it is a return,
 //!   which a switch is not.
 //! - *Large frames are not probed.* rustc has no stack probes for this architecture, so a frame that
@@ -26,6 +27,9 @@ use super::on_top::CallOnTop;
 use super::{Context, Entry, Word};
 
 pub(super) const NAME: &str = "riscv64";
+
+/// A suspended stack does not reach below its context.
+pub(super) const BELOW: usize = 0;
 
 /// A stack that has not run, from the stack pointer up. See the right half of the picture.
 #[repr(C)]
@@ -64,19 +68,26 @@ pub(super) unsafe fn switch(
     // stack pointer the same before and after, since it loads the value stored to `save`.
     unsafe {
         asm!(
-            "lla t1, 2f",
+            "lla t0, 2f",
+            "ld t1, 0(a3)",
+            "ld t3, 8(a3)",
+            "ld t4, 16(a3)",
+            "ld t2, 24(a3)",
+            "addi t5, sp, -32",
+            "sd t5, 0(a2)",
             "addi sp, sp, -32",
-            "sd t1, 0(sp)",
+            ".cfi_remember_state",
+            ".cfi_undefined ra",
+            "sd t0, 0(sp)",
             "sd s1, 8(sp)",
             "sd s0, 16(sp)",
             "sd zero, 24(sp)",
-            "sd sp, 0(a2)",
-            "ld t1, 0(a3)",
-            "ld s1, 8(a3)",
-            "ld s0, 16(a3)",
-            "ld t2, 24(a3)",
+            "mv s1, t3",
+            "mv s0, t4",
             "addi sp, a3, 32",
             "jr t1",
+            ".cfi_restore_state",
+            "unimp",
             "2:",
             inout("a0") word => word_back,
             inout("a1") from => from_back,
@@ -116,19 +127,25 @@ pub(super) unsafe fn answer(to: Context, word: Word) -> Word {
     // SAFETY: as in `switch`.
     unsafe {
         asm!(
-            "lla t1, 2f",
+            "lla t0, 2f",
+            "ld t1, 0(a3)",
+            "ld t3, 8(a3)",
+            "ld t4, 16(a3)",
+            "ld t2, 24(a3)",
+            "addi a1, sp, -32",
             "addi sp, sp, -32",
-            "sd t1, 0(sp)",
+            ".cfi_remember_state",
+            ".cfi_undefined ra",
+            "sd t0, 0(sp)",
             "sd s1, 8(sp)",
             "sd s0, 16(sp)",
             "sd zero, 24(sp)",
-            "mv a1, sp",
-            "ld t1, 0(a3)",
-            "ld s1, 8(a3)",
-            "ld s0, 16(a3)",
-            "ld t2, 24(a3)",
+            "mv s1, t3",
+            "mv s0, t4",
             "addi sp, a3, 32",
             "jr t1",
+            ".cfi_restore_state",
+            "unimp",
             "2:",
             inout("a0") word => word_back,
             inout("a3") to.0 => _,
@@ -205,12 +222,12 @@ unsafe extern "C" fn enter_on_top(
         ".cfi_offset s1, -24",
         "mv s1, sp",
         "mv s0, a0",
+        "mv sp, a0",
         ".cfi_remember_state",
         ".cfi_def_cfa s0, 32",
         ".cfi_offset ra, -32",
         ".cfi_offset s1, -24",
         ".cfi_offset s0, -16",
-        "mv sp, a0",
         "mv a0, a2",
         "jalr a1",
         "mv sp, s1",

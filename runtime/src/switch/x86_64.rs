@@ -1,36 +1,45 @@
 //! The canonical backend: x86_64, System V calling convention.
 //!
-//! Stacks grow down. A [`Context`] is the stack pointer of a suspended stack, which looks like this:
+//! Stacks grow down. A [`Context`] is the stack pointer that a suspended stack goes on with. Below it
+//! lies what else the processor needs:
 //!
 //! ```text
 //!   suspended in switch()            fresh from prepare()
 //!
 //!   |  the caller's frame  |         |          0           |  top - 8
-//!   +----------------------+         |          0           |  top - 16
+//!   |          ...         | <- sp   |          0           |  top - 16  <- sp
+//!   +----------------------+         +----------------------+
 //!   |      saved rbp       |         |        entry         |  top - 24
 //!   |      saved rbx       |         |         data         |  top - 32
-//!   |    resume address    | <- sp   |      trampoline      |  top - 40  <- sp
+//!   |    resume address    |         |      trampoline      |  top - 40
 //!   +----------------------+         +----------------------+
 //! ```
 //!
-//! Both are continued in the same way: load `sp`, pop the address, jump to it. A resumed `switch`
+//! Both are continued in the same way: load the address, then `sp`, and jump. A resumed `switch`
 //! finds rbx and rbp in the two slots above; the trampoline finds `data` and `entry` there.
+//!
+//! *A switch can be interrupted.* A signal handler must find these three words unharmed, and a profiler's
+//! handler unwinds from wherever it is. Hence the words lie in the red zone, the 128 bytes that the
+//! kernel leaves alone: with a push the unwinding tables would be wrong, since from here nobody can
+//! tell whether those of the caller go by rsp or by rbp. Between the change of rsp and that of rbp, two
+//! instructions, no table can be right. There they say that this frame is the outermost one.
 //!
 //! Why it looks as it does, with ns a switch as measured against the alternatives on one Zen 3 core:
 //!
 //! - *Inline, with the registers declared clobbered (1.8).* The compiler spills only what is alive
 //!   at that place, most often nothing. A naked function that saves all six callee-saved registers
-//!   costs 3.0. rbx and rbp must be pushed by hand, since LLVM reserves them and an asm block may
+//!   costs 3.0. rbx and rbp must be stored by hand, since LLVM reserves them and an asm block may
 //!   not clobber them.
 //! - *A word and a context travel in rdi and rsi.* A party that goes on finds there what the other one
 //!   has left there. Whoever has nothing to say says nothing, which costs nothing.
 //! - *A jump, not a return.* The processor predicts a `ret` from the calls it has seen, and a switch
 //!   breaks that pairing: 8.7.
 //! - *mxcsr and the x87 control word stay alone.* Saving and restoring them costs 13.
-//! - *No red zone.* The block pushes, so it must not be marked `nostack`: the compiler then keeps
-//!   its own data out of the 128 bytes below rsp.
+//! - *The red zone is ours.* The blocks are not marked `nostack`: the compiler then keeps its own data
+//!   out of it.
 
 use std::arch::{asm, naked_asm};
+use std::mem::offset_of;
 
 use super::on_top::CallOnTop;
 use super::{Context, Entry, Word};
@@ -47,8 +56,11 @@ struct FreshFrame {
     end: [usize; 2],
 }
 
+/// How far a suspended stack reaches below its context.
+pub(super) const BELOW: usize = 24;
+
 // The assembly counts in words of 64 bits, which not every ABI of this processor has.
-const _: () = assert!(size_of::<FreshFrame>() == 40);
+const _: () = assert!(size_of::<FreshFrame>() == 40 && offset_of!(FreshFrame, end) == BELOW);
 
 #[inline]
 pub(super) unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Context {
@@ -56,7 +68,7 @@ pub(super) unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Conte
     // SAFETY: the caller owns the stack below `top`, which is 16-byte aligned; the frame's 40 bytes
     // end there and are hence 8-byte aligned.
     unsafe { frame.write(FreshFrame { resume: trampoline, data, entry, end: [0; 2] }) };
-    Context(frame.cast())
+    Context(frame.cast::<u8>().wrapping_add(BELOW))
 }
 
 #[inline(always)]
@@ -68,21 +80,30 @@ pub(super) unsafe fn switch(
 ) -> (Word, Word) {
     let (word_back, from_back);
     // SAFETY: every register that the code reached through `to` may change is an output, declared
-    // clobbered, or pushed here and popped at the resume address; the stack pointer is the same
-    // before and after, since whoever continues this context loads the value stored to `save`.
+    // clobbered, or stored here and loaded at the resume address; the stack pointer is the same
+    // before and after, since whoever continues this context loads the value stored to `save`. Nobody
+    // writes to the red zone of a stack that is suspended.
     unsafe {
         asm!(
-            "push rbp",
-            "push rbx",
             "lea rax, [rip + 2f]",
-            "push rax",
+            "mov [rsp - 8], rbp",
+            "mov [rsp - 16], rbx",
+            "mov [rsp - 24], rax",
             "mov [{save}], rsp",
+            "mov rax, [{to} - 24]",
             "mov rsp, {to}",
-            "pop rax",
+            ".cfi_remember_state",
+            ".cfi_undefined rip",
             "jmp rax",
+            ".cfi_restore_state",
+            // Never reached. A backtrace of what is suspended takes this for the call that led away.
+            "int3",
+            ".cfi_remember_state",
+            ".cfi_undefined rip",
             "2:",
-            "pop rbx",
-            "pop rbp",
+            "mov rbp, [rsp - 8]",
+            ".cfi_restore_state",
+            "mov rbx, [rsp - 16]",
             save = in(reg) save,
             to = in(reg) to.0,
             // Written before the operands are read.
@@ -106,17 +127,24 @@ pub(super) unsafe fn answer(to: Context, word: Word) -> Word {
     // SAFETY: as in `switch`.
     unsafe {
         asm!(
-            "push rbp",
-            "push rbx",
             "lea rax, [rip + 2f]",
-            "push rax",
+            "mov [rsp - 8], rbp",
+            "mov [rsp - 16], rbx",
+            "mov [rsp - 24], rax",
             "mov rsi, rsp",
+            "mov rax, [{to} - 24]",
             "mov rsp, {to}",
-            "pop rax",
+            ".cfi_remember_state",
+            ".cfi_undefined rip",
             "jmp rax",
+            ".cfi_restore_state",
+            "int3",
+            ".cfi_remember_state",
+            ".cfi_undefined rip",
             "2:",
-            "pop rbx",
-            "pop rbp",
+            "mov rbp, [rsp - 8]",
+            ".cfi_restore_state",
+            "mov rbx, [rsp - 16]",
             to = in(reg) to.0,
             // Written before the operand is read.
             out("rax") _,
@@ -134,8 +162,7 @@ pub(super) unsafe fn answer(to: Context, word: Word) -> Word {
 
 /// The base frame of every stack: `entry(data)`, and the end of every backtrace.
 ///
-/// On arrival rsp points at `data`. After both pops it is `top - 16`, so `entry` begins
-/// with the alignment of an ordinary function.
+/// On arrival rsp is `top - 16`, so that `entry` begins with the alignment of an ordinary function.
 #[unsafe(naked)]
 unsafe extern "C" fn trampoline() {
     naked_asm!(
@@ -143,8 +170,8 @@ unsafe extern "C" fn trampoline() {
         // An undefined return address is how the unwinding tables say "outermost frame".
         ".cfi_undefined rip",
         ".cfi_undefined rbp",
-        "pop rdi",
-        "pop rax",
+        "mov rdi, [rsp - 16]",
+        "mov rax, [rsp - 8]",
         // And a null frame pointer says it to those who walk the frame chain.
         "xor ebp, ebp",
         // A call that the processor does not take for one. It would wait for a return that never comes,
@@ -173,7 +200,7 @@ unsafe fn call_on_top(on: Context, function: unsafe extern "C" fn(*mut ()), data
 ///
 /// rbx keeps the stack pointer of the caller. rbp is the suspended one, by which an unwinder finds
 /// what `switch` has stored: from the left half of the picture it takes the resume address for the
-/// place of this call, and there the registers and the stack pointer from before the pushes.
+/// place of this call, and the registers there. The tables change at the two instructions that change rsp.
 #[unsafe(naked)]
 unsafe extern "C" fn enter_on_top(
     on: Context,
@@ -190,12 +217,12 @@ unsafe extern "C" fn enter_on_top(
         ".cfi_offset rbx, -24",
         "mov rbx, rsp",
         "mov rbp, rdi",
+        "lea rsp, [rdi - 24]",
         ".cfi_remember_state",
-        ".cfi_def_cfa rbp, 24",
+        ".cfi_def_cfa rbp, 0",
         ".cfi_offset rip, -24",
         ".cfi_offset rbx, -16",
         ".cfi_offset rbp, -8",
-        "mov rsp, rdi",
         "and rsp, -16",
         "mov rdi, rdx",
         "call rsi",

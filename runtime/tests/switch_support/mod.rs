@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::thread;
 
 use lisle_runtime::stack::{Stack, StackSize};
-use lisle_runtime::switch::{Context, Entry, prepare, switch, switch_for_good};
+use lisle_runtime::switch::{Context, Entry, on_top_of, prepare, switch, switch_for_good};
 
 /// A stack whose highest bytes are not zero, as those of a reused one.
 pub fn stack() -> Stack {
@@ -93,6 +93,13 @@ impl Fiber {
         // SAFETY: the fiber is fresh or suspended, and not shared between threads; a test that moves
         // it to another thread does so before its start.
         unsafe { switch(self.link.outside.as_ptr(), self.link.inside.get()) };
+    }
+
+    /// Runs `f` on top of the suspended body.
+    pub fn visit<R>(&self, f: impl FnOnce() -> R) -> R {
+        assert!(self.started.get() && !self.finished.get());
+        // SAFETY: the body has stored the context when it suspended; no test passes an `f` that switches.
+        unsafe { on_top_of(self.link.inside.get(), self.stack().bottom(), f) }.unwrap()
     }
 
     pub fn is_finished(&self) -> bool {
