@@ -4,7 +4,7 @@
 mod stack_support;
 
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
 use lisle_runtime::stack::{GuardKind, Stack, StackCache, StackSize};
 use lisle_runtime::{Coroutine, State};
@@ -138,6 +138,40 @@ fn a_child_runs_on_with_coroutines_of_its_own() {
             assert_eq!(status, 0, "the child has ended in good order");
         }
         use_coroutines();
+    })
+    .assert_success();
+}
+
+/// Another thread may be in the middle of it.
+#[test]
+fn a_child_can_make_stacks_whatever_the_other_threads_did() {
+    const SIZE: usize = 64 << 10;
+    let name = "a_child_can_make_stacks_whatever_the_other_threads_did";
+    in_child(name, &[], || {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    drop(Stack::allocate(StackSize::new(SIZE)).unwrap());
+                }
+            });
+            for _ in 0..200 {
+                // SAFETY: the child uses memory of its own and ends with `_exit`, or by the alarm.
+                let child = unsafe { libc::fork() };
+                if child == 0 {
+                    // SAFETY: these calls are allowed in any child.
+                    unsafe {
+                        libc::alarm(30);
+                        libc::_exit(i32::from(Stack::allocate(StackSize::new(SIZE)).is_err()));
+                    }
+                }
+                let mut status = 0;
+                // SAFETY: waits for the child made above.
+                unsafe { libc::waitpid(child, &mut status, 0) };
+                assert_eq!(status, 0);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
     })
     .assert_success();
 }

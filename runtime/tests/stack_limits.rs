@@ -4,9 +4,11 @@ mod stack_support;
 
 use std::fs;
 use std::io;
+use std::panic::catch_unwind;
 use std::ptr;
 use std::thread;
 
+use lisle_runtime::Generator;
 use lisle_runtime::stack::{GuardKind, Stack, StackCache, StackSize};
 use stack_support::{in_child, writable};
 
@@ -134,6 +136,75 @@ fn limit_address_space(bytes: u64) {
 }
 
 #[test]
+fn a_process_out_of_data_is_told_of_that_limit() {
+    let name = "a_process_out_of_data_is_told_of_that_limit";
+    in_child(name, &[], || {
+        let bytes = (status("VmData") as u64 * 1024) + (64 << 20);
+        let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+        // SAFETY: the call changes a setting of this process.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_DATA, &limit) }, 0);
+        let (stacks, error) = exhaust(&mut StackCache::new(StackSize::DEFAULT));
+        let said = error.to_string();
+        assert_eq!(error.kind(), io::ErrorKind::OutOfMemory, "{said}");
+        assert!(said.contains("raise RLIMIT_DATA (ulimit -d)"), "{said}");
+        assert!(!said.contains("RLIMIT_AS"), "{said}");
+        assert!(said.contains(&format!("{} of them in use", stacks.len())), "{said}");
+        stacks.iter().for_each(assert_sound);
+    })
+    .assert_success();
+}
+
+/// One at a time, each of another size.
+#[test]
+fn many_sizes_take_no_more_than_few() {
+    in_child("many_sizes_take_no_more_than_few", &[], || {
+        let before = ["VmSize", "VmPTE"].map(status);
+        for pages in 16..6000 {
+            let stack = Stack::allocate(StackSize::new(pages * 4096)).unwrap();
+            assert!(stack.size().bytes() >= pages * 4096);
+        }
+        let [space, tables] = ["VmSize", "VmPTE"].map(status);
+        assert!(space - before[0] < 1 << 20, "{} KiB of addresses", space - before[0]);
+        assert!(tables - before[1] < 1 << 10, "{} KiB of page tables", tables - before[1]);
+    })
+    .assert_success();
+}
+
+/// What stacks of other sizes leave idle is given up for those that are wanted.
+#[test]
+fn idle_stacks_of_one_size_do_not_keep_another_from_being_made() {
+    let name = "idle_stacks_of_one_size_do_not_keep_another_from_being_made";
+    in_child(name, &[], || {
+        limit_address_space((status("VmSize") as u64 * 1024) + (256 << 20));
+        let use_some = |size: usize| {
+            let stacks: Vec<_> =
+                (0..(100 << 20) / size).map(|_| Stack::allocate(StackSize::new(size))).collect();
+            stacks.into_iter().for_each(|stack| assert_sound(&stack.unwrap()));
+        };
+        for kib in [64, 128, 256, 512, 1024, 64] {
+            use_some(kib << 10);
+        }
+    })
+    .assert_success();
+}
+
+#[test]
+fn a_size_that_is_none_is_reported_where_a_coroutine_is_made() {
+    let name = "a_size_that_is_none_is_reported_where_a_coroutine_is_made";
+    in_child(name, &[("LISLE_STACK_SIZE", "junk")], || {
+        for _ in 0..2 {
+            let panic = catch_unwind(|| Generator::new(|out| out.suspend(1)).next()).unwrap_err();
+            let said = panic.downcast_ref::<String>().unwrap();
+            assert!(said.contains("LISLE_STACK_SIZE=junk is not a stack size"), "{said}");
+        }
+        // It is not asked for there.
+        let sized = Generator::with_stack_size(1 << 20, |out| out.suspend(1));
+        assert_eq!(sized.collect::<Vec<_>>(), [1]);
+    })
+    .assert_success();
+}
+
+#[test]
 fn a_process_out_of_address_space_says_so_and_goes_on() {
     let name = "a_process_out_of_address_space_says_so_and_goes_on";
     in_child(name, &[], || {
@@ -220,7 +291,7 @@ fn the_size_comes_from_the_environment() {
 #[test]
 fn threads_never_get_the_same_stack_at_a_time() {
     // Bytes are marked with the owner's number and must still be there when the stack is given up.
-    let sizes = [36, 40].map(|kib| StackSize::new(kib * 1024));
+    let sizes = [32, 40].map(|kib| StackSize::new(kib * 1024));
     thread::scope(|scope| {
         for owner in 1..=4_u8 {
             scope.spawn(move || {

@@ -65,6 +65,39 @@ fn idle_stacks_beyond_the_bound_are_given_back() {
     .assert_success();
 }
 
+/// A line of `/proc/self/status`, in KiB.
+fn status(field: &str) -> usize {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn addresses_and_page_tables_go_back_when_nobody_has_the_stacks() {
+    const COUNT: usize = 20_000;
+    in_child("addresses_and_page_tables_go_back_when_nobody_has_the_stacks", &[], || {
+        let before = ["VmSize", "VmPTE"].map(status);
+        let mut cache = StackCache::new(StackSize::DEFAULT);
+        for round in 0..3 {
+            let mut stacks = take(&mut cache, COUNT);
+            stacks.iter().for_each(|stack| go_deep(stack, 1));
+            assert!(status("VmSize") - before[0] > COUNT * 256);
+            if round == 1 {
+                // One of them stays, and so does its region.
+                let last = stacks.pop().unwrap();
+                drop(stacks);
+                cache = StackCache::new(StackSize::DEFAULT);
+                assert_eq!(resident(&last), 1);
+            }
+        }
+        drop(cache);
+        let [space, tables] = ["VmSize", "VmPTE"].map(status);
+        assert!(space - before[0] < 64 << 10, "{} KiB of addresses", space - before[0]);
+        assert!(tables - before[1] < 1 << 10, "{} KiB of page tables", tables - before[1]);
+    })
+    .assert_success();
+}
+
 /// The deep one is used again and again, and lies idle in between.
 #[test]
 fn a_stack_that_once_went_deep_does_not_keep_its_pages() {

@@ -97,6 +97,18 @@ pub(crate) enum Farewell {
     Stays,
 }
 
+/// The C library says the same, "resource temporarily unavailable", of all that may be missing.
+fn no_thread(settings: &Settings, source: &io::Error) -> io::Error {
+    let text = format!(
+        "no thread could be started for a worker of the runtime {name:?}: {source}. It may be the limit \
+         of processes of this user (RLIMIT_NPROC, ulimit -u), of the control group (pids.max) or of the \
+         system (kernel.threads-max, kernel.pid_max), or the address space for the thread's stack \
+         (RLIMIT_AS, ulimit -v)",
+        name = settings.name.as_ref().unwrap_or(&settings.thread_name),
+    );
+    io::Error::new(source.kind(), text)
+}
+
 const WATCHER: usize = 1;
 const SLEEPER: usize = 2;
 
@@ -229,7 +241,8 @@ impl Team {
     fn start_thread(this: &Arc<Self>, index: usize) -> io::Result<JoinHandle<()>> {
         let team = this.clone();
         let name = format!("{}-{index}", this.settings.thread_name);
-        Builder::new().name(name).spawn(move || (team.start)(team.clone(), index))
+        let thread = Builder::new().name(name).spawn(move || (team.start)(team.clone(), index));
+        thread.map_err(|source| no_thread(&this.settings, &source))
     }
 
     /// Waits for the threads of all workers, which end when the team stops.

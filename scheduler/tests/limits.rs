@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use lisle_scheduler::{Builder, JoinHandle, Runtime, run, spawn, spawn_local, yield_now};
-use support::sys::{limit_address_space, unlimit_address_space};
+use support::sys::{forbid_threads, limit_address_space, memory, unlimit_address_space};
 use support::{Bell, in_child, run_in_order};
 
 /// Tasks that wait, each with its bell.
@@ -64,7 +64,7 @@ fn an_impossible_stack_is_an_error() {
             let error = builder.clone().spawn(move || drop(theirs)).unwrap_err();
             let text = error.to_string();
             assert!(text.starts_with("no address space for another stack of "), "{text}");
-            assert!(text.contains("RLIMIT_AS"), "{text}");
+            assert!(text.contains("take smaller stacks"), "{text}");
             assert_eq!(Arc::strong_count(&owned), 1, "the closure is dropped");
             assert_eq!(builder.spawn_local(|| ()).unwrap_err().to_string(), text);
             yield_now();
@@ -72,6 +72,79 @@ fn an_impossible_stack_is_an_error() {
         assert_eq!(bystander.join().unwrap(), 1);
         assert_eq!(spawn(|| 2).join().unwrap(), 2);
     });
+}
+
+/// The first spawn outside of any runtime needs a thread, and the user may have no more.
+#[test]
+fn a_thread_that_cannot_be_had_is_named_with_its_limits() {
+    let name = "a_thread_that_cannot_be_had_is_named_with_its_limits";
+    let ended = in_child(name, &[], || {
+        if !forbid_threads() {
+            return eprintln!("skipped: threads cannot be forbidden here");
+        }
+        let error = Builder::new().spawn(|| ()).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+        let text = error.to_string();
+        let begin =
+            "no thread could be started for a worker of the runtime \"lisle\": Resource temp";
+        assert!(text.starts_with(begin), "{text}");
+        for limit in ["RLIMIT_NPROC", "ulimit -u", "pids.max", "kernel.threads-max"] {
+            assert!(text.contains(limit), "{text}");
+        }
+    });
+    ended.assert_success();
+}
+
+#[test]
+fn what_tasks_have_used_goes_back_while_nobody_works() {
+    const COUNT: usize = 20_000;
+    let name = "what_tasks_have_used_goes_back_while_nobody_works";
+    let ended = in_child(name, &[], || {
+        let runtime = Runtime::builder().workers(2).build().unwrap();
+        let before = [memory("VmRSS:"), memory("VmPTE:")];
+        let crowd = runtime.spawn(|| {
+            let mut crowd = Crowd::default();
+            for n in 0..COUNT {
+                crowd.grow(Builder::new()).unwrap();
+                if n % 1000 == 0 {
+                    yield_now();
+                }
+            }
+            yield_now();
+            assert!(memory("VmRSS:") > COUNT * 4);
+            crowd.leave();
+        });
+        crowd.join().unwrap();
+        // Some time the workers find that they have nothing to do; the harness ends a wait in vain.
+        loop {
+            let [resident, tables] = [memory("VmRSS:"), memory("VmPTE:")];
+            if resident < before[0] + COUNT / 2 && tables < before[1] + 1024 {
+                break;
+            }
+            std::thread::yield_now();
+        }
+    });
+    ended.assert_success();
+}
+
+#[test]
+fn what_tasks_have_used_goes_back_at_the_end_of_the_run() {
+    const COUNT: usize = 20_000;
+    let name = "what_tasks_have_used_goes_back_at_the_end_of_the_run";
+    let ended = in_child(name, &[], || {
+        let before = [memory("VmRSS:"), memory("VmPTE:")];
+        run_in_order(|| {
+            let mut crowd = Crowd::default();
+            (0..COUNT).for_each(|_| crowd.grow(Builder::new()).unwrap());
+            yield_now();
+            assert!(memory("VmRSS:") > COUNT * 4);
+            crowd.leave();
+        });
+        let [resident, tables] = [memory("VmRSS:"), memory("VmPTE:")];
+        assert!(resident < before[0] + COUNT / 2, "{resident} KiB after {before:?}");
+        assert!(tables < before[1] + 1024, "{tables} KiB after {before:?}");
+    });
+    ended.assert_success();
 }
 
 #[test]

@@ -168,16 +168,14 @@ impl StackCache {
         self.trim_range(0, self.warm.len());
     }
 
-    /// Gives nearly all back to the process, and the process what it does not need to the kernel: for a
+    /// Gives all stacks back to the process, and the process what it does not need to the kernel: for a
     /// worker that has had nothing to do for long, and may have nothing for longer.
     ///
-    /// A few stacks stay warm. It costs about a microsecond for each of the others.
+    /// No stack stays warm, since it would keep its whole region. It costs about a microsecond a stack.
     pub fn rest(&mut self) {
-        self.hand_back(self.warm.len().saturating_sub(FIRST_BATCH));
-        self.warm.shrink_to(2 * FIRST_BATCH);
-        self.trim();
-        let excess = self.spare().saturating_sub(FIRST_BATCH);
-        self.quota.give_up(excess.min(self.quota.count()));
+        self.hand_back(self.warm.len());
+        self.warm = Vec::new();
+        self.quota.give_up(self.spare().min(self.quota.count()));
         self.next_ask = FIRST_BATCH.min(self.limit);
         self.next_take = FIRST_BATCH.min(self.limit);
         pool::tidy();

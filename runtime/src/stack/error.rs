@@ -4,25 +4,18 @@ use std::io;
 
 use super::guard::{GuardKind, VARIABLE};
 use super::size::StackSize;
+use super::{limits, slab};
 
-/// Address space could not be had.
-pub(super) fn cannot_map(
-    size: StackSize,
-    in_use: usize,
-    kind: GuardKind,
-    source: io::Error,
-) -> io::Error {
-    let maps = match kind {
-        GuardKind::Install => "",
-        GuardKind::Mprotect => ", or raise vm.max_map_count, since each stack takes two maps",
-    };
+/// A region for one more stack could not be mapped.
+pub(super) fn cannot_map(size: StackSize, in_use: usize, source: io::Error) -> io::Error {
+    let limit = limits::in_the_way_of(slab::stride(size).saturating_add(slab::HEADROOM));
     io::Error::new(
         source.kind(),
         format!(
             "no address space for another stack of {bytes} bytes with {in_use} of them in use: \
-             take smaller stacks (LISLE_STACK_SIZE, Builder::stack_size) or raise RLIMIT_AS \
-             (ulimit -v){maps} ({source})",
+             take smaller stacks (LISLE_STACK_SIZE, Builder::stack_size) or {advice} ({source})",
             bytes = size.bytes(),
+            advice = limit.advice(),
         ),
     )
 }

@@ -31,6 +31,7 @@ pub mod describe;
 mod error;
 pub(crate) mod fork;
 mod guard;
+mod limits;
 pub mod overflow;
 mod pool;
 mod regions;

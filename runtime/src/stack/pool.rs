@@ -9,7 +9,7 @@ use std::io;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
 use super::advice;
-use super::class::{Class, Fresh, KEEP_BUSY, KEEP_IDLE, Surplus};
+use super::class::{Class, Fresh, KEEP_IDLE, MOST_FREE, Surplus};
 use super::guard::{self, GuardKind};
 use super::size::StackSize;
 use super::slab::{self, Slot};
@@ -57,7 +57,15 @@ impl Promises {
     pub fn ask(&mut self, want: usize) -> io::Result<()> {
         self.check_process()?;
         let kind = GuardKind::of_process()?;
-        self.count += class(self.size).promise(want, kind)?;
+        let promised = class(self.size).promise(want, kind);
+        self.count += match promised {
+            Ok(count) => count,
+            // Stacks of other sizes may have what is missing.
+            Err(_) => {
+                tidy();
+                class(self.size).promise(want, kind)?
+            }
+        };
         Ok(())
     }
 
@@ -163,7 +171,7 @@ pub(super) fn give(size: StackSize, slots: &[Slot], keep: usize) {
     release(size, slots, 0);
     let mut class = class(size);
     class.give(slots, keep);
-    let surplus = surplus(&mut class, KEEP_BUSY);
+    let surplus = surplus(&mut class, MOST_FREE, MOST_FREE / 2);
     drop(class);
     give_back(surplus);
 }
@@ -175,13 +183,14 @@ pub(super) fn tidy() {
         return;
     }
     let classes = pool.classes.values_mut();
-    let surplus: Vec<_> = classes.flat_map(|class| surplus(class, KEEP_IDLE)).collect();
+    let surplus: Vec<_> = classes.flat_map(|class| surplus(class, KEEP_IDLE, KEEP_IDLE)).collect();
     drop(pool);
     give_back(surplus);
 }
 
-fn surplus(class: &mut Class, keep: usize) -> Vec<Surplus> {
-    if sanitizer::KEEPS_REGIONS || !class.has_surplus(keep) {
+/// What a class can do without: nothing unless it has more than `most` bytes, else all but `keep`.
+fn surplus(class: &mut Class, most: usize, keep: usize) -> Vec<Surplus> {
+    if sanitizer::KEEPS_REGIONS || !class.has_surplus(most) {
         return Vec::new();
     }
     match GuardKind::of_process() {

@@ -223,8 +223,9 @@ mod models {
     /// A region is given back and its entry used for another one, while a handler looks: it finds one
     /// of the two as they are, or nothing, and no mixture.
     ///
-    /// Seen to fail: without the second look at the version; when `start` is stored Relaxed in
-    /// `replace`, or loaded Relaxed in `read`; when the last store of the version is Relaxed.
+    /// Seen to fail: without the second look at the version; when `start` or `guard` is stored Relaxed in
+    /// `replace`, or `start` is loaded Relaxed in `read`. A version that arrives before the region, which
+    /// its Release and Acquire exclude, is not among what loom shows.
     #[test]
     fn a_reader_never_mixes_two_regions() {
         const OLD: Region = Region { start: 0x1000, length: 0x1000, stride: 0x400, guard: 0x40 };

@@ -23,7 +23,7 @@ fn mark(stack: &Stack) -> [*mut u8; 2] {
 }
 
 fn read(marks: [*mut u8; 2]) -> [u8; 2] {
-    // SAFETY: the stacks of these tests stay mapped, and nobody runs on them.
+    // SAFETY: the stacks are in use, or others of their region are; nobody runs on them.
     marks.map(|mark| unsafe { mark.read() })
 }
 
@@ -83,8 +83,10 @@ fn every_reservation_is_good_for_a_stack_whatever_happens_in_between() {
 fn more_than_the_limit_goes_to_the_pool_without_its_memory() {
     let mut cache = cache(56);
     let count = cache.limit + 1;
-    let stacks = reserve_and_take(&mut cache, count);
+    let mut stacks = reserve_and_take(&mut cache, count + 1);
     cache.hand_back(cache.len());
+    // It keeps the region, which another test could find to be free.
+    let _neighbour = stacks.remove(1);
     let cold = mark(&stacks[0]);
     let warm = mark(&stacks[count - 1]);
     for stack in stacks {
@@ -140,21 +142,21 @@ fn an_idle_stack_is_trimmed_while_warmer_ones_are_reused() {
 }
 
 #[test]
-fn a_rest_leaves_a_few_warm_and_what_was_reserved() {
+fn a_rest_leaves_what_is_in_use_and_what_was_reserved() {
     let mut cache = cache(384);
     let mut stacks = reserve_and_take(&mut cache, 500);
-    let marks: Vec<_> = stacks.iter().map(mark).collect();
+    let marks = mark(&stacks[0]);
     stacks.drain(1..).for_each(|stack| cache.put(stack));
     for _ in 0..100 {
         cache.reserve().unwrap();
     }
     cache.rest();
-    assert_eq!(cache.len(), FIRST_BATCH);
-    assert!(cache.promised + cache.credit <= cache.len() + cache.quota.count());
-    // The first is in use. Of the others only the tops of the warmest are left.
-    assert_eq!(read(marks[0]), [7, 7]);
-    assert_eq!(marks[1..].iter().filter(|marks| read(**marks) == [0, 7]).count(), FIRST_BATCH);
+    assert!(cache.is_empty());
+    assert_eq!((cache.promised, cache.credit, cache.quota.count()), (100, 0, 100));
+    assert_eq!(read(marks), [7, 7]);
     stacks.extend((0..100).map(|_| cache.take().unwrap()));
+    cache.reserve().unwrap();
+    stacks.push(cache.take().unwrap());
 }
 
 #[test]
@@ -169,11 +171,9 @@ fn a_rest_gives_regions_back() {
         room.is_some_and(|room| (room.bottom, room.top) == (**place, **place + size.bytes()))
     };
     stacks.into_iter().for_each(|stack| cache.put(stack));
-    assert_eq!(places.iter().filter(listed).count(), 2000);
     cache.rest();
     let left = places.iter().filter(listed).count();
-    assert!(left < 300, "{left} are left");
-    assert!(left >= FIRST_BATCH);
+    assert!(left * size.bytes() <= 16 << 20, "{left} are left");
 }
 
 #[test]
