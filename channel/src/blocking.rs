@@ -11,6 +11,7 @@ use std::time::Instant;
 use lisle_runtime::last_words::abort_with;
 use lisle_runtime::primitive::thread;
 use lisle_scheduler::park::{Object, Place, Wait, Wake, in_task, park, unwind_cancelled};
+use lisle_scheduler::turn;
 
 use crate::channel::{Channel, End, Guard, Opening, take_buffered};
 use crate::error::{RecvTimeoutError, SendTimeoutError};
@@ -50,6 +51,10 @@ impl<T> Channel<T> {
         deadline: Option<Instant>,
     ) -> Result<(), SendTimeoutError<T>> {
         let mut state = self.state.lock();
+        // Without a limit it never lets others run.
+        if state.buffer.is_limited() && turn::spend() {
+            return self.send_in_next_turn(state, message, deadline);
+        }
         if let Some(receiver) = state.receivers.parked.dequeue_sole(Verdict::Transferred) {
             drop(state);
             // SAFETY: it comes from the receivers of this channel.
@@ -93,6 +98,9 @@ impl<T> Channel<T> {
         place: Place,
         error: impl FnOnce(RecvTimeoutError) -> E,
     ) -> Result<T, E> {
+        if turn::spend() {
+            return self.recv_in_next_turn(deadline, place).map_err(error);
+        }
         let mut state = self.state.lock();
         if !state.buffer.is_empty() {
             return Ok(take_buffered(state));
@@ -118,6 +126,34 @@ impl<T> Channel<T> {
         } else {
             self.park_receiver(state, deadline, place, error)
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn send_in_next_turn(
+        &self,
+        state: Guard<'_, T>,
+        message: T,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendTimeoutError<T>> {
+        drop(state);
+        turn::next();
+        self.not_sent(LOOK_AGAIN, Slot::full(message), deadline)
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn recv_in_next_turn(
+        &self,
+        deadline: Option<Instant>,
+        place: Place,
+    ) -> Result<T, RecvTimeoutError> {
+        if !turn::extend(self.backlog()) {
+            turn::next();
+        }
+        self.recv_selected(None, deadline, place)
     }
 
     #[inline(never)]

@@ -59,10 +59,17 @@ impl<T> Buffer<T> {
         (places != usize::MAX).then_some(places)
     }
 
+    /// Whether the buffer can be full one day. (Places set aside lower the limit also where it stands for
+    /// none. And one so large that memory ends before does not count.)
+    #[inline]
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limit <= isize::MAX as usize
+    }
+
     /// Whether there is a fixed number of places, and at least one that is not set aside.
     #[inline]
     pub(crate) fn is_ring(&self) -> bool {
-        self.limit != 0 && self.limit != usize::MAX
+        self.limit != 0 && self.is_limited()
     }
 
     #[inline]

@@ -85,6 +85,12 @@ impl<T> Channel<T> {
         self.state.lock().buffer.is_full()
     }
 
+    /// Messages that wait in a buffer to which senders can add for as long as they like.
+    pub(crate) fn backlog(&self) -> usize {
+        let state = self.state.lock();
+        if state.buffer.is_limited() { 0 } else { state.buffer.len() }
+    }
+
     pub(crate) fn capacity(&self) -> Option<usize> {
         self.state.lock().buffer.capacity()
     }
@@ -213,18 +219,22 @@ impl<T> State<T> {
 /// longest have the freed place.
 #[inline]
 pub(crate) fn take_buffered<T>(mut state: Guard<'_, T>) -> T {
-    let message = match state.senders.parked.dequeue(Verdict::Transferred) {
-        None => state.buffer.pop(),
-        Some(sender) => take_and_refill(state, sender),
-    };
-    message.expect("the buffer was seen not to be empty")
+    if !state.senders.parked.is_empty() {
+        return take_and_refill(state);
+    }
+    state.buffer.pop().expect(NOT_EMPTY)
 }
 
+const NOT_EMPTY: &str = "the buffer was seen not to be empty";
+
 #[inline(never)]
-fn take_and_refill<T>(mut state: Guard<'_, T>, sender: Won) -> Option<T> {
-    let message = state.buffer.pop();
-    // SAFETY: `take_buffered` has just won this sender of the same channel.
-    unsafe { refill(state, sender) };
+fn take_and_refill<T>(mut state: Guard<'_, T>) -> T {
+    let sender = state.senders.parked.dequeue(Verdict::Transferred);
+    let message = state.buffer.pop().expect(NOT_EMPTY);
+    if let Some(sender) = sender {
+        // SAFETY: this sender of the same channel was won just now.
+        unsafe { refill(state, sender) };
+    }
     message
 }
 

@@ -15,6 +15,27 @@
 //! Messages leave a channel in the order in which they were sent, and parties that wait are served
 //! in the order in which they came.
 //!
+//! # Others have their turn
+//!
+//! A task that never has to wait would keep the other tasks of its thread from running. So of the
+//! operations that could wait but need not (receiving, sending to a channel with a limit, selecting,
+//! with or without a deadline) a task carries out 256 in a row, and lets the others have a turn each
+//! before the next one. A receiver of an unbounded channel that has more than that in store first takes
+//! what is there, up to 4,096 messages. And a task that polls lets the others have a turn each at every
+//! 64th failure, be it of [`try_recv`](Receiver::try_recv), [`try_send`](Sender::try_send),
+//! [`try_iter`](Receiver::try_iter), [`try_select`](Select::try_select),
+//! [`try_ready`](Select::try_ready), a `default` arm or a wait with no time left; the failure that is
+//! reported was found before. Both are counted anew in each turn of a task.
+//!
+//! What never lets others run: sending to an unbounded channel, what only tries and succeeds, and looks
+//! like `len` and `is_empty`. A loop of nothing but these, such as
+//! `while receiver.is_empty() {}`, has to call `lisle::yield_now` itself, as does one that polls an
+//! atomic variable. Nor does anybody else run inside `lisle::no_suspend`, where all of this goes on at
+//! once; and plain threads are left to the system.
+//!
+//! These are the points at which a task that is given up, because its runtime ends, unwinds from a loop
+//! that never waits.
+//!
 //! # Examples
 //!
 //! ```

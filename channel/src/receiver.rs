@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use lisle_runtime::primitive::Arc;
 use lisle_scheduler::park::Place;
+use lisle_scheduler::turn;
 
 use crate::channel::{Channel, End};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
@@ -63,6 +64,9 @@ impl<T> Receiver<T> {
 
     /// Receives if that is possible at once: if a message is buffered or a sender is waiting.
     ///
+    /// In a task, every 64th failure in a turn lets the other tasks have a turn each:
+    /// [others have their turn](crate#others-have-their-turn).
+    ///
     /// # Errors
     ///
     /// If the channel is empty, with or without senders left.
@@ -82,14 +86,17 @@ impl<T> Receiver<T> {
     #[inline]
     #[track_caller]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        match &self.source {
-            Source::Channel(channel) => channel.try_recv(),
-            Source::Timer(timer, message) => timer.try_recv().map(message),
-            Source::Never => Err(TryRecvError::Empty),
+        let received = self.source.try_recv();
+        if received.is_err() {
+            turn::fail();
         }
+        received
     }
 
     /// Receives, and blocks the calling task or thread while the channel is empty.
+    ///
+    /// It lets the other tasks of its thread have a turn each after 256 operations that need not wait:
+    /// [others have their turn](crate#others-have-their-turn).
     ///
     /// # Errors
     ///
@@ -188,6 +195,8 @@ impl<T> Receiver<T> {
     }
 
     /// Whether no message is buffered. Always so in a rendezvous channel.
+    ///
+    /// It never lets others run: a task that loops over it has to call `lisle::yield_now`.
     ///
     /// # Examples
     ///
@@ -320,6 +329,9 @@ impl<T> Receiver<T> {
 
     /// An iterator that ends as soon as it would have to block.
     ///
+    /// In a task, every 64th failure in a turn lets the other tasks have a turn each:
+    /// [others have their turn](crate#others-have-their-turn).
+    ///
     /// # Examples
     ///
     /// ```
@@ -339,6 +351,16 @@ impl<T> Receiver<T> {
 }
 
 impl<T> Source<T> {
+    #[inline]
+    #[track_caller]
+    pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
+        match self {
+            Self::Channel(channel) => channel.try_recv(),
+            Self::Timer(timer, message) => timer.try_recv().map(message),
+            Self::Never => Err(TryRecvError::Empty),
+        }
+    }
+
     #[cold]
     #[inline(never)]
     #[track_caller]
@@ -347,6 +369,9 @@ impl<T> Source<T> {
         deadline: Option<Instant>,
         place: Place,
     ) -> Result<T, RecvTimeoutError> {
+        if turn::spend() {
+            turn::next();
+        }
         match self {
             Self::Timer(timer, message) => timer.recv(deadline, place).map(message),
             Self::Never | Self::Channel(_) => {

@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::primitive::Arc;
+use lisle_scheduler::turn;
 
 use crate::channel::{Channel, End};
 use crate::error::{SendError, SendTimeoutError, TrySendError};
@@ -49,6 +50,9 @@ impl<T> Sender<T> {
 
     /// Sends if that is possible at once: if a receiver is waiting or the buffer has a free place.
     ///
+    /// In a task, every 64th failure in a turn lets the other tasks have a turn each:
+    /// [others have their turn](crate#others-have-their-turn).
+    ///
     /// # Errors
     ///
     /// Gives the message back if the channel is full or no receiver is left.
@@ -67,12 +71,18 @@ impl<T> Sender<T> {
     /// ```
     #[inline]
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        self.channel.try_send(message)
+        let sent = self.channel.try_send(message);
+        if sent.is_err() {
+            turn::fail();
+        }
+        sent
     }
 
     /// Sends, and blocks the calling task or thread while the channel is full.
     ///
-    /// In a rendezvous channel it returns when a receiver has taken the message.
+    /// In a rendezvous channel it returns when a receiver has taken the message. In an unbounded one it
+    /// never waits, nor lets others run. Otherwise it lets the other tasks of its thread have a turn each
+    /// after 256 operations that need not wait: [others have their turn](crate#others-have-their-turn).
     ///
     /// # Errors
     ///
@@ -156,6 +166,8 @@ impl<T> Sender<T> {
     }
 
     /// Whether no message is buffered. Always so in a rendezvous channel.
+    ///
+    /// It never lets others run: a task that loops over it has to call `lisle::yield_now`.
     ///
     /// # Examples
     ///

@@ -37,7 +37,8 @@ pub fn sleep(duration: Duration) {
     }
 }
 
-/// Lets time pass until `deadline` while other tasks run. Returns at once if it has passed.
+/// Lets time pass until `deadline` while other tasks run. Returns at once if it has passed, but not every
+/// time if it is asked again and again: see [`turn`](mod@crate::turn).
 ///
 /// # Panics
 ///

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lisle_scheduler::park::Wake;
-use lisle_scheduler::{JoinHandle, spawn, spawn_local, yield_now};
+use lisle_scheduler::{JoinHandle, sleep, sleep_until, spawn, spawn_local, yield_now};
 use support::{Bell, block_until, on_each_worker, run_in_order, run_on};
 
 /// Switches between two looks at the inbox and at the clock.
@@ -300,4 +300,48 @@ fn a_burst_begins_within_one_round() {
         })
         .unwrap();
     }
+}
+
+/// Bound: a task whose waits are always over before they begin has 64 of them in a turn, and what it
+/// waits for comes all the same.
+#[test]
+fn waits_without_time_let_others_run() {
+    run_in_order(|| {
+        let crowd = Crowd::gather(1);
+        yield_now();
+        let (before, past) = (crowd.turns(), Instant::now());
+        (0..640).for_each(|_| sleep_until(past));
+        assert_eq!(crowd.turns() - before, 10);
+        crowd.leave();
+
+        let done = Rc::new(Cell::new(false));
+        let theirs = done.clone();
+        let other = spawn_local(move || theirs.set(true));
+        while !done.get() {
+            sleep(Duration::from_nanos(1));
+        }
+        other.join().unwrap();
+
+        // Somebody who has a turn at such a moment may use the unparker, which then counts.
+        let bell = Bell::new();
+        let theirs = bell.clone();
+        let ringer = spawn_local(move || {
+            while !theirs.ring() {
+                yield_now();
+            }
+        });
+        let wakes = (0..640).filter(|_| bell.wait_until(Some(past)) == Wake::Unparked);
+        assert_eq!(wakes.count(), 1);
+        ringer.join().unwrap();
+    });
+}
+
+/// What only looks never lets others run.
+#[test]
+fn looking_whether_a_task_has_finished_does_not_switch() {
+    run_in_order(|| {
+        let task = spawn(|| ());
+        (0..10_000).for_each(|_| assert!(!task.is_finished()));
+        task.join().unwrap();
+    });
 }

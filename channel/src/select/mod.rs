@@ -41,6 +41,9 @@ use selected::Begun;
 ///   which operation seems possible. Somebody else may be faster in carrying it out, so it should be
 ///   tried, and if it fails, the list be asked again.
 ///
+/// In a task, those that only try let others run at every 64th failure, and those that wait after 256
+/// operations that need not: [others have their turn](crate#others-have-their-turn).
+///
 /// The macro [`select!`](crate::select!) is shorter where the operations are known beforehand.
 ///
 /// # Examples

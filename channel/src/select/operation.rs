@@ -105,7 +105,7 @@ impl<T> Operation for Receiver<T> {
     fn attempt(&self, grant: &mut GrantCell) -> bool {
         match &self.source {
             Source::Channel(channel) => channel.attempt_recv(grant),
-            Source::Timer(..) | Source::Never => land(self.try_recv(), grant),
+            source => land(source.try_recv(), grant),
         }
     }
 

@@ -11,7 +11,7 @@ use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
 use lisle_scheduler::park::{self, Awaited, Object, Reason, Wake, park, unwind_cancelled};
-use lisle_scheduler::yield_now;
+use lisle_scheduler::{turn, yield_now};
 
 use super::operation::Operation;
 use super::random::{random, random_walk};
@@ -94,6 +94,24 @@ impl Patience {
         Instant::now().checked_add(timeout).map_or(Self::Endless, Self::Until)
     }
 
+    /// Counts the select as an operation of this turn if it may wait. Tells whether it may not.
+    #[inline]
+    fn spend(self) -> bool {
+        let none = matches!(self, Self::None);
+        if !none && turn::spend() {
+            turn::next();
+        }
+        none
+    }
+
+    /// Counts a select that fails as a failure of this turn, unless it has been counted above.
+    #[inline]
+    fn fail(self) {
+        if matches!(self, Self::None) {
+            turn::fail();
+        }
+    }
+
     fn deadline(self) -> Option<Instant> {
         match self {
             Self::Until(deadline) => Some(deadline),
@@ -118,7 +136,7 @@ pub(super) fn select(
     patience: Patience,
     grant: &mut GrantCell,
 ) -> Option<usize> {
-    let mut over = matches!(patience, Patience::None);
+    let mut over = patience.spend();
     let mut withdrawals = 0;
     loop {
         let walk = Walk::new(cases.len(), order);
@@ -128,6 +146,7 @@ pub(super) fn select(
             }
         }
         if over {
+            patience.fail();
             return None;
         }
         let claim = Claim::new(Purpose::Select, grant);
@@ -152,7 +171,7 @@ pub(super) fn select(
 #[track_caller]
 pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) -> Option<usize> {
     let nothing = GrantCell::new();
-    let mut over = matches!(patience, Patience::None);
+    let mut over = patience.spend();
     let mut withdrawals = 0;
     loop {
         let walk = Walk::new(cases.len(), order);
@@ -162,6 +181,7 @@ pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) ->
             }
         }
         if over {
+            patience.fail();
             return None;
         }
         let claim = Claim::new(Purpose::Watch, &nothing);

@@ -27,7 +27,7 @@ use lisle_runtime::primitive::cell;
 use super::payload::Payload;
 use super::{Cancelled, Control, Detached, Slab, Task};
 use crate::park::{Awaited, Object, Reason, Unparker, Wait, Wake, park, unwind_cancelled};
-use crate::worker;
+use crate::{turn, worker};
 
 const RUNNING: u8 = 0;
 const WAITING: u8 = 1;
@@ -178,7 +178,8 @@ impl<T> JoinHandle<T> {
     /// Waits until the task has finished and returns its result, or the payload of the panic that
     /// ended it.
     ///
-    /// Parks the calling task, or blocks the calling plain thread.
+    /// Parks the calling task, or blocks the calling plain thread. If there is nothing to wait for it
+    /// counts as one of the operations of a [`turn`](mod@crate::turn).
     ///
     /// # Errors
     ///
@@ -196,6 +197,9 @@ impl<T> JoinHandle<T> {
     /// ```
     #[track_caller]
     pub fn join(self) -> thread::Result<T> {
+        if turn::spend() {
+            turn::next();
+        }
         // SAFETY: the block is this handle's until it is freed, below.
         let state = unsafe { &(*self.control.as_ptr()).join };
         let joined = Joined(self.control());
@@ -226,6 +230,9 @@ impl<T> JoinHandle<T> {
     }
 
     /// Whether `join` would return at once.
+    ///
+    /// It never lets others run. A task that polls for this has to call
+    /// [`yield_now`](crate::yield_now) in between, or the one that it waits for may never have its turn.
     pub fn is_finished(&self) -> bool {
         self.control().join.is_finished()
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lisle_runtime::last_words::abort_on_unwind;
 
-use super::{CURRENT, Worker, locals};
+use super::{LOCAL, Worker, locals};
 use crate::backlog::Mark;
 use crate::deadlock::{self, DeadlockReport, ForeignThreads};
 use crate::team::{Role, Team};
@@ -34,14 +34,14 @@ pub(crate) struct Enter;
 impl Enter {
     pub(crate) fn new(worker: &Worker) -> Self {
         locals::watch();
-        CURRENT.with(|current| current.set(worker));
+        LOCAL.with(|local| local.worker.set(worker));
         Self
     }
 }
 
 impl Drop for Enter {
     fn drop(&mut self) {
-        CURRENT.with(|current| current.set(std::ptr::null()));
+        LOCAL.with(|local| local.worker.set(std::ptr::null()));
     }
 }
 

@@ -47,6 +47,7 @@ use crate::queue::Queue;
 use crate::task::{Control, IdBlock, Slab, Task, TaskId, TaskList};
 use crate::team::Team;
 use crate::timer::Timers;
+use crate::turn::Allowance;
 
 /// Switches between two looks at the inbox and the clock, which bounds how long a wake from another
 /// thread or a due timer can be held up by tasks that keep yielding.
@@ -110,8 +111,21 @@ pub(crate) struct Worker {
     told_stall: Cell<bool>,
 }
 
+/// What the scheduler keeps for a thread. In one place, so that an operation that needs both looks for
+/// it once.
+struct Local {
+    worker: Cell<*const Worker>,
+    allowance: Allowance,
+}
+
 primitive::thread_local! {
-    static CURRENT: Cell<*const Worker> = Cell::new(ptr::null())
+    static LOCAL: Local = Local { worker: Cell::new(ptr::null()), allowance: Allowance::new() }
+}
+
+/// What the calling thread's task may still do in its turn.
+#[inline(always)]
+pub(crate) fn with_allowance<R>(look: impl FnOnce(&Allowance) -> R) -> R {
+    LOCAL.with(|local| look(&local.allowance))
 }
 
 /// The calling thread's worker.
@@ -121,7 +135,7 @@ primitive::thread_local! {
 #[inline]
 pub(crate) fn current<'a>() -> Option<&'a Worker> {
     // SAFETY: `Enter` keeps the pointer null or valid. See above for the lifetime.
-    unsafe { CURRENT.with(Cell::get).as_ref() }
+    unsafe { LOCAL.with(|local| local.worker.get()).as_ref() }
 }
 
 /// Whether the caller is a task of this team.

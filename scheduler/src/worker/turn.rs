@@ -7,14 +7,15 @@ use std::time::Duration;
 use lisle_runtime::last_words;
 use lisle_runtime::stack::Stack;
 use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
-use lisle_runtime::{panics, prefetch};
+use lisle_runtime::{no_suspend_depth, panics, prefetch};
 
 use super::waits::may_suspend;
-use super::{POLL_INTERVAL, Worker, current};
+use super::{POLL_INTERVAL, Worker, current, with_allowance};
 use crate::backlog::Refill;
 use crate::park::unwind_cancelled;
 use crate::queue::Entry;
 use crate::task::{Control, join};
+use crate::turn::Allowance;
 
 /// How many turns ahead the control block of a coming task is fetched, and its frame: the frame's
 /// address is in the control block, which must have arrived by then.
@@ -31,24 +32,53 @@ impl Worker {
             return;
         }
         let me = self.current_task();
-        if panics::under_way() {
-            return self.yield_amid_panic(me);
-        }
-        self.enqueue(NonNull::from(me));
-        self.suspend(me);
+        self.give_way(me);
         if me.is_cancelled() {
             unwind_cancelled();
         }
     }
 
-    /// Does nothing if the panics cannot be set aside: others would be told that they unwind.
+    /// Lets all that are runnable go first. Does nothing amid a panic that cannot be set aside: others would
+    /// be told that they unwind.
+    #[inline(always)]
+    pub(super) fn give_way(&self, me: &Control) {
+        if panics::under_way() {
+            return self.give_way_amid_panic(me);
+        }
+        self.enqueue(NonNull::from(me));
+        self.suspend(me);
+    }
+
     #[cold]
     #[inline(never)]
-    fn yield_amid_panic(&self, me: &Control) {
+    fn give_way_amid_panic(&self, me: &Control) {
         if let Some(panics) = panics::set_aside() {
             self.enqueue(NonNull::from(me));
             self.suspend(me);
             panics.restore();
+        }
+    }
+
+    /// Ends the turn of a task that has used up what it may do in one; see [`turn`](crate::turn). It goes on
+    /// at once where it must not be suspended.
+    #[cold]
+    pub(crate) fn next_turn(&self) {
+        // Destructors of what the main task has returned run at the base.
+        let Some(me) = self.current.get() else { return };
+        // SAFETY: the current task has not finished.
+        let me = unsafe { me.as_ref() };
+        if no_suspend_depth() != 0 {
+            return with_allowance(Allowance::postpone);
+        }
+        with_allowance(Allowance::renew);
+        // It was a long turn, in which much may have come and a timer fallen due.
+        let may_be_due = !self.timers.borrow().is_empty() || self.driver.has_waits();
+        if may_be_due || self.post().inbox.has_mail() {
+            self.poll();
+        }
+        self.give_way(me);
+        if me.is_cancelled() {
+            unwind_cancelled();
         }
     }
 
@@ -76,6 +106,7 @@ impl Worker {
     /// Takes the task whose turn it is out of the queue.
     #[inline(always)]
     pub(super) fn pick<'a>(&self) -> Option<&'a Control> {
+        with_allowance(Allowance::renew);
         let left = self.until_poll.get() - 1;
         self.until_poll.set(left);
         if left == 0 {

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use lisle_runtime::{no_suspend_depth, panics, prefetch};
 
-use super::{Worker, locals};
+use super::{Worker, locals, with_allowance};
 use crate::deadlock;
 use crate::park::{COMMIT_PANICKED, Object, Party, Place, Unparker, Wake, undisturbed};
 use crate::task::{Control, ParkRecord, Phase};
+use crate::turn::Allowance;
 
 impl Worker {
     /// See [`park`](crate::park::park).
@@ -54,16 +55,18 @@ impl Worker {
             me.phase.set(Phase::Parked);
             self.suspend_in_wait(me);
         }
-        match me.phase.replace(Phase::Running) {
-            Phase::TimedOut => Wake::TimedOut,
-            Phase::Cancelled => Wake::Cancelled,
-            _ => Wake::Unparked,
-        }
+        ended(me)
     }
 
     fn wait_until(&self, me: &Control, deadline: Instant) -> Wake {
         if me.phase.get() == Phase::Running && deadline <= Instant::now() {
-            return Wake::TimedOut;
+            if !with_allowance(Allowance::fail) {
+                return Wake::TimedOut;
+            }
+            // As if the timer had fired: others run first, and one of them may use the unparker.
+            me.phase.set(Phase::TimedOut);
+            self.give_way(me);
+            return ended(me);
         }
         let timer = self.timers.borrow_mut().insert(deadline, NonNull::from(me));
         let wake = self.wait(me);
@@ -184,6 +187,16 @@ impl Worker {
             task.phase.set(cause);
             self.ready.push(NonNull::from(task));
         }
+    }
+}
+
+/// What has ended the wait of a task that goes on now.
+#[inline]
+fn ended(me: &Control) -> Wake {
+    match me.phase.replace(Phase::Running) {
+        Phase::TimedOut => Wake::TimedOut,
+        Phase::Cancelled => Wake::Cancelled,
+        _ => Wake::Unparked,
     }
 }
 

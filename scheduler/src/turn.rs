@@ -1,0 +1,214 @@
+//! How much a task may do in one turn.
+//!
+//! An operation that could wait but need not, say a receive from a channel that is never empty, would
+//! keep all other tasks of its thread from running if it were repeated for ever. So would one that
+//! fails rather than waits, with which a task polls for what another one has yet to do. Both are
+//! counted, and a task that has had its share lets the others run first.
+//!
+//! So of operations that could wait a task carries out 256 in a turn, and then all others that are
+//! runnable have a turn each. Receiving, sending to a channel with a limit, blocking selects, their
+//! timed forms and joining are such. Of those that have failed, the 64th in a turn is the last: the
+//! `try_` operations of channels, `default`, and waits whose time was over when they began. What
+//! succeeds without being able to wait never switches: a send without a limit, a `try_` operation, and
+//! looks such as `len`, `is_empty` or `is_finished`. A loop that does nothing but look has to call
+//! [`yield_now`](crate::yield_now) itself.
+//!
+//! Those who build operations of their own on [`park`](mod@crate::park) count them as follows.
+//!
+//! ```
+//! use lisle_scheduler::turn;
+//! use std::cell::Cell;
+//! use std::rc::Rc;
+//!
+//! /// Takes one of the permits, if any is left.
+//! fn try_acquire(permits: &Cell<u32>) -> bool {
+//!     let left = permits.get().checked_sub(1);
+//!     match left {
+//!         Some(left) => permits.set(left),
+//!         None => turn::fail(),
+//!     }
+//!     left.is_some()
+//! }
+//!
+//! lisle_scheduler::run(|| {
+//!     let permits = Rc::new(Cell::new(0));
+//!     let theirs = permits.clone();
+//!     lisle_scheduler::spawn_local(move || theirs.set(1));
+//!     while !try_acquire(&permits) {} // polls, and the other task has its turn all the same
+//! });
+//! ```
+
+use std::cell::Cell;
+use std::hint::cold_path;
+
+use crate::worker::{self, with_allowance};
+
+/// How many operations that could wait a task carries out in one turn.
+const OPERATIONS: u16 = 256;
+
+/// How many operations fail in one turn until the others have theirs.
+const FAILURES: u8 = 64;
+
+/// By how many operations a turn is made longer at most.
+const EXTENSION: u16 = 4096;
+
+/// What is left of a turn. Each thread has one, which begins anew whenever a task has its turn.
+#[repr(C, align(4))]
+pub(crate) struct Allowance {
+    operations: Cell<u16>,
+    failures: Cell<u8>,
+    extended: Cell<bool>,
+}
+
+impl Allowance {
+    pub(crate) const fn new() -> Self {
+        Self {
+            operations: Cell::new(OPERATIONS),
+            failures: Cell::new(FAILURES),
+            extended: Cell::new(false),
+        }
+    }
+
+    /// A turn begins. One store sets all: this is done at each switch.
+    #[inline(always)]
+    pub(crate) fn renew(&self) {
+        self.operations.set(OPERATIONS);
+        self.failures.set(FAILURES);
+        self.extended.set(false);
+    }
+
+    /// The turn cannot end here: it ends at the next operation.
+    pub(crate) fn postpone(&self) {
+        self.operations.set(0);
+        self.failures.set(1);
+    }
+
+    /// Counts one operation. True if there was none left.
+    #[inline(always)]
+    pub(crate) fn spend(&self) -> bool {
+        let (left, used_up) = self.operations.get().overflowing_sub(1);
+        self.operations.set(left);
+        if used_up {
+            cold_path();
+        }
+        used_up
+    }
+
+    /// Counts one failure. True if it was the last one.
+    #[inline(always)]
+    pub(crate) fn fail(&self) -> bool {
+        let left = self.failures.get().wrapping_sub(1);
+        self.failures.set(left);
+        let last = left == 0;
+        if last {
+            cold_path();
+        }
+        last
+    }
+
+    /// Makes the turn longer, unless that was done before.
+    fn extend(&self, operations: usize) -> bool {
+        let extends = operations > 0 && !self.extended.replace(true);
+        if extends {
+            self.operations.set(operations.min(EXTENSION.into()) as u16);
+        }
+        extends
+    }
+}
+
+/// Counts an operation that may wait, at its beginning. If it returns true the calling task has begun
+/// 256 of them in this turn and has not waited; then the operation calls [`next`] before it looks at
+/// anything.
+#[inline(always)]
+pub fn spend() -> bool {
+    with_allowance(Allowance::spend)
+}
+
+/// Makes a turn that is used up longer, by as many operations as it takes to do what has piled up, but no
+/// more than 4,096. False if there is nothing, or the turn was made longer before.
+///
+/// For those who take from what others can add to for as long as they like: if they had only their 256
+/// operations a turn, they would fall back for ever behind somebody who adds more than that in each
+/// turn.
+pub fn extend(operations: usize) -> bool {
+    with_allowance(|allowance| allowance.extend(operations))
+}
+
+/// Counts an operation that has failed rather than waited. The 64th in one turn of a task calls
+/// [`next`].
+///
+/// # Panics
+///
+/// As [`next`].
+#[inline(always)]
+pub fn fail() {
+    if with_allowance(Allowance::fail) {
+        next();
+    }
+}
+
+/// Lets the other runnable tasks of this worker have a turn each, as [`yield_now`](crate::yield_now)
+/// does, but goes on at once inside [`no_suspend`](lisle_runtime::no_suspend) and on a plain thread.
+///
+/// # Panics
+///
+/// Unwinds a task that is being cancelled because its runtime ends, unless its thread is unwinding
+/// already.
+#[cold]
+#[inline(never)]
+pub fn next() {
+    match worker::current() {
+        Some(worker) => worker.next_turn(),
+        None => with_allowance(Allowance::renew),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_has_its_number_of_operations() {
+        let allowance = Allowance::new();
+        for _ in 0..2 {
+            assert!((0..OPERATIONS).all(|_| !allowance.spend()));
+            assert!(allowance.spend());
+            allowance.renew();
+        }
+    }
+
+    #[test]
+    fn a_turn_has_its_number_of_failures_too() {
+        let allowance = Allowance::new();
+        for _ in 0..2 {
+            assert!((1..FAILURES).all(|_| !allowance.fail()));
+            assert!(allowance.fail());
+            allowance.renew();
+        }
+    }
+
+    #[test]
+    fn a_turn_is_made_longer_once() {
+        let allowance = Allowance::new();
+        for _ in 0..2 {
+            while !allowance.spend() {}
+            assert!(!allowance.extend(0), "for nothing");
+            assert!(allowance.extend(10));
+            assert!((0..10).all(|_| !allowance.spend()));
+            assert!(allowance.spend());
+            assert!(!allowance.extend(10), "a second time");
+            allowance.renew();
+        }
+        assert!(allowance.extend(usize::MAX));
+        assert!((0..EXTENSION).all(|_| !allowance.spend()));
+        assert!(allowance.spend());
+    }
+
+    #[test]
+    fn a_turn_that_could_not_end_ends_at_the_next_operation_of_either_kind() {
+        let allowance = Allowance::new();
+        allowance.postpone();
+        assert!(allowance.spend());
+        assert!(allowance.fail());
+    }
+}
