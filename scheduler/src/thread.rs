@@ -3,8 +3,8 @@
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use crossbeam_utils::Backoff;
 use lisle_runtime::primitive::atomic::{AtomicU8, Ordering};
+use lisle_runtime::primitive::hint;
 use lisle_runtime::primitive::thread::{self, Thread};
 
 use crate::park::{COMMIT_PANICKED, Party, Unparker, Wake, undisturbed};
@@ -17,6 +17,10 @@ pub(crate) struct ThreadWait {
     state: AtomicU8,
     thread: Thread,
 }
+
+/// How often a thread looks before it parks. It does not yield in between: on a processor that others
+/// keep busy, that gives a whole time slice away, and it would be called back from a sleep much sooner.
+const SPINS: u32 = 100;
 
 /// The unparker is out.
 const WAITING: u8 = 0;
@@ -55,13 +59,14 @@ impl ThreadWait {
     /// Blocks until the state is one that ends the sleep (true) or until `deadline` has passed
     /// (false).
     fn sleep(&self, deadline: Option<Instant>, ends_it: impl Fn(u8) -> bool) -> bool {
-        let backoff = Backoff::new();
+        let mut spins = SPINS;
         loop {
             if ends_it(self.state()) {
                 return true;
             }
-            if !backoff.is_completed() && !cfg!(lisle_loom) {
-                backoff.snooze();
+            if spins > 0 && !cfg!(lisle_loom) {
+                spins -= 1;
+                hint::spin_loop();
                 continue;
             }
             match deadline {
