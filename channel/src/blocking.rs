@@ -1,26 +1,20 @@
 //! The operations that park: `send` and `recv`.
 //!
 //! They look; if nothing is possible, they park in the wait list; when woken they read the verdict.
-//! The verdict `Released` means to look again. A plain thread at a bounded buffer lingers a little
-//! before it parks.
+//! The verdict `Released` means to look again.
 
 use std::mem;
 use std::panic::Location;
 use std::time::Instant;
 
 use lisle_runtime::last_words::abort_with;
-use lisle_runtime::primitive::thread;
-use lisle_scheduler::park::{Object, Place, Wait, Wake, in_task, park, unwind_cancelled};
+use lisle_scheduler::park::{Object, Place, Wait, Wake, park, unwind_cancelled};
 use lisle_scheduler::turn;
 
 use crate::channel::{Channel, End, Guard, Opening, take_buffered};
 use crate::error::{RecvTimeoutError, SendTimeoutError};
 use crate::meeting::Unreceived;
 use crate::waiter::{Slot, Verdict, Waiter};
-
-/// How often a plain thread looks again before it parks. It yields in between and does not spin: with
-/// more threads than cores, spinning would only keep its partners from running.
-const LOOKS: usize = 8;
 
 /// Whether the slot of a parked party should not burden the frames of parties that need not park.
 const fn is_large<T>() -> bool {
@@ -307,38 +301,6 @@ impl<T> Channel<T> {
         // first.
         unwind_cancelled();
         Err(RecvTimeoutError::Disconnected)
-    }
-
-    /// Lets other threads run before a plain thread parks at a bounded buffer: `None` if it should
-    /// look again instead of parking.
-    ///
-    /// A party that is parked is given a single message or place, and has to be woken for it; one that
-    /// comes back finds many. Where there are no places to come back for, in a rendezvous, somebody
-    /// has to park to be found. An unbounded buffer does without: a sender that never waits fills it
-    /// whatever its receivers do.
-    #[inline]
-    fn linger<'a>(&'a self, state: Guard<'a, T>, end: End) -> Option<Guard<'a, T>> {
-        if state.buffer.is_ring() { self.linger_at_ring(state, end) } else { Some(state) }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn linger_at_ring<'a>(&'a self, mut state: Guard<'a, T>, end: End) -> Option<Guard<'a, T>> {
-        // A task does not keep its thread from others when it parks; a model would only grow.
-        if cfg!(lisle_loom) || in_task() {
-            return Some(state);
-        }
-        for _ in 0..LOOKS {
-            drop(state);
-            thread::yield_now();
-            state = self.state.lock();
-            if state.is_ready(end, None) {
-                return None;
-            }
-        }
-        // Selects that only watch may have come to the other end meanwhile, and have a partner now.
-        state.side(end.other()).parked.ring();
-        Some(state)
     }
 
     /// Parks the caller at `end` with its `slot` until it is served, the deadline has passed or it

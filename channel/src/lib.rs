@@ -60,6 +60,7 @@ mod channel;
 mod claim;
 mod error;
 mod iter;
+mod linger;
 #[cfg(all(test, lisle_loom))]
 mod loom_models;
 mod meeting;

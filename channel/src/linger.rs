@@ -1,0 +1,85 @@
+//! What a plain thread does before it parks at a bounded buffer.
+//!
+//! A party that is parked is given a single message or place, and has to be woken for it; one that comes
+//! back finds many. So it lets other threads run and looks again. Where there are no places to come back
+//! for, in a rendezvous, somebody has to park to be found. An unbounded buffer does without: a sender that
+//! never waits fills it whatever its receivers do.
+//!
+//! It yields and does not spin: with more threads than cores, spinning would only keep its partners from
+//! running. But where strangers keep the processor busy, a yield hands them a whole time slice, while a
+//! thread that sleeps is called back as soon as it is woken. A thread that has lost its processor so parks
+//! at once for some time.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use lisle_runtime::primitive::thread;
+use lisle_scheduler::park::in_task;
+
+use crate::channel::{Channel, End, Guard};
+
+/// How often the thread looks again.
+const LOOKS: usize = 8;
+
+/// A yield that takes longer than this has given a time slice to somebody else.
+const SLICE: Duration = Duration::from_micros(500);
+
+/// How many times a thread parks at once after such a yield.
+const HURRIES: u32 = 100;
+
+lisle_runtime::primitive::thread_local! {
+    /// How many times the thread is still going to park at once.
+    static HURRIED: Cell<u32> = Cell::new(0)
+}
+
+impl<T> Channel<T> {
+    /// Lets other threads run before a plain thread parks: `None` if it should look again instead of
+    /// parking.
+    #[inline]
+    pub(crate) fn linger<'a>(&'a self, state: Guard<'a, T>, end: End) -> Option<Guard<'a, T>> {
+        if state.buffer.is_ring() { self.linger_at_ring(state, end) } else { Some(state) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn linger_at_ring<'a>(&'a self, mut state: Guard<'a, T>, end: End) -> Option<Guard<'a, T>> {
+        // A task does not keep its thread from others when it parks; a model would only grow.
+        if cfg!(lisle_loom) || in_task() || hurries() {
+            return Some(state);
+        }
+        for _ in 0..LOOKS {
+            drop(state);
+            let lost_a_slice = yield_now();
+            state = self.state.lock();
+            if state.is_ready(end, None) {
+                return None;
+            }
+            if lost_a_slice {
+                break;
+            }
+        }
+        // Selects that only watch may have come to the other end meanwhile, and have a partner now.
+        state.side(end.other()).parked.ring();
+        Some(state)
+    }
+}
+
+/// Whether the thread parks at once this time.
+fn hurries() -> bool {
+    HURRIED.with(|left| {
+        let hurries = left.get() > 0;
+        left.set(left.get().saturating_sub(1));
+        hurries
+    })
+}
+
+/// Lets other threads run. Tells whether that took so long that the thread does without from now on.
+fn yield_now() -> bool {
+    let start = Instant::now();
+    thread::yield_now();
+    let long = start.elapsed() > SLICE;
+    if long {
+        HURRIED.with(|left| left.set(HURRIES));
+    }
+    long
+}
