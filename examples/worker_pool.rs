@@ -7,9 +7,9 @@
 //! ```text
 //! cargo run --release --example worker_pool
 //!
-//! thread 'main' (13176) panicked at examples/worker_pool.rs:84:5:
+//! thread 'main' (13176) panicked at examples/worker_pool.rs:85:5:
 //! 0 never reaches 1
-//! in task 4 'worker 3', spawned at examples/worker_pool.rs:47:22
+//! in task 4 'worker 3', spawned at examples/worker_pool.rs:45:22
 //! 27 reaches 1 in 111 steps
 //! 871 reaches 1 in 178 steps
 //! 97 reaches 1 in 118 steps

@@ -51,7 +51,8 @@ use crate::worker::{self, Enter, Worker};
 /// # Panics
 ///
 /// - With the panic of `main`, if it panics.
-/// - With a report of every task, if all of them wait and nothing can wake them; see [`Deadlock`].
+/// - With a report of every task, if all of them wait and nothing can wake them; see [`Deadlock`], also for
+///   what it does not see, such as a `LazyLock` whose initialiser waits.
 /// - If it is called inside a task, if `LISLE_STACK_SIZE` is not a size, or if there is no memory for
 ///   the first stack.
 ///

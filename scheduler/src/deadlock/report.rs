@@ -31,6 +31,14 @@ use crate::task::{Task, TaskList};
 ///
 /// Whoever waits at a channel is told how many handles its other end has left: often one that should
 /// have been dropped, as the sender in `main` here, which keeps the tasks waiting for more.
+///
+/// # What is not seen
+///
+/// A task that blocks its thread by other means than Lisle's counts as running. Above all: the
+/// initialiser of a `LazyLock`, `OnceLock` or `Once` that waits, for a message or in a `sleep`, while
+/// another task of the same thread wants the value; and a guard of a `std::sync::Mutex` that is held
+/// while its task waits. Both block the thread for ever, with the very task that they wait for, and no
+/// report comes: make such a value before two tasks can want it, and drop a guard before a wait.
 #[derive(Clone, Debug)]
 pub struct Deadlock {
     pub(super) runtime: Option<Arc<str>>,
