@@ -48,7 +48,7 @@ impl Background {
             // Only to see now whether there is memory: the worker that starts the task has warm ones.
             None => Stack::allocate(self.team.settings.stack_size).map(|_| None)?,
         };
-        let birth = Birth { id: TaskId::next(), name: builder.name, spawned_at, stack, strikes: 0 };
+        let birth = Birth { id: TaskId::next(), name: builder.name, spawned_at, stack };
         let slot = Slab::default().allocate();
         // SAFETY: the slot comes from a slab; closure and result are `Send` and may live for ever. The
         // handle is the only one, and its type is the closure's.

@@ -4,7 +4,7 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use lisle_runtime::stack::process_generation;
+use lisle_runtime::stack::watched_generation;
 
 /// A value of which each process has one, made when it is first wanted and never dropped.
 pub(crate) struct PerProcess<T: 'static>(AtomicPtr<Entry<T>>);
@@ -26,7 +26,7 @@ impl<T: Send + Sync> PerProcess<T> {
         &'static self,
         make: impl FnOnce() -> Result<T, E>,
     ) -> Result<&'static T, E> {
-        let generation = process_generation();
+        let generation = watched_generation();
         let found = self.0.load(Ordering::Acquire);
         if let Some(value) = Self::of(found, generation) {
             return Ok(value);

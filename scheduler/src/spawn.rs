@@ -214,13 +214,15 @@ where
     // the worker that holds its place, and a worker from which it is stolen need not know which kind
     // it was.
     worker.reserve_stack()?;
-    let strikes = worker.strikes_of_the_born(spawned_at);
-    let birth = Birth { id: worker.next_id(), name: builder.name, spawned_at, stack, strikes };
+    let birth = Birth { id: worker.next_id(), name: builder.name, spawned_at, stack };
     let slot = worker.slab().allocate();
     // SAFETY: the slot comes from the slab; the caller answers for the types. The handle is the only
     // one, and its type is the closure's.
     unsafe {
         Control::create(slot, birth, body);
+        if worker.is_shutting_down() {
+            worker.cancel_from_birth(slot.as_ref());
+        }
         Ok((slot, JoinHandle::new(slot)))
     }
 }

@@ -18,7 +18,7 @@ use lisle_runtime::last_words::{abort_with, complain};
 use lisle_runtime::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
 use lisle_runtime::primitive::thread::{Builder, JoinHandle};
 use lisle_runtime::primitive::{Arc, Mutex, MutexGuard};
-use lisle_runtime::stack::{StackSize, process_generation};
+use lisle_runtime::stack::{StackSize, generation, watched_generation};
 
 use crate::deadlock::{self, DeadlockReport, ForeignThreads, TaskReport};
 use crate::metrics::Metrics;
@@ -144,7 +144,7 @@ impl Team {
                 started: 1,
                 missing: workers - 1,
             }),
-            generation: process_generation(),
+            generation: watched_generation(),
             start,
         }
     }
@@ -152,7 +152,7 @@ impl Team {
     /// Whether this process is a fork child of the one that has the team's threads.
     #[inline]
     pub(crate) fn is_of_parent(&self) -> bool {
-        self.generation != process_generation()
+        self.generation != generation()
     }
 
     pub(crate) fn post(&self, index: usize) -> &Post {

@@ -21,13 +21,12 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 /// How many forks, since the first region was mapped, lie between this process and its first
 /// ancestor.
 #[inline]
-pub(crate) fn generation() -> u32 {
+pub fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
 /// The same, for what lies outside of stacks: from the first call on.
-#[inline]
-pub fn process_generation() -> u32 {
+pub fn watched_generation() -> u32 {
     watch();
     generation()
 }

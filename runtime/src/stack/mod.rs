@@ -44,7 +44,7 @@ use std::ops::Range;
 
 pub use self::cache::StackCache;
 #[doc(hidden)]
-pub use self::fork::process_generation;
+pub use self::fork::{generation, watched_generation};
 pub use self::guard::GuardKind;
 pub(crate) use self::signal_stack::prepare_thread;
 pub use self::size::StackSize;

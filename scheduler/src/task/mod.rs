@@ -28,10 +28,9 @@ use lisle_runtime::stack::{Stack, StackSize};
 use lisle_runtime::switch::Context;
 
 use self::join::JoinState;
-use self::payload::{Closure, Payload, Vtable};
+use self::payload::{Payload, Vtable};
 use crate::park::{Object, Place};
 use crate::post::Post;
-use crate::worker::MOST_STRIKES;
 
 /// A task, as the scheduler sees it: three cache lines in a dense slab, off the task's stack page.
 ///
@@ -114,8 +113,6 @@ pub(crate) struct Birth {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) stack: Option<Stack>,
-    /// Not 0 if the task is cancelled from the start.
-    pub(crate) strikes: u8,
 }
 
 impl Control {
@@ -135,7 +132,7 @@ impl Control {
             inbox_next: primitive::cell::UnsafeCell::new(std::ptr::null_mut()),
             parked: Cell::new(None),
             phase: Cell::new(Phase::Running),
-            strikes: Cell::new(birth.strikes),
+            strikes: Cell::new(0),
             unwinds_below: Cell::new(false),
             posted_as_abandoned: Cell::new(false),
             abandoned: Cell::new(false),
@@ -164,7 +161,7 @@ impl Control {
     /// payload.
     pub(crate) unsafe fn run(&self) {
         // SAFETY: the payload holds the closure for which the vtable was made.
-        unsafe { (self.vtable.run)(self.payload.get(), self.turn_of_events()) }
+        unsafe { (self.vtable.run)(self.payload.get(), self.strikes.get()) }
     }
 
     /// Who the task is.
@@ -221,16 +218,6 @@ impl Control {
         brings
     }
 
-    /// What becomes of the closure.
-    #[inline]
-    fn turn_of_events(&self) -> Closure {
-        match self.strikes.get() {
-            0 => Closure::Runs,
-            MOST_STRIKES.. => Closure::IsForgotten,
-            _ => Closure::IsDropped,
-        }
-    }
-
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.strikes.get() > 0
@@ -242,6 +229,11 @@ impl Control {
 
     pub(crate) fn strikes(&self) -> u8 {
         self.strikes.get()
+    }
+
+    /// The task is cancelled before it is known to any worker.
+    pub(crate) fn cancel_from_birth(&self, strikes: u8) {
+        self.strikes.set(strikes);
     }
 
     /// The task, which is cancelled, is told: how often it was, with this time.
@@ -326,7 +318,6 @@ pub(crate) mod testing {
             name: None,
             spawned_at: Location::caller(),
             stack: None,
-            strikes: 0,
         };
         // SAFETY: the slot is fresh, and the types are plain.
         unsafe { Control::create(slot, birth, || ()) };

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use crate::task::Cancelled;
+use crate::worker::MOST_STRIKES;
 
 const WORDS: usize = 6;
 
@@ -18,18 +19,10 @@ pub(crate) struct Payload(MaybeUninit<[usize; WORDS]>);
 
 /// What can be done with a payload whose types are forgotten.
 pub(crate) struct Vtable {
-    /// Replaces the closure by its result.
-    pub(crate) run: unsafe fn(*mut Payload, Closure),
+    /// Replaces the closure by its result. With any `strikes` the closure is not run: it is dropped or,
+    /// if there are too many, forgotten.
+    pub(crate) run: unsafe fn(*mut Payload, strikes: u8),
     pub(crate) drop_result: unsafe fn(*mut Payload),
-}
-
-/// What becomes of a task's closure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Closure {
-    Runs,
-    IsDropped,
-    /// Not even dropped.
-    IsForgotten,
 }
 
 impl Vtable {
@@ -85,18 +78,18 @@ const fn is_inline<V>() -> bool {
 /// # Safety
 ///
 /// The payload holds an `F`.
-unsafe fn run<F, T>(payload: *mut Payload, closure: Closure)
+unsafe fn run<F, T>(payload: *mut Payload, strikes: u8)
 where
     F: FnOnce() -> T,
 {
-    let result: thread::Result<T> = if closure == Closure::Runs {
+    let result: thread::Result<T> = if strikes == 0 {
         // The closure is not used after a panic, and its captures are gone with it. It is taken there
         // and not before: a debug build would copy a large one once more for each call.
         // SAFETY: the caller's promise.
         catch_unwind(AssertUnwindSafe(|| unsafe { Payload::take::<F>(payload) }()))
     } else {
         // SAFETY: the caller's promise.
-        Err(unsafe { get_rid_of::<F>(payload, closure) })
+        Err(unsafe { get_rid_of::<F>(payload, strikes) })
     };
     // SAFETY: the closure was taken out above.
     unsafe { Payload::put(payload, result) };
@@ -109,8 +102,8 @@ where
 ///
 /// The payload holds an `F`.
 #[cold]
-unsafe fn get_rid_of<F>(payload: *mut Payload, closure: Closure) -> Box<dyn Any + Send> {
-    if closure == Closure::IsForgotten {
+unsafe fn get_rid_of<F>(payload: *mut Payload, strikes: u8) -> Box<dyn Any + Send> {
+    if strikes >= MOST_STRIKES {
         return Box::new(Cancelled);
     }
     // SAFETY: the caller's promise.

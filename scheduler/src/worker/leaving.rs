@@ -155,24 +155,25 @@ impl Worker {
         }
     }
 
-    /// What a task is born with that is spawned while the runtime ends: it inherits its parent's
-    /// strikes and one more, so that tasks which spawn each other in destructors come to an end.
+    /// Cancels a task that is spawned while the runtime ends. It inherits its parent's strikes and one
+    /// more, so that tasks which spawn each other in destructors come to an end.
     #[cold]
-    pub(super) fn strikes_of_the_late_born(&self, spawned_at: &Location<'_>) -> u8 {
+    pub(crate) fn cancel_from_birth(&self, task: &Control) {
         let births = self.late_spawns.get().saturating_add(1);
         self.late_spawns.set(births);
         // SAFETY: the current task has not finished.
         let parent = self.current.get().map_or(0, |task| unsafe { task.as_ref() }.strikes());
         if births <= MOST_LATE_SPAWNS && parent < MOST_STRIKES - 1 {
-            return parent + 1;
+            return task.cancel_from_birth(parent + 1);
         }
         if !self.spawns_without_end.replace(true) {
             complain(format_args!(
                 "destructors spawn tasks without end while their runtime ends: what is spawned at \
-                 {spawned_at} is left behind, and not even dropped"
+                 {} is left behind, and not even dropped",
+                task.spawned_at
             ));
         }
-        MOST_STRIKES
+        task.cancel_from_birth(MOST_STRIKES);
     }
 }
 

@@ -30,7 +30,6 @@ use stalling::Quiet;
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -402,10 +401,10 @@ impl Worker {
         self.accept_local(task);
     }
 
-    /// What a task is born with: not 0 if it is cancelled from the start.
+    /// Whether what is spawned now is cancelled from its birth.
     #[inline]
-    pub(crate) fn strikes_of_the_born(&self, spawned_at: &Location<'_>) -> u8 {
-        if self.shutting_down.get() { self.strikes_of_the_late_born(spawned_at) } else { 0 }
+    pub(crate) fn is_shutting_down(&self) -> bool {
+        self.shutting_down.get()
     }
 
     /// Accepts a new task that only this worker may start.
