@@ -37,7 +37,7 @@
 //! # What makes `spawn` safe
 //!
 //! A task stays on the thread on which it starts, so whatever it borrows from that thread stays
-//! valid. Its stack ends in a guard page. A stack is reused only when its task has finished or has
+//! valid. Its stack ends in a guard. A stack is reused only when its task has finished or has
 //! been unwound. A panic ends its task and nobody else. What is left to the user: do not suspend in
 //! the initialiser of a `thread_local!`, in a scoped thread-local's closure or in a panic hook.
 //! [`no_suspend`] turns such a suspension into a panic. Nor resume a coroutine, or wait in a task, in the

@@ -24,6 +24,9 @@ use crate::worker::{self, Worker};
 /// ends, tasks that have not finished are given up; see [`run`](crate::run), which also says what to do
 /// in destructors and in callbacks of C libraries, where that can abort the process.
 ///
+/// `body` and its result pass over the stacks of both tasks by value: box them beyond some 20 KiB, or see
+/// [`Builder::stack_size`].
+///
 /// On a plain thread the task goes to the default runtime, which the first such call starts, with
 /// threads of its own; it lasts as long as the process. The child of a `fork` has another one.
 ///
@@ -117,6 +120,12 @@ impl Builder {
     /// Sets the size of the task's stack, in bytes. Too small a size is raised to [`StackSize::MIN`]; any
     /// other is rounded up to the next that there is, by less than a quarter: see [`StackSize`]. Only
     /// pages that are touched cost memory.
+    ///
+    /// Values that are handed on by value lie on the stack several times over, most of all in a debug build.
+    /// There a default stack of 256 KiB bears messages of 8 KiB, and closures and results of 28 KiB; in a
+    /// release build, messages of some 30 KiB. Put what is larger into a `Box`, or ask for a larger stack.
+    ///
+    /// A task may wait on a stack that the crate `stacker` has grown for it, and is unwound from there.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(StackSize::new(bytes));
         self

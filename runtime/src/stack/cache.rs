@@ -132,7 +132,7 @@ impl StackCache {
     ///
     /// # Errors
     ///
-    /// If the kernel refuses the guard page of a new stack, for want of memory or because the
+    /// If the kernel refuses the guard of a new stack, for want of memory or because the
     /// memory of the process is locked. The reservation stays.
     ///
     /// # Panics

@@ -1,4 +1,4 @@
-//! Stacks with guard pages, cheap enough for a million of them.
+//! Stacks with guards, cheap enough for a million of them.
 //!
 //! One stack, drawn with high addresses above:
 //!
