@@ -11,7 +11,7 @@ use lisle_runtime::last_words::abort_with;
 use lisle_scheduler::park::{Object, Place, Wait, Wake, park, unwind_cancelled};
 use lisle_scheduler::turn;
 
-use crate::channel::{Channel, End, Guard, Opening, take_buffered};
+use crate::channel::{Channel, End, Guard, Opening};
 use crate::error::{RecvTimeoutError, SendTimeoutError};
 use crate::meeting::Unreceived;
 use crate::waiter::{Slot, Verdict, Waiter};
@@ -72,7 +72,7 @@ impl<T> Channel<T> {
             return Err(SendTimeoutError::Disconnected(message));
         }
         if !state.buffer.is_full() {
-            state.buffer.push(message);
+            self.push(&mut state, message);
             return Ok(());
         }
         if is_large::<T>() {
@@ -97,7 +97,7 @@ impl<T> Channel<T> {
         }
         let mut state = self.state.lock();
         if !state.buffer.is_empty() {
-            return Ok(take_buffered(state));
+            return Ok(self.take_buffered(state));
         }
         if let Some(sender) = state.senders.parked.dequeue_sole(Verdict::Transferred) {
             drop(state);
@@ -223,7 +223,7 @@ impl<T> Channel<T> {
                     return Ok(());
                 }
                 Opening::Buffer(mut state) => {
-                    state.buffer.push(message);
+                    self.push(&mut state, message);
                     return Ok(());
                 }
                 Opening::Disconnected => break message,
@@ -324,6 +324,7 @@ impl<T> Channel<T> {
             Wait::on(object).at(place),
             deadline,
             |unparker| {
+                self.change();
                 // SAFETY: `state` is the lock. `waiter` and `slot` stay where they are until `park`
                 // has returned, which is after the unparker was used, retracted or dropped.
                 unsafe { state.side(end).parked.enqueue(&waiter, unparker) };

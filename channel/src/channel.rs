@@ -16,6 +16,7 @@
 
 use std::mem::{forget, needs_drop};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lisle_runtime::primitive::{Arc, BriefMutex, BriefMutexGuard};
 
@@ -28,6 +29,10 @@ use crate::waitlist::WaitList;
 #[derive(Debug)]
 pub(crate) struct Channel<T> {
     pub(crate) state: BriefMutex<State<T>>,
+    /// Counts what can have made an operation possible that was not: a message in the buffer, a place in
+    /// it, a parked party, the end of an end. Written under the lock. Models see the lock and not the count,
+    /// of which they need no interleavings of its own.
+    changes: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -70,7 +75,21 @@ impl<T> Channel<T> {
     /// A channel with one sender and one receiver.
     pub(crate) fn new(buffer: Buffer<T>) -> Self {
         let side = || Side { handles: 1, parked: WaitList::default() };
-        Self { state: BriefMutex::new(State { buffer, senders: side(), receivers: side() }) }
+        let state = State { buffer, senders: side(), receivers: side() };
+        Self { state: BriefMutex::new(state), changes: AtomicUsize::new(0) }
+    }
+
+    /// Tells the selects that look at several channels one after the other. The caller holds the lock.
+    #[inline]
+    pub(crate) fn change(&self) {
+        // One writer at a time, under the lock.
+        self.changes.store(self.changes.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// How many changes there were. If there were more, by a party that has done something since which the
+    /// caller has seen, the caller sees that, too.
+    pub(crate) fn changes(&self) -> usize {
+        self.changes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -104,7 +123,7 @@ impl<T> Channel<T> {
                 Ok(())
             }
             Opening::Buffer(mut state) => {
-                state.buffer.push(message);
+                self.push(&mut state, message);
                 Ok(())
             }
             Opening::Blocked(state) => {
@@ -122,7 +141,7 @@ impl<T> Channel<T> {
             // SAFETY: `open_recv` wins senders of this channel, whose slots are full.
             Opening::Partner(Won::Sole(sender)) => Ok(unsafe { sender.receive() }),
             Opening::Partner(Won::Selecting(sender)) => self.try_recv_selected(sender),
-            Opening::Buffer(state) => Ok(take_buffered(state)),
+            Opening::Buffer(state) => Ok(self.take_buffered(state)),
             Opening::Blocked(_) => Err(TryRecvError::Empty),
             Opening::Disconnected => Err(TryRecvError::Disconnected),
         }
@@ -144,6 +163,7 @@ impl<T> Channel<T> {
                 // A place that is set aside keeps the channel, by the count that is left here.
                 forget(this.clone());
             }
+            this.change();
             this.disconnect(state, end);
         }
     }
@@ -194,6 +214,36 @@ impl<T> Channel<T> {
         }
         if state.senders.handles == 0 { Opening::Disconnected } else { Opening::Blocked(state) }
     }
+
+    /// Puts a message into a buffer that is not full.
+    #[inline]
+    pub(crate) fn push(&self, state: &mut State<T>, message: T) {
+        self.change();
+        state.buffer.push(message);
+    }
+
+    /// Takes the oldest message out of a buffer that has one, and lets the sender that has waited
+    /// longest have the freed place.
+    #[inline]
+    pub(crate) fn take_buffered(&self, mut state: Guard<'_, T>) -> T {
+        if !state.senders.parked.is_empty() {
+            return self.take_and_refill(state);
+        }
+        self.change();
+        state.buffer.pop().expect(NOT_EMPTY)
+    }
+
+    #[inline(never)]
+    fn take_and_refill(&self, mut state: Guard<'_, T>) -> T {
+        let sender = state.senders.parked.dequeue(Verdict::Transferred);
+        let message = state.buffer.pop().expect(NOT_EMPTY);
+        match sender {
+            // SAFETY: this sender of the same channel was won just now.
+            Some(sender) => unsafe { refill(state, sender) },
+            None => self.change(),
+        }
+        message
+    }
 }
 
 impl End {
@@ -215,28 +265,7 @@ impl<T> State<T> {
     }
 }
 
-/// Takes the oldest message out of a buffer that has one, and lets the sender that has waited
-/// longest have the freed place.
-#[inline]
-pub(crate) fn take_buffered<T>(mut state: Guard<'_, T>) -> T {
-    if !state.senders.parked.is_empty() {
-        return take_and_refill(state);
-    }
-    state.buffer.pop().expect(NOT_EMPTY)
-}
-
 const NOT_EMPTY: &str = "the buffer was seen not to be empty";
-
-#[inline(never)]
-fn take_and_refill<T>(mut state: Guard<'_, T>) -> T {
-    let sender = state.senders.parked.dequeue(Verdict::Transferred);
-    let message = state.buffer.pop().expect(NOT_EMPTY);
-    if let Some(sender) = sender {
-        // SAFETY: this sender of the same channel was won just now.
-        unsafe { refill(state, sender) };
-    }
-    message
-}
 
 /// Gives a free place in the buffer to a sender.
 ///

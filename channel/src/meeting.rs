@@ -14,7 +14,7 @@ use std::time::Instant;
 use lisle_runtime::no_suspend_depth;
 use lisle_scheduler::park::{Place, Wake, park, unwind_cancelled};
 
-use crate::channel::{Channel, Guard, Opening, take_buffered};
+use crate::channel::{Channel, Guard, Opening};
 use crate::claim::{Chosen, Grant};
 use crate::error::{RecvTimeoutError, TryRecvError};
 use crate::report::RECEIVING;
@@ -80,7 +80,7 @@ impl<T> Channel<T> {
                     Opening::Partner(Won::Selecting(sender)) => sender,
                     // SAFETY: `open_recv` wins senders of this channel, whose slots are full.
                     Opening::Partner(Won::Sole(sender)) => return Ok(unsafe { sender.receive() }),
-                    Opening::Buffer(state) => return Ok(take_buffered(state)),
+                    Opening::Buffer(state) => return Ok(self.take_buffered(state)),
                     Opening::Blocked(state) => return Err(Unreceived::Blocked(state)),
                     Opening::Disconnected => return Err(Unreceived::Disconnected),
                 },

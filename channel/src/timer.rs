@@ -13,23 +13,46 @@ use crate::error::{RecvTimeoutError, TryRecvError};
 
 #[derive(Debug)]
 pub(crate) struct Timer {
-    /// When the next message is sent. `None` when the last one was taken.
-    due: Mutex<Option<Instant>>,
+    messages: Mutex<Messages>,
     /// From one message to the next, if there is more than one.
     period: Option<Duration>,
 }
 
+#[derive(Debug)]
+struct Messages {
+    /// When the next one is sent. `None` when the last one was taken.
+    due: Option<Instant>,
+    /// How many were taken.
+    taken: usize,
+}
+
 impl Timer {
     pub(crate) fn once(due: Instant) -> Self {
-        Self { due: Mutex::new(Some(due)), period: None }
+        Self::new(due, None)
     }
 
     pub(crate) fn periodic(due: Instant, period: Duration) -> Self {
-        Self { due: Mutex::new(Some(due)), period: Some(period) }
+        Self::new(due, Some(period))
+    }
+
+    fn new(due: Instant, period: Option<Duration>) -> Self {
+        Self { messages: Mutex::new(Messages { due: Some(due), taken: 0 }), period }
     }
 
     pub(crate) fn due(&self) -> Option<Instant> {
-        *self.due.lock()
+        self.messages.lock().due
+    }
+
+    /// How many messages were taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.messages.lock().taken
+    }
+
+    /// Whether no message was taken since, nor is there one now. So there was none meanwhile, if there
+    /// was none at first.
+    pub(crate) fn is_unchanged(&self, taken: usize) -> bool {
+        let messages = self.messages.lock();
+        messages.taken == taken && messages.due.is_none_or(|due| Instant::now() < due)
     }
 
     pub(crate) fn is_due(&self) -> bool {
@@ -37,11 +60,11 @@ impl Timer {
     }
 
     pub(crate) fn try_recv(&self) -> Result<Instant, TryRecvError> {
-        let mut due = self.due.lock();
+        let mut messages = self.messages.lock();
         let now = Instant::now();
-        match *due {
+        match messages.due {
             Some(next) if next <= now => {
-                *due = self.following(now);
+                self.take(&mut messages, now);
                 Ok(next)
             }
             _ => Err(TryRecvError::Empty),
@@ -55,22 +78,22 @@ impl Timer {
         place: Place,
     ) -> Result<Instant, RecvTimeoutError> {
         loop {
-            let mut due = self.due.lock();
+            let mut messages = self.messages.lock();
             let now = Instant::now();
-            let message = *due;
+            let message = messages.due;
             // Those who wait for ticks take them beforehand, one each: so the ticks are as far apart
             // as they should be, however late their receivers wake up.
             let in_time = |next| self.period.is_some() && deadline.is_none_or(|end| next <= end);
             match message {
                 Some(next) if next <= now || in_time(next) => {
-                    *due = self.following(next.max(now));
-                    drop(due);
+                    self.take(&mut messages, next.max(now));
+                    drop(messages);
                     if now < next {
                         sleep_until(Some(next), place)?;
                     }
                     return Ok(next);
                 }
-                _ => drop(due),
+                _ => drop(messages),
             }
             if deadline.is_some_and(|end| end <= now) {
                 return Err(RecvTimeoutError::Timeout);
@@ -79,10 +102,10 @@ impl Timer {
         }
     }
 
-    /// The time of the message that follows one taken at `now`. None follows after the last
-    /// representable time.
-    fn following(&self, now: Instant) -> Option<Instant> {
-        self.period.and_then(|period| now.checked_add(period))
+    /// Takes a message at `now`. None follows after the last representable time.
+    fn take(&self, messages: &mut Messages, now: Instant) {
+        messages.due = self.period.and_then(|period| now.checked_add(period));
+        messages.taken += 1;
     }
 }
 

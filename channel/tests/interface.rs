@@ -2,9 +2,12 @@
 //! with crossbeam-channel where there is something to compare.
 #![cfg(not(lisle_loom))]
 
+use std::cell::Cell;
 use std::error::Error;
 use std::fmt::{Debug, Display};
+use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use crossbeam_channel as peer;
 use lisle_channel::{
@@ -170,6 +173,59 @@ fn handles_and_errors_have_the_peers_traits() {
     // And like the peers, without asking anything of the message.
     fn debug<T: Debug>() {}
     debug::<SendError<std::rc::Rc<Message>>>();
+}
+
+/// Whether a type has a trait.
+macro_rules! has {
+    ($type:ty: $trait:path) => {{
+        struct Probe<T>(PhantomData<T>);
+        #[allow(dead_code, reason = "some types have every trait")]
+        trait Otherwise {
+            const HAS: bool = false;
+        }
+        impl<T> Otherwise for Probe<T> {}
+        #[allow(dead_code, reason = "not every type has every trait")]
+        impl<T: $trait> Probe<T> {
+            const HAS: bool = true;
+        }
+        <Probe<$type>>::HAS
+    }};
+}
+
+/// Compares which of the traits types of the same name have, here and there.
+macro_rules! compare_traits {
+    ($($name:ident $arguments:tt)*) => {
+        $(compare_traits!(@type $name $arguments
+            Send Sync Unpin UnwindSafe RefUnwindSafe Clone Copy);)*
+    };
+    (@type $name:ident $arguments:tt $($trait:ident)*) => {
+        $(compare_traits!(@trait $name $arguments $trait);)*
+    };
+    (@trait $name:ident [$($arguments:tt)*] $trait:ident) => {
+        assert_eq!(
+            has!(lisle_channel::$name$($arguments)*: $trait),
+            has!(peer::$name$($arguments)*: $trait),
+            concat!(stringify!($name $($arguments)*), ": ", stringify!($trait)),
+        );
+    };
+}
+
+#[test]
+fn types_have_the_peers_traits_whatever_their_messages_have() {
+    compare_traits! {
+        Sender [<u8>] Sender [<Cell<u8>>] Sender [<Rc<u8>>] Sender [<&'static Cell<u8>>]
+        Receiver [<u8>] Receiver [<Cell<u8>>] Receiver [<Rc<u8>>] Receiver [<&'static Cell<u8>>]
+        Iter [<'static, u8>] Iter [<'static, Cell<u8>>] Iter [<'static, Rc<u8>>]
+        TryIter [<'static, u8>] TryIter [<'static, Cell<u8>>] TryIter [<'static, Rc<u8>>]
+        IntoIter [<u8>] IntoIter [<Cell<u8>>] IntoIter [<Rc<u8>>]
+        SelectedOperation [<'static>]
+        SendError [<u8>] SendError [<Cell<u8>>] SendError [<Rc<u8>>]
+        TrySendError [<u8>] TrySendError [<Cell<u8>>] TrySendError [<Rc<u8>>]
+        SendTimeoutError [<u8>] SendTimeoutError [<Cell<u8>>] SendTimeoutError [<Rc<u8>>]
+        RecvError [] TryRecvError [] RecvTimeoutError [] TrySelectError [] SelectTimeoutError []
+        TryReadyError [] ReadyTimeoutError [] Select [<'static>]
+    }
+    assert!(has!(lisle_channel::SelectedOperation<'static>: UnwindSafe));
 }
 
 /// Has one candidate for `_` in `NotSend<_>` if a type is not `Send`, and two, which do not compile,

@@ -462,3 +462,28 @@ fn select_is_shared_like_the_peers() {
     operation.send(&sender, 1).unwrap();
     drop(receiver);
 }
+
+/// Whether the threads are fresh or the tasks are: each of them selects once.
+#[test]
+fn the_first_choices_of_fresh_parties_differ() {
+    fn choose() -> usize {
+        let channels = [(); 4].map(|()| bounded(1));
+        channels.iter().for_each(|(sender, _)| sender.send(()).unwrap());
+        let mut select = Select::new();
+        let [(_, a), (_, b), (_, c), (_, d)] = &channels;
+        for receiver in [a, b, c, d] {
+            select.recv(receiver);
+        }
+        let operation = select.select();
+        let index = operation.index();
+        operation.recv(&channels[index].1).unwrap();
+        index
+    }
+    everywhere(|ground| {
+        let mut counts = [0; 4];
+        for _ in 0..200 {
+            counts[ground.spawn(choose).join()] += 1;
+        }
+        assert!(counts.iter().all(|count| *count > 20), "{counts:?}");
+    });
+}

@@ -338,6 +338,7 @@ fn a_message_may_replace_or_drop_its_sender() {
         let mut holder = Some((sender, receiver));
         select! {
             send(holder.as_ref().unwrap().0, { holder = None; String::from("too late") }) -> sent => {
+                assert!(holder.is_none());
                 assert_eq!(sent, Err(SendError(String::from("too late"))));
             }
         }

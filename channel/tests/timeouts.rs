@@ -6,7 +6,9 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{LONG, everywhere, everywhere_with, on_one_worker};
-use lisle_channel::{RecvTimeoutError, SendTimeoutError, Sender, bounded};
+use lisle_channel::{
+    RecvTimeoutError, Select, SendTimeoutError, Sender, after, bounded, never, select, tick,
+};
 
 const SHORT: Duration = Duration::from_millis(5);
 
@@ -100,5 +102,70 @@ fn who_gives_up_leaves_its_place_in_the_queue() {
         assert!(sender.try_send(3).is_err());
         let received: Vec<_> = patient.into_iter().map(|(_, task)| task.join().unwrap()).collect();
         assert_eq!(received, [Some(0), Some(1), Some(2)]);
+    });
+}
+
+/// A timeout that ends after the end of time, or just before it, is waited for like any other.
+#[test]
+fn the_longest_timeouts_do_not_expire() {
+    for timeout in [Duration::MAX, Duration::from_secs(u64::MAX / 2), just_representable()] {
+        println!("{timeout:?}");
+        everywhere(|ground| {
+            let (sender, receiver) = bounded(0);
+            let (done, is_done) = bounded(0);
+            let clock = after(timeout);
+            assert!(clock.is_empty() && tick(timeout).is_empty());
+            let party = ground.spawn(move || {
+                assert_eq!(receiver.recv_timeout(timeout), Ok(1));
+                let mut select = Select::new();
+                select.recv(&receiver);
+                select.recv(&clock);
+                assert_eq!(select.ready_timeout(timeout), Ok(0));
+                let operation = select.select_timeout(timeout).unwrap();
+                assert_eq!(operation.recv(&receiver), Ok(2));
+                select! {
+                    recv(receiver) -> number => assert_eq!(number, Ok(3)),
+                    recv(clock) -> _ => unreachable!(),
+                    default(timeout) => unreachable!(),
+                }
+                done.send_timeout(4, timeout).unwrap();
+                assert_eq!(clock.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::Timeout));
+            });
+            for number in 1..=3 {
+                ground.pause();
+                sender.send_timeout(number, timeout).unwrap();
+            }
+            assert_eq!(is_done.recv(), Ok(4));
+            party.join();
+        });
+    }
+}
+
+/// About the longest from now to which there is an `Instant`.
+fn just_representable() -> Duration {
+    let now = Instant::now();
+    let seconds = (0..63).rev().fold(0, |sum, bit| match sum + (1 << bit) {
+        more if now.checked_add(Duration::from_secs(more)).is_some() => more,
+        _ => sum,
+    });
+    Duration::from_secs(seconds - 1000)
+}
+
+/// Nothing but that is waited for. What waits ends with its runtime.
+#[test]
+fn waiting_for_the_longest_timeouts_alone_does_not_end() {
+    let waits: [fn(); 7] = [
+        || lisle_scheduler::sleep(Duration::MAX),
+        || assert!(after(Duration::MAX).recv().is_err()),
+        || assert!(tick(Duration::MAX).recv().is_err()),
+        || assert!(never::<u8>().recv_timeout(Duration::MAX).is_err()),
+        || assert!(Select::new().select_timeout(Duration::MAX).is_err()),
+        || assert!(Select::new().ready_timeout(Duration::MAX).is_err()),
+        || select!(default(Duration::MAX) => ()),
+    ];
+    on_one_worker(|| {
+        let tasks = waits.map(lisle_scheduler::spawn);
+        (0..3).for_each(|_| lisle_scheduler::yield_now());
+        assert_eq!(tasks.each_ref().map(|task| task.is_finished()), [false; 7]);
     });
 }

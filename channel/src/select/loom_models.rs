@@ -10,7 +10,7 @@ use loom::thread;
 
 use super::operation::Operation;
 use crate::claim::{Grant, GrantCell};
-use crate::{Receiver, Select, Sender, bounded, select_biased};
+use crate::{Receiver, Select, Sender, bounded, select_biased, unbounded};
 
 type Message = Arc<u32>;
 
@@ -218,6 +218,103 @@ fn loom_ready_against_send() {
         assert_eq!(select.ready(), 0);
         assert_eq!(receiver.try_recv().map(|message| *message), Ok(1));
         sending.join().unwrap();
+    });
+}
+
+/// Of two channels one has a message at every moment: it is sent into the first before it is taken out of the
+/// second. A party that does not wait finds one.
+///
+/// Seen to fail with a `last_look` that looks once.
+#[test]
+fn loom_try_select_beside_a_moving_message() {
+    a_message_moves(|first, second| {
+        let mut select = Select::new_biased();
+        select.recv(first);
+        select.recv(second);
+        let operation = select.try_select().expect("one of them has a message");
+        match operation.index() {
+            0 => assert_eq!(operation.recv(first).map(|message| *message), Ok(2)),
+            _ => assert_eq!(operation.recv(second).map(|message| *message), Ok(1)),
+        }
+    });
+}
+
+/// The same for a party that only asks.
+///
+/// Seen to fail as the model above.
+#[test]
+fn loom_try_ready_beside_a_moving_message() {
+    a_message_moves(|first, second| {
+        let mut select = Select::new_biased();
+        select.recv(first);
+        select.recv(second);
+        assert!(select.try_ready().is_ok());
+    });
+}
+
+fn a_message_moves(look: fn(&Receiver<Message>, &Receiver<Message>)) {
+    loom::model(move || {
+        let (to_first, first) = bounded(1);
+        let (to_second, second) = unbounded();
+        to_second.send(message(1)).unwrap();
+        let moving = {
+            let (to_first, second) = (to_first.clone(), second.clone());
+            thread::spawn(move || {
+                to_first.send(message(2)).unwrap();
+                drop(second.try_recv());
+            })
+        };
+        look(&first, &second);
+        moving.join().unwrap();
+        drop((to_first, to_second));
+    });
+}
+
+/// Of two channels one has a free place at every moment, or a receiver that waits.
+///
+/// Seen to fail as the models above.
+#[test]
+fn loom_try_select_beside_a_moving_place() {
+    loom::model(|| {
+        let (first, from_first) = bounded(1);
+        let (second, from_second) = bounded(1);
+        first.send(message(1)).unwrap();
+        let moving = {
+            let second = second.clone();
+            thread::spawn(move || {
+                drop(from_first.recv());
+                drop(second.try_send(message(2)));
+                from_first
+            })
+        };
+        select_biased! {
+            send(first, message(3)) -> result => result.unwrap(),
+            send(second, message(3)) -> result => result.unwrap(),
+            default => unreachable!("one of them has a place"),
+        }
+        moving.join().unwrap();
+        drop((first, second, from_second));
+    });
+}
+
+/// A message expression lets the last sender go while the last receiver goes, too: the place that it has keeps
+/// the channel, once.
+///
+/// Seen to fail with a `detach` that leaves its count only after it has let go of the lock: the channel is
+/// freed and used.
+#[test]
+fn loom_place_keeps_the_channel() {
+    loom::model(|| {
+        let (sender, receiver) = bounded(1);
+        let going =
+            thread::spawn(move || receiver.try_recv().map(|message: Message| *message).ok());
+        let mut sender = Some(sender);
+        let sent = select_biased! {
+            send(sender.as_ref().unwrap(), { sender = None; message(1) }) -> result => result.is_ok(),
+        };
+        assert!(sender.is_none());
+        let received = going.join().unwrap();
+        assert!(received.is_none() || sent);
     });
 }
 

@@ -55,10 +55,17 @@ pub fn unknown() -> ! {
 /// channel is gone. If several are, one of them is taken at random;
 /// [`select_biased!`](crate::select_biased!) takes the first. A message is evaluated when its arm has
 /// been selected, and the others are not. A receiver may be waiting for the message by then, so it
-/// should not take long to make.
+/// should not take long to make; if the expression is left, by `?` or `break` or a panic, the receiver
+/// waits for another one. Neither messages nor bodies are kept from changing what the channels belong to:
+/// `recv(self.jobs) -> job => self.take(job)` does.
 ///
 /// With `default` nothing is waited for: its body is run if no operation is possible at once. With
-/// `default(TIMEOUT)` its body is run if none is for so long.
+/// `default(TIMEOUT)` its body is run if none is for so long; a timeout that ends after the last
+/// representable [`Instant`](std::time::Instant) never does. Nothing was possible means that there was a
+/// moment at which none of the operations was, not only that each was not when it was looked at.
+///
+/// A message lies on the stack, a few times over. On a task's default stack of 256 KiB it may have some
+/// 24 KiB, in a debug build 6 KiB; larger ones belong in a `Box`.
 ///
 /// [`Select`](crate::Select) does the same with a list of operations that is made at run time.
 ///

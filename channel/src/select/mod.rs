@@ -10,6 +10,8 @@ mod random;
 mod ready;
 mod run;
 mod selected;
+#[cfg(all(test, not(lisle_loom)))]
+mod tests;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -238,7 +240,7 @@ impl<'a> Select<'a> {
     ///
     /// # Errors
     ///
-    /// If none is.
+    /// If none is: there was a moment at which none of them was.
     ///
     /// # Examples
     ///

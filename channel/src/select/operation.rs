@@ -9,7 +9,7 @@ use std::time::Instant;
 use lisle_runtime::primitive::Arc;
 use lisle_scheduler::park::{Awaited, Object};
 
-use crate::channel::{Channel, End, Opening, State, refill, take_buffered};
+use crate::channel::{Channel, End, Opening, State, refill};
 use crate::claim::{Claim, Grant, GrantCell, Landing, Purpose};
 use crate::error::{SendError, TryRecvError};
 use crate::receiver::{Receiver, Source};
@@ -24,6 +24,13 @@ pub(crate) trait Operation {
 
     /// Whether the operation would succeed or fail at once.
     fn is_ready(&self) -> bool;
+
+    /// Before the operation is looked at: what [`is_unchanged`](Self::is_unchanged) goes by.
+    fn stamp(&self) -> usize;
+
+    /// After other operations were looked at, too: whether this one is still not possible, if it was not when
+    /// it was looked at.
+    fn is_unchanged(&self, stamp: usize) -> bool;
 
     /// The address of the channel.
     fn address(&self) -> usize;
@@ -72,6 +79,14 @@ impl<T> Operation for Sender<T> {
         self.channel.is_ready(End::Sending)
     }
 
+    fn stamp(&self) -> usize {
+        self.channel.changes()
+    }
+
+    fn is_unchanged(&self, stamp: usize) -> bool {
+        self.channel.changes() == stamp
+    }
+
     fn address(&self) -> usize {
         Arc::as_ptr(&self.channel).addr()
     }
@@ -114,6 +129,22 @@ impl<T> Operation for Receiver<T> {
             Source::Channel(channel) => channel.is_ready(End::Receiving),
             Source::Timer(timer, _) => timer.is_due(),
             Source::Never => false,
+        }
+    }
+
+    fn stamp(&self) -> usize {
+        match &self.source {
+            Source::Channel(channel) => channel.changes(),
+            Source::Timer(timer, _) => timer.taken(),
+            Source::Never => 0,
+        }
+    }
+
+    fn is_unchanged(&self, stamp: usize) -> bool {
+        match &self.source {
+            Source::Channel(channel) => channel.changes() == stamp,
+            Source::Timer(timer, _) => timer.is_unchanged(stamp),
+            Source::Never => true,
         }
     }
 
@@ -179,7 +210,7 @@ impl<T> Channel<T> {
     fn attempt_recv(&self, grant: &mut GrantCell) -> bool {
         let mut state = self.state.lock();
         if !state.buffer.is_empty() {
-            grant.put(Grant::Message(Landing::new(take_buffered(state))));
+            grant.put(Grant::Message(Landing::new(self.take_buffered(state))));
             return true;
         }
         if let Some(sender) = state.senders.parked.dequeue_sole(Verdict::Transferred) {
@@ -275,6 +306,7 @@ impl<T> Channel<T> {
         if state.is_ready(end, Some(claim)) {
             return false;
         }
+        self.change();
         let selecting = Selecting { claim: NonNull::from(claim), index };
         // SAFETY: we hold the lock, and the caller keeps the waiter, which is new, and the claim.
         unsafe { state.side(end).parked.enlist(waiter, selecting) };
@@ -308,6 +340,8 @@ unsafe fn free_place<T>(
     channel: NonNull<Channel<T>>,
     state: &mut State<T>,
 ) -> Option<Arc<Channel<T>>> {
+    // SAFETY: the place that was set aside keeps the channel until the caller drops what it gets.
+    unsafe { channel.as_ref() }.change();
     state.buffer.unreserve();
     if state.senders.handles != 0 || state.buffer.is_reserved() {
         return None;

@@ -1,6 +1,7 @@
 //! Chance: where a select begins, so that no operation starves beside others that are always ready.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use lisle_runtime::primitive::thread_local;
 
@@ -16,8 +17,7 @@ pub(super) fn random() -> u32 {
     }
     STATE.with(|state| {
         let mut number = match state.get() {
-            // The address differs from thread to thread, and is not 0.
-            0 => (state as *const Cell<u32>).addr() as u32 | 1,
+            0 => seed(),
             number => number,
         };
         number ^= number << 13;
@@ -26,6 +26,18 @@ pub(super) fn random() -> u32 {
         state.set(number);
         number
     })
+}
+
+/// Where a thread begins: not 0, and unlike the threads before it, so that those of which each selects once
+/// do not all choose the same.
+#[cold]
+fn seed() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Steps of the golden section come near to each other late. The rest spreads them over all bits.
+    let number = NEXT.fetch_add(0x9e37_79b9, Ordering::Relaxed);
+    let number = (number ^ (number >> 16)).wrapping_mul(0x7feb_352d);
+    let number = (number ^ (number >> 15)).wrapping_mul(0x846c_a68b);
+    number ^ (number >> 16) | 1
 }
 
 /// A start among `len` places and a step, up or down by one, both at random. Of any two places the

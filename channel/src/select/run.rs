@@ -25,6 +25,8 @@ pub struct Case<'a> {
     pub(super) operation: &'a dyn Operation,
     /// The index by which [`Select`](super::Select) knows it.
     pub(super) number: usize,
+    /// The operation's stamp, for a last look.
+    stamp: MaybeUninit<usize>,
     /// Made anew for each wait, and never dropped: a select's waiter owns nothing.
     wait: MaybeUninit<Wait>,
 }
@@ -74,7 +76,7 @@ impl<'a> Case<'a> {
 
     #[inline]
     pub(super) fn new(operation: &'a dyn Operation, number: usize) -> Self {
-        Self { operation, number, wait: MaybeUninit::uninit() }
+        Self { operation, number, stamp: MaybeUninit::uninit(), wait: MaybeUninit::uninit() }
     }
 
     /// # Safety
@@ -139,15 +141,15 @@ pub(super) fn select(
     let mut over = patience.spend();
     let mut withdrawals = 0;
     loop {
+        if over {
+            return last_look(cases, order, patience, |operation| operation.attempt(grant))
+                .map(|at| begun(at, patience, grant));
+        }
         let walk = Walk::new(cases.len(), order);
         for at in walk.clone() {
             if cases[at].operation.attempt(grant) {
                 return Some(begun(at, patience, grant));
             }
-        }
-        if over {
-            patience.fail();
-            return None;
         }
         let claim = Claim::new(Purpose::Select, grant);
         match wait(cases, walk, &claim, patience.deadline(), withdrawals) {
@@ -174,15 +176,14 @@ pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) ->
     let mut over = patience.spend();
     let mut withdrawals = 0;
     loop {
+        if over {
+            return last_look(cases, order, patience, |operation| operation.is_ready());
+        }
         let walk = Walk::new(cases.len(), order);
         for at in walk.clone() {
             if cases[at].operation.is_ready() {
                 return Some(at);
             }
-        }
-        if over {
-            patience.fail();
-            return None;
         }
         let claim = Claim::new(Purpose::Watch, &nothing);
         match wait(cases, walk, &claim, patience.deadline(), withdrawals) {
@@ -195,6 +196,33 @@ pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) ->
             }
         }
         over = patience.is_over();
+    }
+}
+
+/// Looks for an operation that is `possible`, and gives its place. `None` only if there was a moment at
+/// which none was: that between two looks in a row, if nothing has changed from the one to the other.
+#[inline]
+fn last_look(
+    cases: &mut [Case<'_>],
+    order: Order,
+    patience: Patience,
+    mut possible: impl FnMut(&dyn Operation) -> bool,
+) -> Option<usize> {
+    loop {
+        for at in Walk::new(cases.len(), order) {
+            let case = &mut cases[at];
+            case.stamp.write(case.operation.stamp());
+            if possible(case.operation) {
+                return Some(at);
+            }
+        }
+        // SAFETY: the walk has come to each case and written its stamp.
+        let same = |case: &Case| case.operation.is_unchanged(unsafe { case.stamp.assume_init() });
+        // One operation alone was looked at in one moment.
+        if cases.len() < 2 || cases.iter().all(same) {
+            patience.fail();
+            return None;
+        }
     }
 }
 
@@ -295,9 +323,10 @@ fn begun(place: usize, patience: Patience, grant: &mut GrantCell) -> usize {
 #[cold]
 unsafe fn sort_for_enlisting(cases: &mut [Case<'_>]) {
     let mask = random() as usize;
-    // SAFETY: passed on to the caller.
     cases.sort_unstable_by_key(|case| {
-        (case.operation.address(), unsafe { case.wait() }.place ^ mask)
+        // SAFETY: passed on to the caller.
+        let place = unsafe { case.wait() }.place;
+        (case.operation.address(), place ^ mask)
     });
 }
 

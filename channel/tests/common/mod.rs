@@ -37,7 +37,8 @@ pub fn on_one_worker<R>(body: impl FnOnce() -> R) -> R {
     on_workers(1, body)
 }
 
-fn on_workers<R>(workers: usize, body: impl FnOnce() -> R) -> R {
+/// Runs `body` as the first task of a runtime.
+pub fn on_workers<R>(workers: usize, body: impl FnOnce() -> R) -> R {
     Runtime::builder().workers(workers).build().unwrap().run(body).unwrap()
 }
 
