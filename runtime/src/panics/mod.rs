@@ -27,7 +27,7 @@
 //!  the helper ends the token     0                  0                  0
 //! ```
 //!
-//! A token that takes off must have been added somewhere: on the thread of the [pool](self::pool)'s
+//! A token that takes off must have been added somewhere: on the thread of the pool's
 //! *helper*, whose own count matters to nobody. As long as there is a token, the count of the whole
 //! process is not zero, and then `panicking()` takes a nanosecond longer everywhere; so the helper ends
 //! those that were not asked for lately. To go on needs no helper and cannot fail.
