@@ -9,13 +9,13 @@
 //! # How a count is changed from outside
 //!
 //! The standard library has no call for that. But it adds 1 when an unwinding begins and takes 1 off
-//! where it is caught, each time from the count of the thread that runs at that moment. A [`Token`](self::token::Token) is
+//! where it is caught, each time from the count of the thread that runs at that moment. A `Token` is
 //! a stack that is suspended by a destructor in between:
 //!
 //! - to begin one on a thread adds 1 to the thread's count;
 //! - to end one on a thread takes 1 off there, wherever it was begun.
 //!
-//! What has ended is a [`Spare`](self::token::Spare), which can begin again. No panic hook runs and nothing is printed.
+//! What has ended is a `Spare`, which can begin again. No panic hook runs and nothing is printed.
 //!
 //! ```text
 //!                      count of the helper    of the worker    tokens in the pool

@@ -191,15 +191,11 @@ impl Worker {
         }
         let others_may_wake_us = self.team.others_may_wake_us(self.team.threads());
         // Looked at after the threads: a thread that has gone cannot post anything any more.
-        let is_stuck = self.is_stuck();
-        if is_stuck && !others_may_wake_us {
+        if !others_may_wake_us && self.is_stuck() {
             return self.team.declare_deadlock();
         }
-        if !is_stuck || *recheck == FIRST_RECHECK {
-            self.quiet.set(None);
-        }
-        if is_stuck {
-            self.watch_for_stall();
+        if let Some(after) = self.team.settings.stall_notice {
+            self.watch_for_stall(after, *recheck == FIRST_RECHECK);
         }
         // A model has no clock, and must notice a worker that only a timeout would wake.
         self.sleep(None, (!cfg!(lisle_loom)).then_some(*recheck));
@@ -213,7 +209,7 @@ impl Worker {
 
     /// Whether no task of this team goes on by itself. The caller has nothing to run, no timer and no
     /// task that waits for a descriptor.
-    fn is_stuck(&self) -> bool {
+    pub(super) fn is_stuck(&self) -> bool {
         if !self.team.is_quiescent(self.index) || self.post().inbox.has_mail() {
             return false;
         }

@@ -1,6 +1,6 @@
 //! Finding out that nothing has happened for long, and saying so; see [`stall`](crate::stall).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lisle_runtime::last_words::complain;
 
@@ -16,15 +16,16 @@ pub(super) struct Quiet {
 }
 
 impl Worker {
-    /// Nothing of the team can go on by itself, and this worker, the last one that is awake, was woken only
-    /// to look again: gives notice if that is so for long enough.
+    /// Gives notice if nothing of the team has gone on for so long. To be called by the worker that is the
+    /// last one awake whenever it has looked around, `anew` if it has run something since the last time.
     #[cold]
-    pub(super) fn watch_for_stall(&self) {
-        let Some(after) = self.team.settings.stall_notice.filter(|_| !cfg!(lisle_loom)) else {
+    pub(super) fn watch_for_stall(&self, after: Duration, anew: bool) {
+        let before = self.quiet.take().filter(|_| !anew);
+        if !self.is_stuck() {
             return;
-        };
+        }
         let awakenings = self.team.awakenings();
-        let since = match self.quiet.get() {
+        let since = match before {
             // The one awakening is its own.
             Some(quiet) if awakenings == quiet.awakenings.wrapping_add(1) => quiet.since,
             _ => Instant::now(),
