@@ -38,7 +38,7 @@ pub fn ensure_signal_stack() -> io::Result<()> {
 /// this thread ends the process without a report.
 #[inline]
 pub(crate) fn prepare_thread() {
-    if !PREPARED.replace(true) {
+    if !PREPARED.get() {
         prepare_first();
     }
 }
@@ -46,6 +46,7 @@ pub(crate) fn prepare_thread() {
 #[cold]
 #[inline(never)]
 fn prepare_first() {
+    PREPARED.set(true);
     let _ = ensure_signal_stack();
 }
 
