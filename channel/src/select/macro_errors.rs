@@ -85,7 +85,8 @@ macro_rules! __select_error {
     };
     ($seen:tt $found:tt $($rest:tt)*) => {
         ::std::compile_error!(::std::concat!(
-            "expected `recv(…)`, `send(…)` or `default`, found `", ::std::stringify!($found), "`"
+            "expected `recv(receiver) -> pattern => …`, `send(sender, message) -> pattern => …`, ",
+            "`default => …` or `default(timeout) => …`, found `", ::std::stringify!($found), "`"
         ))
     };
 }
