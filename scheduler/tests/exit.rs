@@ -45,8 +45,8 @@ thread_local! {
 fn destructors_of_thread_locals_do_not_let_tasks_go_on_without_them() {
     let name = "destructors_of_thread_locals_do_not_let_tasks_go_on_without_them";
     let ended = in_child(name, &[], || {
-        FLUSHER.with(|_| ());
         run_in_order(|| {
+            FLUSHER.with(|_| ());
             let reader = || {
                 TEXT.with(|text| {
                     yield_now();

@@ -33,7 +33,7 @@ pub(crate) struct Enter;
 
 impl Enter {
     pub(crate) fn new(worker: &Worker) -> Self {
-        locals::watch();
+        locals::mark();
         LOCAL.with(|local| local.worker.set(worker));
         Self
     }

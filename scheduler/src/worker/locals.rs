@@ -5,37 +5,54 @@
 //! destroyed; a destructor that waited would let them go on. So from a moment on no task of the thread
 //! is left any more: waits end at once, as if the other side were gone, and yields do nothing.
 //!
-//! That moment is when a thread-local of our own is destroyed, which is as old as the worker. The
-//! destructors of younger ones have run by then; what those may not do is left to the user.
+//! That moment is when the youngest of our own marks is destroyed. The C library keeps one list for the
+//! thread, last in, first out, and does not tell of additions. So marks are set every now and then, ever
+//! more seldom, and the destructors that wait unnoticed are those of thread-locals
+//! that are younger than the last one. They are left to the user.
 
 use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::ptr;
 
 use lisle_runtime::never_suspend_again;
 
 use super::current;
 
-struct Locals;
+unsafe extern "C" {
+    static __dso_handle: u8;
+
+    /// Has a function called when the thread-locals of the calling thread are destroyed that have one.
+    fn __cxa_thread_atexit_impl(
+        function: unsafe extern "C" fn(*mut c_void),
+        argument: *mut c_void,
+        image: *const u8,
+    ) -> c_int;
+}
 
 thread_local! {
-    static LOCALS: Locals = const { Locals };
+    static OCCASIONS: Cell<u64> = const { Cell::new(0) };
     static GONE: Cell<bool> = const { Cell::new(false) };
 }
 
-impl Drop for Locals {
-    fn drop(&mut self) {
-        // A thread on which no task runs any more waits as threads do.
-        if current().is_some() {
-            GONE.set(true);
-            never_suspend_again();
-        }
+/// This many occasions are all taken: most thread-locals are young when the thread is.
+const ALL_TAKEN: u64 = 64;
+
+/// An occasion to set a mark. Later ones are taken if they are the 128th, the 256th and so on of this thread.
+pub(super) fn mark() {
+    let occasions = OCCASIONS.get() + 1;
+    OCCASIONS.set(occasions);
+    // The thread of a model outlives it.
+    if (occasions <= ALL_TAKEN || occasions.is_power_of_two()) && !cfg!(lisle_loom) {
+        // SAFETY: the function ignores its argument, and belongs to this image. If there is no memory for
+        // it, there is no mark.
+        unsafe { __cxa_thread_atexit_impl(note_end, ptr::null_mut(), &raw const __dso_handle) };
     }
 }
 
-/// From now on it is noticed when the thread-locals of this thread are destroyed.
-pub(super) fn watch() {
-    // The thread of a model outlives it.
-    if !cfg!(lisle_loom) {
-        let _ = LOCALS.try_with(|_| ());
+unsafe extern "C" fn note_end(_: *mut c_void) {
+    // A thread on which no task runs any more waits as threads do.
+    if current().is_some() && !GONE.replace(true) {
+        never_suspend_again();
     }
 }
 

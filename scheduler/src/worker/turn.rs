@@ -10,7 +10,7 @@ use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
 use lisle_runtime::{no_suspend_depth, panics, prefetch};
 
 use super::waits::may_suspend;
-use super::{POLL_INTERVAL, Worker, current, with_allowance};
+use super::{POLL_INTERVAL, Worker, current, locals, with_allowance};
 use crate::backlog::Refill;
 use crate::park::unwind_cancelled;
 use crate::queue::Entry;
@@ -190,6 +190,7 @@ impl Worker {
     /// Looks at the inbox and the clock, and whether the team stops.
     #[cold]
     pub(super) fn poll(&self) {
+        locals::mark();
         self.post().counters.switches.add(self.uncounted_switches());
         self.until_poll.set(POLL_INTERVAL);
         self.publish(0);
@@ -303,6 +304,7 @@ impl Worker {
     /// stack now, and the task has gone back into the queue.
     #[cold]
     fn outfit(&self, task: &Control) -> Option<Context> {
+        locals::mark();
         let stack = match task.take_stack() {
             Some(stack) => {
                 self.cancel_reservation();
