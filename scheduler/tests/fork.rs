@@ -79,35 +79,3 @@ fn a_task_may_fork() {
     });
     ended.assert_success();
 }
-
-/// Whatever the parent's threads are doing in the moment of the fork, the child finds no lock held.
-#[test]
-fn a_child_of_a_busy_parent_runs_tasks() {
-    let ended = in_child("a_child_of_a_busy_parent_runs_tasks", &[], || {
-        static STOP: AtomicBool = AtomicBool::new(false);
-        let busy: Vec<_> = (0..2)
-            .map(|_| {
-                thread::spawn(|| {
-                    while !STOP.load(Ordering::Relaxed) {
-                        let tasks: Vec<_> = (0..400).map(|n| spawn(move || n)).collect();
-                        for (n, task) in tasks.into_iter().enumerate() {
-                            assert_eq!(task.join().unwrap(), n);
-                        }
-                    }
-                })
-            })
-            .collect();
-        for _ in 0..100 {
-            let ended = in_fork_child(|| {
-                let tasks: Vec<_> = (0..200).map(|n| spawn(move || n)).collect();
-                for (n, task) in tasks.into_iter().enumerate() {
-                    assert_eq!(task.join().unwrap(), n);
-                }
-            });
-            assert!(ended.success(), "{ended}");
-        }
-        STOP.store(true, Ordering::Relaxed);
-        busy.into_iter().for_each(|thread| thread.join().unwrap());
-    });
-    ended.assert_success();
-}
