@@ -8,7 +8,11 @@ use lisle_scheduler::{Awaited, Deadlock, ForeignThreads, Runtime, spawn};
 
 /// The report of a deadlock of tasks that start in order.
 fn deadlock<R>(main: impl FnOnce() -> R) -> Deadlock {
-    let builder = Runtime::builder().workers(1).foreign_threads(ForeignThreads::NeverWake);
+    deadlock_on(1, main)
+}
+
+fn deadlock_on<R>(workers: usize, main: impl FnOnce() -> R) -> Deadlock {
+    let builder = Runtime::builder().workers(workers).foreign_threads(ForeignThreads::NeverWake);
     match builder.build().unwrap().run(main) {
         Ok(_) => panic!("there was no deadlock"),
         Err(deadlock) => deadlock,
@@ -87,6 +91,29 @@ fn the_handles_at_the_other_end_are_counted() {
 
     let [Awaited::Handles(senders)] = deadlock.tasks()[1].awaited() else { panic!("{deadlock}") };
     assert_eq!((senders.kind(), senders.alive()), ("sender", 2));
+}
+
+/// No worker gives up what it holds while another still counts.
+#[test]
+fn handles_that_other_workers_hold_are_counted_too() {
+    for _ in 0..100 {
+        let deadlock = deadlock_on(2, || {
+            let (sender, receiver) = bounded::<u8>(0);
+            let (started, start) = bounded(0);
+            let reader = spawn(move || {
+                started.send(()).unwrap();
+                receiver.recv()
+            });
+            // Computes until the other worker has taken the reader.
+            while start.try_recv().is_err() {
+                std::hint::spin_loop();
+            }
+            let result = reader.join();
+            drop(sender);
+            result
+        });
+        assert_eq!(counts(&deadlock), ["1 sender is alive"], "{deadlock}");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use lisle_runtime::last_words::{abort_with, complain};
 use lisle_runtime::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
-use lisle_runtime::primitive::thread::{Builder, JoinHandle};
+use lisle_runtime::primitive::thread::{self, Builder, JoinHandle};
 use lisle_runtime::primitive::{Arc, Mutex, MutexGuard};
 use lisle_runtime::stack::{StackSize, generation, watched_generation};
 
@@ -66,6 +66,8 @@ pub(crate) struct Team {
     /// Set once, before `stopping`.
     deadlocked: AtomicBool,
     reports: Mutex<Vec<TaskReport>>,
+    /// How many workers have described their tasks, if there was a deadlock, and may give them up.
+    described: AtomicUsize,
     pub(crate) stall: Stall,
     /// The threads of the process when the team was made, if its settings ask for them.
     earlier_threads: Vec<u32>,
@@ -135,6 +137,7 @@ impl Team {
             stopping: AtomicBool::new(false),
             deadlocked: AtomicBool::new(false),
             reports: Mutex::new(Vec::new()),
+            described: AtomicUsize::new(0),
             stall: Stall::default(),
             earlier_threads,
             threads: Mutex::new(Threads {
@@ -426,6 +429,18 @@ impl Team {
     /// deadlock.
     pub(crate) fn reports(&self) -> Option<MutexGuard<'_, Vec<TaskReport>>> {
         self.deadlocked.load(Ordering::Relaxed).then(|| self.reports.lock())
+    }
+
+    /// The caller has described its tasks, and is about to give them up. After a deadlock it waits until
+    /// all workers are so far: what one gives up would be missing from what another tells.
+    pub(crate) fn note_described(&self) {
+        // Release: what is given up afterwards is not seen by those that still describe.
+        self.described.fetch_add(1, Ordering::AcqRel);
+        while self.deadlocked.load(Ordering::Relaxed)
+            && self.described.load(Ordering::Acquire) < self.threads()
+        {
+            thread::yield_now();
+        }
     }
 
     /// Ends the team: every worker gives up its tasks.

@@ -170,8 +170,11 @@ impl Worker {
     /// Tasks that have not started yet are cancelled when they begin.
     pub(crate) fn shut_down(&self, spared: Option<NonNull<Control>>) {
         let first = !self.shutting_down.replace(true);
-        if first && let Some(mut reports) = self.team.reports() {
-            deadlock::describe(&self.started, self.clock.get(), &mut reports);
+        if first {
+            if let Some(mut reports) = self.team.reports() {
+                deadlock::describe(&self.started, self.clock.get(), &mut reports);
+            }
+            self.team.note_described();
         }
         self.started.for_each(|task| {
             if Some(NonNull::from(task)) != spared {
