@@ -122,8 +122,8 @@ impl Builder {
     /// pages that are touched cost memory.
     ///
     /// Values that are handed on by value lie on the stack several times over, most of all in a debug build.
-    /// There a default stack of 256 KiB bears messages of 8 KiB, and closures and results of 28 KiB; in a
-    /// release build, messages of some 30 KiB. Put what is larger into a `Box`, or ask for a larger stack.
+    /// There a default stack of 256 KiB bears messages of 6 KiB, and closures and results of 28 KiB; in a
+    /// release build, messages of some 24 KiB. Put what is larger into a `Box`, or ask for a larger stack.
     ///
     /// A task may wait on a stack that the crate `stacker` has grown for it, and is unwound from there.
     pub fn stack_size(mut self, bytes: usize) -> Self {
