@@ -61,6 +61,24 @@ fn one_that_catches_its_cancellation_for_ever_is_left_behind_and_named() {
     }
 }
 
+/// Nobody joins it, so that it drops its result itself, which is the last thing that it does.
+#[test]
+fn one_that_does_so_in_a_destructor_of_its_result_is_left_behind() {
+    let name = "one_that_does_so_in_a_destructor_of_its_result_is_left_behind";
+    let ended = in_child(name, &[], || {
+        run_in_order(|| {
+            for wait in [|| wait_stubbornly(), || wait_for_a_promise()] {
+                drop(spawn_local(move || OnDrop(wait)));
+            }
+            yield_now();
+        });
+    });
+    ended.assert_success();
+    ended.assert_says("has caught its cancellation 100 times");
+    ended.assert_says("is left behind waiting for what was promised");
+    assert_eq!(ended.stderr.lines().count(), 2, "{}", ended.stderr);
+}
+
 #[test]
 fn one_that_catches_it_99_times_is_unwound() {
     let log = Log::new();

@@ -69,7 +69,8 @@ impl JoinState {
                 false
             }
             state => {
-                debug_assert_eq!(state, DETACHED);
+                // FINISHED: nobody joins, and the task is left behind in a destructor of its result.
+                debug_assert!(state == DETACHED || (state, word) == (FINISHED, LEFT));
                 true
             }
         }
