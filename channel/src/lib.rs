@@ -20,7 +20,7 @@
 //! A task that never has to wait would keep the other tasks of its thread from running. So of the
 //! operations that could wait but need not (receiving, sending to a channel with a limit, selecting,
 //! with or without a deadline) a task carries out 256 in a row, and lets the others have a turn each
-//! before the next one. A receiver of an unbounded channel that has more than that in store first takes
+//! before the next one. A receive or a select that finds more than that in an unbounded channel first takes
 //! what is there, up to 4,096 messages. And a task that polls lets the others have a turn each at every
 //! 64th failure, be it of [`try_recv`](Receiver::try_recv), [`try_send`](Sender::try_send),
 //! [`try_iter`](Receiver::try_iter), [`try_select`](Select::try_select),

@@ -344,10 +344,10 @@ fn a_message_may_replace_or_drop_its_sender() {
         }
         let (sender, receiver) = bounded::<String>(1);
         let mut sender = Some(sender);
-        let mut leave = || -> Option<()> {
-            select! { send(sender.as_ref()?, { sender = None; None? }) -> _ => unreachable!() }
+        let leave = |sender: &mut Option<_>| -> Option<()> {
+            select! { send(sender.as_ref()?, { *sender = None; None? }) -> _ => unreachable!() }
         };
-        assert_eq!(leave(), None);
+        assert_eq!(leave(&mut sender), None);
         assert_eq!(receiver.recv(), Err(RecvError));
     });
 }

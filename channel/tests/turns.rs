@@ -41,9 +41,12 @@ fn turns_during(body: impl FnOnce()) -> usize {
     had
 }
 
+/// Ways to do something, by their names.
+type Ways<R = ()> = Vec<(&'static str, Box<dyn Fn() -> R>)>;
+
 /// Ways to do one operation that could wait, again and again, and never to wait. Each round counts for
 /// the number of operations that is returned.
-fn ready_operations() -> Vec<(&'static str, Box<dyn Fn() -> usize>)> {
+fn ready_operations() -> Ways<usize> {
     fn way(f: impl Fn() -> usize + 'static) -> Box<dyn Fn() -> usize> {
         Box::new(f)
     }
@@ -200,7 +203,7 @@ fn joining_tasks_that_have_finished_lets_others_run() {
 }
 
 /// Ways to fail rather than wait.
-fn failing_operations() -> Vec<(&'static str, Box<dyn Fn()>)> {
+fn failing_operations() -> Ways {
     fn way(f: impl Fn() + 'static) -> Box<dyn Fn()> {
         Box::new(f)
     }
@@ -344,23 +347,55 @@ fn an_unbounded_send_never_switches_beside_a_select_that_sends() {
 
 /// A receiver that was given no more than 256 messages a turn would fall back for ever behind a sender
 /// of a thousand. But it does not go on for ever if others add to them meanwhile.
-#[test]
-fn a_receiver_takes_what_has_piled_up() {
+fn takes_what_has_piled_up(receive: impl Fn(&Receiver<usize>) -> usize) {
     on_one_worker(|| {
         let (sender, receiver) = unbounded();
         for (piled_up, turns) in [(1_024, 0), (4_096, 0), (5_000, 1), (20_000, 4)] {
             (0..piled_up).for_each(|n| sender.send(n).unwrap());
-            let had = turns_during(|| assert!(receiver.iter().take(piled_up).eq(0..piled_up)));
+            let had =
+                turns_during(|| (0..piled_up).for_each(|n| assert_eq!(receive(&receiver), n)));
             assert_eq!(had, turns, "of {piled_up}");
         }
         (0..1_000).for_each(|n| sender.send(n).unwrap());
         let had = turns_during(|| {
             for n in 0..20_000 {
                 sender.send(n).unwrap();
-                receiver.recv().unwrap();
+                receive(&receiver);
             }
         });
         assert!((10..=20_000 / OPERATIONS).contains(&had), "{had}");
+    });
+}
+
+#[test]
+fn a_receiver_takes_what_has_piled_up() {
+    takes_what_has_piled_up(|receiver| receiver.recv().unwrap());
+    takes_what_has_piled_up(|receiver| receiver.recv_timeout(common::LONG).unwrap());
+    takes_what_has_piled_up(|receiver| receiver.iter().next().unwrap());
+}
+
+#[test]
+fn a_select_takes_what_has_piled_up() {
+    let (_silent, bounded) = bounded::<u8>(1);
+    takes_what_has_piled_up(|receiver| {
+        select! {
+            recv(receiver) -> message => message.unwrap(),
+            recv(bounded) -> _ => unreachable!("nobody sends"),
+        }
+    });
+    takes_what_has_piled_up(|receiver| {
+        select! {
+            recv(receiver) -> message => message.unwrap(),
+            recv(tick(common::LONG)) -> _ => unreachable!("it is not over"),
+            default(common::LONG) => unreachable!("there is a message"),
+        }
+    });
+    takes_what_has_piled_up(|receiver| {
+        let mut select = Select::new();
+        select.recv(&bounded);
+        let index = select.recv(receiver);
+        assert_eq!(select.ready(), index);
+        receiver.try_recv().unwrap()
     });
 }
 

@@ -32,6 +32,9 @@ pub(crate) trait Operation {
     /// it was looked at.
     fn is_unchanged(&self, stamp: usize) -> bool;
 
+    /// How many messages wait to be received in a buffer to which senders can add for as long as they like.
+    fn backlog(&self) -> usize;
+
     /// The address of the channel.
     fn address(&self) -> usize;
 
@@ -85,6 +88,10 @@ impl<T> Operation for Sender<T> {
 
     fn is_unchanged(&self, stamp: usize) -> bool {
         self.channel.changes() == stamp
+    }
+
+    fn backlog(&self) -> usize {
+        0
     }
 
     fn address(&self) -> usize {
@@ -145,6 +152,13 @@ impl<T> Operation for Receiver<T> {
             Source::Channel(channel) => channel.changes() == stamp,
             Source::Timer(timer, _) => timer.is_unchanged(stamp),
             Source::Never => true,
+        }
+    }
+
+    fn backlog(&self) -> usize {
+        match &self.source {
+            Source::Channel(channel) => channel.backlog(),
+            Source::Timer(..) | Source::Never => 0,
         }
     }
 
@@ -306,11 +320,11 @@ impl<T> Channel<T> {
         if state.is_ready(end, Some(claim)) {
             return false;
         }
-        self.change();
         let selecting = Selecting { claim: NonNull::from(claim), index };
         // SAFETY: we hold the lock, and the caller keeps the waiter, which is new, and the claim.
         unsafe { state.side(end).parked.enlist(waiter, selecting) };
         if claim.purpose() == Purpose::Select {
+            self.change();
             // Who watches for a partner has one now.
             state.side(end.other()).parked.ring();
         }

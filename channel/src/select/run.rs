@@ -98,10 +98,10 @@ impl Patience {
 
     /// Counts the select as an operation of this turn if it may wait. Tells whether it may not.
     #[inline]
-    fn spend(self) -> bool {
+    fn spend(self, cases: &[Case<'_>]) -> bool {
         let none = matches!(self, Self::None);
         if !none && turn::spend() {
-            turn::next();
+            end_turn(cases);
         }
         none
     }
@@ -129,6 +129,15 @@ impl Patience {
     }
 }
 
+/// Lets others run, unless there is more to receive than the turn had operations for.
+#[cold]
+fn end_turn(cases: &[Case<'_>]) {
+    let backlog = cases.iter().map(|case| case.operation.backlog()).fold(0, usize::saturating_add);
+    if !turn::extend(backlog) {
+        turn::next();
+    }
+}
+
 /// Waits until an operation is possible and begins it, with its grant where it is going to be completed.
 /// Gives its place among the cases, or `None` if the patience ends before.
 #[track_caller]
@@ -138,7 +147,7 @@ pub(super) fn select(
     patience: Patience,
     grant: &mut GrantCell,
 ) -> Option<usize> {
-    let mut over = patience.spend();
+    let mut over = patience.spend(cases);
     let mut withdrawals = 0;
     loop {
         if over {
@@ -173,7 +182,7 @@ pub(super) fn select(
 #[track_caller]
 pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) -> Option<usize> {
     let nothing = GrantCell::new();
-    let mut over = patience.spend();
+    let mut over = patience.spend(cases);
     let mut withdrawals = 0;
     loop {
         if over {

@@ -54,6 +54,10 @@ impl Operation for Meanwhile {
         true
     }
 
+    fn backlog(&self) -> usize {
+        0
+    }
+
     fn address(&self) -> usize {
         0
     }
