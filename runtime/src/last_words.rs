@@ -31,13 +31,30 @@ pub fn abort_with(message: fmt::Arguments<'_>) -> ! {
 /// Calls `section`, out of which no panic may come: one that does aborts the process with `message`.
 #[inline]
 pub fn abort_on_unwind<R>(message: &'static str, section: impl FnOnce() -> R) -> R {
-    let bomb = AbortOnUnwind(message);
+    let bomb = AbortOnUnwind::new(message);
     let result = section();
-    std::mem::forget(bomb);
+    bomb.defuse();
     result
 }
 
-struct AbortOnUnwind(&'static str);
+/// The same as a value, for paths on which every call counts: aborts the process with its message
+/// when it is dropped.
+#[must_use = "it aborts the process when it is dropped"]
+pub struct AbortOnUnwind(&'static str);
+
+impl AbortOnUnwind {
+    /// One that says `message`.
+    #[inline(always)]
+    pub fn new(message: &'static str) -> Self {
+        Self(message)
+    }
+
+    /// Nothing has panicked.
+    #[inline(always)]
+    pub fn defuse(self) {
+        std::mem::forget(self);
+    }
+}
 
 impl Drop for AbortOnUnwind {
     #[cold]

@@ -30,7 +30,7 @@ primitive::thread_local! {
 /// let coroutine = Coroutine::new(|yielder, ()| no_suspend(|| yielder.suspend(1)));
 /// coroutine.resume(()); // panics: a coroutine cannot be suspended inside no_suspend
 /// ```
-#[inline]
+#[inline(always)]
 pub fn no_suspend<R>(section: impl FnOnce() -> R) -> R {
     struct Leave {
         outer: usize,

@@ -20,7 +20,7 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use lisle_runtime::last_words::abort_on_unwind;
+use lisle_runtime::last_words::AbortOnUnwind;
 use lisle_runtime::no_suspend;
 
 use crate::task::Control;
@@ -119,9 +119,12 @@ const RETRACT_PANICKED: &str = "the retract closure of a park panicked";
 
 /// Calls a closure of a park, which may neither panic nor suspend, not even a coroutine that it runs
 /// in: the unparker that it was given, or should have given back, would outlive the wait.
-#[inline]
+#[inline(always)]
 pub(crate) fn undisturbed<R>(message: &'static str, closure: impl FnOnce() -> R) -> R {
-    abort_on_unwind(message, || no_suspend(closure))
+    let bomb = AbortOnUnwind::new(message);
+    let result = no_suspend(closure);
+    bomb.defuse();
+    result
 }
 
 /// Parks the calling task, or the calling plain thread, until its unparker is used, `deadline`

@@ -171,7 +171,7 @@ impl Worker {
 
     /// Fetches what the turns to come will touch. A queue so short that its tasks stay in the nearest
     /// cache pays for one comparison.
-    #[inline]
+    #[inline(always)]
     fn look_ahead(&self) {
         if self.ready.len() <= FETCH_CONTROL {
             return;
