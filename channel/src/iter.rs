@@ -15,11 +15,11 @@ use crate::receiver::Receiver;
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::bounded;
+/// use lisle::channel::bounded;
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (sender, receiver) = bounded(0);
-///     lisle_scheduler::spawn(move || {
+///     lisle::spawn(move || {
 ///         for i in 1..=3 {
 ///             sender.send(i).unwrap();
 ///         }
@@ -37,9 +37,9 @@ pub struct Iter<'a, T> {
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::unbounded;
+/// use lisle::channel::unbounded;
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (sender, receiver) = unbounded();
 ///     sender.send('a').unwrap();
 ///     sender.send('b').unwrap();
@@ -55,9 +55,9 @@ pub struct TryIter<'a, T> {
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::unbounded;
+/// use lisle::channel::unbounded;
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (sender, receiver) = unbounded();
 ///     sender.send(10).unwrap();
 ///     sender.send(20).unwrap();

@@ -39,11 +39,11 @@
 //! # Examples
 //!
 //! ```
-//! use lisle_channel::bounded;
+//! use lisle::channel::bounded;
 //!
-//! lisle_scheduler::run(|| {
+//! lisle::run(|| {
 //!     let (sender, receiver) = bounded(0);
-//!     lisle_scheduler::spawn(move || {
+//!     lisle::spawn(move || {
 //!         for word in ["tasks", "talk"] {
 //!             sender.send(word).unwrap();
 //!         }
@@ -114,8 +114,8 @@ pub mod internal {
 /// # Examples
 ///
 /// ```
-/// lisle_scheduler::run(|| {
-///     let (sender, receiver) = lisle_channel::bounded(2);
+/// lisle::run(|| {
+///     let (sender, receiver) = lisle::channel::bounded(2);
 ///     sender.send(1).unwrap();
 ///     sender.send(2).unwrap();
 ///     assert!(sender.try_send(3).is_err());
@@ -135,8 +135,8 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 /// # Examples
 ///
 /// ```
-/// lisle_scheduler::run(|| {
-///     let (sender, receiver) = lisle_channel::unbounded();
+/// lisle::run(|| {
+///     let (sender, receiver) = lisle::channel::unbounded();
 ///     for i in 0..1000 {
 ///         sender.send(i).unwrap();
 ///     }
@@ -158,10 +158,10 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::{after, select, unbounded};
+/// use lisle::channel::{after, select, unbounded};
 /// use std::time::Duration;
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (_sender, receiver) = unbounded::<u8>();
 ///     select! {
 ///         recv(receiver) -> _ => unreachable!("nobody sends"),
@@ -186,9 +186,9 @@ pub fn after(duration: Duration) -> Receiver<Instant> {
 /// ```
 /// use std::time::{Duration, Instant};
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let when = Instant::now() + Duration::from_millis(1);
-///     let receiver = lisle_channel::at(when);
+///     let receiver = lisle::channel::at(when);
 ///     assert_eq!(receiver.recv(), Ok(when));
 ///     assert!(Instant::now() >= when);
 ///     assert!(receiver.try_recv().is_err());
@@ -209,9 +209,9 @@ pub fn at(when: Instant) -> Receiver<Instant> {
 /// ```
 /// use std::time::{Duration, Instant};
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let start = Instant::now();
-///     let ticks = lisle_channel::tick(Duration::from_millis(2));
+///     let ticks = lisle::channel::tick(Duration::from_millis(2));
 ///     for time in ticks.iter().take(3) {
 ///         println!("{:?}", time - start);
 ///     }
@@ -234,10 +234,10 @@ pub fn tick(duration: Duration) -> Receiver<Instant> {
 /// A timeout that may be there or not:
 ///
 /// ```
-/// use lisle_channel::{after, never, select, unbounded};
+/// use lisle::channel::{after, never, select, unbounded};
 /// use std::time::Duration;
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (sender, receiver) = unbounded();
 ///     let patience: Option<Duration> = None;
 ///     sender.send(1).unwrap();

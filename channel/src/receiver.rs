@@ -24,14 +24,14 @@ use crate::timer::{Timer, sleep_until};
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::bounded;
+/// use lisle::channel::bounded;
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (sender, receiver) = bounded(8);
 ///     let workers: Vec<_> = (0..3)
 ///         .map(|_| {
 ///             let receiver = receiver.clone();
-///             lisle_scheduler::spawn(move || receiver.iter().sum::<u64>())
+///             lisle::spawn(move || receiver.iter().sum::<u64>())
 ///         })
 ///         .collect();
 ///     for i in 1..=100 {
@@ -74,9 +74,9 @@ impl<T> Receiver<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{TryRecvError, unbounded};
+    /// use lisle::channel::{TryRecvError, unbounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = unbounded();
     ///     assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
     ///     sender.send(5).unwrap();
@@ -105,11 +105,11 @@ impl<T> Receiver<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{RecvError, unbounded};
+    /// use lisle::channel::{RecvError, unbounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = unbounded();
-    ///     lisle_scheduler::spawn(move || sender.send(5).unwrap());
+    ///     lisle::spawn(move || sender.send(5).unwrap());
     ///     assert_eq!(receiver.recv(), Ok(5));
     ///     assert_eq!(receiver.recv(), Err(RecvError));
     /// });
@@ -131,10 +131,10 @@ impl<T> Receiver<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{RecvTimeoutError, bounded};
+    /// use lisle::channel::{RecvTimeoutError, bounded};
     /// use std::time::Duration;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (_sender, receiver) = bounded::<u8>(0);
     ///     let result = receiver.recv_timeout(Duration::from_millis(1));
     ///     assert_eq!(result, Err(RecvTimeoutError::Timeout));
@@ -156,10 +156,10 @@ impl<T> Receiver<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{RecvTimeoutError, bounded};
+    /// use lisle::channel::{RecvTimeoutError, bounded};
     /// use std::time::{Duration, Instant};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = bounded(1);
     ///     sender.send(1).unwrap();
     ///     let deadline = Instant::now() + Duration::from_millis(1);
@@ -201,9 +201,9 @@ impl<T> Receiver<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::unbounded;
+    /// use lisle::channel::unbounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = unbounded();
     ///     assert!(receiver.is_empty());
     ///     sender.send(0).unwrap();
@@ -223,9 +223,9 @@ impl<T> Receiver<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::bounded;
+    /// use lisle::channel::bounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = bounded(1);
     ///     assert!(!receiver.is_full());
     ///     sender.send(0).unwrap();
@@ -245,9 +245,9 @@ impl<T> Receiver<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::unbounded;
+    /// use lisle::channel::unbounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = unbounded();
     ///     sender.send('x').unwrap();
     ///     sender.send('y').unwrap();
@@ -267,9 +267,9 @@ impl<T> Receiver<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{bounded, unbounded};
+    /// use lisle::channel::{bounded, unbounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     assert_eq!(unbounded::<u8>().1.capacity(), None);
     ///     assert_eq!(bounded::<u8>(5).1.capacity(), Some(5));
     ///     assert_eq!(bounded::<u8>(0).1.capacity(), Some(0));
@@ -288,9 +288,9 @@ impl<T> Receiver<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::unbounded;
+    /// use lisle::channel::unbounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (_sender, receiver) = unbounded::<u8>();
     ///     assert!(receiver.same_channel(&receiver.clone()));
     ///     assert!(!receiver.same_channel(&unbounded().1));
@@ -311,11 +311,11 @@ impl<T> Receiver<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::bounded;
+    /// use lisle::channel::bounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = bounded(0);
-    ///     lisle_scheduler::spawn(move || {
+    ///     lisle::spawn(move || {
     ///         sender.send(1).unwrap();
     ///         sender.send(2).unwrap();
     ///     });
@@ -335,9 +335,9 @@ impl<T> Receiver<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::unbounded;
+    /// use lisle::channel::unbounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = unbounded();
     ///     sender.send(1).unwrap();
     ///     sender.send(2).unwrap();

@@ -19,13 +19,13 @@ use crate::error::{SendError, SendTimeoutError, TrySendError};
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::unbounded;
+/// use lisle::channel::unbounded;
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (first, receiver) = unbounded();
 ///     let second = first.clone();
-///     lisle_scheduler::spawn(move || first.send(1).unwrap());
-///     lisle_scheduler::spawn(move || second.send(2).unwrap());
+///     lisle::spawn(move || first.send(1).unwrap());
+///     lisle::spawn(move || second.send(2).unwrap());
 ///     assert_eq!(receiver.iter().sum::<i32>(), 3);
 /// });
 /// ```
@@ -60,9 +60,9 @@ impl<T> Sender<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{TrySendError, bounded};
+    /// use lisle::channel::{TrySendError, bounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = bounded(1);
     ///     assert_eq!(sender.try_send(1), Ok(()));
     ///     assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
@@ -91,11 +91,11 @@ impl<T> Sender<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::bounded;
+    /// use lisle::channel::bounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = bounded(0);
-    ///     let task = lisle_scheduler::spawn(move || receiver.recv());
+    ///     let task = lisle::spawn(move || receiver.recv());
     ///     sender.send("hello").unwrap();
     ///     assert_eq!(task.join().unwrap(), Ok("hello"));
     ///     assert!(sender.send("anybody there?").is_err());
@@ -122,10 +122,10 @@ impl<T> Sender<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{SendTimeoutError, bounded};
+    /// use lisle::channel::{SendTimeoutError, bounded};
     /// use std::time::Duration;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = bounded(1);
     ///     sender.send('a').unwrap();
     ///     let result = sender.send_timeout('b', Duration::from_millis(1));
@@ -149,10 +149,10 @@ impl<T> Sender<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::bounded;
+    /// use lisle::channel::bounded;
     /// use std::time::{Duration, Instant};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = bounded(1);
     ///     let deadline = Instant::now() + Duration::from_millis(1);
     ///     assert!(sender.send_deadline(1, deadline).is_ok());
@@ -172,9 +172,9 @@ impl<T> Sender<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::unbounded;
+    /// use lisle::channel::unbounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, _receiver) = unbounded();
     ///     assert!(sender.is_empty());
     ///     sender.send(0).unwrap();
@@ -190,9 +190,9 @@ impl<T> Sender<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::bounded;
+    /// use lisle::channel::bounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, _receiver) = bounded(1);
     ///     assert!(!sender.is_full());
     ///     sender.send(0).unwrap();
@@ -208,9 +208,9 @@ impl<T> Sender<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::unbounded;
+    /// use lisle::channel::unbounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, _receiver) = unbounded();
     ///     sender.send('x').unwrap();
     ///     sender.send('y').unwrap();
@@ -226,9 +226,9 @@ impl<T> Sender<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{bounded, unbounded};
+    /// use lisle::channel::{bounded, unbounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     assert_eq!(unbounded::<u8>().0.capacity(), None);
     ///     assert_eq!(bounded::<u8>(5).0.capacity(), Some(5));
     ///     assert_eq!(bounded::<u8>(0).0.capacity(), Some(0));
@@ -243,9 +243,9 @@ impl<T> Sender<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::unbounded;
+    /// use lisle::channel::unbounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, _receiver) = unbounded::<u8>();
     ///     assert!(sender.same_channel(&sender.clone()));
     ///     assert!(!sender.same_channel(&unbounded().0));

@@ -13,7 +13,7 @@ use crate::coroutine::{Coroutine, ScopedCoroutine, State, Status, Yielder};
 /// # Examples
 ///
 /// ```
-/// use lisle_runtime::Generator;
+/// use lisle::coroutine::Generator;
 ///
 /// let iota = Generator::new(|out| {
 ///     for n in 1.. {
@@ -48,7 +48,7 @@ impl<Item: 'static> Generator<Item> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_runtime::{Generator, Yielder};
+    /// use lisle::coroutine::{Generator, Yielder};
     ///
     /// fn count_down(n: u32, out: &Yielder<(), u32, ()>) {
     ///     out.suspend(n);
@@ -82,7 +82,7 @@ impl<Item> Generator<Item> {
     /// Recursion that yields, over a borrowed tree:
     ///
     /// ```
-    /// use lisle_runtime::{Generator, Yielder};
+    /// use lisle::coroutine::{Generator, Yielder};
     ///
     /// enum Tree {
     ///     Leaf,
@@ -123,7 +123,7 @@ impl<Item> Generator<Item> {
     ///
     /// ```
     /// let words = ["alpha", "beta"];
-    /// let lengths: Vec<usize> = lisle_runtime::Generator::scope_with_stack_size(
+    /// let lengths: Vec<usize> = lisle::coroutine::Generator::scope_with_stack_size(
     ///     1 << 20,
     ///     |out| words.iter().for_each(|word| out.suspend(word.len())),
     ///     |items| items.collect(),

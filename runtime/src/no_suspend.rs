@@ -25,7 +25,7 @@ primitive::thread_local! {
 /// # Examples
 ///
 /// ```should_panic
-/// use lisle_runtime::{Coroutine, no_suspend};
+/// use lisle::coroutine::{Coroutine, no_suspend};
 ///
 /// let coroutine = Coroutine::new(|yielder, ()| no_suspend(|| yielder.suspend(1)));
 /// coroutine.resume(()); // panics: a coroutine cannot be suspended inside no_suspend

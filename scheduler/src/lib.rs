@@ -9,14 +9,14 @@
 //! use std::sync::{Arc, Mutex};
 //!
 //! let order = Arc::new(Mutex::new(Vec::new()));
-//! let one_worker = lisle_scheduler::Runtime::builder().workers(1).build().unwrap();
+//! let one_worker = lisle::Runtime::builder().workers(1).build().unwrap();
 //! let done = one_worker.run(|| {
 //!     let tasks: Vec<_> = (0..3)
 //!         .map(|n| {
 //!             let order = order.clone();
-//!             lisle_scheduler::spawn(move || {
+//!             lisle::spawn(move || {
 //!                 order.lock().unwrap().push(n);
-//!                 lisle_scheduler::yield_now();
+//!                 lisle::yield_now();
 //!                 order.lock().unwrap().push(n + 10);
 //!             })
 //!         })

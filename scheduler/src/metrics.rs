@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// # Examples
 ///
 /// ```
-/// lisle_scheduler::run(|| {
-///     let tasks: Vec<_> = (0..100).map(|_| lisle_scheduler::spawn(|| ())).collect();
+/// lisle::run(|| {
+///     let tasks: Vec<_> = (0..100).map(|_| lisle::spawn(|| ())).collect();
 ///     tasks.into_iter().for_each(|task| task.join().unwrap());
-///     let metrics = lisle_scheduler::metrics().expect("this is a task");
+///     let metrics = lisle::metrics().expect("this is a task");
 ///     assert!(metrics.total().switches >= 100);
 ///     assert!(metrics.total().live_tasks >= 1); // this one
 /// });

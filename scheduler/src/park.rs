@@ -149,14 +149,14 @@ pub(crate) fn undisturbed<R>(message: &'static str, closure: impl FnOnce() -> R)
 /// # Examples
 ///
 /// ```
-/// use lisle_scheduler::park::{Reason, Unparker, Wake, park};
+/// use lisle::scheduler::park::{Reason, Unparker, Wake, park};
 /// use std::cell::Cell;
 /// use std::rc::Rc;
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let bell: Rc<Cell<Option<Unparker>>> = Rc::default();
 ///     let ringer = bell.clone();
-///     let sleeper = lisle_scheduler::spawn_local(move || {
+///     let sleeper = lisle::spawn_local(move || {
 ///         park(
 ///             Reason::new("waiting for the bell"),
 ///             None,
@@ -164,7 +164,7 @@ pub(crate) fn undisturbed<R>(message: &'static str, closure: impl FnOnce() -> R)
 ///             || bell.take(),
 ///         )
 ///     });
-///     lisle_scheduler::yield_now();
+///     lisle::yield_now();
 ///     ringer.take().expect("the sleeper has parked").unpark();
 ///     assert_eq!(sleeper.join().unwrap(), Wake::Unparked);
 /// });

@@ -57,7 +57,7 @@ use crate::worker::{self, Enter, Worker};
 ///   the first stack.
 ///
 /// ```
-/// let answer = lisle_scheduler::run(|| lisle_scheduler::spawn(|| 42).join().unwrap());
+/// let answer = lisle::run(|| lisle::spawn(|| 42).join().unwrap());
 /// assert_eq!(answer, 42);
 /// ```
 #[track_caller]
@@ -76,12 +76,12 @@ pub fn run<R>(main: impl FnOnce() -> R) -> R {
 /// A configured scheduler, for those who want to set it up or to see a deadlock as a value.
 ///
 /// ```
-/// use lisle_scheduler::{ForeignThreads, Runtime};
+/// use lisle::{ForeignThreads, Runtime};
 ///
 /// let runtime = Runtime::builder().foreign_threads(ForeignThreads::NeverWake).build()?;
 /// let deadlock = runtime
 ///     .run(|| {
-///         use lisle_scheduler::park::{Reason, park};
+///         use lisle::scheduler::park::{Reason, park};
 ///         let godot = std::cell::Cell::new(None);
 ///         let waiting = Reason::new("waiting for Godot");
 ///         park(waiting, None, |unparker| godot.set(Some(unparker)), || godot.take());
@@ -154,7 +154,7 @@ impl RuntimeBuilder {
     ///     if n == 0 { 0 } else { depth(n - 1) + 1 }
     /// }
     ///
-    /// let runtime = lisle_scheduler::Runtime::builder().main_stack_size(64 << 20).build()?;
+    /// let runtime = lisle::Runtime::builder().main_stack_size(64 << 20).build()?;
     /// assert_eq!(runtime.run(|| depth(100_000)).unwrap(), 100_000);
     /// # Ok::<_, std::io::Error>(())
     /// ```
@@ -306,7 +306,7 @@ impl Runtime {
     /// With the text of the error that [`Builder::spawn_on`] returns.
     ///
     /// ```
-    /// let runtime = lisle_scheduler::Runtime::new()?;
+    /// let runtime = lisle::Runtime::new()?;
     /// let task = runtime.spawn(|| 6 * 7);
     /// assert_eq!(task.join().unwrap(), 42);
     /// # Ok::<_, std::io::Error>(())

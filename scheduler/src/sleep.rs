@@ -22,9 +22,9 @@ use crate::worker::yield_now;
 /// ```
 /// use std::time::{Duration, Instant};
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let start = Instant::now();
-///     lisle_scheduler::sleep(Duration::from_millis(2));
+///     lisle::sleep(Duration::from_millis(2));
 ///     assert!(start.elapsed() >= Duration::from_millis(2));
 /// });
 /// ```
@@ -49,9 +49,9 @@ pub fn sleep(duration: Duration) {
 /// ```
 /// use std::time::{Duration, Instant};
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let deadline = Instant::now() + Duration::from_millis(2);
-///     lisle_scheduler::sleep_until(deadline);
+///     lisle::sleep_until(deadline);
 ///     assert!(Instant::now() >= deadline);
 /// });
 /// ```

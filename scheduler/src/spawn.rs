@@ -36,8 +36,8 @@ use crate::worker::{self, Worker};
 /// [`Builder::spawn`] returns as an error.
 ///
 /// ```
-/// lisle_scheduler::run(|| {
-///     let task = lisle_scheduler::spawn(|| 6 * 7);
+/// lisle::run(|| {
+///     let task = lisle::spawn(|| 6 * 7);
 ///     assert_eq!(task.join().unwrap(), 42);
 /// });
 /// ```
@@ -66,10 +66,10 @@ where
 /// use std::cell::Cell;
 /// use std::rc::Rc;
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let count = Rc::new(Cell::new(0));
 ///     let shared = count.clone();
-///     lisle_scheduler::spawn_local(move || shared.set(1)).join().unwrap();
+///     lisle::spawn_local(move || shared.set(1)).join().unwrap();
 ///     assert_eq!(count.get(), 1);
 /// });
 /// ```
@@ -88,11 +88,11 @@ where
 /// Spawns tasks that have a name or a stack size of their own.
 ///
 /// ```
-/// lisle_scheduler::run(|| {
-///     let task = lisle_scheduler::Builder::new()
+/// lisle::run(|| {
+///     let task = lisle::Builder::new()
 ///         .name("deep thought")
 ///         .stack_size(1024 * 1024)
-///         .spawn(|| lisle_scheduler::current().unwrap().name().map(str::to_owned))?;
+///         .spawn(|| lisle::current().unwrap().name().map(str::to_owned))?;
 ///     assert_eq!(task.join().unwrap().as_deref(), Some("deep thought"));
 ///     Ok::<_, std::io::Error>(())
 /// })

@@ -16,7 +16,7 @@
 //! Those who build operations of their own on [`park`](mod@crate::park) count them as follows.
 //!
 //! ```
-//! use lisle_scheduler::turn;
+//! use lisle::scheduler::turn;
 //! use std::cell::Cell;
 //! use std::rc::Rc;
 //!
@@ -30,10 +30,10 @@
 //!     left.is_some()
 //! }
 //!
-//! lisle_scheduler::run(|| {
+//! lisle::run(|| {
 //!     let permits = Rc::new(Cell::new(0));
 //!     let theirs = permits.clone();
-//!     lisle_scheduler::spawn_local(move || theirs.set(1));
+//!     lisle::spawn_local(move || theirs.set(1));
 //!     while !try_acquire(&permits) {} // polls, and the other task has its turn all the same
 //! });
 //! ```

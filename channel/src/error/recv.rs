@@ -9,9 +9,9 @@ use std::fmt;
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::{RecvError, unbounded};
+/// use lisle::channel::{RecvError, unbounded};
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (sender, receiver) = unbounded::<u8>();
 ///     drop(sender);
 ///     assert_eq!(receiver.recv(), Err(RecvError));
@@ -25,9 +25,9 @@ pub struct RecvError;
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::{TryRecvError, unbounded};
+/// use lisle::channel::{TryRecvError, unbounded};
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (sender, receiver) = unbounded::<u8>();
 ///     assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
 ///     drop(sender);
@@ -48,10 +48,10 @@ pub enum TryRecvError {
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::{RecvTimeoutError, unbounded};
+/// use lisle::channel::{RecvTimeoutError, unbounded};
 /// use std::time::Duration;
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (sender, receiver) = unbounded::<u8>();
 ///     let timeout = Duration::from_millis(1);
 ///     assert_eq!(receiver.recv_timeout(timeout), Err(RecvTimeoutError::Timeout));
@@ -73,9 +73,9 @@ impl TryRecvError {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::unbounded;
+    /// use lisle::channel::unbounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (_sender, receiver) = unbounded::<u8>();
     ///     assert!(receiver.try_recv().unwrap_err().is_empty());
     /// });
@@ -89,9 +89,9 @@ impl TryRecvError {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::unbounded;
+    /// use lisle::channel::unbounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (_, receiver) = unbounded::<u8>();
     ///     assert!(receiver.try_recv().unwrap_err().is_disconnected());
     /// });
@@ -107,9 +107,9 @@ impl RecvTimeoutError {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::unbounded;
+    /// use lisle::channel::unbounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (_sender, receiver) = unbounded::<u8>();
     ///     let error = receiver.recv_timeout(std::time::Duration::ZERO).unwrap_err();
     ///     assert!(error.is_timeout());
@@ -124,9 +124,9 @@ impl RecvTimeoutError {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::unbounded;
+    /// use lisle::channel::unbounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (_, receiver) = unbounded::<u8>();
     ///     let error = receiver.recv_timeout(std::time::Duration::MAX).unwrap_err();
     ///     assert!(error.is_disconnected());

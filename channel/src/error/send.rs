@@ -8,9 +8,9 @@ use std::fmt;
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::{SendError, bounded};
+/// use lisle::channel::{SendError, bounded};
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (sender, receiver) = bounded(1);
 ///     drop(receiver);
 ///     assert_eq!(sender.send("letter"), Err(SendError("letter")));
@@ -24,9 +24,9 @@ pub struct SendError<T>(pub T);
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::{TrySendError, bounded};
+/// use lisle::channel::{TrySendError, bounded};
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (sender, receiver) = bounded(1);
 ///     sender.try_send('a').unwrap();
 ///     assert_eq!(sender.try_send('b'), Err(TrySendError::Full('b')));
@@ -48,10 +48,10 @@ pub enum TrySendError<T> {
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::{SendTimeoutError, bounded};
+/// use lisle::channel::{SendTimeoutError, bounded};
 /// use std::time::Duration;
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (sender, receiver) = bounded(0);
 ///     let timeout = Duration::from_millis(1);
 ///     assert_eq!(sender.send_timeout(7, timeout), Err(SendTimeoutError::Timeout(7)));
@@ -73,9 +73,9 @@ impl<T> SendError<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::bounded;
+    /// use lisle::channel::bounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = bounded(1);
     ///     drop(receiver);
     ///     assert_eq!(sender.send('a').unwrap_err().into_inner(), 'a');
@@ -92,9 +92,9 @@ impl<T> TrySendError<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::bounded;
+    /// use lisle::channel::bounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, _receiver) = bounded(1);
     ///     sender.send('a').unwrap();
     ///     assert_eq!(sender.try_send('b').unwrap_err().into_inner(), 'b');
@@ -111,9 +111,9 @@ impl<T> TrySendError<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::bounded;
+    /// use lisle::channel::bounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, _receiver) = bounded(1);
     ///     sender.send('a').unwrap();
     ///     assert!(sender.try_send('b').unwrap_err().is_full());
@@ -128,9 +128,9 @@ impl<T> TrySendError<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::bounded;
+    /// use lisle::channel::bounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = bounded(1);
     ///     drop(receiver);
     ///     assert!(sender.try_send('a').unwrap_err().is_disconnected());
@@ -147,9 +147,9 @@ impl<T> SendTimeoutError<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::bounded;
+    /// use lisle::channel::bounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, _receiver) = bounded(0);
     ///     let error = sender.send_timeout('a', std::time::Duration::ZERO).unwrap_err();
     ///     assert_eq!(error.into_inner(), 'a');
@@ -166,9 +166,9 @@ impl<T> SendTimeoutError<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::bounded;
+    /// use lisle::channel::bounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, _receiver) = bounded(0);
     ///     let error = sender.send_timeout('a', std::time::Duration::ZERO).unwrap_err();
     ///     assert!(error.is_timeout());
@@ -183,9 +183,9 @@ impl<T> SendTimeoutError<T> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::bounded;
+    /// use lisle::channel::bounded;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = bounded(0);
     ///     drop(receiver);
     ///     let error = sender.send_timeout('a', std::time::Duration::MAX).unwrap_err();

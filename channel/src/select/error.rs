@@ -8,9 +8,9 @@ use std::fmt;
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::{Select, TrySelectError};
+/// use lisle::channel::{Select, TrySelectError};
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     assert_eq!(Select::new().try_select().unwrap_err(), TrySelectError);
 /// });
 /// ```
@@ -24,10 +24,10 @@ pub struct TrySelectError;
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::{Select, SelectTimeoutError};
+/// use lisle::channel::{Select, SelectTimeoutError};
 /// use std::time::Duration;
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let result = Select::new().select_timeout(Duration::from_millis(1));
 ///     assert_eq!(result.unwrap_err(), SelectTimeoutError);
 /// });
@@ -40,9 +40,9 @@ pub struct SelectTimeoutError;
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::{Select, TryReadyError};
+/// use lisle::channel::{Select, TryReadyError};
 ///
-/// lisle_scheduler::run(|| assert_eq!(Select::new().try_ready(), Err(TryReadyError)));
+/// lisle::run(|| assert_eq!(Select::new().try_ready(), Err(TryReadyError)));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TryReadyError;
@@ -54,10 +54,10 @@ pub struct TryReadyError;
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::{ReadyTimeoutError, Select};
+/// use lisle::channel::{ReadyTimeoutError, Select};
 /// use std::time::Duration;
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let result = Select::new().ready_timeout(Duration::from_millis(1));
 ///     assert_eq!(result, Err(ReadyTimeoutError));
 /// });

@@ -94,31 +94,31 @@ macro_rules! __select_error {
 /// Each of these is refused.
 ///
 /// ```compile_fail
-/// lisle_channel::select! {}
+/// lisle::channel::select! {}
 /// ```
 /// ```compile_fail
-/// let (_sender, receiver) = lisle_channel::unbounded::<u8>();
-/// lisle_channel::select! { recv(receiver) => () }
+/// let (_sender, receiver) = lisle::channel::unbounded::<u8>();
+/// lisle::channel::select! { recv(receiver) => () }
 /// ```
 /// ```compile_fail
-/// let (_sender, receiver) = lisle_channel::unbounded::<u8>();
-/// lisle_channel::select! { recv(receiver, 1) -> _ => () }
+/// let (_sender, receiver) = lisle::channel::unbounded::<u8>();
+/// lisle::channel::select! { recv(receiver, 1) -> _ => () }
 /// ```
 /// ```compile_fail
-/// let (sender, _receiver) = lisle_channel::unbounded::<u8>();
-/// lisle_channel::select! { send(sender) -> _ => () }
+/// let (sender, _receiver) = lisle::channel::unbounded::<u8>();
+/// lisle::channel::select! { send(sender) -> _ => () }
 /// ```
 /// ```compile_fail
-/// lisle_channel::select! { default => (), default => () }
+/// lisle::channel::select! { default => (), default => () }
 /// ```
 /// ```compile_fail
-/// lisle_channel::select! { default -> _ => () }
+/// lisle::channel::select! { default -> _ => () }
 /// ```
 /// ```compile_fail
-/// lisle_channel::select! { receive(lisle_channel::never::<u8>()) -> _ => () }
+/// lisle::channel::select! { receive(lisle::channel::never::<u8>()) -> _ => () }
 /// ```
 /// ```compile_fail
-/// lisle_channel::select! { default => (); }
+/// lisle::channel::select! { default => (); }
 /// ```
 #[cfg(doctest)]
 struct Refused;

@@ -72,13 +72,13 @@ pub fn unknown() -> ! {
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::{bounded, select, unbounded};
+/// use lisle::channel::{bounded, select, unbounded};
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (numbers, numbers_in) = unbounded();
 ///     let (words, words_in) = bounded(0);
-///     lisle_scheduler::spawn(move || numbers.send(1).unwrap());
-///     lisle_scheduler::spawn(move || words.send("two").unwrap());
+///     lisle::spawn(move || numbers.send(1).unwrap());
+///     lisle::spawn(move || words.send("two").unwrap());
 ///     let (mut sum, mut text) = (0, String::new());
 ///     for _ in 0..2 {
 ///         select! {
@@ -93,10 +93,10 @@ pub fn unknown() -> ! {
 /// Sending and receiving, with a time limit:
 ///
 /// ```
-/// use lisle_channel::{bounded, select};
+/// use lisle::channel::{bounded, select};
 /// use std::time::Duration;
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (requests, _request) = bounded(0);
 ///     let (_stop, stopped) = bounded::<()>(0);
 ///     let outcome = select! {
@@ -117,9 +117,9 @@ macro_rules! select {
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::{select_biased, unbounded};
+/// use lisle::channel::{select_biased, unbounded};
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (urgent, urgent_in) = unbounded();
 ///     let (other, other_in) = unbounded();
 ///     other.send(1).unwrap();

@@ -53,7 +53,7 @@ use selected::Begun;
 /// Receiving from whichever channel has something:
 ///
 /// ```
-/// use lisle_channel::{Receiver, RecvError, Select, bounded};
+/// use lisle::channel::{Receiver, RecvError, Select, bounded};
 ///
 /// fn recv_any<T>(receivers: &[Receiver<T>]) -> Result<T, RecvError> {
 ///     let mut select = Select::new();
@@ -65,9 +65,9 @@ use selected::Begun;
 ///     operation.recv(&receivers[index])
 /// }
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (senders, receivers): (Vec<_>, Vec<_>) = (0..5).map(|_| bounded(0)).unzip();
-///     lisle_scheduler::spawn(move || senders[3].send("hello").unwrap());
+///     lisle::spawn(move || senders[3].send("hello").unwrap());
 ///     assert_eq!(recv_any(&receivers[2..]), Ok("hello"));
 /// });
 /// ```
@@ -75,7 +75,7 @@ use selected::Begun;
 /// The same by asking what is ready:
 ///
 /// ```
-/// use lisle_channel::{Receiver, Select, TryRecvError, unbounded};
+/// use lisle::channel::{Receiver, Select, TryRecvError, unbounded};
 ///
 /// fn recv_any<T>(receivers: &[Receiver<T>]) -> Result<T, TryRecvError> {
 ///     let mut select = Select::new();
@@ -90,7 +90,7 @@ use selected::Begun;
 ///     }
 /// }
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (sender, receiver) = unbounded();
 ///     let (_mute, silent) = unbounded();
 ///     sender.send(7).unwrap();
@@ -117,9 +117,9 @@ impl<'a> Select<'a> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::Select;
+    /// use lisle::channel::Select;
     ///
-    /// lisle_scheduler::run(|| assert!(Select::new().try_select().is_err()));
+    /// lisle::run(|| assert!(Select::new().try_select().is_err()));
     /// ```
     pub fn new() -> Self {
         Self { cases: Vec::with_capacity(4), next_index: 0, order: Order::Random }
@@ -131,9 +131,9 @@ impl<'a> Select<'a> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{Select, unbounded};
+    /// use lisle::channel::{Select, unbounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = unbounded();
     ///     sender.send('x').unwrap();
     ///     let mut select = Select::new_biased();
@@ -159,9 +159,9 @@ impl<'a> Select<'a> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{Select, unbounded};
+    /// use lisle::channel::{Select, unbounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = unbounded();
     ///     let mut select = Select::new();
     ///     assert_eq!(select.send(&sender), 0);
@@ -178,13 +178,13 @@ impl<'a> Select<'a> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{Select, unbounded};
+    /// use lisle::channel::{Select, unbounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = unbounded();
     ///     let mut select = Select::new();
     ///     assert_eq!(select.recv(&receiver), 0);
-    ///     lisle_scheduler::spawn(move || sender.send("hello").unwrap());
+    ///     lisle::spawn(move || sender.send("hello").unwrap());
     ///     assert_eq!(select.select().recv(&receiver), Ok("hello"));
     /// });
     /// ```
@@ -209,9 +209,9 @@ impl<'a> Select<'a> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{Select, unbounded};
+    /// use lisle::channel::{Select, unbounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (_, closed) = unbounded::<u8>();
     ///     let (sender, open) = unbounded();
     ///     let mut select = Select::new_biased();
@@ -245,9 +245,9 @@ impl<'a> Select<'a> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{Select, unbounded};
+    /// use lisle::channel::{Select, unbounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = unbounded();
     ///     let mut select = Select::new();
     ///     select.recv(&receiver);
@@ -270,11 +270,11 @@ impl<'a> Select<'a> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{Select, bounded};
+    /// use lisle::channel::{Select, bounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = bounded(0);
-    ///     let task = lisle_scheduler::spawn(move || receiver.recv());
+    ///     let task = lisle::spawn(move || receiver.recv());
     ///     let mut select = Select::new();
     ///     select.send(&sender);
     ///     select.select().send(&sender, "hello").unwrap();
@@ -297,10 +297,10 @@ impl<'a> Select<'a> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{Select, SelectTimeoutError, unbounded};
+    /// use lisle::channel::{Select, SelectTimeoutError, unbounded};
     /// use std::time::Duration;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (_sender, receiver) = unbounded::<u8>();
     ///     let mut select = Select::new();
     ///     select.recv(&receiver);
@@ -326,10 +326,10 @@ impl<'a> Select<'a> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{Select, unbounded};
+    /// use lisle::channel::{Select, unbounded};
     /// use std::time::{Duration, Instant};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = unbounded();
     ///     sender.send(1).unwrap();
     ///     let mut select = Select::new();

@@ -15,9 +15,9 @@ impl Select<'_> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{Select, unbounded};
+    /// use lisle::channel::{Select, unbounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = unbounded();
     ///     let mut select = Select::new();
     ///     let index = select.recv(&receiver);
@@ -40,11 +40,11 @@ impl Select<'_> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{Select, bounded};
+    /// use lisle::channel::{Select, bounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = bounded(0);
-    ///     lisle_scheduler::spawn(move || sender.send(1).unwrap());
+    ///     lisle::spawn(move || sender.send(1).unwrap());
     ///     let mut select = Select::new();
     ///     let index = select.recv(&receiver);
     ///     assert_eq!(select.ready(), index);
@@ -67,10 +67,10 @@ impl Select<'_> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{ReadyTimeoutError, Select, unbounded};
+    /// use lisle::channel::{ReadyTimeoutError, Select, unbounded};
     /// use std::time::Duration;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (_sender, receiver) = unbounded::<u8>();
     ///     let mut select = Select::new();
     ///     select.recv(&receiver);
@@ -91,10 +91,10 @@ impl Select<'_> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{Select, unbounded};
+    /// use lisle::channel::{Select, unbounded};
     /// use std::time::Instant;
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, _receiver) = unbounded::<u8>();
     ///     let mut select = Select::new();
     ///     let index = select.send(&sender);

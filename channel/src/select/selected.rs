@@ -28,9 +28,9 @@ use crate::sender::Sender;
 /// # Examples
 ///
 /// ```
-/// use lisle_channel::{Select, unbounded};
+/// use lisle::channel::{Select, unbounded};
 ///
-/// lisle_scheduler::run(|| {
+/// lisle::run(|| {
 ///     let (sender, receiver) = unbounded();
 ///     let mut select = Select::new();
 ///     let index = select.send(&sender);
@@ -94,9 +94,9 @@ impl<'a> SelectedOperation<'a> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{Select, bounded};
+    /// use lisle::channel::{Select, bounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (_sender, silent) = bounded::<u8>(0);
     ///     let (_, closed) = bounded::<u8>(0);
     ///     let mut select = Select::new();
@@ -124,9 +124,9 @@ impl<'a> SelectedOperation<'a> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{Select, SendError, bounded};
+    /// use lisle::channel::{Select, SendError, bounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = bounded(1);
     ///     let mut select = Select::new();
     ///     select.send(&sender);
@@ -155,9 +155,9 @@ impl<'a> SelectedOperation<'a> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_channel::{RecvError, Select, bounded};
+    /// use lisle::channel::{RecvError, Select, bounded};
     ///
-    /// lisle_scheduler::run(|| {
+    /// lisle::run(|| {
     ///     let (sender, receiver) = bounded(1);
     ///     sender.send(1).unwrap();
     ///     drop(sender);

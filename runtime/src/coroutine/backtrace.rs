@@ -19,7 +19,8 @@ impl<Input, Yield, Return> ScopedCoroutine<'_, Input, Yield, Return> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_runtime::{Coroutine, Yielder, switch};
+    /// use lisle::coroutine::{Coroutine, Yielder};
+    /// use lisle::runtime::switch;
     ///
     /// fn wait_for_more(yielder: &Yielder<(), (), ()>) {
     ///     yielder.suspend(());

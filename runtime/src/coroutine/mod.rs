@@ -35,7 +35,7 @@ use crate::stack::Stack;
 /// # Examples
 ///
 /// ```
-/// use lisle_runtime::{Coroutine, State};
+/// use lisle::coroutine::{Coroutine, State};
 ///
 /// let adder = Coroutine::new(|yielder, first: i32| {
 ///     let mut sum = first;
@@ -90,20 +90,20 @@ pub type Coroutine<Input, Yield, Return> = ScopedCoroutine<'static, Input, Yield
 /// all that it uses, is handed out, and may be forgotten.
 ///
 /// ```compile_fail,E0373
-/// # use lisle_runtime::{Coroutine, Yielder};
+/// # use lisle::coroutine::{Coroutine, Yielder};
 /// let words = vec!["alpha"];
 /// let lengths = Coroutine::new(|_: &Yielder<(), (), usize>, ()| words.len());
 /// ```
 ///
 /// ```compile_fail,E0597
-/// # use lisle_runtime::{Coroutine, Yielder};
+/// # use lisle::coroutine::{Coroutine, Yielder};
 /// let length = Coroutine::new(|_: &Yielder<&str, (), usize>, text: &str| text.len());
 /// let text = String::from("alpha");
 /// length.resume(&text);
 /// ```
 ///
 /// ```compile_fail,E0521
-/// # use lisle_runtime::{ScopedCoroutine, Yielder};
+/// # use lisle::coroutine::{ScopedCoroutine, Yielder};
 /// let (number, mut escaped) = (1, None);
 /// ScopedCoroutine::scope(
 ///     |_: &Yielder<(), (), i32>, ()| number,
@@ -114,19 +114,19 @@ pub type Coroutine<Input, Yield, Return> = ScopedCoroutine<'static, Input, Yield
 /// A coroutine stays on the thread that made it, and a yielder with its body:
 ///
 /// ```compile_fail,E0277
-/// let coroutine = lisle_runtime::Coroutine::new(|_, ()| ());
-/// let _: lisle_runtime::State<(), ()> = std::thread::spawn(move || coroutine.resume(())).join().unwrap();
+/// let coroutine = lisle::coroutine::Coroutine::new(|_, ()| ());
+/// let _: lisle::coroutine::State<(), ()> = std::thread::spawn(move || coroutine.resume(())).join().unwrap();
 /// ```
 ///
 /// ```compile_fail,E0277
-/// # use lisle_runtime::{Coroutine, Yielder};
+/// # use lisle::coroutine::{Coroutine, Yielder};
 /// let coroutine = Coroutine::new(|yielder: &Yielder<(), (), ()>, ()| {
 ///     std::thread::scope(|threads| { threads.spawn(|| yielder.suspend(())); });
 /// });
 /// ```
 ///
 /// ```compile_fail,E0521
-/// # use lisle_runtime::{ScopedCoroutine, Yielder};
+/// # use lisle::coroutine::{ScopedCoroutine, Yielder};
 /// let mut escaped: Option<&'static Yielder<(), (), ()>> = None;
 /// ScopedCoroutine::scope(|yielder, ()| escaped = Some(yielder), |coroutine| coroutine.resume(()));
 /// ```
@@ -198,7 +198,7 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     /// # Examples
     ///
     /// ```
-    /// use lisle_runtime::{Coroutine, State, Yielder};
+    /// use lisle::coroutine::{Coroutine, State, Yielder};
     ///
     /// fn depth(n: u64) -> u64 {
     ///     if n == 0 { 0 } else { depth(n - 1) + 1 }
@@ -221,11 +221,11 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     /// If `body` captures more than a 16th of the stack.
     ///
     /// ```
-    /// use lisle_runtime::{Coroutine, State};
-    /// use lisle_runtime::stack::{Stack, StackSize};
+    /// use lisle::coroutine::{Coroutine, State};
+    /// use lisle::runtime::stack::{Stack, StackSize};
     ///
     /// let stack = Stack::allocate(StackSize::new(1024 * 1024))?;
-    /// let deep = Coroutine::with_stack(stack, |_: &lisle_runtime::Yielder<_, (), _>, n| n + 1);
+    /// let deep = Coroutine::with_stack(stack, |_: &lisle::coroutine::Yielder<_, (), _>, n| n + 1);
     /// assert_eq!(deep.resume(1), State::Returned(2));
     /// # Ok::<_, std::io::Error>(())
     /// ```
@@ -242,7 +242,7 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     /// A coroutine that borrows has none: it could be left for another while its scope ends.
     ///
     /// ```compile_fail,E0597
-    /// # use lisle_runtime::ScopedCoroutine;
+    /// # use lisle::coroutine::ScopedCoroutine;
     /// let number = 1;
     /// ScopedCoroutine::scope(|_, ()| number, |one: &ScopedCoroutine<'_, (), (), i32>| one.name());
     /// ```
@@ -262,7 +262,7 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     /// # Examples
     ///
     /// ```
-    /// use lisle_runtime::{ScopedCoroutine, State};
+    /// use lisle::coroutine::{ScopedCoroutine, State};
     ///
     /// let words = ["alpha".to_string(), "beta".to_string()];
     /// let mut total = 0;
@@ -297,7 +297,7 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     /// # Examples
     ///
     /// ```
-    /// use lisle_runtime::{ScopedCoroutine, State, Yielder};
+    /// use lisle::coroutine::{ScopedCoroutine, State, Yielder};
     ///
     /// let numbers: Vec<u64> = (0..1000).collect();
     /// let sum = ScopedCoroutine::scope_with_stack_size(
@@ -363,9 +363,9 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     /// The argument, if the coroutine is finished or is running already.
     ///
     /// ```
-    /// use lisle_runtime::{Coroutine, Status};
+    /// use lisle::coroutine::{Coroutine, Status};
     ///
-    /// let once = Coroutine::new(|_: &lisle_runtime::Yielder<_, (), _>, n| n);
+    /// let once = Coroutine::new(|_: &lisle::coroutine::Yielder<_, (), _>, n| n);
     /// assert!(once.try_resume(1).is_ok());
     /// let error = once.try_resume(2).unwrap_err();
     /// assert_eq!((error.input, error.status), (2, Status::Finished));

@@ -51,7 +51,7 @@ impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_runtime::{Coroutine, State};
+    /// use lisle::coroutine::{Coroutine, State};
     ///
     /// let pong = Coroutine::new(|yielder, n| yielder.suspend(n + 1));
     /// let name = pong.name();
@@ -79,7 +79,7 @@ impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
     /// # Examples
     ///
     /// ```
-    /// use lisle_runtime::{Coroutine, State};
+    /// use lisle::coroutine::{Coroutine, State};
     ///
     /// let outer = Coroutine::new(|yielder, ()| {
     ///     let inner = Coroutine::new(|yielder, ()| {

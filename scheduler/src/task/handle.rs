@@ -60,11 +60,11 @@ impl fmt::Display for TaskId {
 /// It says who a task is and keeps nothing alive.
 ///
 /// ```
-/// lisle_scheduler::run(|| {
-///     let me = lisle_scheduler::current().expect("this is a task");
+/// lisle::run(|| {
+///     let me = lisle::current().expect("this is a task");
 ///     assert_eq!(me.name(), Some("main"));
 /// });
-/// assert!(lisle_scheduler::current().is_none());
+/// assert!(lisle::current().is_none());
 /// ```
 #[derive(Clone, Debug)]
 pub struct Task {

@@ -147,8 +147,8 @@ pub(crate) unsafe fn drop_result(task: NonNull<Control>) {
 /// Dropping the handle detaches the task: it goes on, and its result is dropped when it ends.
 ///
 /// ```
-/// lisle_scheduler::run(|| {
-///     let sum = lisle_scheduler::spawn(|| (1..=10).sum::<u32>());
+/// lisle::run(|| {
+///     let sum = lisle::spawn(|| (1..=10).sum::<u32>());
 ///     assert_eq!(sum.join().unwrap(), 55);
 /// });
 /// ```
@@ -190,8 +190,8 @@ impl<T> JoinHandle<T> {
     ///   any more. The joined task goes on, and nobody will have its result.
     ///
     /// ```
-    /// lisle_scheduler::run(|| {
-    ///     let task = lisle_scheduler::spawn(|| std::panic::panic_any("no luck"));
+    /// lisle::run(|| {
+    ///     let task = lisle::spawn(|| std::panic::panic_any("no luck"));
     ///     let panic = task.join().unwrap_err();
     ///     assert_eq!(panic.downcast_ref::<&str>(), Some(&"no luck"));
     /// });
