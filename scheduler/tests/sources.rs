@@ -1,4 +1,5 @@
 //! Descriptors that wake tasks, whatever their worker does at that moment.
+#![cfg(not(lisle_loom))]
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;

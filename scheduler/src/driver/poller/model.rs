@@ -35,6 +35,7 @@ impl Descriptor for Arc<ModelFd> {
     }
 }
 
+#[cfg(test)]
 impl ModelFd {
     /// Adds units, which is an edge.
     pub(in crate::driver) fn write(&self, units: usize) {
