@@ -139,7 +139,8 @@ impl Post {
     }
 
     /// Blocks the owner, whose driver is given, until a task is posted, somebody wakes it, a descriptor
-    /// has woken a task, its next timer is due, in `timer` from now, or `pause` has passed. Calls `rest` if that takes long; the owner counts as asleep then.
+    /// has woken a task, its next timer is due, in `timer` from now, or `pause` has passed. Calls `rest` if
+    /// that takes long; the owner counts as asleep then.
     pub(crate) fn sleep(
         &self,
         driver: &Driver,

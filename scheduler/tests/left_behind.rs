@@ -10,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lisle_scheduler::park::{Reason, Wake, park, unwind_cancelled};
+use lisle_scheduler::park::{Reason, Unparker, Wake, park, unwind_cancelled};
 use lisle_scheduler::{
     Builder, Cancelled, Detached, ForeignThreads, Runtime, sleep, spawn, spawn_local, yield_now,
 };
@@ -338,6 +338,39 @@ fn one_that_waits_for_a_forgotten_hand_over_is_deadlocked() {
     ended.assert_says("is left behind waiting for what was promised");
 }
 
+/// That no other thread wakes a task is what the user has said, but one is about to: it has the unparker.
+#[test]
+fn one_that_waits_for_the_hand_over_of_another_thread_is_not_left_behind() {
+    let (hand_over, handed_over) = mpsc::channel::<Unparker>();
+    let (end, has_begun_to_end) = mpsc::channel();
+    let other = thread::spawn(move || {
+        let unparker = handed_over.recv().unwrap();
+        has_begun_to_end.recv().unwrap();
+        // Not for the sake of this test, which then only proves less: for the runtime to come to rest.
+        thread::sleep(Duration::from_millis(20));
+        unparker.unpark();
+    });
+    let log = Log::new();
+    let policy = ForeignThreads::NeverWake;
+    let runtime = Runtime::builder().workers(1).foreign_threads(policy).build().unwrap();
+    runtime
+        .run(|| {
+            let log = log.clone();
+            drop(spawn_local(move || {
+                let give = |unparker| hand_over.send(unparker).unwrap();
+                log.add(park(Reason::new("being tested"), None, give, || None));
+            }));
+            drop(spawn_local(move || {
+                let _end = OnDrop(move || end.send(()).unwrap());
+                Bell::new().wait();
+            }));
+            yield_now();
+        })
+        .unwrap();
+    log.expect(&[Wake::Unparked]);
+    other.join().unwrap();
+}
+
 /// A crowd of them is not named one by one. Here a foreign thread could still end the hand-overs, so
 /// the runtime waits a while for it.
 #[test]
@@ -365,8 +398,7 @@ fn a_crowd_that_waits_for_hand_overs_is_left_behind() {
 /// Whoever holds the unparker may use it when the task, its worker and its runtime are gone.
 #[test]
 fn a_hand_over_that_ends_too_late_does_no_harm() {
-    static LATE: std::sync::Mutex<Vec<lisle_scheduler::park::Unparker>> =
-        std::sync::Mutex::new(Vec::new());
+    static LATE: std::sync::Mutex<Vec<Unparker>> = std::sync::Mutex::new(Vec::new());
     let name = "a_hand_over_that_ends_too_late_does_no_harm";
     let ended = in_child(name, &[], || {
         run_on(3, || {

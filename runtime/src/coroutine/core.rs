@@ -189,7 +189,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     /// An answer that is not a plain yield.
     #[inline(always)]
     fn open_answer(&self) -> State<Yield, Return> {
-        // SAFETY: who answers and does not say where it continues has put the answer there.
+        // SAFETY: a coroutine that answers and does not say where it continues has put the answer there.
         match unsafe { self.mailbox.take() } {
             Ok(state) => state,
             Err(panic) => resume_unwind(panic),

@@ -1,10 +1,10 @@
 //! Panics are a matter of the stack that unwinds, although the standard library counts them by thread.
 //!
 //! `std::thread::panicking()` asks whether the calling *thread* unwinds. If a task, or a coroutine, is
-//! suspended by a destructor in the middle of its panic, whoever runs next on the thread would be told
+//! suspended by a destructor in the middle of its panic, whatever runs next on the thread would be told
 //! that it unwinds: it would poison the mutexes that it unlocks, and would not be unwound itself. So a
 //! stack that is left amid a panic has its panics [set aside](set_aside): taken off the thread's count,
-//! and put back when the stack goes on. Then `panicking()` tells everybody the truth about itself.
+//! and put back when the stack goes on. Then `panicking()` tells each stack the truth about itself.
 //!
 //! # How a count is changed from outside
 //!
@@ -33,7 +33,7 @@
 //! those that were not asked for lately. To go on needs no helper and cannot fail.
 //!
 //! To set one panic aside and put it back takes two unwindings of a short stack, some microseconds, and
-//! the first time the start of a thread. Whoever does not unwind pays for one load, that of
+//! the first time the start of a thread. A stack that does not unwind pays for one load, that of
 //! [`under_way`].
 //!
 //! # Where it does not work
@@ -44,14 +44,14 @@
 //! suspended amid a panic panics instead. With `panic = "abort"` nothing unwinds, and in a model all
 //! threads are one, so nothing is ever set aside.
 //!
-//! # Who sets aside
+//! # Where panics are set aside
 //!
-//! - A task that is left; see `lisle-scheduler`. So does a thread that runs tasks amid a panic.
-//! - A coroutine that is suspended: its own panics, which it keeps. It is *unwinding* while it does.
-//! - Whoever resumes a coroutine: the panics of its own stack and of those below, until the coroutine
-//!   has answered. Meanwhile the coroutine seems to be in no panic, but may not start an unwinding
-//!   that would come out into the destructor that has resumed it: hence the [note](set_note).
-//! - Not who drops a coroutine: its unwinding is a part of the one that drops it.
+//! - Where a task is left; see `lisle-scheduler`. And where a thread enters a runtime amid a panic.
+//! - Where a coroutine is suspended: its own panics, which it keeps until it goes on.
+//! - Where a coroutine is resumed: the panics of the resumer's stack and of those below, until the
+//!   coroutine has answered. Meanwhile the coroutine seems to be in no panic, but may not start an
+//!   unwinding that would come out into the destructor that has resumed it: hence the [note](set_note).
+//! - Not where a coroutine is dropped: its unwinding is a part of the one that drops it.
 
 mod pool;
 mod token;
@@ -161,7 +161,7 @@ pub type Note = fn(bool) -> bool;
 
 static NOTE: OnceLock<Note> = OnceLock::new();
 
-/// Says who keeps the notes. The first call wins.
+/// Says what keeps the notes. The first call wins.
 pub fn set_note(note: Note) {
     let _ = NOTE.set(note);
 }

@@ -1,9 +1,10 @@
 //! Where tokens come from: a pool of the process, and the thread that fills it.
 //!
 //! A token in the pool has begun, on the helper or on a thread whose panic has gone on with it. To take
-//! it and to end it takes one off the count of whoever asks. The count of the helper's thread is the
-//! number of tokens in the pool and of those that have ended elsewhere since, so that the helper can
-//! end all that are in the pool.
+//! it and to end it takes one off the count of the thread that asks. The count of the helper's thread is
+//! the number of tokens in the pool and of those that have ended elsewhere since, so that the helper can
+//! end all that are in the pool. (In a fork child, where a panic of the parent's goes on, it may be less,
+//! and below zero for a while, which matters to nothing that the helper does.)
 //!
 //! A fork child has neither the helper nor the stacks of the tokens, and perhaps a lock that nobody will
 //! release. So each process has a pool of its own, found by the generation.
@@ -29,7 +30,7 @@ struct Pool {
     state: Mutex<State>,
     /// For the helper: something was asked for or given back.
     asked: Condvar,
-    /// For those who have asked.
+    /// For the threads that have asked.
     answered: Condvar,
     /// The helper's thread runs, and will for ever.
     serves: AtomicBool,
@@ -227,7 +228,7 @@ impl Pool {
         state
     }
 
-    /// Tells all who wait that there is no token for them.
+    /// Tells all waiters that there is no token for them.
     fn refuse(&self, state: &mut State) {
         state.wanted = 0;
         state.refusals += 1;

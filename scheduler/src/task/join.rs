@@ -124,7 +124,7 @@ pub(crate) unsafe fn finish(task: NonNull<Control>) -> bool {
     unsafe { task.as_ref() }.join.end(FINISHED)
 }
 
-/// Lets those who join know that the task was left behind. Its block must stay for ever.
+/// Lets the joiner know that the task was left behind. Its block must stay for ever.
 pub(crate) fn leave(task: &Control) {
     task.join.end(LEFT);
 }

@@ -263,7 +263,7 @@ impl Control {
         self.abandoned.take()
     }
 
-    /// To be set by who has dropped the unparker on another thread, before it posts the task.
+    /// To be set by the thread that has dropped the unparker, if it is another, before it posts the task.
     pub(crate) fn set_posted_as_abandoned(&self) {
         self.posted_as_abandoned.set(true);
     }

@@ -6,7 +6,7 @@
 //! - waits for the end of a hand-over that nobody will end, while everything else has come to rest.
 //!
 //! It is never continued. Its stack is leaked with all that is on it, as if each value there had been
-//! forgotten, and its control block too. To those who join it is [`Cancelled`].
+//! forgotten, and its control block too. Its joiner is told that it is [`Cancelled`].
 //!
 //! Its frames stay, so what has been lent out of them stays valid. They may borrow from two places
 //! besides: from thread-locals, so a thread of the runtime's own on which a task was left behind does
@@ -24,6 +24,7 @@ use lisle_runtime::switch::{Context, switch};
 
 use super::Worker;
 use super::waits::forbidden;
+use crate::deadlock::{self, ForeignThreads};
 use crate::task::{Cancelled, Control, Phase, join};
 
 /// How often a task may catch its cancellation before it is left behind.
@@ -119,10 +120,12 @@ impl Worker {
         }
         let quiet = quiet_since.get_or_insert_with(Instant::now).elapsed();
         let pause = quiet.clamp(Duration::from_millis(1), Duration::from_millis(100));
-        let others_may_wake_us = || self.team.others_may_wake_us(self.team.live_threads());
+        // Whatever the user says of other threads: a hand-over that one has begun it will most likely end.
+        let others =
+            || deadlock::others_may_wake_us(ForeignThreads::MayWake, self.team.live_threads(), &[]);
         if self.team.is_quiescent(self.index)
             && !self.post().inbox.has_mail()
-            && (quiet >= PATIENCE || !others_may_wake_us())
+            && (quiet >= PATIENCE || !others())
         {
             return self.leave_waiting();
         }
