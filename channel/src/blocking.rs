@@ -8,7 +8,9 @@ use std::panic::Location;
 use std::time::Instant;
 
 use lisle_runtime::last_words::abort_with;
-use lisle_scheduler::park::{Object, Place, Wait, Wake, park, unwind_cancelled};
+use lisle_scheduler::park::{
+    Object, Place, Wait, Wake, park, unwind_cancelled, unwind_cancelled_at,
+};
 use lisle_scheduler::turn;
 
 use crate::channel::{Channel, End, Guard, Opening};
@@ -273,7 +275,6 @@ impl<T> Channel<T> {
 
     /// Goes on after a wait without a message.
     #[cold]
-    #[track_caller]
     fn not_received(
         &self,
         mut outcome: Outcome,
@@ -299,7 +300,7 @@ impl<T> Channel<T> {
         }
         // A cancelled task may be told that the other side is gone just because that was cancelled
         // first.
-        unwind_cancelled();
+        unwind_cancelled_at(place);
         Err(RecvTimeoutError::Disconnected)
     }
 

@@ -12,7 +12,7 @@ use std::convert::identity;
 use std::time::Instant;
 
 use lisle_runtime::no_suspend_depth;
-use lisle_scheduler::park::{Place, Wake, park, unwind_cancelled};
+use lisle_scheduler::park::{Place, Wake, park, unwind_cancelled_at};
 
 use crate::channel::{Channel, Guard, Opening};
 use crate::claim::{Chosen, Grant};
@@ -37,7 +37,6 @@ impl<T> Channel<T> {
     /// Goes on with a receive that has won a select, or looks once more.
     #[cold]
     #[inline(never)]
-    #[track_caller]
     pub(crate) fn recv_selected(
         &self,
         sender: Option<Chosen>,
@@ -48,7 +47,7 @@ impl<T> Channel<T> {
             Ok(message) => Ok(message),
             Err(Unreceived::Blocked(state)) => self.park_receiver(state, deadline, place, identity),
             Err(Unreceived::Disconnected | Unreceived::Cancelled) => {
-                unwind_cancelled();
+                unwind_cancelled_at(place);
                 Err(RecvTimeoutError::Disconnected)
             }
         }

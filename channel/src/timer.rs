@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::primitive::Mutex;
-use lisle_scheduler::park::{Place, Reason, Wait, Wake, park, unwind_cancelled};
+use lisle_scheduler::park::{Place, Reason, Wait, Wake, park, unwind_cancelled_at};
 
 use crate::error::{RecvTimeoutError, TryRecvError};
 
@@ -110,7 +110,6 @@ impl Timer {
 }
 
 /// Parks until `end`, or for ever. Fails in a task that is cancelled and unwinding already.
-#[track_caller]
 pub(crate) fn sleep_until(end: Option<Instant>, place: Place) -> Result<(), RecvTimeoutError> {
     const REASON: Reason = Reason::new("receiving from a timer channel");
     let asleep = Cell::new(None);
@@ -122,7 +121,7 @@ pub(crate) fn sleep_until(end: Option<Instant>, place: Place) -> Result<(), Recv
     ) {
         Wake::TimedOut => Ok(()),
         Wake::Cancelled => {
-            unwind_cancelled();
+            unwind_cancelled_at(place);
             Err(RecvTimeoutError::Disconnected)
         }
         Wake::Unparked => unreachable!("nobody else has the unparker"),

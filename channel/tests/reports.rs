@@ -1,10 +1,12 @@
 //! What the report of a deadlock says of those who wait at a channel.
 #![cfg(not(lisle_loom))]
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::time::Duration;
 
-use lisle_channel::{Select, bounded, never, select, tick, unbounded};
-use lisle_scheduler::{Awaited, Deadlock, ForeignThreads, Runtime, spawn};
+use lisle_channel::{Receiver, Select, bounded, never, select, tick, unbounded};
+use lisle_scheduler::{Awaited, Deadlock, ForeignThreads, Runtime, spawn, yield_now};
 
 /// The report of a deadlock of tasks that start in order.
 fn deadlock<R>(main: impl FnOnce() -> R) -> Deadlock {
@@ -170,4 +172,37 @@ fn a_large_select_is_told_in_part() {
     });
     assert_eq!(counts(&deadlock), ["1 sender is alive"; 8], "{deadlock}");
     assert!(deadlock.to_string().ends_with("\n    and 12 more"), "{deadlock}");
+}
+
+/// The report is printed, so a child process makes it.
+#[test]
+fn a_task_that_swallows_its_cancellation_in_an_iterator_does_so_where_that_was_made() {
+    const NAME: &str =
+        "a_task_that_swallows_its_cancellation_in_an_iterator_does_so_where_that_was_made";
+    const CHILD: &str = "LISLE_TEST_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        let (sender, receiver) = unbounded::<u32>();
+        let builder = Runtime::builder().workers(1);
+        builder.build().unwrap().run(swallower(receiver)).unwrap();
+        return drop(sender);
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    let child = child.args([NAME, "--exact", "--nocapture"]).env(CHILD, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success(), "{said}");
+    let place = format!("the last time from {}:{}", file!(), SWALLOWS_AT);
+    assert!(said.contains(&place), "{said}");
+}
+
+const SWALLOWS_AT: u32 = line!() + 6;
+
+fn swallower(receiver: Receiver<u32>) -> impl FnOnce() {
+    || {
+        spawn(move || {
+            loop {
+                let _ = catch_unwind(AssertUnwindSafe(|| receiver.iter().for_each(drop)));
+            }
+        });
+        yield_now();
+    }
 }

@@ -206,10 +206,15 @@ pub fn in_task() -> bool {
 /// task of a program built with `panic = "abort"`: its stack is leaked, and it does not go on.
 #[track_caller]
 pub fn unwind_cancelled() {
+    unwind_cancelled_at(Location::caller());
+}
+
+/// As [`unwind_cancelled`], for a wait at a place that is not the caller's: see [`Wait::at`].
+pub fn unwind_cancelled_at(place: Place) {
     if let Some(worker) = worker::current()
         && worker.may_strike()
         && !std::thread::panicking()
     {
-        worker.strike(Location::caller());
+        worker.strike(place);
     }
 }
