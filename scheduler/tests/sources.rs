@@ -307,6 +307,32 @@ fn a_source_follows_its_readers() {
     }
 }
 
+/// A worker that has waited twice in a row cannot become the owner: the old one keeps the source.
+#[test]
+fn an_owner_stays_if_it_cannot_be_replaced() {
+    let (ours, _theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    // A poller takes a descriptor only once.
+    let (source, in_the_way) = (Source::new(&ours), Source::new(&ours));
+    let times_out = |source: &Source<&UnixStream>| {
+        let soon = Some(Instant::now() + Duration::from_micros(100));
+        let read =
+            source.attempt(Direction::Read, READING, soon, |&(mut stream)| stream.read(&mut [0]));
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    };
+    on(workers(1), || {
+        times_out(&source);
+        thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                on(workers(1), || _ = [&in_the_way, &source, &source, &source].map(times_out))
+            });
+            while !other.is_finished() {
+                yield_now();
+            }
+        });
+    });
+}
+
 #[test]
 fn the_end_of_a_run_unwinds_a_task_that_waits_for_a_descriptor() {
     struct Tells(Arc<AtomicBool>);

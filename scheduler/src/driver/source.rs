@@ -241,14 +241,20 @@ impl Block {
             if last_suitor != address || self.state.lock().has_waiters() {
                 return Ok(());
             }
-            home.remove(descriptor.fd(), self.token());
         }
-        *registration = Registration::default();
-        // It reports what is possible already, so that nothing is missed between two homes.
-        if poller.add(descriptor.fd(), self.token())? {
-            registration.home = Some(poller.clone());
+        // Before the old home is left: somebody may have found it here and be about to wait. What both
+        // report is one edge more.
+        match poller.add(descriptor.fd(), self.token()) {
+            Ok(true) => {
+                if let Some(left) = registration.home.replace(poller.clone()) {
+                    left.remove(descriptor.fd(), self.token());
+                }
+                Ok(())
+            }
+            Err(error) if registration.home.is_none() => Err(error),
+            // It stays where it is. (And nothing waits on a worker that has ended.)
+            Ok(false) | Err(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// Links a waiter, or wakes it at once if there has been an edge since it looked.

@@ -100,8 +100,12 @@ impl Queue {
         Ok(())
     }
 
+    /// A pipe is registered once. If that is with another queue by now, there is nothing to do.
     pub(super) fn remove(&self, fd: Fd<'_>) {
-        fd.pipe.lock().registered = None;
+        let mut pipe = fd.pipe.lock();
+        if pipe.registered.as_ref().is_some_and(|(reports, _)| Arc::ptr_eq(reports, &self.0)) {
+            pipe.registered = None;
+        }
     }
 
     pub(super) fn ring(&self) {
