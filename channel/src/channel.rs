@@ -152,7 +152,7 @@ impl<T> Channel<T> {
         self.state.lock().side(end).handles += 1;
     }
 
-    /// Counts one handle less at `end`. The last one disconnects the channel: it wakes who is
+    /// Counts one handle less at `end`. The last one disconnects the channel: it wakes what is
     /// parked at the other end, and with the last receiver the buffered messages are dropped.
     pub(crate) fn detach(this: &Arc<Self>, end: End) {
         let mut state = this.state.lock();

@@ -10,7 +10,7 @@
 //!   linked; so the claim is alive there, since its party unlinks all its waiters before it leaves.
 //! - The contents belong to the party until the first waiter is linked, then to whoever closes the
 //!   claim until the unparker is used, then to the party again.
-//! - Who closed another's claim must use its unparker, and leaves a [`Grant`] before.
+//! - The party that closed another's claim must use its unparker, and leaves a [`Grant`] before.
 //! - A grant is written once, where the party will use it: it has room for a message, and copying it
 //!   from call to call took longer than what the calls do.
 
@@ -49,7 +49,7 @@ struct Contents {
     granted: Option<usize>,
 }
 
-/// Where a party finds its grant: in the frame of who selects. What it holds is not dropped with it, nor
+/// Where a party finds its grant: in the frame of the select. What it holds is not dropped with it, nor
 /// when something else is put there.
 #[derive(Debug)]
 pub struct GrantCell(UnsafeCell<ManuallyDrop<Grant>>);

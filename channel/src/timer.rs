@@ -1,7 +1,7 @@
 //! Channels into which only the clock sends: `after`, `at` and `tick`.
 //!
 //! There is no thread and no waker behind them. A message comes into being when somebody takes it,
-//! and who waits for it parks with a deadline.
+//! and its receiver parks with a deadline.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

@@ -221,7 +221,7 @@ impl WaitList {
         false
     }
 
-    /// Tells all who only watch to look. Selects that wait are left alone.
+    /// Tells all that only watch to look. Selects that wait are left alone.
     #[inline]
     pub(crate) fn ring(&mut self) {
         if self.head.is_some() {

@@ -12,8 +12,7 @@ use crate::park::{COMMIT_PANICKED, Party, Unparker, Wake, undisturbed};
 /// One wait of a plain thread, on that thread's stack.
 #[derive(Debug)]
 pub(crate) struct ThreadWait {
-    /// Changed by whoever holds the unparker, and by no one after that, who may not touch this struct
-    /// afterwards.
+    /// Changed once, by the holder of the unparker, which may not touch this struct afterwards.
     state: AtomicU8,
     thread: Thread,
 }

@@ -297,7 +297,7 @@ impl<T> Channel<T> {
         // SAFETY: passed on to the caller.
         _kept = unsafe { free_place(this, &mut state) };
         if state.receivers.handles == 0 {
-            // Whoever waits is being told that by the last receiver.
+            // Waiting senders are being told that by the last receiver.
             return;
         }
         if let Some(sender) = state.senders.parked.dequeue(Verdict::Transferred) {
@@ -325,7 +325,7 @@ impl<T> Channel<T> {
         unsafe { state.side(end).parked.enlist(waiter, selecting) };
         if claim.purpose() == Purpose::Select {
             self.change();
-            // Who watches for a partner has one now.
+            // Watchers for a partner have one now.
             state.side(end.other()).parked.ring();
         }
         true
