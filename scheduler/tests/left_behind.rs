@@ -10,6 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use lisle_runtime::no_suspend;
 use lisle_scheduler::park::{Reason, Unparker, Wake, park, unwind_cancelled};
 use lisle_scheduler::{
     Builder, Cancelled, Detached, ForeignThreads, Runtime, sleep, spawn, spawn_local, yield_now,
@@ -96,6 +97,28 @@ fn one_that_catches_it_99_times_is_unwound() {
         yield_now();
     });
     log.expect(&["unwound"]);
+}
+
+/// Others must not run there, so that it cannot be left either; but it is not left unsaid.
+#[test]
+fn one_that_does_so_inside_no_suspend_is_named() {
+    let name = "one_that_does_so_inside_no_suspend_is_named";
+    let ended = in_child(name, &[], || {
+        run_in_order(|| {
+            drop(spawn_local(|| {
+                let bell = Bell::new();
+                let _ = catch_unwind(AssertUnwindSafe(|| bell.wait()));
+                for _ in 0..300 {
+                    let _ = catch_unwind(AssertUnwindSafe(|| no_suspend(|| bell.wait())));
+                }
+            }));
+            yield_now();
+        });
+    });
+    ended.assert_success();
+    ended.assert_says("has caught its cancellation 100 times");
+    ended.assert_says("and cannot be left behind inside no_suspend");
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
 }
 
 /// Between two strikes each of the others has a turn.

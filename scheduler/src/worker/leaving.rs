@@ -56,11 +56,14 @@ impl Worker {
         }
         if strikes > 1 && may_suspend {
             if strikes > MOST_STRIKES {
-                report_swallowing(me, place);
+                report_swallowing(me, place, "is left behind");
                 self.leave_current();
             }
             self.enqueue(NonNull::from(me));
             self.suspend(me);
+        } else if strikes == MOST_STRIKES + 1 {
+            let what = "cannot be left behind inside no_suspend, so that its runtime does not end";
+            report_swallowing(me, place, what);
         }
         resume_unwind(Box::new(Cancelled))
     }
@@ -180,10 +183,10 @@ impl Worker {
     }
 }
 
-fn report_swallowing(task: &Control, place: &Location<'_>) {
+fn report_swallowing(task: &Control, place: &Location<'_>, outcome: &str) {
     complain(format_args!(
         "task {}, spawned at {}, has caught its cancellation {MOST_STRIKES} times, the last time from \
-         {place}, and is left behind: let a panic pass whose payload is `Cancelled`",
+         {place}, and {outcome}: let a panic pass whose payload is `Cancelled`",
         task.title(),
         task.spawned_at,
     ));
