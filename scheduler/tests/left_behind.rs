@@ -15,6 +15,7 @@ use lisle_scheduler::park::{Reason, Unparker, Wake, park, unwind_cancelled};
 use lisle_scheduler::{
     Builder, Cancelled, Detached, ForeignThreads, Runtime, sleep, spawn, spawn_local, yield_now,
 };
+use support::sys::{die_in, in_fork_child};
 use support::{
     Bell, Log, NoteDrop, OnDrop, alone_in_child, block_until, in_child, on_each_worker, run_alone,
     run_in_order, run_on,
@@ -206,6 +207,28 @@ fn the_thread_of_one_keeps_its_thread_locals() {
         let deadlock = run_alone(|| Bell::new().wait()).unwrap_err();
         assert_eq!(deadlock.tasks().len(), 1);
         assert!(!DESTROYED.load(Ordering::Acquire));
+    });
+    ended.assert_success();
+}
+
+/// The threads that stay for such tasks are not there, and not to be reckoned with.
+#[test]
+fn a_fork_child_still_sees_deadlocks() {
+    let ended = in_child("a_fork_child_still_sees_deadlocks", &[], || {
+        let runtime = Runtime::builder().workers(1).build().unwrap();
+        let (started, has_started) = mpsc::channel();
+        drop(runtime.spawn(move || {
+            started.send(()).unwrap();
+            wait_stubbornly()
+        }));
+        has_started.recv().unwrap();
+        drop(runtime);
+        let ended = in_fork_child(|| {
+            die_in(20);
+            let runtime = Runtime::builder().workers(1).build().unwrap();
+            assert_eq!(runtime.run(|| Bell::new().wait()).unwrap_err().tasks().len(), 1);
+        });
+        assert!(ended.success(), "{ended}");
     });
     ended.assert_success();
 }

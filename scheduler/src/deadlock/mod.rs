@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lisle_runtime::panics;
 
+use crate::per_process::PerProcess;
 use crate::task::{Phase, TaskList};
 
 /// Whether threads that do not belong to the runtime count as able to wake its tasks.
@@ -52,11 +53,16 @@ pub(crate) fn any_awaits_unpark(tasks: &TaskList) -> bool {
 }
 
 /// Threads of runtimes that have ended on which a task was left behind. They wake nobody.
-static STAYING_THREADS: AtomicUsize = AtomicUsize::new(0);
+/// A fork child has none of them.
+static STAYING_THREADS: PerProcess<AtomicUsize> = PerProcess::new();
+
+fn staying_threads() -> &'static AtomicUsize {
+    STAYING_THREADS.get_or(AtomicUsize::default)
+}
 
 /// Lets the calling thread do nothing for ever.
 pub(crate) fn stay_for_ever() -> ! {
-    STAYING_THREADS.fetch_add(1, Ordering::Release);
+    staying_threads().fetch_add(1, Ordering::Release);
     loop {
         std::thread::park();
     }
@@ -77,7 +83,7 @@ pub(crate) fn others_may_wake_us(policy: ForeignThreads, own: usize, earlier: &[
         ForeignThreads::NeverWake => false,
         ForeignThreads::MayWake => {
             // Known before the threads are counted, so that none is left out which is known here.
-            let idle = STAYING_THREADS.load(Ordering::Acquire) + panics::helper_threads();
+            let idle = staying_threads().load(Ordering::Acquire) + panics::helper_threads();
             threads::list().is_none_or(|threads| threads.len() != own + idle)
         }
         // A thread of Lisle's that is older is among the earlier ones; one that is not puts the report off.
