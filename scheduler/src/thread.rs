@@ -19,7 +19,11 @@ pub(crate) struct ThreadWait {
 
 /// How often a thread looks before it parks. It does not yield in between: on a processor that others
 /// keep busy, that gives a whole time slice away, and it would be called back from a sleep much sooner.
-const SPINS: u32 = 100;
+///
+/// Beside two busy processes on one processor a rendezvous takes 1.3 to 1.4 times as long as
+/// crossbeam-channel's with 100 looks and as long with 20 or none. With two processors to itself it takes
+/// 0.4 to 0.8 times as long with 20 or 100, and as long with none.
+const SPINS: u32 = 20;
 
 /// The unparker is out.
 const WAITING: u8 = 0;
