@@ -1,8 +1,8 @@
 //! A coroutine's whole life: it is made, runs to its end, and is dropped.
 //!
-//! `new` takes whatever stack the library gives: Lisle has kept that of the last coroutine, the peers
-//! map one. `same stack` is handed the stack of the one before. With the crate `generator`, whose
-//! stacks cannot be taken out, that is a finished generator that gets a new body.
+//! `new` takes whatever stack the library gives: Lisle has kept that of the last coroutine, the
+//! peers map one. `same stack` is handed the stack of the one before. With the crate `generator`,
+//! whose stacks cannot be taken out, that is a finished generator that gets a new body.
 
 mod support;
 

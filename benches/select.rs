@@ -1,7 +1,7 @@
 //! `select!` over four channels, into which one sender sends by turns.
 //!
-//! Without buffers sender and receiver meet at each message, and every other select has to wait. With
-//! them most selects find something.
+//! Without buffers sender and receiver meet at each message, and every other select has to wait.
+//! With them most selects find something.
 
 #[path = "support/players.rs"]
 mod players;

@@ -68,8 +68,8 @@ fn ping_pong(rounds: u64, receive: impl Fn(&Receiver<u64>) -> u64 + Copy + 'stat
     })
 }
 
-/// The end of the waits of many tasks: by their deadlines, which lie in a mixed order, or by a message
-/// to each.
+/// The end of the waits of many tasks: by their deadlines, which lie in a mixed order, or by a
+/// message to each.
 fn many(c: &mut Criterion) {
     let mut group = c.benchmark_group("timers/10,000 waits end");
     group.bench_function("due", |b| {
@@ -119,8 +119,8 @@ fn be_woken(rounds: u64) -> Duration {
     })
 }
 
-/// Starts the tasks, each of which waits again and again until its wait fails, and plays rounds: `play`
-/// ends all waits, and `run_all` lets all tasks go on from there.
+/// Starts the tasks, each of which waits again and again until its wait fails, and plays rounds:
+/// `play` ends all waits, and `run_all` lets all tasks go on from there.
 fn with_many_tasks<T: 'static>(
     rounds: u64,
     sender: Sender<T>,

@@ -4,8 +4,8 @@
 //! of them measure the caches. They all yield at the same place in the code, so that the processor
 //! predicts where a yield returns to; `lisle/2 places` has two tasks that yield at different ones.
 //!
-//! The peer is the least scheduler that corosensei allows: a loop over a vector of coroutines, which
-//! resumes each in turn.
+//! The peer is the least scheduler that corosensei allows: a loop over a vector of coroutines,
+//! which resumes each in turn.
 
 mod support;
 

@@ -1,9 +1,9 @@
 //! Await: a coroutine calls another as if it were a function.
 //!
-//! The cook makes a pie and needs two things for it, each of which takes some steps. `Yielder::call`
-//! runs another coroutine to its end and gives its result; whatever that one yields meanwhile becomes
-//! a yield of the cook, so that whoever watches the cook sees every step. The other way is to
-//! `resume` it oneself, and to do what one likes with each of its yields.
+//! The cook makes a pie and needs two things for it, each of which takes some steps.
+//! `Yielder::call` runs another coroutine to its end and gives its result; whatever that one yields
+//! meanwhile becomes a yield of the cook, so that whoever watches the cook sees every step. The
+//! other way is to `resume` it oneself, and to do what one likes with each of its yields.
 //!
 //! ```text
 //! cargo run --release --example await

@@ -1,8 +1,8 @@
 //! Generators: functions that yield, used as iterators.
 //!
-//! A generator's body runs when somebody asks for an item, and waits while nobody does. So it may be
-//! endless, and it may yield from the depth of a recursion, where an iterator written by hand would
-//! have to keep a stack of its own.
+//! A generator's body runs when somebody asks for an item, and waits while nobody does. So it may
+//! be endless, and it may yield from the depth of a recursion, where an iterator written by hand
+//! would have to keep a stack of its own.
 //!
 //! ```text
 //! cargo run --release --example generators

@@ -1,8 +1,8 @@
 //! Two tasks play ping-pong: a number goes over one channel and comes back over another.
 //!
-//! Both channels are `bounded(0)`. They hold nothing, so each message is a meeting of the two tasks,
-//! and a round trip is two meetings. With `--threads` two plain OS threads then play the same game
-//! over the same kind of channel, and what a task saves becomes visible.
+//! Both channels are `bounded(0)`. They hold nothing, so each message is a meeting of the two
+//! tasks, and a round trip is two meetings. With `--threads` two plain OS threads then play the
+//! same game over the same kind of channel, and what a task saves becomes visible.
 //!
 //! ```text
 //! cargo run --release --example ping_pong -- [ROUNDS] [--threads]

@@ -25,34 +25,35 @@
 //! ```
 //!
 //! New here? The [`guide`] begins with [the first program](guide::start) and tells [what blocks a
-//! worker](guide::blocking_and_io), and it has pages for those who come [from Go](guide::from_go) or [from
-//! threads](guide::from_std_and_crossbeam).
+//! worker](guide::blocking_and_io), and it has pages for those who come [from Go](guide::from_go)
+//! or [from threads](guide::from_std_and_crossbeam).
 //!
 //! - [`run`] makes the calling thread run tasks, and ends with its main task.
 //! - [`spawn`] starts a task, as `std::thread::spawn` starts a thread; [`JoinHandle::join`] waits
 //!   for it.
-//! - [`Coroutine`] and [`Generator`] work with and without tasks; [`mod@coroutine`] has all that belongs to them.
+//! - [`Coroutine`] and [`Generator`] work with and without tasks; [`mod@coroutine`] has all that
+//!   belongs to them.
 //! - [`channel`] has the channels: crossbeam-channel's names and behaviour, for tasks and threads.
 //!
 //! # What makes `spawn` safe
 //!
 //! A task stays on the thread on which it starts, so whatever it borrows from that thread stays
-//! valid. Its stack ends in a guard. A stack is reused only when its task has finished or has
-//! been unwound. A panic ends its task and nobody else. What is left to the user: do not suspend in
-//! the initialiser of a `thread_local!`, in a scoped thread-local's closure or in a panic hook.
-//! [`no_suspend`] turns such a suspension into a panic. Nor resume a coroutine, or wait in a task, in the
-//! destructor of a thread-local, which also runs when a task calls `std::process::exit`: what others
-//! of the thread have borrowed from its thread-locals may be gone by then.
+//! valid. Its stack ends in a guard. A stack is reused only when its task has finished or has been
+//! unwound. A panic ends its task and nobody else. What is left to the user: do not suspend in the
+//! initialiser of a `thread_local!`, in a scoped thread-local's closure or in a panic hook.
+//! [`no_suspend`] turns such a suspension into a panic. Nor resume a coroutine, or wait in a task,
+//! in the destructor of a thread-local, which also runs when a task calls `std::process::exit`:
+//! what others of the thread have borrowed from its thread-locals may be gone by then.
 //!
-//! In a program that is built with `panic = "abort"` nothing can be unwound. A task that waits when its
-//! runtime ends, and a coroutine that is suspended when it is dropped, are left behind: their stacks
-//! are leaked, and no destructor runs. See [`run`].
+//! In a program that is built with `panic = "abort"` nothing can be unwound. A task that waits when
+//! its runtime ends, and a coroutine that is suspended when it is dropped, are left behind: their
+//! stacks are leaked, and no destructor runs. See [`run`].
 //!
 //! Values that belong to the thread are shared by its tasks. A `RefCell` in a thread-local or a
 //! reentrant lock such as `stdout().lock()` does not tell two tasks of one thread apart, and a
 //! `std::sync::MutexGuard` that is held while its task waits blocks every task of the thread that
-//! tries to lock. A panic is a matter of its task alone, also while a destructor waits in the middle
-//! of it: `std::thread::panicking()` tells each task, and each coroutine, about itself.
+//! tries to lock. A panic is a matter of its task alone, also while a destructor waits in the
+//! middle of it: `std::thread::panicking()` tells each task, and each coroutine, about itself.
 
 // A page of its own here, so that links to it lead somewhere whatever else is documented.
 #[doc(inline)]

@@ -1,4 +1,5 @@
-//! Coroutines inside tasks: a body that blocks parks the whole task, and everything unwinds as it should.
+//! Coroutines inside tasks: a body that blocks parks the whole task, and everything unwinds as it
+//! should.
 #![cfg(not(lisle_loom))]
 
 use std::cell::{Cell, OnceCell, RefCell};
@@ -322,8 +323,8 @@ fn a_panic_of_another_task_is_not_taken_for_ones_own() {
     });
 }
 
-/// A destructor that unwinds resumes a coroutine, which waits. The task is given up meanwhile: an unwinding
-/// of the coroutine would come out in the destructor, and abort the process.
+/// A destructor that unwinds resumes a coroutine, which waits. The task is given up meanwhile: an
+/// unwinding of the coroutine would come out in the destructor, and abort the process.
 #[test]
 fn the_wait_of_a_coroutine_that_an_unwinding_destructor_resumes_fails() {
     let seen = Rc::new(RefCell::new(Vec::new()));
@@ -426,8 +427,8 @@ fn a_task_waits_in_the_middle_of_several_stacks_panics() {
     });
 }
 
-/// The scope of a coroutine that owns all it uses ends while another task, which has transferred to it,
-/// waits in it.
+/// The scope of a coroutine that owns all it uses ends while another task, which has transferred to
+/// it, waits in it.
 #[test]
 fn a_scope_leaves_a_coroutine_behind_that_another_task_runs() {
     let log = Rc::new(RefCell::new(Vec::new()));

@@ -61,8 +61,8 @@ fn start(example: &str, args: &[&str]) -> Run {
     }
 }
 
-/// Runs a program, through an emulator if it is of a foreign architecture, whose programs the kernel
-/// cannot start itself.
+/// Runs a program, through an emulator if it is of a foreign architecture, whose programs the
+/// kernel cannot start itself.
 fn command(program: PathBuf) -> Command {
     match env::var("LISLE_TEST_RUNNER") {
         Ok(runner) => {
@@ -75,8 +75,8 @@ fn command(program: PathBuf) -> Command {
 }
 
 /// Cargo puts this program into `deps`, in the folder that has the examples of the same build in
-/// `examples`. A plain `cargo test` builds them first; with `--test` or `--all-targets` it does not,
-/// and those of an earlier build are run.
+/// `examples`. A plain `cargo test` builds them first; with `--test` or `--all-targets` it does
+/// not, and those of an earlier build are run.
 fn path_of(example: &str) -> PathBuf {
     let this = env::current_exe().unwrap();
     let build = this.parent().and_then(|deps| deps.parent()).unwrap();

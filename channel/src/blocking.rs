@@ -34,10 +34,11 @@ enum Outcome {
 }
 
 // `send` and `recv` are inlined up to the user's code, with the parking and the switch in them: a
-// processor predicts that a function returns to where the last call came from, and after a switch that
-// was another task's call. Each return after a switch is a misprediction, which costs as much as all
-// the rest. Hence also their form: what a way needs follows at once where it is found to be open. Not so
-// in a debug build, which merges no copies of a message: there one frame would have them all.
+// processor predicts that a function returns to where the last call came from, and after a switch
+// that was another task's call. Each return after a switch is a misprediction, which costs as much
+// as all the rest. Hence also their form: what a way needs follows at once where it is found to be
+// open. Not so in a debug build, which merges no copies of a message: there one frame would have
+// them all.
 impl<T> Channel<T> {
     #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
@@ -288,7 +289,8 @@ impl<T> Channel<T> {
                     let slot = Slot::empty();
                     outcome = self.wait(state, End::Receiving, &slot, deadline, place);
                     if let Outcome::Served(Verdict::Transferred) = outcome {
-                        // SAFETY: a sender filled the slot before it woke us, and it is done with it.
+                        // SAFETY: a sender filled the slot before it woke us, and it is done with
+                        // it.
                         return Ok(unsafe { slot.into_value() });
                     }
                 }
@@ -347,15 +349,15 @@ impl<T> Channel<T> {
     }
 }
 
-/// Whoever serves a party uses its unparker. Had it dropped that, say because it panicked in between, the
-/// party could not tell what has become of its message.
+/// Whoever serves a party uses its unparker. Had it dropped that, say because it panicked in
+/// between, the party could not tell what has become of its message.
 #[cold]
 fn served_but_not_woken() -> ! {
     abort_with(format_args!("a party was served by a channel and not woken"))
 }
 
-/// Drops the message of a sender whose `park` panics, which it does only before it has published the
-/// waiter: inside `no_suspend`.
+/// Drops the message of a sender whose `park` panics, which it does only before it has published
+/// the waiter: inside `no_suspend`.
 struct DropOnUnwind<'a, T>(&'a Slot<T>);
 
 impl<T> Drop for DropOnUnwind<'_, T> {

@@ -59,8 +59,8 @@ impl<T> Buffer<T> {
         (places != usize::MAX).then_some(places)
     }
 
-    /// Whether the buffer can be full one day. (Places set aside lower the limit also where it stands for
-    /// none. And one so large that memory ends before does not count.)
+    /// Whether the buffer can be full one day. (Places set aside lower the limit also where it
+    /// stands for none. And one so large that memory ends before does not count.)
     #[inline]
     pub(crate) fn is_limited(&self) -> bool {
         self.limit <= isize::MAX as usize

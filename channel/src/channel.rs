@@ -29,9 +29,9 @@ use crate::waitlist::WaitList;
 #[derive(Debug)]
 pub(crate) struct Channel<T> {
     pub(crate) state: BriefMutex<State<T>>,
-    /// Counts what can have made an operation possible that was not: a message in the buffer, a place in
-    /// it, a parked party, the end of an end. Written under the lock. Models see the lock and not the count,
-    /// of which they need no interleavings of its own.
+    /// Counts what can have made an operation possible that was not: a message in the buffer, a
+    /// place in it, a parked party, the end of an end. Written under the lock. Models see the lock
+    /// and not the count, of which they need no interleavings of its own.
     changes: AtomicUsize,
 }
 
@@ -79,15 +79,16 @@ impl<T> Channel<T> {
         Self { state: BriefMutex::new(state), changes: AtomicUsize::new(0) }
     }
 
-    /// Tells the selects that look at several channels one after the other. The caller holds the lock.
+    /// Tells the selects that look at several channels one after the other. The caller holds the
+    /// lock.
     #[inline]
     pub(crate) fn change(&self) {
         // One writer at a time, under the lock.
         self.changes.store(self.changes.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// How many changes there were. If there were more, by a party that has done something since which the
-    /// caller has seen, the caller sees that, too.
+    /// How many changes there were. If there were more, by a party that has done something since
+    /// which the caller has seen, the caller sees that, too.
     pub(crate) fn changes(&self) -> usize {
         self.changes.load(Ordering::Relaxed)
     }
@@ -288,8 +289,8 @@ pub(crate) unsafe fn refill<T>(mut state: Guard<'_, T>, sender: Won) {
     }
 }
 
-/// Drops messages one by one. If some panic, the others are dropped nevertheless, and then the first
-/// of the panics goes on.
+/// Drops messages one by one. If some panic, the others are dropped nevertheless, and then the
+/// first of the panics goes on.
 fn discard<T>(mut messages: impl Iterator<Item = T>) {
     if !needs_drop::<T>() {
         return;

@@ -11,8 +11,8 @@
 //! - The contents belong to the party until the first waiter is linked, then to whoever closes the
 //!   claim until the unparker is used, then to the party again.
 //! - The party that closed another's claim must use its unparker, and leaves a [`Grant`] before.
-//! - A grant is written once, where the party will use it: it has room for a message, and copying it
-//!   from call to call took longer than what the calls do.
+//! - A grant is written once, where the party will use it: it has room for a message, and copying
+//!   it from call to call took longer than what the calls do.
 
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::{self, NonNull};
@@ -49,8 +49,8 @@ struct Contents {
     granted: Option<usize>,
 }
 
-/// Where a party finds its grant: in the frame of the select. What it holds is not dropped with it, nor
-/// when something else is put there.
+/// Where a party finds its grant: in the frame of the select. What it holds is not dropped with it,
+/// nor when something else is put there.
 #[derive(Debug)]
 pub struct GrantCell(UnsafeCell<ManuallyDrop<Grant>>);
 
@@ -85,7 +85,8 @@ impl Claim {
         self.purpose
     }
 
-    /// Whether nobody has closed the claim. It may be closed at any moment; once it is, it stays so.
+    /// Whether nobody has closed the claim. It may be closed at any moment; once it is, it stays
+    /// so.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         self.open.load(Ordering::Relaxed)
@@ -153,8 +154,8 @@ impl Chosen {
         unsafe { claim.as_ref() }.close().then_some(Self { claim, index })
     }
 
-    /// Hands `message` to the party, which receives, and wakes it. Out of line: it would burden the frames
-    /// of those who send to no select.
+    /// Hands `message` to the party, which receives, and wakes it. Out of line: it would burden the
+    /// frames of those who send to no select.
     #[inline(never)]
     pub(crate) fn send<T>(self, message: T) {
         self.grant(Grant::Message(Landing::new(message)));
@@ -244,8 +245,8 @@ impl Landing {
         } else {
             // Not `Box::new`, through which a debug build copies a large message several times.
             let address = Box::into_raw(Box::<T>::new_uninit()).cast::<T>();
-            // SAFETY: the box has room for the message, which is not used again. A pointer is smaller
-            // than the array and no more aligned.
+            // SAFETY: the box has room for the message, which is not used again. A pointer is
+            // smaller than the array and no more aligned.
             unsafe {
                 address.copy_from_nonoverlapping(&*message, 1);
                 bytes.as_mut_ptr().cast::<*mut T>().write(address);

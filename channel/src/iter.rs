@@ -9,8 +9,8 @@ use lisle_scheduler::park::Place;
 use crate::receiver::Receiver;
 
 /// Blocks for each message; ends when the channel is empty and disconnected. Made by
-/// [`Receiver::iter`], which is where it waits by the report of a deadlock: its `next` may be called
-/// in the standard library.
+/// [`Receiver::iter`], which is where it waits by the report of a deadlock: its `next` may be
+/// called in the standard library.
 ///
 /// # Examples
 ///

@@ -8,9 +8,9 @@
 //! wait. Both ends can be cloned and shared. A channel is disconnected when one of its ends has no
 //! handle left.
 //!
-//! [`select!`] waits for several operations at once, and [`Select`] for a list of them that is made at
-//! run time. [`after`], [`at`], [`tick`] and [`never`](never()) make receivers whose messages come from
-//! the clock, or not at all.
+//! [`select!`] waits for several operations at once, and [`Select`] for a list of them that is made
+//! at run time. [`after`], [`at`], [`tick`] and [`never`](never()) make receivers whose messages
+//! come from the clock, or not at all.
 //!
 //! Messages leave a channel in the order in which they were sent, and parties that wait are served
 //! in the order in which they came.
@@ -18,23 +18,24 @@
 //! # Others have their turn
 //!
 //! A task that never has to wait would keep the other tasks of its thread from running. So of the
-//! operations that could wait but need not (receiving, sending to a channel with a limit, selecting,
-//! with or without a deadline) a task carries out 256 in a row, and lets the others have a turn each
-//! before the next one. A receive or a select that finds more than that in an unbounded channel first takes
-//! what is there, up to 4,096 messages. And a task that polls lets the others have a turn each at every
-//! 64th failure, be it of [`try_recv`](Receiver::try_recv), [`try_send`](Sender::try_send),
-//! [`try_iter`](Receiver::try_iter), [`try_select`](Select::try_select),
-//! [`try_ready`](Select::try_ready), a `default` arm or a wait with no time left; the failure that is
-//! reported was found before. Both are counted anew in each turn of a task.
+//! operations that could wait but need not (receiving, sending to a channel with a limit,
+//! selecting, with or without a deadline) a task carries out 256 in a row, and lets the others have
+//! a turn each before the next one. A receive or a select that finds more than that in an unbounded
+//! channel first takes what is there, up to 4,096 messages. And a task that polls lets the others
+//! have a turn each at every 64th failure, be it of [`try_recv`](Receiver::try_recv),
+//! [`try_send`](Sender::try_send), [`try_iter`](Receiver::try_iter),
+//! [`try_select`](Select::try_select), [`try_ready`](Select::try_ready), a `default` arm or a wait
+//! with no time left; the failure that is reported was found before. Both are counted anew in each
+//! turn of a task.
 //!
-//! What never lets others run: sending to an unbounded channel, what only tries and succeeds, and looks
-//! like `len` and `is_empty`. A loop of nothing but these, such as
-//! `while receiver.is_empty() {}`, has to call `lisle::yield_now` itself, as does one that polls an
-//! atomic variable. Nor does anybody else run inside `lisle::no_suspend`, where all of this goes on at
-//! once; and plain threads are left to the system.
+//! What never lets others run: sending to an unbounded channel, what only tries and succeeds, and
+//! looks like `len` and `is_empty`. A loop of nothing but these, such as `while receiver.is_empty()
+//! {}`, has to call `lisle::yield_now` itself, as does one that polls an atomic variable. Nor does
+//! anybody else run inside `lisle::no_suspend`, where all of this goes on at once; and plain
+//! threads are left to the system.
 //!
-//! These are the points at which a task that is given up, because its runtime ends, unwinds from a loop
-//! that never waits.
+//! These are the points at which a task that is given up, because its runtime ends, unwinds from a
+//! loop that never waits.
 //!
 //! # Examples
 //!
@@ -104,8 +105,9 @@ pub mod internal {
 ///
 /// Memory for all of them is allocated at once. With capacity 0 a send and a receive have to meet.
 ///
-/// A message passes over the stacks of its parties, where it lies several times. On a task's default stack
-/// of 256 KiB it may have some 24 KiB, in a debug build 6 KiB. Larger ones belong in a `Box`.
+/// A message passes over the stacks of its parties, where it lies several times. On a task's
+/// default stack of 256 KiB it may have some 24 KiB, in a debug build 6 KiB. Larger ones belong in
+/// a `Box`.
 ///
 /// # Panics
 ///
@@ -129,8 +131,8 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 
 /// Makes a channel that holds any number of messages.
 ///
-/// Its memory grows and shrinks with the number of messages that wait in it. How large one may be is told
-/// at [`bounded`].
+/// Its memory grows and shrinks with the number of messages that wait in it. How large one may be
+/// is told at [`bounded`].
 ///
 /// # Examples
 ///
@@ -148,8 +150,8 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     with_buffer(Buffer::unbounded())
 }
 
-/// Makes a receiver that gets one message, the time at which `duration` will have passed, as soon as
-/// it has.
+/// Makes a receiver that gets one message, the time at which `duration` will have passed, as soon
+/// as it has.
 ///
 /// The channel counts as one of capacity 1 and is never disconnected. Clones of the receiver share
 /// the message: one of them gets it. A duration that ends after the last representable [`Instant`]

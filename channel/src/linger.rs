@@ -1,14 +1,14 @@
 //! What a plain thread does before it parks at a bounded buffer.
 //!
-//! A party that is parked is given a single message or place, and has to be woken for it; one that comes
-//! back finds many. So it lets other threads run and looks again. Where there are no places to come back
-//! for, in a rendezvous, somebody has to park to be found. An unbounded buffer does without: a sender that
-//! never waits fills it whatever its receivers do.
+//! A party that is parked is given a single message or place, and has to be woken for it; one that
+//! comes back finds many. So it lets other threads run and looks again. Where there are no places
+//! to come back for, in a rendezvous, somebody has to park to be found. An unbounded buffer does
+//! without: a sender that never waits fills it whatever its receivers do.
 //!
-//! It yields and does not spin: with more threads than cores, spinning would only keep its partners from
-//! running. But where strangers keep the processor busy, a yield hands them a whole time slice, while a
-//! thread that sleeps is called back as soon as it is woken. A thread that has lost its processor so parks
-//! at once for some time.
+//! It yields and does not spin: with more threads than cores, spinning would only keep its partners
+//! from running. But where strangers keep the processor busy, a yield hands them a whole time
+//! slice, while a thread that sleeps is called back as soon as it is woken. A thread that has lost
+//! its processor so parks at once for some time.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -33,8 +33,8 @@ lisle_runtime::primitive::thread_local! {
 }
 
 impl<T> Channel<T> {
-    /// Lets other threads run before a plain thread parks: `None` if it should look again instead of
-    /// parking.
+    /// Lets other threads run before a plain thread parks: `None` if it should look again instead
+    /// of parking.
     #[inline]
     pub(crate) fn linger<'a>(&'a self, state: Guard<'a, T>, end: End) -> Option<Guard<'a, T>> {
         if state.buffer.is_ring() { self.linger_at_ring(state, end) } else { Some(state) }
@@ -73,7 +73,8 @@ fn hurries() -> bool {
     })
 }
 
-/// Lets other threads run. Tells whether that took so long that the thread does without from now on.
+/// Lets other threads run. Tells whether that took so long that the thread does without from now
+/// on.
 fn yield_now() -> bool {
     let start = Instant::now();
     thread::yield_now();

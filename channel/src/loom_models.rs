@@ -170,8 +170,8 @@ fn loom_unbounded() {
     });
 }
 
-/// The last sender goes behind its message, in a channel of each kind: first the message is received,
-/// then the error.
+/// The last sender goes behind its message, in a channel of each kind: first the message is
+/// received, then the error.
 ///
 /// Seen to fail with a `Channel::recv` that releases the lock after its look and takes it again to
 /// park: nobody is left to wake the receiver, deadlock.
@@ -188,11 +188,11 @@ fn loom_last_sender_goes() {
     }
 }
 
-/// The last receiver goes while a message is sent, in a channel of each kind: the message comes back
-/// or is discarded, and none is left behind.
+/// The last receiver goes while a message is sent, in a channel of each kind: the message comes
+/// back or is discarded, and none is left behind.
 ///
-/// Seen to fail with a `detach` that empties the buffer under the lock and counts the handle under it
-/// later: a message that comes in between stays.
+/// Seen to fail with a `detach` that empties the buffer under the lock and counts the handle under
+/// it later: a message that comes in between stays.
 #[test]
 fn loom_last_receiver_goes() {
     for capacity in CAPACITIES {
@@ -214,7 +214,8 @@ fn loom_last_receiver_goes() {
 /// A sender that gives up waiting for a place races with a receiver that makes one and gives it to
 /// whoever has waited longest.
 ///
-/// Seen to fail with a `Channel::wait` that trusts the clock: the message is received and comes back.
+/// Seen to fail with a `Channel::wait` that trusts the clock: the message is received and comes
+/// back.
 #[test]
 fn loom_send_timeout_against_refill() {
     loom::model(|| {
@@ -233,11 +234,11 @@ fn loom_send_timeout_against_refill() {
     });
 }
 
-/// The whole runtime: two tasks, on stacks of their own and switched by the real switch, and a thread
-/// meet on one channel. What each sends arrives once, wherever the parties are.
+/// The whole runtime: two tasks, on stacks of their own and switched by the real switch, and a
+/// thread meet on one channel. What each sends arrives once, wherever the parties are.
 ///
-/// Seen to fail with a `Post::post` that does not unpark a worker that sleeps: loom reports a deadlock.
-/// And with an `Inbox::push` that publishes by Relaxed: a causality violation.
+/// Seen to fail with a `Post::post` that does not unpark a worker that sleeps: loom reports a
+/// deadlock. And with an `Inbox::push` that publishes by Relaxed: a causality violation.
 #[test]
 fn loom_two_tasks_and_a_thread() {
     loom::model(|| {

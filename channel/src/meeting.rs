@@ -1,9 +1,9 @@
 //! Receiving from a select that waits to send.
 //!
-//! Such a sender has no message yet: it makes one when its operation is selected. So a receiver that
-//! wins it parks, gives itself into the sender's hands as a partner, and wakes it. From then on it
-//! is the sender that serves: it puts the message into the receiver's slot, or, if it goes away
-//! without a message, releases the receiver.
+//! Such a sender has no message yet: it makes one when its operation is selected. So a receiver
+//! that wins it parks, gives itself into the sender's hands as a partner, and wakes it. From then
+//! on it is the sender that serves: it puts the message into the receiver's slot, or, if it goes
+//! away without a message, releases the receiver.
 //!
 //! This happens only where nothing is buffered, that is, in a rendezvous.
 

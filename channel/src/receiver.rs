@@ -95,8 +95,8 @@ impl<T> Receiver<T> {
 
     /// Receives, and blocks the calling task or thread while the channel is empty.
     ///
-    /// It lets the other tasks of its thread have a turn each after 256 operations that need not wait:
-    /// [others have their turn](crate#others-have-their-turn).
+    /// It lets the other tasks of its thread have a turn each after 256 operations that need not
+    /// wait: [others have their turn](crate#others-have-their-turn).
     ///
     /// # Errors
     ///

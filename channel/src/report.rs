@@ -1,5 +1,5 @@
-//! What a report of a deadlock says of a party that waits in a channel: how many handles there are at
-//! the other end, one of which would have to do something.
+//! What a report of a deadlock says of a party that waits in a channel: how many handles there are
+//! at the other end, one of which would have to do something.
 
 use lisle_scheduler::park::{Awaited, Handles, Object, Reason};
 

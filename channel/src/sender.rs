@@ -80,9 +80,10 @@ impl<T> Sender<T> {
 
     /// Sends, and blocks the calling task or thread while the channel is full.
     ///
-    /// In a rendezvous channel it returns when a receiver has taken the message. In an unbounded one it
-    /// never waits, nor lets others run. Otherwise it lets the other tasks of its thread have a turn each
-    /// after 256 operations that need not wait: [others have their turn](crate#others-have-their-turn).
+    /// In a rendezvous channel it returns when a receiver has taken the message. In an unbounded
+    /// one it never waits, nor lets others run. Otherwise it lets the other tasks of its thread
+    /// have a turn each after 256 operations that need not wait: [others have their
+    /// turn](crate#others-have-their-turn).
     ///
     /// # Errors
     ///

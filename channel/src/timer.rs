@@ -48,8 +48,8 @@ impl Timer {
         self.messages.lock().taken
     }
 
-    /// Whether no message was taken since, nor is there one now. So there was none meanwhile, if there
-    /// was none at first.
+    /// Whether no message was taken since, nor is there one now. So there was none meanwhile, if
+    /// there was none at first.
     pub(crate) fn is_unchanged(&self, taken: usize) -> bool {
         let messages = self.messages.lock();
         messages.taken == taken && messages.due.is_none_or(|due| Instant::now() < due)
@@ -81,8 +81,8 @@ impl Timer {
             let mut messages = self.messages.lock();
             let now = Instant::now();
             let message = messages.due;
-            // Those who wait for ticks take them beforehand, one each: so the ticks are as far apart
-            // as they should be, however late their receivers wake up.
+            // Those who wait for ticks take them beforehand, one each: so the ticks are as far
+            // apart as they should be, however late their receivers wake up.
             let in_time = |next| self.period.is_some() && deadline.is_none_or(|end| next <= end);
             match message {
                 Some(next) if next <= now || in_time(next) => {

@@ -78,8 +78,8 @@ pub(crate) enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Waiter {
     record: UnsafeCell<Record>,
-    /// Set by a party that has met this wait of a select and unlinked the waiter: it will not touch the
-    /// waiter again, nor the claim unless it has closed it.
+    /// Set by a party that has met this wait of a select and unlinked the waiter: it will not touch
+    /// the waiter again, nor the claim unless it has closed it.
     dropped: AtomicBool,
 }
 
@@ -123,8 +123,8 @@ impl Waiter {
         Self { record: UnsafeCell::new(record), dropped: AtomicBool::new(false) }
     }
 
-    /// Tells the party of a select that nobody will touch this unlinked waiter any more. It may be gone
-    /// at once.
+    /// Tells the party of a select that nobody will touch this unlinked waiter any more. It may be
+    /// gone at once.
     ///
     /// # Safety
     ///
@@ -136,8 +136,8 @@ impl Waiter {
         unsafe { this.as_ref() }.dropped.store(true, Ordering::Release);
     }
 
-    /// Whether [`drop_out`](Self::drop_out) was called, so that the party need not have the lock to know
-    /// that nobody has access to the waiter.
+    /// Whether [`drop_out`](Self::drop_out) was called, so that the party need not have the lock to
+    /// know that nobody has access to the waiter.
     #[inline]
     pub(crate) fn was_dropped(&self) -> bool {
         // Acquire pairs with `drop_out`.
@@ -163,8 +163,8 @@ impl Waiter {
     ///
     /// # Safety
     ///
-    /// As for [`WaitList::enqueue`](crate::waitlist::WaitList::enqueue), the waiter and the slot stay
-    /// until the unparker is used.
+    /// As for [`WaitList::enqueue`](crate::waitlist::WaitList::enqueue), the waiter and the slot
+    /// stay until the unparker is used.
     pub(crate) unsafe fn surrender(&self, unparker: Unparker) -> Sole {
         let waiter = NonNull::from(self);
         let dequeue = |record: &mut Record| {

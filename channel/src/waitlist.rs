@@ -77,8 +77,8 @@ impl WaitList {
         self.head.is_none()
     }
 
-    /// Takes the first party out if it waits in no other list. It is told the verdict, which it sees when
-    /// it is woken.
+    /// Takes the first party out if it waits in no other list. It is told the verdict, which it
+    /// sees when it is woken.
     #[inline]
     pub(crate) fn dequeue_sole(&mut self, verdict: Verdict) -> Option<Sole> {
         let waiter = self.head?;
@@ -93,9 +93,9 @@ impl WaitList {
         Some(Sole { waiter, slot, unparker })
     }
 
-    /// Wins the first party that can be won: one that waits in no other list, or a select that nobody
-    /// has won yet. Selects that others have won are dropped from the list, and those that only watch
-    /// are told to look.
+    /// Wins the first party that can be won: one that waits in no other list, or a select that
+    /// nobody has won yet. Selects that others have won are dropped from the list, and those that
+    /// only watch are told to look.
     #[inline]
     pub(crate) fn dequeue(&mut self, verdict: Verdict) -> Option<Won> {
         if let Some(party) = self.dequeue_sole(verdict) {
@@ -118,8 +118,8 @@ impl WaitList {
         self.dequeue_sole(verdict).map(Won::Sole)
     }
 
-    /// The same as long as the first party is that of a select. If there is none to be won, the list is
-    /// empty afterwards or begins with a party that waits in no other list.
+    /// The same as long as the first party is that of a select. If there is none to be won, the
+    /// list is empty afterwards or begins with a party that waits in no other list.
     #[inline(never)]
     pub(crate) fn dequeue_select(&mut self) -> Option<Chosen> {
         loop {
@@ -128,8 +128,8 @@ impl WaitList {
             // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
             let (selecting, next) = unsafe { Waiter::with(waiter, sign_off) }?;
             self.begin_with(next);
-            // SAFETY: the waiter was linked until here, and its party cannot leave before the waiter was
-            // dropped, which is the last access to it, or the party has had the lock.
+            // SAFETY: the waiter was linked until here, and its party cannot leave before the
+            // waiter was dropped, which is the last access to it, or the party has had the lock.
             let won = unsafe {
                 let won = meet(selecting);
                 Waiter::drop_out(waiter);
@@ -154,8 +154,8 @@ impl WaitList {
         }
     }
 
-    /// Takes `waiter` out and gives its unparker back, or `None` if it was dequeued, or is that of a
-    /// select.
+    /// Takes `waiter` out and gives its unparker back, or `None` if it was dequeued, or is that of
+    /// a select.
     ///
     /// # Safety
     ///
@@ -256,8 +256,8 @@ impl WaitList {
     }
 }
 
-/// Closes the claim of a select that was met, unless somebody has already, and says what its party waits
-/// for.
+/// Closes the claim of a select that was met, unless somebody has already, and says what its party
+/// waits for.
 ///
 /// # Safety
 ///

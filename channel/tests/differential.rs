@@ -2,8 +2,8 @@
 //! all results agree. The selects are biased, since a random choice cannot agree.
 //!
 //! One thing is left out: how many messages a bounded channel holds after its last receiver has
-//! gone. Ours drops them at once; the peer keeps them until its senders are gone too. The second test
-//! pins that down.
+//! gone. Ours drops them at once; the peer keeps them until its senders are gone too. The second
+//! test pins that down.
 #![cfg(not(lisle_loom))]
 
 mod common;

@@ -1,5 +1,5 @@
-//! What Go's own tests of channels are about, on our channels: a sieve, order, fairness, selects that
-//! do not block, selects against selects, many into one, closed channels.
+//! What Go's own tests of channels are about, on our channels: a sieve, order, fairness, selects
+//! that do not block, selects against selects, many into one, closed channels.
 #![cfg(not(lisle_loom))]
 
 mod common;

@@ -228,8 +228,8 @@ fn types_have_the_peers_traits_whatever_their_messages_have() {
     assert!(has!(lisle_channel::SelectedOperation<'static>: UnwindSafe));
 }
 
-/// Has one candidate for `_` in `NotSend<_>` if a type is not `Send`, and two, which do not compile,
-/// if it is.
+/// Has one candidate for `_` in `NotSend<_>` if a type is not `Send`, and two, which do not
+/// compile, if it is.
 trait NotSend<Marker> {
     fn holds() {}
 }

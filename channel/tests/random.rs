@@ -1,5 +1,5 @@
-//! Random operations by many parties at once. What may happen is different each time; what may not is
-//! not: a message that is lost or doubled, or that overtakes another one of the same sender.
+//! Random operations by many parties at once. What may happen is different each time; what may not
+//! is not: a message that is lost or doubled, or that overtakes another one of the same sender.
 #![cfg(not(lisle_loom))]
 
 mod common;

@@ -295,8 +295,8 @@ fn no_ready_operation_starves() {
     }
 }
 
-/// Nor does one of several at the same end of a channel, whether its party waits or comes to one that
-/// waits.
+/// Nor does one of several at the same end of a channel, whether its party waits or comes to one
+/// that waits.
 #[test]
 fn operations_on_one_channel_are_served_alike() {
     const ROUNDS: usize = 4_000;

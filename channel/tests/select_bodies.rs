@@ -1,5 +1,5 @@
-//! The bodies of a `select!` may do anything with what its operations have borrowed, and its message
-//! expressions may leave it.
+//! The bodies of a `select!` may do anything with what its operations have borrowed, and its
+//! message expressions may leave it.
 #![cfg(not(lisle_loom))]
 
 mod common;

@@ -13,8 +13,8 @@ use lisle_channel::{
     Receiver, Select, Sender, at, bounded, never, select, select_biased, tick, unbounded,
 };
 
-/// A message that is sent into one of two channels before it is taken out of the other, and back: one of
-/// them has a message at every moment.
+/// A message that is sent into one of two channels before it is taken out of the other, and back:
+/// one of them has a message at every moment.
 struct Mover {
     stop: Arc<AtomicBool>,
     senders: [Sender<u32>; 2],
@@ -39,9 +39,9 @@ impl Mover {
     }
 }
 
-/// `look` tells whether it has found one that is ready, without taking anything away, while a plain thread
-/// moves the message. So many silent channels stand between the two that the message can move while they
-/// are looked at.
+/// `look` tells whether it has found one that is ready, without taking anything away, while a plain
+/// thread moves the message. So many silent channels stand between the two that the message can
+/// move while they are looked at.
 fn finds_the_message(look: impl Fn(&mut Select) -> bool) {
     const LOOKS: usize = 20_000;
     let mover = Mover::new();
@@ -72,8 +72,8 @@ fn ready_finds_what_moves_when_its_time_is_over() {
 
 const ROUNDS: usize = if cfg!(debug_assertions) { 2_000 } else { 20_000 };
 
-/// A message that its receiver takes away and its sender replaces before: `look` takes one if it finds one.
-/// The two parties begin each round together.
+/// A message that its receiver takes away and its sender replaces before: `look` takes one if it
+/// finds one. The two parties begin each round together.
 fn takes_a_message(
     rounds: usize,
     spawn: impl Fn(Box<dyn FnOnce() + Send>),
@@ -147,7 +147,8 @@ fn a_timeout_is_not_over_beside_what_moves() {
     });
 }
 
-/// A clone takes ticks away meanwhile. Both what there is and that there is nothing are found again and again.
+/// A clone takes ticks away meanwhile. Both what there is and that there is nothing are found again
+/// and again.
 #[test]
 fn clocks_are_looked_at_like_channels() {
     let ticks = tick(Duration::from_micros(20));

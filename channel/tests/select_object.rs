@@ -1,4 +1,5 @@
-//! `Select` as an object: lists of operations, readiness, and what an operation that was selected owes.
+//! `Select` as an object: lists of operations, readiness, and what an operation that was selected
+//! owes.
 #![cfg(not(lisle_loom))]
 
 mod common;

@@ -1,4 +1,5 @@
-//! Channels of a runtime that is ending: its tasks are unwound, and what their destructors try comes back.
+//! Channels of a runtime that is ending: its tasks are unwound, and what their destructors try
+//! comes back.
 #![cfg(not(lisle_loom))]
 
 use std::sync::{Arc, Mutex};

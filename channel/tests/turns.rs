@@ -44,8 +44,8 @@ fn turns_during(body: impl FnOnce()) -> usize {
 /// Ways to do something, by their names.
 type Ways<R = ()> = Vec<(&'static str, Box<dyn Fn() -> R>)>;
 
-/// Ways to do one operation that could wait, again and again, and never to wait. Each round counts for
-/// the number of operations that is returned.
+/// Ways to do one operation that could wait, again and again, and never to wait. Each round counts
+/// for the number of operations that is returned.
 fn ready_operations() -> Ways<usize> {
     fn way(f: impl Fn() -> usize + 'static) -> Box<dyn Fn() -> usize> {
         Box::new(f)
@@ -345,8 +345,8 @@ fn an_unbounded_send_never_switches_beside_a_select_that_sends() {
     });
 }
 
-/// A receiver that was given no more than 256 messages a turn would fall back for ever behind a sender
-/// of a thousand. But it does not go on for ever if others add to them meanwhile.
+/// A receiver that was given no more than 256 messages a turn would fall back for ever behind a
+/// sender of a thousand. But it does not go on for ever if others add to them meanwhile.
 fn takes_what_has_piled_up(receive: impl Fn(&Receiver<usize>) -> usize) {
     on_one_worker(|| {
         let (sender, receiver) = unbounded();

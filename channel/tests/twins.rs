@@ -1,8 +1,8 @@
-//! The blocking operations and those that only try are written apart: where nothing blocks they do the
-//! same.
+//! The blocking operations and those that only try are written apart: where nothing blocks they do
+//! the same.
 //!
-//! Random programs run twice, once with each kind, beside tasks that wait at the same two channels: in
-//! sends, receives, selects of both ends, and selects that only watch. All parties see the same.
+//! Random programs run twice, once with each kind, beside tasks that wait at the same two channels:
+//! in sends, receives, selects of both ends, and selects that only watch. All parties see the same.
 #![cfg(not(lisle_loom))]
 
 mod common;
@@ -127,8 +127,8 @@ fn take_part(way: usize, [a, b]: [Ends; 2], message: Counted) -> String {
     }
 }
 
-/// What the main task and the others see when it sends and receives in this kind of way; and how many
-/// messages are left.
+/// What the main task and the others see when it sends and receives in this kind of way; and how
+/// many messages are left.
 fn program(seed: u64, kind: Kind) -> (Vec<String>, usize) {
     let mut random = Random::new(seed);
     let alive = Arc::new(AtomicUsize::new(0));

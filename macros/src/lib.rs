@@ -1,6 +1,6 @@
-//! The attributes `#[lisle::main]` and `#[lisle::test]`. They wrap the body of a function into a run and
-//! need no more of Rust's grammar than where a function's attributes end and where its body begins, so
-//! they work on tokens alone.
+//! The attributes `#[lisle::main]` and `#[lisle::test]`. They wrap the body of a function into a
+//! run and need no more of Rust's grammar than where a function's attributes end and where its body
+//! begins, so they work on tokens alone.
 
 mod arguments;
 mod error;
@@ -35,15 +35,15 @@ use function::Function;
 ///
 /// # Arguments
 ///
-/// They set up the runtime as the methods of `lisle::RuntimeBuilder` of the same name do, each at most
-/// once, in any order:
+/// They set up the runtime as the methods of `lisle::RuntimeBuilder` of the same name do, each at
+/// most once, in any order:
 ///
 /// - `workers = 2`: how many OS threads run tasks.
 /// - `stack_size = 1 << 20`: the address space of a task's stack, in bytes.
 /// - `foreign_threads = NeverWake`: whether other threads of the process put off the report of a
 ///   deadlock; the name of a variant of `lisle::ForeignThreads`, or an expression.
-/// - `crate = green`: under which path the crate `lisle` is known here, for instance because `Cargo.toml`
-///   says `green = { package = "lisle", … }`. The default is `::lisle`.
+/// - `crate = green`: under which path the crate `lisle` is known here, for instance because
+///   `Cargo.toml` says `green = { package = "lisle", … }`. The default is `::lisle`.
 ///
 /// ```
 /// #[lisle::main(workers = 1, stack_size = 64 * 1024)]
@@ -67,8 +67,8 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 
 /// Makes a function a test whose body runs as the first task of a runtime.
 ///
-/// It takes the arguments of [`main`](macro@main). Other attributes of tests, such as `#[should_panic]` and
-/// `#[ignore]`, stay as they are.
+/// It takes the arguments of [`main`](macro@main). Other attributes of tests, such as
+/// `#[should_panic]` and `#[ignore]`, stay as they are.
 ///
 /// ```
 /// #[lisle::test]
@@ -85,15 +85,16 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 ///
 /// # Tests that hang
 ///
-/// When all tasks of a test wait and nothing can wake one, the test fails with the report of a deadlock.
-/// A harness runs tests on threads of its own, so threads that were there when the test began are not
-/// expected to wake a task, and those that were started later are: `ForeignThreads::LaterMayWake`. While
-/// there is such a thread, be it one of another test, the test waits; after 10 s in which nothing has
-/// happened it says on standard error, once, what everybody waits for.
+/// When all tasks of a test wait and nothing can wake one, the test fails with the report of a
+/// deadlock. A harness runs tests on threads of its own, so threads that were there when the test
+/// began are not expected to wake a task, and those that were started later are:
+/// `ForeignThreads::LaterMayWake`. While there is such a thread, be it one of another test, the
+/// test waits; after 10 s in which nothing has happened it says on standard error, once, what
+/// everybody waits for.
 ///
-/// A test whose tasks are woken by a thread that is older than itself, one of a pool in a `static` say,
-/// asks for `foreign_threads = MayWake`: it is never taken for a deadlock while the process has other
-/// threads. With `foreign_threads = NeverWake` it fails as soon as all tasks wait.
+/// A test whose tasks are woken by a thread that is older than itself, one of a pool in a `static`
+/// say, asks for `foreign_threads = MayWake`: it is never taken for a deadlock while the process
+/// has other threads. With `foreign_threads = NeverWake` it fails as soon as all tasks wait.
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, function: TokenStream) -> TokenStream {
     expand("test", arguments, function)
@@ -108,8 +109,8 @@ pub fn test(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// The inner function keeps `return` and `?` as they are. If something is wrong, that is the only error:
-/// the function is there all the same.
+/// The inner function keeps `return` and `?` as they are. If something is wrong, that is the only
+/// error: the function is there all the same.
 fn expand(attribute: &'static str, arguments: TokenStream, item: TokenStream) -> TokenStream {
     let function = match Function::parse(item.clone()) {
         Ok(function) => function,

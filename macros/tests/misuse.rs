@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The newest build of the macros: a library that the compiler loads, beside this program or, if the
-/// program is for another target, beside those for this machine.
+/// The newest build of the macros: a library that the compiler loads, beside this program or, if
+/// the program is for another target, beside those for this machine.
 fn macros() -> PathBuf {
     let this = env::current_exe().unwrap();
     let deps = this.parent().unwrap();

@@ -70,8 +70,8 @@ impl<Item: 'static> Generator<Item> {
 }
 
 impl<Item> Generator<Item> {
-    /// Calls `user` with the items that `body` yields. In contrast to that of [`new`](Self::new), the
-    /// body may borrow; it is ended before this function returns. See [`ScopedCoroutine`].
+    /// Calls `user` with the items that `body` yields. In contrast to that of [`new`](Self::new),
+    /// the body may borrow; it is ended before this function returns. See [`ScopedCoroutine`].
     ///
     /// # Panics
     ///

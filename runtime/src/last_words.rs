@@ -1,8 +1,8 @@
-//! What is said on standard error where no panic may be: before the process is aborted, and on paths
-//! that have to be gone to their end.
+//! What is said on standard error where no panic may be: before the process is aborted, and on
+//! paths that have to be gone to their end.
 //!
-//! `eprintln!` panics when standard error is closed or full, locks, and may be captured. This goes to
-//! the descriptor itself, and a failure is ignored.
+//! `eprintln!` panics when standard error is closed or full, locks, and may be captured. This goes
+//! to the descriptor itself, and a failure is ignored.
 
 use std::fmt::{self, Write};
 use std::io;
@@ -10,8 +10,8 @@ use std::process::abort;
 
 /// Says `lisle: `, the message and a line's end on standard error, or nothing if that cannot be.
 ///
-/// It neither panics nor allocates nor waits for a lock, as long as the formatting of what the message
-/// names does not.
+/// It neither panics nor allocates nor waits for a lock, as long as the formatting of what the
+/// message names does not.
 #[cold]
 pub fn complain(message: fmt::Arguments<'_>) {
     let mut line = Line::new();
@@ -28,7 +28,8 @@ pub fn abort_with(message: fmt::Arguments<'_>) -> ! {
     abort()
 }
 
-/// Calls `section`, out of which no panic may come: one that does aborts the process with `message`.
+/// Calls `section`, out of which no panic may come: one that does aborts the process with
+/// `message`.
 #[inline]
 pub fn abort_on_unwind<R>(message: &'static str, section: impl FnOnce() -> R) -> R {
     let bomb = AbortOnUnwind::new(message);

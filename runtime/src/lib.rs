@@ -1,5 +1,5 @@
-//! How a thread of execution stops and continues: coroutines, generators, and the stack switching and
-//! guarded stacks beneath them.
+//! How a thread of execution stops and continues: coroutines, generators, and the stack switching
+//! and guarded stacks beneath them.
 //!
 //! - [`Coroutine`] and [`Generator`] are complete and need no scheduler.
 //! - [`switch`] moves a thread of execution from one stack to another; [`stack`] hands out the

@@ -15,8 +15,8 @@ primitive::thread_local! {
     static INNERMOST: Cell<usize> = Cell::new(0)
 }
 
-/// Runs `section`, in which the caller may not be suspended: to park, to yield to other tasks, or to
-/// suspend a coroutine that was entered before the section panics.
+/// Runs `section`, in which the caller may not be suspended: to park, to yield to other tasks, or
+/// to suspend a coroutine that was entered before the section panics.
 ///
 /// It is for code that holds something of the thread's, so that no other task of the thread may run
 /// meanwhile: the initialiser of a `thread_local!`, the closure of a scoped thread-local, a panic
@@ -53,7 +53,8 @@ pub fn never_suspend_again() {
     DEPTH.with(|depth| depth.set(depth.get() + 1));
 }
 
-/// How many sections the caller is in. For schedulers, which panic rather than switch if it is not 0.
+/// How many sections the caller is in. For schedulers, which panic rather than switch if it is not
+/// 0.
 #[doc(hidden)]
 #[inline]
 pub fn no_suspend_depth() -> u32 {

@@ -2,7 +2,8 @@
 
 /// An address in the frame of the caller, into which this is inlined.
 ///
-/// A register is asked where the register is known. A sanitizer may keep a local variable elsewhere.
+/// A register is asked where the register is known. A sanitizer may keep a local variable
+/// elsewhere.
 #[inline(always)]
 pub(crate) fn stack_pointer() -> usize {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
@@ -27,8 +28,8 @@ pub(crate) fn stack_pointer() -> usize {
     }
 }
 
-/// How far the frame of the caller is below `place`, if both are on one stack. Something enormous if
-/// it is above.
+/// How far the frame of the caller is below `place`, if both are on one stack. Something enormous
+/// if it is above.
 #[inline(always)]
 pub(crate) fn distance_below<T>(place: *const T) -> usize {
     #[cfg(target_arch = "x86_64")]

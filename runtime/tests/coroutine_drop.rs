@@ -329,8 +329,8 @@ fn a_handle_in_its_own_captures_is_no_trouble() {
     assert_eq!((census.count(), Rc::strong_count(&own)), (0, 1));
 }
 
-/// A body that catches its unwinding returns a value, which panics when it is dropped: the panic comes out
-/// of the drop, and the stack is there for the next one.
+/// A body that catches its unwinding returns a value, which panics when it is dropped: the panic
+/// comes out of the drop, and the stack is there for the next one.
 #[test]
 fn a_last_value_that_panics_when_dropped_costs_no_stack() {
     let coroutine = Coroutine::new(|yielder: &Yielder<(), usize, _>, ()| {

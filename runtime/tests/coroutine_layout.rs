@@ -7,7 +7,8 @@ use coroutine_support::{Census, panic_text};
 use lisle_runtime::stack::{Stack, StackSize};
 use lisle_runtime::{Coroutine, State, Yielder};
 
-/// Runs a body that captures `value` and checks its place and contents before and after a suspension.
+/// Runs a body that captures `value` and checks its place and contents before and after a
+/// suspension.
 fn captures<T: Copy + PartialEq + 'static>(value: T) {
     let census = Census::default();
     for resumes in 0..3 {

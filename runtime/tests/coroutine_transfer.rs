@@ -1,4 +1,5 @@
-//! Symmetric transfer: one coroutine leaves to another, and the answer comes from whoever ends up with it.
+//! Symmetric transfer: one coroutine leaves to another, and the answer comes from whoever ends up
+//! with it.
 #![cfg(not(lisle_loom))]
 
 mod coroutine_support;
@@ -205,7 +206,8 @@ fn a_transfer_inside_a_chain_stays_inside() {
 
 #[test]
 fn one_that_was_left_may_be_resumed_below_the_one_it_went_to() {
-    // `first` is resumed, leaves to `second`, and `second` resumes `first`: two answers are due then.
+    // `first` is resumed, leaves to `second`, and `second` resumes `first`: two answers are due
+    // then.
     let first_handle: Rc<OnceCell<Coroutine<u32, u32, u32>>> = Rc::default();
     let handle = first_handle.clone();
     let second = Coroutine::new(move |yielder: &Yielder<u32, u32, u32>, n| {

@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use coroutine_support::{Census, Counted, OnDrop};
 use lisle_runtime::{Coroutine, ScopedCoroutine, State, Yielder, no_suspend};
 
-/// Sends `values` into a coroutine which sends them back: as the first argument and as later ones, as
-/// a yield and as the result.
+/// Sends `values` into a coroutine which sends them back: as the first argument and as later ones,
+/// as a yield and as the result.
 fn echo<T: Clone + PartialEq + Debug + 'static>(values: [T; 4]) {
     let echo = || {
         Coroutine::new(|yielder: &Yielder<T, T, T>, first| {

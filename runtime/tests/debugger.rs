@@ -84,8 +84,8 @@ fn assert_chain(frames: &[String], base: &str) {
     for name in ["lisle_test_stops_here", "third", "second", "first", base] {
         assert!(rest.any(|frame| frame.contains(name)), "{name} is missing in {frames:#?}");
     }
-    // What follows the base is the backend's, a frame in assembly or a few of the C library, and perhaps
-    // one for a sanitizer.
+    // What follows the base is the backend's, a frame in assembly or a few of the C library, and
+    // perhaps one for a sanitizer.
     let end = frames.iter().rposition(|frame| frame.contains(base)).unwrap();
     assert!(frames.len() - 1 - end <= 3, "{frames:#?}");
     assert!(!frames.iter().any(|frame| frame.contains("the_resumer")), "{frames:#?}");

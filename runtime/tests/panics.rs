@@ -1,4 +1,5 @@
-//! What setting panics aside takes from the process: a thread, some stacks, and neither in a fork child.
+//! What setting panics aside takes from the process: a thread, some stacks, and neither in a fork
+//! child.
 #![cfg(not(lisle_loom))]
 
 mod coroutine_support;
@@ -50,10 +51,12 @@ fn a_fork_child_goes_on_amid_the_panic_of_its_parent() {
     let ended = in_child(name, &[], || {
         amid_panic(|| {
             let forks = Coroutine::new(|_: &Yielder<(), (), i32>, ()| {
-                // SAFETY: the child goes on on this stack, which it has, and then on the thread's own.
+                // SAFETY: the child goes on on this stack, which it has, and then on the thread's
+                // own.
                 unsafe { libc::fork() }
             });
-            // Here the panic is set aside, and the coroutine's caller, in both processes, has it back.
+            // Here the panic is set aside, and the coroutine's caller, in both processes, has it
+            // back.
             let State::Returned(child) = forks.resume(()) else { unreachable!("it returns") };
             assert!(panicking());
             let again = Coroutine::new(|yielder: &Yielder<(), bool, bool>, ()| {

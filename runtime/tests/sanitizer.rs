@@ -100,8 +100,8 @@ fn a_use_after_return_is_reported_even_after_suspensions() {
     });
 }
 
-/// Goes down, and leaves by a panic, which wipes no marks of the frames that it skips: the tool does
-/// so, if it knows on which stack.
+/// Goes down, and leaves by a panic, which wipes no marks of the frames that it skips: the tool
+/// does so, if it knows on which stack.
 #[inline(never)]
 fn panic_at(depth: u32) -> u8 {
     let frame = black_box([1_u8; 200]);

@@ -116,8 +116,8 @@ fn use_coroutines() {
     assert!(some.iter().all(|one| one.resume(1) == State::Returned(2)));
 }
 
-/// The thread's spare stacks stay behind, and the child gets new ones, if it wants some. It ends by way of
-/// the destructors of its thread-locals.
+/// The thread's spare stacks stay behind, and the child gets new ones, if it wants some. It ends by
+/// way of the destructors of its thread-locals.
 #[test]
 fn a_child_runs_on_with_coroutines_of_its_own() {
     in_child("a_child_runs_on_with_coroutines_of_its_own", &[], || {

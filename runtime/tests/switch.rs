@@ -163,8 +163,8 @@ unsafe extern "C" fn go_round(data: *mut ()) -> ! {
     for _ in 0..ROUNDS {
         ring.visits.borrow_mut().push(index);
         let next = &ring.places[(index + 1) % RING];
-        // SAFETY: all other places are fresh or suspended on this thread, and each is continued once
-        // by the one before it.
+        // SAFETY: all other places are fresh or suspended on this thread, and each is continued
+        // once by the one before it.
         unsafe { switch(ring.places[index].as_ptr(), next.get()) };
     }
     let next = ring.places.get(index + 1).unwrap_or(&ring.home);

@@ -1,5 +1,5 @@
-//! The contract of the switch, the part about what it carries: the words of a call and its answer, and
-//! where the one who answers can be continued.
+//! The contract of the switch, the part about what it carries: the words of a call and its answer,
+//! and where the one who answers can be continued.
 
 mod switch_support;
 

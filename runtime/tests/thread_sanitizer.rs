@@ -1,5 +1,5 @@
-//! ThreadSanitizer is silent where it should be, and finds a race between coroutines of two threads.
-//! Everything else is checked by running the other tests under it.
+//! ThreadSanitizer is silent where it should be, and finds a race between coroutines of two
+//! threads. Everything else is checked by running the other tests under it.
 #![cfg(lisle_sanitize = "thread")]
 
 mod stack_support;
@@ -19,8 +19,8 @@ unsafe impl Sync for Bare {}
 
 static NUMBER: Bare = Bare(UnsafeCell::new(0));
 
-/// Two threads have a coroutine each, and both coroutines add to the number: if `order` says so, the
-/// second when the first has.
+/// Two threads have a coroutine each, and both coroutines add to the number: if `order` says so,
+/// the second when the first has.
 fn add_in_two_threads(name: &str, order: Ordering) -> Ended {
     in_child(name, &[], || {
         static TURN: AtomicU32 = AtomicU32::new(0);

@@ -1,5 +1,5 @@
-//! A profiler in the process interrupts it anywhere and unwinds from there: a signal handler that asks
-//! for a backtrace.
+//! A profiler in the process interrupts it anywhere and unwinds from there: a signal handler that
+//! asks for a backtrace.
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 
 mod stack_support;

@@ -12,8 +12,8 @@ use lisle_runtime::{Coroutine, Generator, State, Yielder};
 
 const ERROR: i32 = 99;
 
-/// Runs `body` under valgrind, in a process of its own: this test program, started for the test `name`
-/// alone. `None` if there is no valgrind.
+/// Runs `body` under valgrind, in a process of its own: this test program, started for the test
+/// `name` alone. `None` if there is no valgrind.
 fn under_valgrind(name: &str, body: impl FnOnce()) -> Option<Output> {
     const CHILD: &str = "LISLE_TEST_CHILD";
     if env::var_os(CHILD).is_some_and(|child| child == name) {

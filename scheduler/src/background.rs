@@ -45,13 +45,14 @@ impl Background {
         }
         let stack = match builder.stack_size {
             Some(size) => Some(Stack::allocate(size)?),
-            // Only to see now whether there is memory: the worker that starts the task has warm ones.
+            // Only to see now whether there is memory: the worker that starts the task has warm
+            // ones.
             None => Stack::allocate(self.team.settings.stack_size).map(|_| None)?,
         };
         let birth = Birth { id: TaskId::next(), name: builder.name, spawned_at, stack };
         let slot = Slab::default().allocate();
-        // SAFETY: the slot comes from a slab; closure and result are `Send` and may live for ever. The
-        // handle is the only one, and its type is the closure's.
+        // SAFETY: the slot comes from a slab; closure and result are `Send` and may live for ever.
+        // The handle is the only one, and its type is the closure's.
         let handle = unsafe {
             Control::create(slot, birth, body);
             JoinHandle::new(slot)
@@ -80,8 +81,8 @@ impl std::fmt::Debug for Background {
     }
 }
 
-/// The runtime of tasks that are spawned outside of any other. It lasts as long as the process; a fork
-/// child has one of its own.
+/// The runtime of tasks that are spawned outside of any other. It lasts as long as the process; a
+/// fork child has one of its own.
 pub(crate) fn default_runtime() -> io::Result<&'static Runtime> {
     static DEFAULT: PerProcess<Runtime> = PerProcess::new();
     DEFAULT.get_or_try(Runtime::new)

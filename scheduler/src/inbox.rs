@@ -55,7 +55,8 @@ impl Inbox {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let below = if word == ASLEEP || word == KNOCKED { EMPTY } else { word };
-            // SAFETY: the caller alone may link the task, and it is not reachable from the word yet.
+            // SAFETY: the caller alone may link the task, and it is not reachable from the word
+            // yet.
             unsafe { task.as_ref().inbox_next.with_mut(|next| next.write(below)) };
             // Release: the owner sees the link, and all that the waker did before it woke the task.
             match self.word.compare_exchange_weak(

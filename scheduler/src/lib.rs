@@ -1,9 +1,10 @@
 //! Who runs next: tasks, a cooperative round robin, park and unpark.
 //!
 //! A task is a function on a stack of its own. Tasks of one worker take turns on one OS thread; a
-//! turn ends when the task yields, parks or finishes, or has done [as much as fits](mod@turn) into one. The order is strict: whoever becomes runnable
-//! goes to the tail of one queue, be it by spawning, yielding or waking. It bends only when more than
-//! 4,096 tasks of a worker wait to start: see [`spawn`](fn@spawn).
+//! turn ends when the task yields, parks or finishes, or has done [as much as fits](mod@turn) into
+//! one. The order is strict: whoever becomes runnable goes to the tail of one queue, be it by
+//! spawning, yielding or waking. It bends only when more than 4,096 tasks of a worker wait to
+//! start: see [`spawn`](fn@spawn).
 //!
 //! ```
 //! use std::sync::{Arc, Mutex};

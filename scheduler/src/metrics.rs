@@ -1,9 +1,9 @@
 //! Counting what the workers of a runtime do.
 //!
 //! Each worker writes its own counters, with plain stores and only where it does something slow
-//! anyway; what changes with every switch it publishes at each look around, that is every 64 switches
-//! and when it has nothing to do. So counting costs nothing that could be measured, and what is read
-//! from elsewhere is a little old.
+//! anyway; what changes with every switch it publishes at each look around, that is every 64
+//! switches and when it has nothing to do. So counting costs nothing that could be measured, and
+//! what is read from elsewhere is a little old.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -28,8 +28,8 @@ pub struct Metrics {
 /// What one worker has done since it began, and what it has to do.
 ///
 /// The worker publishes its numbers of switches, tasks and stacks every 64 switches and when it has
-/// nothing to do, so if it computes for long they are that old. A task that asks about its own worker
-/// gets what is true now.
+/// nothing to do, so if it computes for long they are that old. A task that asks about its own
+/// worker gets what is true now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerMetrics {

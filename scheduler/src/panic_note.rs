@@ -1,8 +1,8 @@
 //! A panic in a task says which: a panic hook that adds a line to what the one before it has said.
 //!
-//! Hooks belong to the process. This one is set when the first runtime starts that wants it, calls the
-//! hook that it finds then, and stays; one that the program sets later replaces it. It costs nothing
-//! before a task panics, and a task that is cancelled is unwound without a hook.
+//! Hooks belong to the process. This one is set when the first runtime starts that wants it, calls
+//! the hook that it finds then, and stays; one that the program sets later replaces it. It costs
+//! nothing before a task panics, and a task that is cancelled is unwound without a hook.
 
 use std::fmt::{self, Display, Formatter};
 use std::panic::{set_hook, take_hook};
@@ -46,8 +46,8 @@ pub(crate) fn install() {
 
 /// Neither allocates nor waits for another task, and does not fail.
 fn say(task: &Control) {
-    // Not a line that is written to the descriptor itself: a test's harness shows what is printed with
-    // the test that has printed it.
+    // Not a line that is written to the descriptor itself: a test's harness shows what is printed
+    // with the test that has printed it.
     eprint!("{}", Unfailing(task));
 }
 

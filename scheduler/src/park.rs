@@ -12,8 +12,8 @@
 //!    use it, so `park` waits for that and reports [`Wake::Unparked`].
 //!
 //! An unparker is used at most once and outlives no wait: it cannot be cloned, `unpark` consumes
-//! it, and `park` returns only when it was used, retracted or dropped. Hence a wake-up is never spurious and
-//! never meant for an earlier wait, and a same-thread wake needs no atomic operation.
+//! it, and `park` returns only when it was used, retracted or dropped. Hence a wake-up is never
+//! spurious and never meant for an earlier wait, and a same-thread wake needs no atomic operation.
 
 use std::mem::ManuallyDrop;
 use std::panic::Location;
@@ -39,15 +39,15 @@ pub enum Wake {
     /// The task is being cancelled, and the unparker was retracted or never handed out. The caller
     /// undoes what it has begun and then calls [`unwind_cancelled`].
     ///
-    /// So ends, too, the wait of a task that unwinds, if there is no memory or no thread for what it takes
-    /// to let others run meanwhile.
+    /// So ends, too, the wait of a task that unwinds, if there is no memory or no thread for what
+    /// it takes to let others run meanwhile.
     Cancelled,
 }
 
 /// The right to end one wait, once.
 ///
-/// Dropping an unparker wakes nobody: its party goes on waiting until its deadline has passed or its
-/// task is cancelled, with nothing left to retract.
+/// Dropping an unparker wakes nobody: its party goes on waiting until its deadline has passed or
+/// its task is cancelled, with nothing left to retract.
 #[must_use = "a dropped unparker wakes nobody"]
 #[derive(Debug)]
 pub struct Unparker(Party);
@@ -101,8 +101,8 @@ impl Drop for Unparker {
 }
 
 impl Party {
-    /// Calls `retract`, which gives back this party's unparker or nothing: true if it did. Any other
-    /// would mean that this one is still out, with a wait that is about to end.
+    /// Calls `retract`, which gives back this party's unparker or nothing: true if it did. Any
+    /// other would mean that this one is still out, with a wait that is about to end.
     pub(crate) fn take_back(self, retract: impl FnOnce() -> Option<Unparker>) -> bool {
         undisturbed(RETRACT_PANICKED, || {
             let retracted = retract().map(Unparker::into_party);
@@ -117,8 +117,8 @@ impl Party {
 pub(crate) const COMMIT_PANICKED: &str = "the commit closure of a park panicked";
 const RETRACT_PANICKED: &str = "the retract closure of a park panicked";
 
-/// Calls a closure of a park, which may neither panic nor suspend, not even a coroutine that it runs
-/// in: the unparker that it was given, or should have given back, would outlive the wait.
+/// Calls a closure of a park, which may neither panic nor suspend, not even a coroutine that it
+/// runs in: the unparker that it was given, or should have given back, would outlive the wait.
 #[inline(always)]
 pub(crate) fn undisturbed<R>(message: &'static str, closure: impl FnOnce() -> R) -> R {
     let bomb = AbortOnUnwind::new(message);
@@ -134,8 +134,8 @@ pub(crate) fn undisturbed<R>(message: &'static str, closure: impl FnOnce() -> R)
 /// task is already cancelled. `retract` must give back the unparker that `commit` was given, or
 /// `None` if a waker has taken it. Plain threads are never cancelled.
 ///
-/// The report of a deadlock says what the [`Wait`] tells: the reason, the caller's place unless it names
-/// another, and what its object says.
+/// The report of a deadlock says what the [`Wait`] tells: the reason, the caller's place unless it
+/// names another, and what its object says.
 ///
 /// # Aborts
 ///
@@ -186,8 +186,8 @@ pub fn park(
     }
 }
 
-/// Whether the caller is a task, so that [`park`] would let other tasks of its thread run; false on a
-/// plain thread, which it would block.
+/// Whether the caller is a task, so that [`park`] would let other tasks of its thread run; false on
+/// a plain thread, which it would block.
 #[inline]
 pub fn in_task() -> bool {
     worker::current().is_some()
@@ -196,14 +196,15 @@ pub fn in_task() -> bool {
 /// Unwinds the calling task if it is being cancelled. Call it after a wait has ended with
 /// [`Wake::Cancelled`] and everything it had begun has been undone.
 ///
-/// It returns if the task is already unwinding, in the calling coroutine or in one that waits for that:
-/// a second panic would abort the process. The caller then fails as if the other side were gone, so that
-/// a destructor that waits comes to an end. It also returns on a plain thread and in a task that is not
-/// cancelled.
+/// It returns if the task is already unwinding, in the calling coroutine or in one that waits for
+/// that: a second panic would abort the process. The caller then fails as if the other side were
+/// gone, so that a destructor that waits comes to an end. It also returns on a plain thread and in
+/// a task that is not cancelled.
 ///
-/// A task that catches this and waits again is unwound again, after the other runnable tasks have had a
-/// turn. After 100 times that is reported and the task is left behind, and so is in the first place any
-/// task of a program built with `panic = "abort"`: its stack is leaked, and it does not go on.
+/// A task that catches this and waits again is unwound again, after the other runnable tasks have
+/// had a turn. After 100 times that is reported and the task is left behind, and so is in the first
+/// place any task of a program built with `panic = "abort"`: its stack is leaked, and it does not
+/// go on.
 #[track_caller]
 pub fn unwind_cancelled() {
     unwind_cancelled_at(Location::caller());

@@ -1,5 +1,5 @@
-//! Values that a fork child makes anew: what its parent had in them belongs to threads that the child has
-//! not got, and a lock may be held by one of them for ever.
+//! Values that a fork child makes anew: what its parent had in them belongs to threads that the
+//! child has not got, and a lock may be held by one of them for ever.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -20,8 +20,8 @@ impl<T: Send + Sync> PerProcess<T> {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// The value, which `make` makes if there is none yet. If several threads make one at the same time,
-    /// one of them is taken.
+    /// The value, which `make` makes if there is none yet. If several threads make one at the same
+    /// time, one of them is taken.
     pub(crate) fn get_or_try<E>(
         &'static self,
         make: impl FnOnce() -> Result<T, E>,

@@ -13,8 +13,8 @@ use crate::inbox::{Inbox, Pushed};
 use crate::metrics::Counters;
 use crate::task::Control;
 
-/// After so long a sleep nothing is likely to come soon, and what is kept at hand for tasks to come may
-/// go.
+/// After so long a sleep nothing is likely to come soon, and what is kept at hand for tasks to come
+/// may go.
 const LONG_SLEEP: Duration = Duration::from_millis(100);
 
 pub(crate) struct Post {
@@ -123,8 +123,8 @@ impl Post {
         self.appointed.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether nothing but another worker or a foreign thread can make a task of the owner's go on. It
-    /// may be about to look around.
+    /// Whether nothing but another worker or a foreign thread can make a task of the owner's go on.
+    /// It may be about to look around.
     pub(crate) fn sleeps_for_good(&self) -> bool {
         self.has_ended() || self.inbox.is_asleep() && !self.has_wake_source.load(Ordering::Acquire)
     }
@@ -138,9 +138,9 @@ impl Post {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Blocks the owner, whose driver is given, until a task is posted, somebody wakes it, a descriptor
-    /// has woken a task, its next timer is due, in `timer` from now, or `pause` has passed. Calls `rest` if
-    /// that takes long; the owner counts as asleep then.
+    /// Blocks the owner, whose driver is given, until a task is posted, somebody wakes it, a
+    /// descriptor has woken a task, its next timer is due, in `timer` from now, or `pause` has
+    /// passed. Calls `rest` if that takes long; the owner counts as asleep then.
     pub(crate) fn sleep(
         &self,
         driver: &Driver,

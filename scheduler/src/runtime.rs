@@ -26,35 +26,35 @@ use crate::worker::{self, Enter, Worker};
 ///
 /// The runtime ends with `main`. Tasks that have not finished by then are given up: a task that has
 /// started is unwound from where it waits or yields, so that its destructors run; one that has not
-/// is dropped. Both are [`Cancelled`](crate::Cancelled) to those who join them. Three things to know
-/// about that:
+/// is dropped. Both are [`Cancelled`](crate::Cancelled) to those who join them. Three things to
+/// know about that:
 ///
-/// - In the destructors that run then, an operation that would have to wait fails at once, as if the
-///   other side were gone. To `unwrap` its result there is a panic in a destructor amid an unwinding,
-///   which aborts the process: write `let _ = sender.send(last_words);`.
-/// - Nothing can be unwound through a function that is `extern "C"`: a task that waits below a callback
-///   of a C library aborts the process when it is given up. Catch the unwinding in the callback, return
-///   to C with an error, and continue it behind C by `resume_unwind`.
-/// - A task that catches the unwinding by `catch_unwind`, and waits again, is unwound again. If it does so
-///   more than 100 times, it is *left behind*, as if all that is on its stack were forgotten, and that is
-///   reported on standard error. Let a panic whose payload is `Cancelled` pass. Likewise a task is left
-///   behind that waits for a hand-over which another party has begun and forgotten, and what destructors
-///   spawn without end.
+/// - In the destructors that run then, an operation that would have to wait fails at once, as if
+///   the other side were gone. To `unwrap` its result there is a panic in a destructor amid an
+///   unwinding, which aborts the process: write `let _ = sender.send(last_words);`.
+/// - Nothing can be unwound through a function that is `extern "C"`: a task that waits below a
+///   callback of a C library aborts the process when it is given up. Catch the unwinding in the
+///   callback, return to C with an error, and continue it behind C by `resume_unwind`.
+/// - A task that catches the unwinding by `catch_unwind`, and waits again, is unwound again. If it
+///   does so more than 100 times, it is *left behind*, as if all that is on its stack were
+///   forgotten, and that is reported on standard error. Let a panic whose payload is `Cancelled`
+///   pass. Likewise a task is left behind that waits for a hand-over which another party has begun
+///   and forgotten, and what destructors spawn without end.
 ///
 /// # With `panic = "abort"`
 ///
-/// A program that is built so cannot unwind: tasks that wait when their runtime ends are left behind, and
-/// their destructors do not run. A thread of the runtime on which one was left behind stays, and does
-/// nothing. A deadlock prints its report and aborts the process. Everything else works, but that a panic
-/// ends not only its task.
+/// A program that is built so cannot unwind: tasks that wait when their runtime ends are left
+/// behind, and their destructors do not run. A thread of the runtime on which one was left behind
+/// stays, and does nothing. A deadlock prints its report and aborts the process. Everything else
+/// works, but that a panic ends not only its task.
 ///
 /// # Panics
 ///
 /// - With the panic of `main`, if it panics.
-/// - With a report of every task, if all of them wait and nothing can wake them; see [`Deadlock`], also for
-///   what it does not see, such as a `LazyLock` whose initialiser waits.
-/// - If it is called inside a task, if `LISLE_STACK_SIZE` is not a size, or if there is no memory for
-///   the first stack.
+/// - With a report of every task, if all of them wait and nothing can wake them; see [`Deadlock`],
+///   also for what it does not see, such as a `LazyLock` whose initialiser waits.
+/// - If it is called inside a task, if `LISLE_STACK_SIZE` is not a size, or if there is no memory
+///   for the first stack.
 ///
 /// ```
 /// let answer = lisle::run(|| lisle::spawn(|| 42).join().unwrap());
@@ -116,27 +116,27 @@ pub struct RuntimeBuilder {
 /// More workers than this are never started.
 const MAX_WORKERS: usize = 1024;
 
-/// How long an idle worker looks for work before it sleeps. Waking a sleeping thread takes as long as
-/// this, so spinning at most doubles the price of a pause and saves it for a short one.
+/// How long an idle worker looks for work before it sleeps. Waking a sleeping thread takes as long
+/// as this, so spinning at most doubles the price of a pause and saves it for a short one.
 const SPIN: Duration = Duration::from_micros(50);
 
 impl RuntimeBuilder {
     /// Sets the number of workers: of OS threads that run tasks, the calling one included. At most
     /// 1,024 are used. A thread is started when there is work for it.
     ///
-    /// Without it the number is that of the variable `LISLE_WORKERS`, or that of the processor's cores
-    /// which the process may use.
+    /// Without it the number is that of the variable `LISLE_WORKERS`, or that of the processor's
+    /// cores which the process may use.
     ///
-    /// With one worker the order of the tasks is exact: whoever becomes runnable first runs first, as
-    /// far as [`spawn`](fn@crate::spawn) promises it.
+    /// With one worker the order of the tasks is exact: whoever becomes runnable first runs first,
+    /// as far as [`spawn`](fn@crate::spawn) promises it.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
     }
 
-    /// Sets the size of a task's stack, in bytes. Too small a size is raised to [`StackSize::MIN`]; any
-    /// other is rounded up to the next that there is, by less than a quarter: see [`StackSize`]. Only
-    /// pages that are touched cost memory.
+    /// Sets the size of a task's stack, in bytes. Too small a size is raised to [`StackSize::MIN`];
+    /// any other is rounded up to the next that there is, by less than a quarter: see
+    /// [`StackSize`]. Only pages that are touched cost memory.
     ///
     /// Without it the size is that of the variable `LISLE_STACK_SIZE`, or 256 KiB.
     pub fn stack_size(mut self, bytes: usize) -> Self {
@@ -144,8 +144,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Sets the size of the stack on which the main task of [`Runtime::run`] runs, in bytes, rounded as
-    /// for [`stack_size`](Self::stack_size).
+    /// Sets the size of the stack on which the main task of [`Runtime::run`] runs, in bytes,
+    /// rounded as for [`stack_size`](Self::stack_size).
     ///
     /// Without it, it is that of any task.
     ///
@@ -163,22 +163,22 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Sets how long a worker without work looks for some before it sleeps; 50 µs by default. It stops
-    /// doing so while that is in vain.
+    /// Sets how long a worker without work looks for some before it sleeps; 50 µs by default. It
+    /// stops doing so while that is in vain.
     pub fn spin(mut self, duration: Duration) -> Self {
         self.spin = Some(duration);
         self
     }
 
-    /// Names the runtime. The report of a deadlock says which runtime it is about, and its threads are
-    /// named after it unless [`thread_name`](Self::thread_name) says otherwise.
+    /// Names the runtime. The report of a deadlock says which runtime it is about, and its threads
+    /// are named after it unless [`thread_name`](Self::thread_name) says otherwise.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Names the threads that are started: `NAME-1`, `NAME-2` and so on. The default is the runtime's
-    /// name, or `lisle`.
+    /// Names the threads that are started: `NAME-1`, `NAME-2` and so on. The default is the
+    /// runtime's name, or `lisle`.
     pub fn thread_name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.thread_name = Some(name.into());
         self
@@ -196,22 +196,22 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Says on standard error, once, what all tasks wait for when they have waited for `duration` and only
-    /// a thread that is not the runtime's could wake one: no deadlock, but it may look like one. Off by
-    /// default; [`deadlock_report`](Self::deadlock_report) switches it off too.
+    /// Says on standard error, once, what all tasks wait for when they have waited for `duration`
+    /// and only a thread that is not the runtime's could wake one: no deadlock, but it may look
+    /// like one. Off by default; [`deadlock_report`](Self::deadlock_report) switches it off too.
     pub fn stall_notice(mut self, duration: Duration) -> Self {
         self.stall_notice = Some(duration);
         self
     }
 
-    /// Says whether the message of a panic in a task is followed by a line that says in which: "in task
-    /// 12 'parser', spawned at src/main.rs:10:5". Without it that is decided by the variable
+    /// Says whether the message of a panic in a task is followed by a line that says in which: "in
+    /// task 12 'parser', spawned at src/main.rs:10:5". Without it that is decided by the variable
     /// `LISLE_PANIC_NOTE`, 0 or 1; the default is that it is.
     ///
-    /// The line comes from a panic hook. Hooks belong to the process: the first runtime that wants the
-    /// line sets this one when it starts, and it stays. It calls the hook that was there before; one that
-    /// the program sets later replaces it. A program that must not find its hook changed switches the line
-    /// off in all its runtimes, as the variable does.
+    /// The line comes from a panic hook. Hooks belong to the process: the first runtime that wants
+    /// the line sets this one when it starts, and it stays. It calls the hook that was there
+    /// before; one that the program sets later replaces it. A program that must not find its hook
+    /// changed switches the line off in all its runtimes, as the variable does.
     pub fn panic_note(mut self, wanted: bool) -> Self {
         self.panic_note = Some(wanted);
         self
@@ -221,8 +221,9 @@ impl RuntimeBuilder {
     ///
     /// # Errors
     ///
-    /// If the number of workers is 0, if the name of the threads contains a zero byte, or if `LISLE_WORKERS`,
-    /// `LISLE_STACK_SIZE` or `LISLE_PANIC_NOTE` is consulted and cannot be understood.
+    /// If the number of workers is 0, if the name of the threads contains a zero byte, or if
+    /// `LISLE_WORKERS`, `LISLE_STACK_SIZE` or `LISLE_PANIC_NOTE` is consulted and cannot be
+    /// understood.
     pub fn build(self) -> io::Result<Runtime> {
         let workers = match self.workers {
             Some(workers) => NonZeroUsize::new(workers).ok_or_else(no_workers)?,
@@ -296,10 +297,10 @@ impl Runtime {
 
     /// Spawns a task from any thread, on threads of the runtime's own.
     ///
-    /// The first call starts them. They serve until the runtime is dropped, which gives up the tasks
-    /// that have not finished, as [`run`] does, waits until they are unwound, and ends the threads. A
-    /// task of the runtime itself that drops it does not wait. They are not the workers of
-    /// [`run`](Self::run), but the tasks of both may talk to each other.
+    /// The first call starts them. They serve until the runtime is dropped, which gives up the
+    /// tasks that have not finished, as [`run`] does, waits until they are unwound, and ends the
+    /// threads. A task of the runtime itself that drops it does not wait. They are not the workers
+    /// of [`run`](Self::run), but the tasks of both may talk to each other.
     ///
     /// # Panics
     ///
@@ -323,8 +324,8 @@ impl Runtime {
         }
     }
 
-    /// What the threads of [`spawn`](Self::spawn) have done and have to do; no workers if there are none
-    /// yet. Inside [`run`](Self::run) ask [`metrics`](crate::metrics()).
+    /// What the threads of [`spawn`](Self::spawn) have done and have to do; no workers if there are
+    /// none yet. Inside [`run`](Self::run) ask [`metrics`](crate::metrics()).
     pub fn metrics(&self) -> Metrics {
         self.background.get().map(Background::metrics).unwrap_or_default()
     }
@@ -348,9 +349,9 @@ impl Runtime {
     /// # Errors
     ///
     /// [`Deadlock`], if `main` and every other task waits and nothing can wake them. All have been
-    /// given up when this returns, `main` too. If `main` cannot be, because it catches that for ever or
-    /// the program is built with `panic = "abort"`, the report is printed and the process aborted: it may
-    /// borrow from the caller.
+    /// given up when this returns, `main` too. If `main` cannot be, because it catches that for
+    /// ever or the program is built with `panic = "abort"`, the report is printed and the process
+    /// aborted: it may borrow from the caller.
     ///
     /// # Panics
     ///
@@ -381,7 +382,8 @@ impl Runtime {
             Err(error) => panic!("{error}"),
         };
         worker.accept_main(task);
-        // If this thread unwinds, the tasks do not. Where its panics cannot be set aside, they cannot wait.
+        // If this thread unwinds, the tasks do not. Where its panics cannot be set aside, they
+        // cannot wait.
         let panics = panics::set_aside();
         // Only now: what a failure above runs, destructors of `main` and a panic hook, is no task.
         let entered = Enter::new(&worker);
@@ -411,8 +413,9 @@ pub(crate) fn prepare_process(settings: &Settings) {
     if settings.panic_note {
         panic_note::install();
     }
-    // SAFETY: the function only reads: a thread-local that needs no initialisation, and the worker and
-    // the task to which it leads, which stay while anything runs on the task's stack, or inside it.
+    // SAFETY: the function only reads: a thread-local that needs no initialisation, and the worker
+    // and the task to which it leads, which stay while anything runs on the task's stack, or inside
+    // it.
     unsafe { describe::set_describer(worker::describe_current) };
     panics::set_note(worker::note_unwinding_below);
 }
@@ -436,8 +439,8 @@ pub(crate) fn serve(team: primitive::Arc<Team>, index: usize) {
     }
 }
 
-/// The main task will neither go on nor be unwound, and may borrow from the caller of `run`, to whom there
-/// is thus no way back. It is given up in a deadlock only.
+/// The main task will neither go on nor be unwound, and may borrow from the caller of `run`, to
+/// whom there is thus no way back. It is given up in a deadlock only.
 fn refuse_to_leave_main(deadlock: Option<Deadlock>) -> ! {
     let why = if cfg!(panic = "unwind") {
         "main has caught its cancellation again and again, so that the process has to end"

@@ -8,9 +8,9 @@ use crate::worker::yield_now;
 
 /// Lets at least `duration` pass while other tasks run.
 ///
-/// A task parks; a plain thread blocks. It is never too short, but in the destructors of a task that is
-/// being cancelled: there it returns at once. With a `duration` of zero a task has its next turn after
-/// all others. A duration that ends after the last representable [`Instant`] never ends.
+/// A task parks; a plain thread blocks. It is never too short, but in the destructors of a task
+/// that is being cancelled: there it returns at once. With a `duration` of zero a task has its next
+/// turn after all others. A duration that ends after the last representable [`Instant`] never ends.
 ///
 /// # Panics
 ///
@@ -37,8 +37,8 @@ pub fn sleep(duration: Duration) {
     }
 }
 
-/// Lets time pass until `deadline` while other tasks run. Returns at once if it has passed, but not every
-/// time if it is asked again and again: see [`turn`](mod@crate::turn).
+/// Lets time pass until `deadline` while other tasks run. Returns at once if it has passed, but not
+/// every time if it is asked again and again: see [`turn`](mod@crate::turn).
 ///
 /// # Panics
 ///

@@ -14,18 +14,18 @@ use crate::worker::{self, Worker};
 
 /// Spawns a task: `body` runs on a stack of its own, at its turn in the run queue.
 ///
-/// The order is that of arrival as long as no more than 4,096 tasks of a worker wait to start. If there
-/// are more, those that one task spawns in a row still start in that order, but tasks that are spawned
-/// later, by them or by others, come before older ones. A task that is woken does not wait for all of
-/// them; one that yields, or is local, waits for as many as there are. None waits for ever.
-/// So a tree of a million tasks is finished subtree by subtree, on a few thousand stacks.
+/// The order is that of arrival as long as no more than 4,096 tasks of a worker wait to start. If
+/// there are more, those that one task spawns in a row still start in that order, but tasks that
+/// are spawned later, by them or by others, come before older ones. A task that is woken does not
+/// wait for all of them; one that yields, or is local, waits for as many as there are. None waits
+/// for ever. So a tree of a million tasks is finished subtree by subtree, on a few thousand stacks.
 ///
 /// The caller goes on; it does not switch. Dropping the handle detaches the task. When the runtime
-/// ends, tasks that have not finished are given up; see [`run`](crate::run), which also says what to do
-/// in destructors and in callbacks of C libraries, where that can abort the process.
+/// ends, tasks that have not finished are given up; see [`run`](crate::run), which also says what
+/// to do in destructors and in callbacks of C libraries, where that can abort the process.
 ///
-/// `body` and its result pass over the stacks of both tasks by value: box them beyond some 20 KiB, or see
-/// [`Builder::stack_size`].
+/// `body` and its result pass over the stacks of both tasks by value: box them beyond some 20 KiB,
+/// or see [`Builder::stack_size`].
 ///
 /// On a plain thread the task goes to the default runtime, which the first such call starts, with
 /// threads of its own; it lasts as long as the process. The child of a `fork` has another one.
@@ -55,8 +55,8 @@ where
 
 /// Spawns a task that stays on the calling worker, so that it need not be [`Send`].
 ///
-/// While more than 4,096 tasks of the worker wait to start, tasks that were spawned after it may start
-/// before it: see [`spawn`].
+/// While more than 4,096 tasks of the worker wait to start, tasks that were spawned after it may
+/// start before it: see [`spawn`].
 ///
 /// # Panics
 ///
@@ -117,15 +117,17 @@ impl Builder {
         self
     }
 
-    /// Sets the size of the task's stack, in bytes. Too small a size is raised to [`StackSize::MIN`]; any
-    /// other is rounded up to the next that there is, by less than a quarter: see [`StackSize`]. Only
-    /// pages that are touched cost memory.
+    /// Sets the size of the task's stack, in bytes. Too small a size is raised to
+    /// [`StackSize::MIN`]; any other is rounded up to the next that there is, by less than a
+    /// quarter: see [`StackSize`]. Only pages that are touched cost memory.
     ///
-    /// Values that are handed on by value lie on the stack several times over, most of all in a debug build.
-    /// There a default stack of 256 KiB bears messages of 6 KiB, and closures and results of 28 KiB; in a
-    /// release build, messages of some 24 KiB. Put what is larger into a `Box`, or ask for a larger stack.
+    /// Values that are handed on by value lie on the stack several times over, most of all in a
+    /// debug build. There a default stack of 256 KiB bears messages of 6 KiB, and closures and
+    /// results of 28 KiB; in a release build, messages of some 24 KiB. Put what is larger into a
+    /// `Box`, or ask for a larger stack.
     ///
-    /// A task may wait on a stack that the crate `stacker` has grown for it, and is unwound from there.
+    /// A task may wait on a stack that the crate `stacker` has grown for it, and is unwound from
+    /// there.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(StackSize::new(bytes));
         self
@@ -135,9 +137,10 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If the process has no address space or memory maps left for another stack; `body` is dropped,
-    /// and no other task is affected. On a plain thread, also if the default runtime cannot start. In a
-    /// task that has forked, in the child: of its runtime nothing has come along but this task.
+    /// If the process has no address space or memory maps left for another stack; `body` is
+    /// dropped, and no other task is affected. On a plain thread, also if the default runtime
+    /// cannot start. In a task that has forked, in the child: of its runtime nothing has come along
+    /// but this task.
     #[track_caller]
     pub fn spawn<F, T>(self, body: F) -> io::Result<JoinHandle<T>>
     where
@@ -157,8 +160,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// As for [`spawn`](Self::spawn); also if the runtime's first thread cannot be started, and if it was
-    /// started by the parent of a `fork`, whose threads are not in this process.
+    /// As for [`spawn`](Self::spawn); also if the runtime's first thread cannot be started, and if
+    /// it was started by the parent of a `fork`, whose threads are not in this process.
     #[track_caller]
     pub fn spawn_on<F, T>(self, runtime: &Runtime, body: F) -> io::Result<JoinHandle<T>>
     where
@@ -220,13 +223,13 @@ where
         None => None,
     };
     // Also if the task brings its own stack: so every task that has not started has one reserved on
-    // the worker that holds its place, and a worker from which it is stolen need not know which kind
-    // it was.
+    // the worker that holds its place, and a worker from which it is stolen need not know which
+    // kind it was.
     worker.reserve_stack()?;
     let birth = Birth { id: worker.next_id(), name: builder.name, spawned_at, stack };
     let slot = worker.slab().allocate();
-    // SAFETY: the slot comes from the slab; the caller answers for the types. The handle is the only
-    // one, and its type is the closure's.
+    // SAFETY: the slot comes from the slab; the caller answers for the types. The handle is the
+    // only one, and its type is the closure's.
     unsafe {
         Control::create(slot, birth, body);
         if worker.is_shutting_down() {

@@ -1,9 +1,9 @@
-//! The notice of a stall: what all tasks of a runtime wait for when they have waited for long and only a
-//! thread that is not the runtime's could wake one.
+//! The notice of a stall: what all tasks of a runtime wait for when they have waited for long and
+//! only a thread that is not the runtime's could wake one.
 //!
-//! That is no deadlock, but whoever waits for a program that hangs would like to know. The worker that
-//! goes to sleep last finds it out and calls for the others, since each can describe its own tasks only.
-//! The one that comes last prints.
+//! That is no deadlock, but whoever waits for a program that hangs would like to know. The worker
+//! that goes to sleep last finds it out and calls for the others, since each can describe its own
+//! tasks only. The one that comes last prints.
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +11,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::deadlock::TaskReport;
 
-/// What the workers of a team know of the one notice that they give. It takes no part in any protocol, and
-/// a model has none.
+/// What the workers of a team know of the one notice that they give. It takes no part in any
+/// protocol, and a model has none.
 #[derive(Default)]
 pub(crate) struct Stall {
     is_wanted: AtomicBool,

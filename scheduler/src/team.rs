@@ -1,10 +1,11 @@
 //! The workers of one runtime, and who of the idle ones looks out for work.
 //!
-//! Waking a sleeping thread costs its waker 10 to 20 µs and takes 50 µs or more, while a task may need
-//! less than one. So nobody is woken for a task that was just spawned. Instead, while some workers are
-//! busy and others idle, one of the idle ones is the **watcher**: it looks at the others' backlogs now
-//! and then, and takes tasks that have waited for a while. All other idle workers **sleep** until
-//! something is posted to them or they are appointed watcher. When everybody is idle, all sleep.
+//! Waking a sleeping thread costs its waker 10 to 20 µs and takes 50 µs or more, while a task may
+//! need less than one. So nobody is woken for a task that was just spawned. Instead, while some
+//! workers are busy and others idle, one of the idle ones is the **watcher**: it looks at the
+//! others' backlogs now and then, and takes tasks that have waited for a while. All other idle
+//! workers **sleep** until something is posted to them or they are appointed watcher. When
+//! everybody is idle, all sleep.
 //!
 //! One word holds the state: how many workers sleep, and whether there is a watcher. `README.md` in
 //! this crate tells the protocol and why a backlog cannot be overlooked for long.
@@ -122,8 +123,8 @@ pub(crate) enum Role {
 }
 
 impl Team {
-    /// A team of which only the first worker has a thread: the caller's, or the one that `start_first`
-    /// gives it. `start` is the main function of the others.
+    /// A team of which only the first worker has a thread: the caller's, or the one that
+    /// `start_first` gives it. `start` is the main function of the others.
     pub(crate) fn new(settings: Settings, start: fn(Arc<Team>, usize)) -> Self {
         let workers = settings.workers.get();
         // Who is alone needs no watcher; pretending to have one keeps it from calling.
@@ -182,8 +183,8 @@ impl Team {
         self.posts.len() == 1
     }
 
-    /// Whether workers sleep and nobody watches, so that a backlog would stay where it is. A hint, for
-    /// the busy path.
+    /// Whether workers sleep and nobody watches, so that a backlog would stay where it is. A hint,
+    /// for the busy path.
     #[inline]
     pub(crate) fn wants_watcher(&self) -> bool {
         let idle = self.idle.load(Ordering::Relaxed);
@@ -202,8 +203,8 @@ impl Team {
         let mut threads = this.threads.lock();
         if threads.missing == 0 {
             this.idle.fetch_and(!WATCHER, Ordering::AcqRel);
-            // Whoever was counted as asleep is just waking up by itself, or it has not fallen asleep
-            // yet, and does so because it has seen a watcher. It shall look again.
+            // Whoever was counted as asleep is just waking up by itself, or it has not fallen
+            // asleep yet, and does so because it has seen a watcher. It shall look again.
             return this.posts.iter().for_each(Post::knock);
         }
         this.posts[threads.started].appoint_first();
@@ -250,8 +251,9 @@ impl Team {
 
     /// Waits for the threads of all workers, which end when the team stops.
     ///
-    /// A task parks meanwhile: the threads may wait for tasks of its own worker. It does not wait for the
-    /// team that it belongs to, nor when it is being cancelled; the threads then end by themselves.
+    /// A task parks meanwhile: the threads may wait for tasks of its own worker. It does not wait
+    /// for the team that it belongs to, nor when it is being cancelled; the threads then end by
+    /// themselves.
     pub(crate) fn join_threads(this: &Arc<Self>) {
         if this.is_of_parent() {
             // What the handles stand for is not there, and a lock may be held for ever.
@@ -261,7 +263,8 @@ impl Team {
         while let Some((index, thread)) = this.next_thread() {
             match this.await_farewell(index) {
                 None => return,
-                // The thread has nothing left to do but to destroy its thread-locals, which may wait, too.
+                // The thread has nothing left to do but to destroy its thread-locals, which may
+                // wait, too.
                 Some(Farewell::Ends) if in_task() => {}
                 Some(Farewell::Ends) => {
                     if thread.join().is_err() {
@@ -338,8 +341,8 @@ impl Team {
 
     /// The caller, who is counted as asleep, was appointed the watcher.
     ///
-    /// From the call for a watcher until now it is counted as both. Were it taken from the sleepers by
-    /// the caller, who only thinks that somebody sleeps, there could be fewer than none.
+    /// From the call for a watcher until now it is counted as both. Were it taken from the sleepers
+    /// by the caller, who only thinks that somebody sleeps, there could be fewer than none.
     pub(crate) fn accept_appointment(&self) {
         self.idle.fetch_sub(SLEEPER, Ordering::AcqRel);
     }
@@ -370,13 +373,13 @@ impl Team {
         self.awakenings.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Whether all other workers sleep and none of them will wake by itself. If so, nothing in the team
-    /// can happen any more but by the caller or a foreign thread.
+    /// Whether all other workers sleep and none of them will wake by itself. If so, nothing in the
+    /// team can happen any more but by the caller or a foreign thread.
     ///
-    /// Looking at them one after the other is not enough: one that was seen asleep may have been woken
-    /// by one that was not seen yet. So all are looked at twice. What is posted between the first look
-    /// at the receiver and the first look at the sender, who sleeps by then, is found by the second
-    /// look at the receiver, or the receiver has awoken, and has counted that.
+    /// Looking at them one after the other is not enough: one that was seen asleep may have been
+    /// woken by one that was not seen yet. So all are looked at twice. What is posted between the
+    /// first look at the receiver and the first look at the sender, who sleeps by then, is found by
+    /// the second look at the receiver, or the receiver has awoken, and has counted that.
     pub(crate) fn is_quiescent(&self, caller: usize) -> bool {
         let with_thread = self.threads();
         let asleep = || {
@@ -387,7 +390,8 @@ impl Team {
         asleep() && asleep() && self.awakenings.load(Ordering::Acquire) == awakenings
     }
 
-    /// Whether a thread that is not one of the team's own, of which there are `own`, could wake a task.
+    /// Whether a thread that is not one of the team's own, of which there are `own`, could wake a
+    /// task.
     pub(crate) fn others_may_wake_us(&self, own: usize) -> bool {
         let policy = self.settings.foreign_threads;
         deadlock::others_may_wake_us(policy, own, &self.earlier_threads)
@@ -431,8 +435,8 @@ impl Team {
         self.deadlocked.load(Ordering::Relaxed).then(|| self.reports.lock())
     }
 
-    /// The caller has described its tasks, and is about to give them up. After a deadlock it waits until
-    /// all workers are so far: what one gives up would be missing from what another tells.
+    /// The caller has described its tasks, and is about to give them up. After a deadlock it waits
+    /// until all workers are so far: what one gives up would be missing from what another tells.
     pub(crate) fn note_described(&self) {
         // Release: what is given up afterwards is not seen by those that still describe.
         self.described.fetch_add(1, Ordering::AcqRel);
@@ -465,10 +469,11 @@ mod models {
     use crate::task::Slab;
     use crate::task::testing::task_numbered;
 
-    /// Two workers wake each other, twice in turn, and then sleep for good, while a third asks whether all is
-    /// quiet: it is told so only when it is.
+    /// Two workers wake each other, twice in turn, and then sleep for good, while a third asks
+    /// whether all is quiet: it is told so only when it is.
     ///
-    /// Seen to fail: with one look at each instead of two; without the comparison of the awakenings.
+    /// Seen to fail: with one look at each instead of two; without the comparison of the
+    /// awakenings.
     #[test]
     fn quiescence_is_not_seen_too_early() {
         static SEEN: Flag = Flag::new(false);

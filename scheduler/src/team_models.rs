@@ -1,7 +1,7 @@
 //! Whole-runtime models: two workers, real tasks on real stacks, stolen, woken and ended.
 //!
-//! The second worker's thread begins when two tasks wait, takes what waits if it comes first, and ends
-//! with the runtime; all of that meets the main task's doings in every order.
+//! The second worker's thread begins when two tasks wait, takes what waits if it comes first, and
+//! ends with the runtime; all of that meets the main task's doings in every order.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
@@ -32,9 +32,9 @@ fn thread() -> loom::thread::ThreadId {
 
 /// Two tasks are spawned and joined. Each runs once, on either worker, and the runtime ends.
 ///
-/// Seen to fail: when `Team::stop` stores its flag and does not knock, a worker that is just going to
-/// sleep is never joined; when `knock` leaves an EMPTY inbox alone, the same; when a thief does not
-/// count what it took, it ends with a task that it has started.
+/// Seen to fail: when `Team::stop` stores its flag and does not knock, a worker that is just going
+/// to sleep is never joined; when `knock` leaves an EMPTY inbox alone, the same; when a thief does
+/// not count what it took, it ends with a task that it has started.
 #[test]
 fn a_backlog_is_shared() {
     static STOLEN: AtomicBool = AtomicBool::new(false);
@@ -104,7 +104,8 @@ fn tasks_wake_each_other_across_workers() {
 /// Main ends while two tasks wait, run or have not begun, on either worker: each is given up by its
 /// home, and the runtime ends after them.
 ///
-/// Seen to fail: when `Worker::poll` does not look whether the team stops, a worker is never joined.
+/// Seen to fail: when `Worker::poll` does not look whether the team stops, a worker is never
+/// joined.
 #[test]
 fn the_end_reaches_every_worker() {
     loom::model(|| {
@@ -130,8 +131,8 @@ fn the_end_reaches_every_worker() {
     });
 }
 
-/// Main ends while a task, on either worker, spawns another one: both closures are dropped, whether or
-/// not they have run, before the run returns.
+/// Main ends while a task, on either worker, spawns another one: both closures are dropped, whether
+/// or not they have run, before the run returns.
 ///
 /// Seen to fail: when a spawn leaves no marker in the queue, nobody comes to the inner task and the
 /// worker waits for it for ever.

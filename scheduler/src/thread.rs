@@ -17,12 +17,13 @@ pub(crate) struct ThreadWait {
     thread: Thread,
 }
 
-/// How often a thread looks before it parks. It does not yield in between: on a processor that others
-/// keep busy, that gives a whole time slice away, and it would be called back from a sleep much sooner.
+/// How often a thread looks before it parks. It does not yield in between: on a processor that
+/// others keep busy, that gives a whole time slice away, and it would be called back from a sleep
+/// much sooner.
 ///
 /// Beside two busy processes on one processor a rendezvous takes 1.3 to 1.4 times as long as
-/// crossbeam-channel's with 100 looks and as long with 20 or none. With two processors to itself it takes
-/// 0.4 to 0.8 times as long with 20 or 100, and as long with none.
+/// crossbeam-channel's with 100 looks and as long with 20 or none. With two processors to itself it
+/// takes 0.4 to 0.8 times as long with 20 or 100, and as long with none.
 const SPINS: u32 = 20;
 
 /// The unparker is out.
@@ -103,7 +104,8 @@ impl ThreadWait {
     ///
     /// As for [`unpark`](Self::unpark).
     unsafe fn end(wait: NonNull<Self>, state: u8) {
-        // SAFETY: the sleeper cannot leave before the state has changed, so the struct is alive here.
+        // SAFETY: the sleeper cannot leave before the state has changed, so the struct is alive
+        // here.
         let wait = unsafe { wait.as_ref() };
         // The handle is cloned first: once the state has changed the sleeper's frame may be gone.
         let thread = wait.thread.clone();

@@ -1,17 +1,17 @@
 //! How much a task may do in one turn.
 //!
-//! An operation that could wait but need not, say a receive from a channel that is never empty, would
-//! keep all other tasks of its thread from running if it were repeated for ever. So would one that
-//! fails rather than waits, with which a task polls for what another one has yet to do. Both are
-//! counted, and a task that has had its share lets the others run first.
+//! An operation that could wait but need not, say a receive from a channel that is never empty,
+//! would keep all other tasks of its thread from running if it were repeated for ever. So would one
+//! that fails rather than waits, with which a task polls for what another one has yet to do. Both
+//! are counted, and a task that has had its share lets the others run first.
 //!
 //! So of operations that could wait a task carries out 256 in a turn, and then all others that are
 //! runnable have a turn each. Receiving, sending to a channel with a limit, blocking selects, their
 //! timed forms and joining are such. Of those that have failed, the 64th in a turn is the last: the
 //! `try_` operations of channels, `default`, and waits whose time was over when they began. What
-//! succeeds without being able to wait never switches: a send without a limit, a `try_` operation, and
-//! looks such as `len`, `is_empty` or `is_finished`. A loop that does nothing but look has to call
-//! [`yield_now`](crate::yield_now) itself.
+//! succeeds without being able to wait never switches: a send without a limit, a `try_` operation,
+//! and looks such as `len`, `is_empty` or `is_finished`. A loop that does nothing but look has to
+//! call [`yield_now`](crate::yield_now) itself.
 //!
 //! Those who build operations of their own on [`park`](mod@crate::park) count them as follows.
 //!
@@ -116,20 +116,20 @@ impl Allowance {
     }
 }
 
-/// Counts an operation that may wait, at its beginning. If it returns true the calling task has begun
-/// 256 of them in this turn and has not waited; then the operation calls [`next`] before it looks at
-/// anything.
+/// Counts an operation that may wait, at its beginning. If it returns true the calling task has
+/// begun 256 of them in this turn and has not waited; then the operation calls [`next`] before it
+/// looks at anything.
 #[inline(always)]
 pub fn spend() -> bool {
     with_allowance(Allowance::spend)
 }
 
-/// Makes a turn that is used up longer, by as many operations as it takes to do what has piled up, but no
-/// more than 4,096. False if there is nothing, or the turn was made longer before.
+/// Makes a turn that is used up longer, by as many operations as it takes to do what has piled up,
+/// but no more than 4,096. False if there is nothing, or the turn was made longer before.
 ///
-/// For those who take from what others can add to for as long as they like: if they had only their 256
-/// operations a turn, they would fall back for ever behind somebody who adds more than that in each
-/// turn.
+/// For those who take from what others can add to for as long as they like: if they had only their
+/// 256 operations a turn, they would fall back for ever behind somebody who adds more than that in
+/// each turn.
 pub fn extend(operations: usize) -> bool {
     with_allowance(|allowance| allowance.extend(operations))
 }
@@ -147,8 +147,9 @@ pub fn fail() {
     }
 }
 
-/// Lets the other runnable tasks of this worker have a turn each, as [`yield_now`](crate::yield_now)
-/// does, but goes on at once inside [`no_suspend`](lisle_runtime::no_suspend) and on a plain thread.
+/// Lets the other runnable tasks of this worker have a turn each, as
+/// [`yield_now`](crate::yield_now) does, but goes on at once inside
+/// [`no_suspend`](lisle_runtime::no_suspend) and on a plain thread.
 ///
 /// # Panics
 ///

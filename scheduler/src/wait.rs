@@ -39,8 +39,8 @@ pub type Place = &'static Location<'static>;
 
 /// What a party waits at. It is asked only when a report is made, so it costs nothing before.
 ///
-/// It is asked while the party is parked, on the party's thread, and may lock what is locked briefly. If
-/// it panics, the process is aborted.
+/// It is asked while the party is parked, on the party's thread, and may lock what is locked
+/// briefly. If it panics, the process is aborted.
 pub trait Object {
     /// Why the party waits.
     fn reason(&self) -> Reason;
@@ -87,8 +87,8 @@ impl fmt::Debug for Wait<'_> {
     }
 }
 
-/// What [`park`](crate::park::park) is told of the wait: a [`Wait`], or a [`Reason`] that has nothing more
-/// to say.
+/// What [`park`](crate::park::park) is told of the wait: a [`Wait`], or a [`Reason`] that has
+/// nothing more to say.
 pub trait AsWait {
     /// The wait.
     fn as_wait(&self) -> Wait<'_>;
@@ -131,8 +131,8 @@ pub struct Handles {
 }
 
 impl Handles {
-    /// A party with a handle of the kind `own_kind` to what is at the address `object` waits for one of
-    /// its `alive` handles of the kind `kind`.
+    /// A party with a handle of the kind `own_kind` to what is at the address `object` waits for
+    /// one of its `alive` handles of the kind `kind`.
     pub fn new(object: usize, own_kind: &'static str, kind: &'static str, alive: usize) -> Self {
         Self { object, kind, own_kind, alive, held_by: Arc::default() }
     }

@@ -13,7 +13,8 @@ use lisle_scheduler::{Cancelled, JoinHandle, metrics, spawn, spawn_local, yield_
 use support::random::Random;
 use support::{Bell, Log, OnDrop, block_until, run_in_order, run_on};
 
-/// Where guard pages take memory maps, a process can have some 32,000 stacks: each test has them to itself.
+/// Where guard pages take memory maps, a process can have some 32,000 stacks: each test has them to
+/// itself.
 fn alone() -> MutexGuard<'static, ()> {
     static TESTS: Mutex<()> = Mutex::new(());
     TESTS.lock().unwrap_or_else(PoisonError::into_inner)
@@ -75,8 +76,8 @@ fn whoever_yields_comes_after_all_that_were_there() {
     });
 }
 
-/// A tree of 65,535 tasks, each of which waits for its two children. Level by level 32,767 would wait at
-/// once.
+/// A tree of 65,535 tasks, each of which waits for its two children. Level by level 32,767 would
+/// wait at once.
 #[test]
 fn a_tree_is_finished_subtree_by_subtree() {
     let _alone = alone();
@@ -105,8 +106,8 @@ fn a_tree_is_finished_subtree_by_subtree() {
     assert!(most < 12_000, "{most} nodes were open at once");
 }
 
-/// Bound: however many descendants others have, a task starts when 4,096 and, for each batch of 16 before
-/// it, 256 more batches have started. Here each task has two children, for ever.
+/// Bound: however many descendants others have, a task starts when 4,096 and, for each batch of 16
+/// before it, 256 more batches have started. Here each task has two children, for ever.
 #[test]
 fn a_task_is_not_held_up_for_ever_by_those_with_descendants() {
     let _alone = alone();
@@ -121,7 +122,8 @@ fn a_task_is_not_held_up_for_ever_by_those_with_descendants() {
     }
     run_in_order(|| {
         let (begun, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        // As many as have a place, and the first batch of those that have none: the last one stays behind it.
+        // As many as have a place, and the first batch of those that have none: the last one stays
+        // behind it.
         for _ in 0..4_096 + 16 {
             let (begun, over) = (begun.clone(), over.clone());
             drop(spawn(move || breed(begun, over)));
@@ -138,8 +140,8 @@ fn a_task_is_not_held_up_for_ever_by_those_with_descendants() {
     });
 }
 
-/// Bound: while N others are runnable, who wake each other for ever, a quarter of N get a place at a time. So
-/// those have some 4 turns for each task that starts, and not N for every 16.
+/// Bound: while N others are runnable, who wake each other for ever, a quarter of N get a place at
+/// a time. So those have some 4 turns for each task that starts, and not N for every 16.
 #[test]
 fn a_crowd_that_is_woken_again_and_again_does_not_hold_them_up() {
     let _alone = alone();
@@ -175,8 +177,8 @@ fn a_crowd_that_is_woken_again_and_again_does_not_hold_them_up() {
     });
 }
 
-/// Who is woken does not wait until all have started: only those come before it that have a place in the
-/// queue, which are 4,096 at first and then batches of 16.
+/// Who is woken does not wait until all have started: only those come before it that have a place
+/// in the queue, which are 4,096 at first and then batches of 16.
 #[test]
 fn who_is_woken_comes_before_those_without_a_place() {
     let _alone = alone();
@@ -210,7 +212,8 @@ fn who_is_woken_comes_before_those_without_a_place() {
     });
 }
 
-/// The spawner does not switch before all have run: others must take even those that have no place yet.
+/// The spawner does not switch before all have run: others must take even those that have no place
+/// yet.
 #[test]
 fn all_of_them_can_be_stolen() {
     let _alone = alone();
@@ -335,8 +338,9 @@ impl Drop for Seed {
     }
 }
 
-/// Forests in which tasks spawn, spawn locally, yield, join, forget and panic, some of which are felled
-/// when the main task ends. Every task starts once, unless it was felled before, and is dropped once.
+/// Forests in which tasks spawn, spawn locally, yield, join, forget and panic, some of which are
+/// felled when the main task ends. Every task starts once, unless it was felled before, and is
+/// dropped once.
 #[test]
 fn forests_grow_and_are_felled() {
     let _alone = alone();

@@ -1,5 +1,5 @@
-//! A task that ends the process: the destructors of thread-locals run on its stack, while others of its
-//! thread are suspended with references to them.
+//! A task that ends the process: the destructors of thread-locals run on its stack, while others of
+//! its thread are suspended with references to them.
 #![cfg(not(lisle_loom))]
 
 mod support;

@@ -1,5 +1,5 @@
-//! Injected failures with several workers: threads that cannot be had, memory that runs out, panics in
-//! the worst places, and settings that make no sense.
+//! Injected failures with several workers: threads that cannot be had, memory that runs out, panics
+//! in the worst places, and settings that make no sense.
 #![cfg(not(lisle_loom))]
 
 mod support;
@@ -37,8 +37,8 @@ fn a_team_goes_on_without_the_threads_that_it_cannot_have() {
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
 }
 
-/// Has more tasks at once than a worker keeps stacks, so that the others find some. No other worker is
-/// called for tasks that it could not take.
+/// Has more tasks at once than a worker keeps stacks, so that the others find some. No other worker
+/// is called for tasks that it could not take.
 fn stock_up_on_stacks() {
     let crowd: Vec<_> = (0..3_000).map(|_| spawn_local(yield_now)).collect();
     crowd.into_iter().for_each(|task| task.join().unwrap());
@@ -85,8 +85,8 @@ fn a_runtime_whose_first_thread_cannot_be_had_is_an_error() {
     ended.assert_success();
 }
 
-/// On every worker tasks spawn until there is no address space left. Each spawn that fails is an error
-/// of its own; nobody else suffers, and afterwards all is as before.
+/// On every worker tasks spawn until there is no address space left. Each spawn that fails is an
+/// error of its own; nobody else suffers, and afterwards all is as before.
 #[test]
 fn memory_for_stacks_runs_out_on_every_worker() {
     let name = "memory_for_stacks_runs_out_on_every_worker";
@@ -182,8 +182,8 @@ fn panics_in_destructors_harm_nobody() {
             let count = dropped.clone();
             let tasks = on_each_worker(workers, move |_| {
                 for _ in 0..50 {
-                    // In the frame, in the captures, in a result that nobody takes, and in a panic's
-                    // payload that nobody takes.
+                    // In the frame, in the captures, in a result that nobody takes, and in a
+                    // panic's payload that nobody takes.
                     let bomb = || PanicsInDrop(count.clone());
                     let (frame, captured, result, payload) = (bomb(), bomb(), bomb(), bomb());
                     assert!(spawn(move || drop(frame)).join().is_err());
@@ -211,7 +211,8 @@ fn panics_in_destructors_harm_nobody() {
     }
 }
 
-/// A panic inside the panic hook ends the process, by the rules of the standard library, on any worker.
+/// A panic inside the panic hook ends the process, by the rules of the standard library, on any
+/// worker.
 #[test]
 fn a_panic_in_the_panic_hook_aborts() {
     for workers in ["1", "3"] {

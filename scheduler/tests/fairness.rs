@@ -1,8 +1,8 @@
 //! Who is always ready keeps nobody waiting. Each test states its bound, in switches.
 //!
-//! What is measured is counted, not timed: the tasks that are always ready count their own turns, and
-//! whatever comes from outside is complete before the counting begins, since the one who begins it
-//! blocks the worker until then.
+//! What is measured is counted, not timed: the tasks that are always ready count their own turns,
+//! and whatever comes from outside is complete before the counting begins, since the one who begins
+//! it blocks the worker until then.
 #![cfg(not(lisle_loom))]
 
 mod support;
@@ -100,8 +100,8 @@ fn each_worker_is_fair_to_its_own() {
     .unwrap();
 }
 
-/// How many turns a crowd had between `wake`, which blocks the worker until it is done, and the end of
-/// the wait at a bell.
+/// How many turns a crowd had between `wake`, which blocks the worker until it is done, and the end
+/// of the wait at a bell.
 fn held_up_by(size: usize, wake: impl FnOnce(Bell)) -> usize {
     let (bell, crowd) = (Bell::new(), Crowd::gather(size));
     let theirs = bell.clone();
@@ -122,8 +122,8 @@ fn held_up_by(size: usize, wake: impl FnOnce(Bell)) -> usize {
     after - before
 }
 
-/// Bound: after a wake-up from a plain thread a task runs within 64 + N + 1 switches, if N others are
-/// always ready: the worker looks into its inbox every 64, and the queue is first-in first-out.
+/// Bound: after a wake-up from a plain thread a task runs within 64 + N + 1 switches, if N others
+/// are always ready: the worker looks into its inbox every 64, and the queue is first-in first-out.
 #[test]
 fn a_wake_from_a_thread_is_not_held_up_by_those_who_yield() {
     for size in [1, 2, 5, 63, 64, 65, 200] {
@@ -302,8 +302,8 @@ fn a_burst_begins_within_one_round() {
     }
 }
 
-/// Bound: a task whose waits are always over before they begin has 64 of them in a turn, and what it
-/// waits for comes all the same.
+/// Bound: a task whose waits are always over before they begin has 64 of them in a turn, and what
+/// it waits for comes all the same.
 #[test]
 fn waits_without_time_let_others_run() {
     run_in_order(|| {

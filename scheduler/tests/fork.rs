@@ -1,5 +1,5 @@
-//! What a fork child can do: it has none of its parent's threads, and nothing that it calls may wait for
-//! them.
+//! What a fork child can do: it has none of its parent's threads, and nothing that it calls may
+//! wait for them.
 #![cfg(not(lisle_loom))]
 
 mod support;

@@ -1,4 +1,5 @@
-//! Tasks that cannot be brought to an end: the runtime ends all the same, and says whom it has left behind.
+//! Tasks that cannot be brought to an end: the runtime ends all the same, and says whom it has left
+//! behind.
 #![cfg(not(lisle_loom))]
 
 mod support;
@@ -384,7 +385,8 @@ fn one_that_waits_for_a_forgotten_hand_over_is_deadlocked() {
     ended.assert_says("is left behind waiting for what was promised");
 }
 
-/// That no other thread wakes a task is what the user has said, but one is about to: it has the unparker.
+/// That no other thread wakes a task is what the user has said, but one is about to: it has the
+/// unparker.
 #[test]
 fn one_that_waits_for_the_hand_over_of_another_thread_is_not_left_behind() {
     let (hand_over, handed_over) = mpsc::channel::<Unparker>();
@@ -392,7 +394,8 @@ fn one_that_waits_for_the_hand_over_of_another_thread_is_not_left_behind() {
     let other = thread::spawn(move || {
         let unparker = handed_over.recv().unwrap();
         has_begun_to_end.recv().unwrap();
-        // Not for the sake of this test, which then only proves less: for the runtime to come to rest.
+        // Not for the sake of this test, which then only proves less: for the runtime to come to
+        // rest.
         thread::sleep(Duration::from_millis(20));
         unparker.unpark();
     });
@@ -417,8 +420,8 @@ fn one_that_waits_for_the_hand_over_of_another_thread_is_not_left_behind() {
     other.join().unwrap();
 }
 
-/// A crowd of them is not named one by one. Here a foreign thread could still end the hand-overs, so
-/// the runtime waits a while for it.
+/// A crowd of them is not named one by one. Here a foreign thread could still end the hand-overs,
+/// so the runtime waits a while for it.
 #[test]
 fn a_crowd_that_waits_for_hand_overs_is_left_behind() {
     let name = "a_crowd_that_waits_for_hand_overs_is_left_behind";
@@ -470,7 +473,8 @@ fn a_hand_over_that_ends_too_late_does_no_harm() {
     ended.assert_success();
 }
 
-/// A joiner that is being cancelled itself does not wait, and is not told that the other was cancelled.
+/// A joiner that is being cancelled itself does not wait, and is not told that the other was
+/// cancelled.
 #[test]
 fn a_join_that_is_given_up_is_not_taken_for_the_end_of_the_task() {
     let finished = Arc::new(AtomicBool::new(false));

@@ -1,4 +1,5 @@
-//! A panic in a task says which. Each test has a process of its own, since hooks belong to the process.
+//! A panic in a task says which. Each test has a process of its own, since hooks belong to the
+//! process.
 #![cfg(not(lisle_loom))]
 
 mod support;

@@ -195,7 +195,8 @@ fn the_deadline_of_one_wait_does_not_end_the_next() {
 fn tasks_wake_in_the_order_of_their_deadlines() {
     // Equal deadlines: the older wait first.
     const OFFSETS: [u64; 6] = [3, 1, 2, 1, 0, 3];
-    // All tasks have to be parked before the first deadline. On a busy machine that may take a while.
+    // All tasks have to be parked before the first deadline. On a busy machine that may take a
+    // while.
     for lead in [1, 10, 100, 1_000, 10_000].map(Duration::from_millis) {
         let log = Log::<usize>::new();
         let in_time = run_in_order(|| {

@@ -1,4 +1,5 @@
-//! Closures and results: of every size and alignment, and dropped exactly once wherever they end up.
+//! Closures and results: of every size and alignment, and dropped exactly once wherever they end
+//! up.
 #![cfg(not(lisle_loom))]
 
 mod support;

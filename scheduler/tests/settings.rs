@@ -33,8 +33,8 @@ fn a_runtime_is_not_named_by_what_no_thread_can_be_called() {
     assert!(Runtime::builder().name("a\0b").thread_name("ab").build().is_ok());
 }
 
-/// Main waits for a bell, which a thread rings when the detector has had time to look. That thread is
-/// said not to count.
+/// Main waits for a bell, which a thread rings when the detector has had time to look. That thread
+/// is said not to count.
 fn wait_for_a_thread(builder: RuntimeBuilder) -> Result<(), Deadlock> {
     let runtime = builder.foreign_threads(ForeignThreads::NeverWake).build().unwrap();
     let bell = Bell::new();

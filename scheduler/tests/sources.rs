@@ -139,7 +139,8 @@ fn a_watching_worker_is_woken_by_a_descriptor() {
                 read_all.store(true, Ordering::Release);
             }
         });
-        // This worker computes and never looks: the other one has taken the reader, and then watches.
+        // This worker computes and never looks: the other one has taken the reader, and then
+        // watches.
         while !parked.load(Ordering::Acquire) {
             std::hint::spin_loop();
         }

@@ -1,4 +1,5 @@
-//! Spawning: values, names, numbers, stacks of every size, many tasks, and places without a runtime.
+//! Spawning: values, names, numbers, stacks of every size, many tasks, and places without a
+//! runtime.
 #![cfg(not(lisle_loom))]
 
 mod support;

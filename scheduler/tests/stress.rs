@@ -1,10 +1,11 @@
-//! Random programs on one to four workers: trees of tasks that spawn, yield, talk, time out, sleep, panic,
-//! are joined, forgotten and given up, with plain threads among them.
+//! Random programs on one to four workers: trees of tasks that spawn, yield, talk, time out, sleep,
+//! panic, are joined, forgotten and given up, with plain threads among them.
 //!
 //! Every message arrives once or comes back, every value is dropped once, and the run returns.
 //!
 //! A failure names the seed of its program. `LISLE_STRESS_SEED` runs that program alone, again and
-//! again, since the threads meet differently each time. `LISLE_STRESS_SECONDS` is how long it all takes.
+//! again, since the threads meet differently each time. `LISLE_STRESS_SECONDS` is how long it all
+//! takes.
 #![cfg(not(lisle_loom))]
 
 mod support;

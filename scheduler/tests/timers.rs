@@ -74,8 +74,8 @@ fn a_sleep_of_no_time_takes_one_turn() {
     });
 }
 
-/// Those who sleep the longest come first, so each timer is set before all others. Every four have the
-/// same deadline: then whoever went to sleep first goes on first.
+/// Those who sleep the longest come first, so each timer is set before all others. Every four have
+/// the same deadline: then whoever went to sleep first goes on first.
 #[test]
 fn sleepers_go_on_in_the_order_of_their_deadlines() {
     const SLEEPERS: u64 = 2_000;
@@ -137,8 +137,8 @@ fn a_deadline_and_a_wake_at_the_same_moment_make_one_end() {
     });
 }
 
-/// The woken task stands in the queue when its deadline passes, and another one starts to wait before
-/// its turn has come. What the one takes back must not be the other's.
+/// The woken task stands in the queue when its deadline passes, and another one starts to wait
+/// before its turn has come. What the one takes back must not be the other's.
 #[test]
 fn a_timer_that_fires_after_the_wake_leaves_others_alone() {
     // The worker looks at the clock every 64 turns. In some rounds that is where it matters.

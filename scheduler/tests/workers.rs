@@ -1,4 +1,5 @@
-//! Several workers: tasks are spread before they start, stay where they started, and talk all the same.
+//! Several workers: tasks are spread before they start, stay where they started, and talk all the
+//! same.
 #![cfg(not(lisle_loom))]
 
 mod support;
@@ -38,8 +39,8 @@ fn as_many_threads_serve_as_there_are_workers() {
     }
 }
 
-/// The spawner waits without a switch for tasks that only other workers can run, all at once. Even a
-/// single one.
+/// The spawner waits without a switch for tasks that only other workers can run, all at once. Even
+/// a single one.
 #[test]
 fn tasks_are_spread_while_their_spawner_computes() {
     for workers in [2, 3, 4, 8] {
@@ -57,8 +58,9 @@ fn tasks_are_spread_while_their_spawner_computes() {
     }
 }
 
-/// Two of the workers, of which each may be the one that looks out for work, are called away again and
-/// again by tasks of their own, while the spawner computes. One at least has nothing else to do.
+/// Two of the workers, of which each may be the one that looks out for work, are called away again
+/// and again by tasks of their own, while the spawner computes. One at least has nothing else to
+/// do.
 #[test]
 fn tasks_are_spread_although_others_have_something_to_do() {
     for workers in [4, 8] {
@@ -289,7 +291,8 @@ fn everybody_talks_to_everybody() {
     }
 }
 
-/// Handles go to the next worker and are joined there: results, panics, and tasks that have long ended.
+/// Handles go to the next worker and are joined there: results, panics, and tasks that have long
+/// ended.
 #[test]
 fn tasks_are_joined_on_other_workers() {
     const TASKS: usize = 300;

@@ -103,8 +103,8 @@ fn a_task_that_still_runs_is_no_deadlock() {
     }
 }
 
-/// Tasks hand a wake-up round the workers, all of which fall asleep and awake meanwhile. At any time
-/// one of them, or its wake-up, is on its way.
+/// Tasks hand a wake-up round the workers, all of which fall asleep and awake meanwhile. At any
+/// time one of them, or its wake-up, is on its way.
 #[test]
 fn a_wake_up_that_travels_is_no_deadlock() {
     for workers in SEVERAL {

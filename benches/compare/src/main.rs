@@ -1,9 +1,9 @@
 //! Lisle measured side by side with its peers.
 //!
 //! Every measurement is a process of its own: a program of `peers/` does one benchmark, checks its
-//! result and prints one line. This program builds those that can be built here ([`peer`]), runs what
-//! [`plan`] lists so that the systems take turns ([`run`]), and shows what came out: [`table`],
-//! [`target`], [`csv`] and [`plot`].
+//! result and prints one line. This program builds those that can be built here ([`peer`]), runs
+//! what [`plan`] lists so that the systems take turns ([`run`]), and shows what came out:
+//! [`table`], [`target`], [`csv`] and [`plot`].
 
 mod args;
 mod csv;

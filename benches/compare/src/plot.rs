@@ -1,7 +1,7 @@
 //! The results as pictures: an SVG a benchmark.
 //!
-//! Each case is a panel, with a row for each system, the best on top: a line from the least figure to
-//! the greatest, a dot at the median, and the median in words. The scale is logarithmic, since a
+//! Each case is a panel, with a row for each system, the best on top: a line from the least figure
+//! to the greatest, a dot at the median, and the median in words. The scale is logarithmic, since a
 //! thread and a task can be three orders of magnitude apart; a length on it is a ratio.
 
 use std::error::Error;

@@ -27,8 +27,8 @@ enum Said {
     NotPlayed,
 }
 
-/// Lets the systems take turns at each case, A B C A B C. One without a figure in the first round is
-/// not asked again.
+/// Lets the systems take turns at each case, A B C A B C. One without a figure in the first round
+/// is not asked again.
 pub fn bench(bench: &'static Bench, systems: &[System], args: &Args, results: &mut Results) {
     let cases = bench.cases(args.scale);
     for (number, case) in cases.iter().enumerate() {

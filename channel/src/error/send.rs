@@ -209,8 +209,8 @@ impl<T> From<SendError<T>> for SendTimeoutError<T> {
     }
 }
 
-// Messages need not be `Debug`, so the errors that carry one do not show it. The quotes that `str`'s
-// `Debug` adds are there in crossbeam-channel's output too.
+// Messages need not be `Debug`, so the errors that carry one do not show it. The quotes that
+// `str`'s `Debug` adds are there in crossbeam-channel's output too.
 
 impl<T> fmt::Debug for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

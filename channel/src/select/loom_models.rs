@@ -55,9 +55,9 @@ fn loom_selects_against_each_other() {
 
 /// Two senders compete for one select, which takes one message; the other one comes back.
 ///
-/// Seen to fail with `Claim::close` as a load and a store: both senders win, and write the claim together.
-/// And with a relaxed store in `Waiter::drop_out`: a causality violation, the second sender's waiter is gone
-/// while that sender still uses it.
+/// Seen to fail with `Claim::close` as a load and a store: both senders win, and write the claim
+/// together. And with a relaxed store in `Waiter::drop_out`: a causality violation, the second
+/// sender's waiter is gone while that sender still uses it.
 #[test]
 fn loom_senders_against_select() {
     loom::model(|| {
@@ -131,8 +131,8 @@ fn loom_disconnect_against_select() {
 
 /// A select that gives up races with a sender that wins it: the message is received, or comes back.
 ///
-/// Seen to fail with a `wait` that trusts the clock, that is, reports the time-out if there is a deadline:
-/// a message was sent and never received.
+/// Seen to fail with a `wait` that trusts the clock, that is, reports the time-out if there is a
+/// deadline: a message was sent and never received.
 #[test]
 fn loom_select_timeout_against_hand_over() {
     loom::model(|| {
@@ -156,8 +156,8 @@ fn loom_select_timeout_against_hand_over() {
 /// A send is selected, for which a place of the buffer was set aside, while another one waits for a
 /// place and the receiver drains the channel: every message arrives.
 ///
-/// Seen to fail with a `send_reserved` that does not look for parked receivers: the message stays in the
-/// buffer, and the receiver sleeps.
+/// Seen to fail with a `send_reserved` that does not look for parked receivers: the message stays
+/// in the buffer, and the receiver sleeps.
 #[test]
 fn loom_reserved_place() {
     loom::model(|| {
@@ -181,11 +181,12 @@ fn loom_reserved_place() {
     });
 }
 
-/// A send was selected and gives its place back, since there is no message for it after all, while two others
-/// wait for a place and the last receiver goes. No message stays where nobody can receive it.
+/// A send was selected and gives its place back, since there is no message for it after all, while
+/// two others wait for a place and the last receiver goes. No message stays where nobody can
+/// receive it.
 ///
-/// Seen to fail with a `give_place_back` that does not ask for receivers: it serves the second sender while
-/// the first is told that they are gone.
+/// Seen to fail with a `give_place_back` that does not ask for receivers: it serves the second
+/// sender while the first is told that they are gone.
 #[test]
 fn loom_place_given_back_against_disconnect() {
     loom::model(|| {
@@ -221,8 +222,8 @@ fn loom_ready_against_send() {
     });
 }
 
-/// Of two channels one has a message at every moment: it is sent into the first before it is taken out of the
-/// second. A party that does not wait finds one.
+/// Of two channels one has a message at every moment: it is sent into the first before it is taken
+/// out of the second. A party that does not wait finds one.
 ///
 /// Seen to fail with a `last_look` that looks once.
 #[test]
@@ -297,11 +298,11 @@ fn loom_try_select_beside_a_moving_place() {
     });
 }
 
-/// A message expression lets the last sender go while the last receiver goes, too: the place that it has keeps
-/// the channel, once.
+/// A message expression lets the last sender go while the last receiver goes, too: the place that
+/// it has keeps the channel, once.
 ///
-/// Seen to fail with a `detach` that leaves its count only after it has let go of the lock: the channel is
-/// freed and used.
+/// Seen to fail with a `detach` that leaves its count only after it has let go of the lock: the
+/// channel is freed and used.
 #[test]
 fn loom_place_keeps_the_channel() {
     loom::model(|| {
@@ -318,8 +319,8 @@ fn loom_place_keeps_the_channel() {
     });
 }
 
-/// The main task of a runtime selects; one of its messages comes from another task, one from a plain
-/// thread.
+/// The main task of a runtime selects; one of its messages comes from another task, one from a
+/// plain thread.
 ///
 /// Seen to fail without the look at the channels before they are enlisted for: deadlock.
 #[test]

@@ -46,26 +46,27 @@ pub fn unknown() -> ! {
 /// ```
 ///
 /// with any expressions, and at most one `default`. The pattern is matched with the operation's
-/// result, a `Result<T, RecvError>` or a `Result<(), SendError<T>>`. The comma may be left out after
-/// a body in braces and after the last one. All bodies have the same type, which is that of the whole
-/// expression; `break`, `continue`, `return` and `?` in them mean what they mean outside.
+/// result, a `Result<T, RecvError>` or a `Result<(), SendError<T>>`. The comma may be left out
+/// after a body in braces and after the last one. All bodies have the same type, which is that of
+/// the whole expression; `break`, `continue`, `return` and `?` in them mean what they mean outside.
 ///
 /// All receivers and senders are evaluated first, in order. Then the calling task or thread blocks
 /// until an operation is possible: until it would succeed, or fail because the other end of its
 /// channel is gone. If several are, one of them is taken at random;
-/// [`select_biased!`](crate::select_biased!) takes the first. A message is evaluated when its arm has
-/// been selected, and the others are not. A receiver may be waiting for the message by then, so it
-/// should not take long to make; if the expression is left, by `?` or `break` or a panic, the receiver
-/// waits for another one. Neither messages nor bodies are kept from changing what the channels belong to:
-/// `recv(self.jobs) -> job => self.take(job)` does.
+/// [`select_biased!`](crate::select_biased!) takes the first. A message is evaluated when its arm
+/// has been selected, and the others are not. A receiver may be waiting for the message by then, so
+/// it should not take long to make; if the expression is left, by `?` or `break` or a panic, the
+/// receiver waits for another one. Neither messages nor bodies are kept from changing what the
+/// channels belong to: `recv(self.jobs) -> job => self.take(job)` does.
 ///
 /// With `default` nothing is waited for: its body is run if no operation is possible at once. With
 /// `default(TIMEOUT)` its body is run if none is for so long; a timeout that ends after the last
-/// representable [`Instant`](std::time::Instant) never does. Nothing was possible means that there was a
-/// moment at which none of the operations was, not only that each was not when it was looked at.
+/// representable [`Instant`](std::time::Instant) never does. Nothing was possible means that there
+/// was a moment at which none of the operations was, not only that each was not when it was looked
+/// at.
 ///
-/// A message lies on the stack, a few times over. On a task's default stack of 256 KiB it may have some
-/// 24 KiB, in a debug build 6 KiB; larger ones belong in a `Box`.
+/// A message lies on the stack, a few times over. On a task's default stack of 256 KiB it may have
+/// some 24 KiB, in a debug build 6 KiB; larger ones belong in a `Box`.
 ///
 /// [`Select`](crate::Select) does the same with a list of operations that is made at run time.
 ///
@@ -112,7 +113,8 @@ macro_rules! select {
     ($($arms:tt)*) => { $crate::__select!((Random) {} (0) [] $($arms)*) };
 }
 
-/// Like [`select!`](crate::select!), but of several operations that are possible the first is taken.
+/// Like [`select!`](crate::select!), but of several operations that are possible the first is
+/// taken.
 ///
 /// # Examples
 ///

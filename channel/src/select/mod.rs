@@ -35,16 +35,16 @@ use selected::Begun;
 /// There are two ways to use a list:
 ///
 /// - [`select`](Self::select), [`try_select`](Self::try_select),
-///   [`select_timeout`](Self::select_timeout) and [`select_deadline`](Self::select_deadline) begin an
-///   operation, which must then be completed by [`SelectedOperation::send`] or
+///   [`select_timeout`](Self::select_timeout) and [`select_deadline`](Self::select_deadline) begin
+///   an operation, which must then be completed by [`SelectedOperation::send`] or
 ///   [`SelectedOperation::recv`].
-/// - [`ready`](Self::ready), [`try_ready`](Self::try_ready),
-///   [`ready_timeout`](Self::ready_timeout) and [`ready_deadline`](Self::ready_deadline) only tell
-///   which operation seems possible. Somebody else may be faster in carrying it out, so it should be
-///   tried, and if it fails, the list be asked again.
+/// - [`ready`](Self::ready), [`try_ready`](Self::try_ready), [`ready_timeout`](Self::ready_timeout)
+///   and [`ready_deadline`](Self::ready_deadline) only tell which operation seems possible.
+///   Somebody else may be faster in carrying it out, so it should be tried, and if it fails, the
+///   list be asked again.
 ///
-/// In a task, those that only try let others run at every 64th failure, and those that wait after 256
-/// operations that need not: [others have their turn](crate#others-have-their-turn).
+/// In a task, those that only try let others run at every 64th failure, and those that wait after
+/// 256 operations that need not: [others have their turn](crate#others-have-their-turn).
 ///
 /// The macro [`select!`](crate::select!) is shorter where the operations are known beforehand.
 ///
@@ -287,8 +287,9 @@ impl<'a> Select<'a> {
         self.run(Patience::Endless).unwrap_or_else(|| unreachable!("there is no deadline"))
     }
 
-    /// Like [`select`](Self::select), for at most `timeout`. An empty list waits for nothing but the
-    /// end of that time. A timeout that ends after the last representable [`Instant`] never expires.
+    /// Like [`select`](Self::select), for at most `timeout`. An empty list waits for nothing but
+    /// the end of that time. A timeout that ends after the last representable [`Instant`] never
+    /// expires.
     ///
     /// # Errors
     ///
@@ -316,8 +317,8 @@ impl<'a> Select<'a> {
         self.run(Patience::lasting(timeout)).ok_or(SelectTimeoutError)
     }
 
-    /// Like [`select`](Self::select), until `deadline`. After a deadline in the past it still begins
-    /// an operation if one is possible at once.
+    /// Like [`select`](Self::select), until `deadline`. After a deadline in the past it still
+    /// begins an operation if one is possible at once.
     ///
     /// # Errors
     ///
@@ -379,8 +380,8 @@ impl fmt::Debug for Select<'_> {
     }
 }
 
-/// What the macros do as [`Select::try_select`] does. An operation's index is its place, so that none
-/// can be wrong.
+/// What the macros do as [`Select::try_select`] does. An operation's index is its place, so that
+/// none can be wrong.
 #[inline]
 #[track_caller]
 pub fn try_select<'g, 'a>(

@@ -28,11 +28,12 @@ pub(crate) trait Operation {
     /// Before the operation is looked at: what [`is_unchanged`](Self::is_unchanged) goes by.
     fn stamp(&self) -> usize;
 
-    /// After other operations were looked at, too: whether this one is still not possible, if it was not when
-    /// it was looked at.
+    /// After other operations were looked at, too: whether this one is still not possible, if it
+    /// was not when it was looked at.
     fn is_unchanged(&self, stamp: usize) -> bool;
 
-    /// How many messages wait to be received in a buffer to which senders can add for as long as they like.
+    /// How many messages wait to be received in a buffer to which senders can add for as long as
+    /// they like.
     fn backlog(&self) -> usize;
 
     /// The address of the channel.
@@ -49,8 +50,8 @@ pub(crate) trait Operation {
     ///
     /// # Safety
     ///
-    /// The waiter is new. Neither it nor the claim moves or goes away before the waiter was delisted,
-    /// or its party was granted this operation and woken.
+    /// The waiter is new. Neither it nor the claim moves or goes away before the waiter was
+    /// delisted, or its party was granted this operation and woken.
     unsafe fn enlist(&self, waiter: &Waiter, claim: &Claim, index: usize) -> bool;
 
     /// Takes out the waiter if it is still enqueued.
@@ -218,8 +219,8 @@ fn land<T>(received: Result<T, TryRecvError>, grant: &mut GrantCell) -> bool {
 }
 
 impl<T> Channel<T> {
-    /// A `try_recv` that puts the message where it is going to be used. The usual ways are written out,
-    /// since a select goes them several times.
+    /// A `try_recv` that puts the message where it is going to be used. The usual ways are written
+    /// out, since a select goes them several times.
     #[inline]
     fn attempt_recv(&self, grant: &mut GrantCell) -> bool {
         let mut state = self.state.lock();
@@ -343,8 +344,8 @@ impl<T> Channel<T> {
     }
 }
 
-/// Makes a place that was set aside free again. If it was the last thing that kept the channel, the caller
-/// gets what the last sender has left, to be dropped without the lock.
+/// Makes a place that was set aside free again. If it was the last thing that kept the channel, the
+/// caller gets what the last sender has left, to be dropped without the lock.
 ///
 /// # Safety
 ///
@@ -360,8 +361,8 @@ unsafe fn free_place<T>(
     if state.senders.handles != 0 || state.buffer.is_reserved() {
         return None;
     }
-    // SAFETY: the last sender has left its count when it saw this place reserved, and nobody has taken it,
-    // since no place was set aside afterwards.
+    // SAFETY: the last sender has left its count when it saw this place reserved, and nobody has
+    // taken it, since no place was set aside afterwards.
     Some(unsafe { Arc::from_raw(channel.as_ptr()) })
 }
 

@@ -9,8 +9,8 @@ thread_local! {
     static STATE: Cell<u32> = Cell::new(0)
 }
 
-/// The next of a thread's pseudo-random numbers (xorshift). In a loom model always 0, so that a model
-/// can be replayed.
+/// The next of a thread's pseudo-random numbers (xorshift). In a loom model always 0, so that a
+/// model can be replayed.
 pub(super) fn random() -> u32 {
     if cfg!(lisle_loom) {
         return 0;
@@ -28,12 +28,13 @@ pub(super) fn random() -> u32 {
     })
 }
 
-/// Where a thread begins: not 0, and unlike the threads before it, so that those of which each selects once
-/// do not all choose the same.
+/// Where a thread begins: not 0, and unlike the threads before it, so that those of which each
+/// selects once do not all choose the same.
 #[cold]
 fn seed() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    // Steps of the golden section come near to each other late. The rest spreads them over all bits.
+    // Steps of the golden section come near to each other late. The rest spreads them over all
+    // bits.
     let number = NEXT.fetch_add(0x9e37_79b9, Ordering::Relaxed);
     let number = (number ^ (number >> 16)).wrapping_mul(0x7feb_352d);
     let number = (number ^ (number >> 15)).wrapping_mul(0x846c_a68b);

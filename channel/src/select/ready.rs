@@ -57,8 +57,8 @@ impl Select<'_> {
         self.watch(Patience::Endless).unwrap_or_else(|| unreachable!("there is no deadline"))
     }
 
-    /// Like [`ready`](Self::ready), for at most `timeout`. One that ends after the last representable
-    /// [`Instant`] never expires.
+    /// Like [`ready`](Self::ready), for at most `timeout`. One that ends after the last
+    /// representable [`Instant`] never expires.
     ///
     /// # Errors
     ///

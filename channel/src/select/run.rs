@@ -2,9 +2,9 @@
 //!
 //! A round has two steps. First the operations are attempted one by one; nothing of the party is
 //! enqueued meanwhile, so it is free to win whomever it meets. If none is possible, the party is
-//! enqueued for all of them and parks. While it is enqueued it wins nobody: if it finds an operation
-//! possible it withdraws, and begins the next round. `README.md` tells why this loses nothing and
-//! comes to an end.
+//! enqueued for all of them and parks. While it is enqueued it wins nobody: if it finds an
+//! operation possible it withdraws, and begins the next round. `README.md` tells why this loses
+//! nothing and comes to an end.
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
@@ -138,8 +138,8 @@ fn end_turn(cases: &[Case<'_>]) {
     }
 }
 
-/// Waits until an operation is possible and begins it, with its grant where it is going to be completed.
-/// Gives its place among the cases, or `None` if the patience ends before.
+/// Waits until an operation is possible and begins it, with its grant where it is going to be
+/// completed. Gives its place among the cases, or `None` if the patience ends before.
 #[track_caller]
 pub(super) fn select(
     cases: &mut [Case<'_>],
@@ -178,7 +178,8 @@ pub(super) fn select(
     }
 }
 
-/// Waits until an operation seems possible, and gives its place. `None` if the patience ends before.
+/// Waits until an operation seems possible, and gives its place. `None` if the patience ends
+/// before.
 #[track_caller]
 pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) -> Option<usize> {
     let nothing = GrantCell::new();
@@ -208,8 +209,9 @@ pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) ->
     }
 }
 
-/// Looks for an operation that is `possible`, and gives its place. `None` only if there was a moment at
-/// which none was: that between two looks in a row, if nothing has changed from the one to the other.
+/// Looks for an operation that is `possible`, and gives its place. `None` only if there was a
+/// moment at which none was: that between two looks in a row, if nothing has changed from the one
+/// to the other.
 #[inline]
 fn last_look(
     cases: &mut [Case<'_>],
@@ -323,8 +325,8 @@ fn begun(place: usize, patience: Patience, grant: &mut GrantCell) -> usize {
     place
 }
 
-/// Puts the cases in an order in which parties do not make each other withdraw for ever: that of the
-/// channels' addresses. Which of one channel's comes first is left to chance.
+/// Puts the cases in an order in which parties do not make each other withdraw for ever: that of
+/// the channels' addresses. Which of one channel's comes first is left to chance.
 ///
 /// # Safety
 ///

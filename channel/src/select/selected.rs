@@ -58,8 +58,8 @@ pub(super) struct Begun<'a> {
 /// completing the operation does not move the message once more. It is completed before the body of
 /// its arm is run, and then nothing borrows the channels any more.
 ///
-/// Dropping it without completing it releases the partner, and is no mistake: the message expression
-/// has left the `select!`.
+/// Dropping it without completing it releases the partner, and is no mistake: the message
+/// expression has left the `select!`.
 pub struct Selected<'g, 'a> {
     cases: &'a [Case<'a>],
     /// Which of them has begun, if one was possible.
@@ -67,8 +67,8 @@ pub struct Selected<'g, 'a> {
     grant: &'g mut GrantCell,
 }
 
-/// A send of which only the message is missing. It does not borrow the sender, with which the message
-/// expression may do anything.
+/// A send of which only the message is missing. It does not borrow the sender, with which the
+/// message expression may do anything.
 ///
 /// Dropping it releases the partner, or gives the place back: there is no message after all.
 pub struct Promise<'g, T> {
@@ -252,8 +252,8 @@ impl<'g, T> Promise<'g, T> {
             Grant::Partner(receiver) => {
                 // SAFETY: the promise ends here, so nobody else uses the grant.
                 let receiver = unsafe { ptr::read(receiver) };
-                // SAFETY: the sender's channel carries a `T`, and an operation of it is granted receivers
-                // of that channel only.
+                // SAFETY: the sender's channel carries a `T`, and an operation of it is granted
+                // receivers of that channel only.
                 unsafe { receiver.send(message) };
                 Ok(())
             }
@@ -268,8 +268,8 @@ impl<'g, T> Promise<'g, T> {
 impl<T> Drop for Promise<'_, T> {
     #[cold]
     fn drop(&mut self) {
-        // SAFETY: the promise was not kept, so nobody has used what was granted in this channel, and
-        // nobody will.
+        // SAFETY: the promise was not kept, so nobody has used what was granted in this channel,
+        // and nobody will.
         unsafe { Channel::give_back(self.channel, ManuallyDrop::take(self.grant.get_mut())) };
     }
 }
@@ -328,8 +328,8 @@ fn not_completed() -> ! {
 #[track_caller]
 unsafe fn recv<T>(grant: &mut GrantCell, _receiver: &Receiver<T>) -> Result<T, RecvError> {
     match &mut **grant.get_mut() {
-        // SAFETY: nobody has taken the message, says the caller. The receiver's channel carries a `T`, and
-        // an operation of it is granted messages of that channel only.
+        // SAFETY: nobody has taken the message, says the caller. The receiver's channel carries a
+        // `T`, and an operation of it is granted messages of that channel only.
         Grant::Message(landing) => Ok(unsafe { landing.take() }),
         Grant::Disconnected => Err(RecvError),
         Grant::Partner(_) | Grant::Place | Grant::LookAgain => {

@@ -1,5 +1,5 @@
-//! A program written for crossbeam-channel, for one thread or task for each party. It uses the whole
-//! interface, and puts down what it sees.
+//! A program written for crossbeam-channel, for one thread or task for each party. It uses the
+//! whole interface, and puts down what it sees.
 
 use std::cell::RefCell;
 use std::error::Error;

@@ -9,12 +9,12 @@ impl<Input, Yield, Return> ScopedCoroutine<'_, Input, Yield, Return> {
     /// The calls by which the coroutine has come to its suspension, innermost first, down to its
     /// body. It is not resumed for that, and goes on later as if nothing had happened.
     ///
-    /// It is captured whatever `RUST_BACKTRACE` says, in some microseconds; most of the work, finding
-    /// the names, is done when it is printed.
+    /// It is captured whatever `RUST_BACKTRACE` says, in some microseconds; most of the work,
+    /// finding the names, is done when it is printed.
     ///
     /// `None` if the coroutine is not suspended or has not begun, if less than
-    /// [`ROOM_ON_TOP`](crate::switch::ROOM_ON_TOP) of its stack is left, or if the switch backend is
-    /// `ucontext`.
+    /// [`ROOM_ON_TOP`](crate::switch::ROOM_ON_TOP) of its stack is left, or if the switch backend
+    /// is `ucontext`.
     ///
     /// # Examples
     ///
@@ -41,8 +41,8 @@ impl<Input, Yield, Return> ScopedCoroutine<'_, Input, Yield, Return> {
         if context == Context::NONE {
             return None;
         }
-        // SAFETY: a switch has told this context. Capturing calls none of our code, and only this thread
-        // could resume the coroutine.
+        // SAFETY: a switch has told this context. Capturing calls none of our code, and only this
+        // thread could resume the coroutine.
         unsafe { on_top_of(context, core.stack.bottom(), Backtrace::force_capture) }
     }
 }

@@ -1,4 +1,5 @@
-//! The administration of one coroutine, at the top of its stack, and how it takes turns with others.
+//! The administration of one coroutine, at the top of its stack, and how it takes turns with
+//! others.
 //!
 //! ```text
 //!   top of the stack  +----------------------+
@@ -12,11 +13,12 @@
 //!                     |          |           |
 //! ```
 //!
-//! A resume has an *answer*: what the coroutine yields or returns, or the panic that ended it. A plain
-//! yield goes to the resumer with the switch, which also tells where the coroutine continues. Any other
-//! answer is put into the [`Mailbox`] of the coroutine that was resumed, right before the switch to the
-//! resumer, who takes it out at once. A symmetric transfer passes on who waits and in which mailbox,
-//! and so the answer comes from whichever coroutine of the group suspends or returns first.
+//! A resume has an *answer*: what the coroutine yields or returns, or the panic that ended it. A
+//! plain yield goes to the resumer with the switch, which also tells where the coroutine continues.
+//! Any other answer is put into the [`Mailbox`] of the coroutine that was resumed, right before the
+//! switch to the resumer, who takes it out at once. A symmetric transfer passes on who waits and in
+//! which mailbox, and so the answer comes from whichever coroutine of the group suspends or returns
+//! first.
 //!
 //! Invariants:
 //!
@@ -26,8 +28,8 @@
 //!
 //! A resume and a suspension together take some ten processor cycles, seven of them for the two
 //! switches, and every store or comparison shows. Hence the thrift: values go through registers, no
-//! flag for what other fields tell, one limit, `reach`, that stands for most of what is unusual about a
-//! suspension, and whatever is unusual is dealt with elsewhere.
+//! flag for what other fields tell, one limit, `reach`, that stands for most of what is unusual
+//! about a suspension, and whatever is unusual is dealt with elsewhere.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -122,12 +124,14 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         }
     }
 
-    /// Whether a destructor has suspended it in the middle of a panic. If so, that will never go on.
+    /// Whether a destructor has suspended it in the middle of a panic. If so, that will never go
+    /// on.
     pub(super) fn gives_up_panics(&self) -> bool {
         self.panics.take().is_some()
     }
 
-    /// Whether others know the coroutine by a [name](Self::name), as it may be if it owns all that it uses.
+    /// Whether others know the coroutine by a [name](Self::name), as it may be if it owns all that
+    /// it uses.
     pub(super) fn has_name(&self) -> bool {
         let tag = self.tag.take();
         let has = tag.is_some();
@@ -180,7 +184,8 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         Ok(State::Yielded(unsafe { self.mailbox.receive_yield(word) }))
     }
 
-    /// The answer to a resume that is not the first. Usually the coroutine was resumed many times before.
+    /// The answer to a resume that is not the first. Usually the coroutine was resumed many times
+    /// before.
     #[inline(never)]
     fn last_answer(&self) -> State<Yield, Return> {
         self.open_answer()
@@ -189,15 +194,17 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     /// An answer that is not a plain yield.
     #[inline(always)]
     fn open_answer(&self) -> State<Yield, Return> {
-        // SAFETY: a coroutine that answers and does not say where it continues has put the answer there.
+        // SAFETY: a coroutine that answers and does not say where it continues has put the answer
+        // there.
         match unsafe { self.mailbox.take() } {
             Ok(state) => state,
             Err(panic) => resume_unwind(panic),
         }
     }
 
-    /// Lets the coroutine go on until it, or another to which it has transferred, answers. Returns what
-    /// the answer brought along: a word, and where the coroutine continues if it has sent a yield.
+    /// Lets the coroutine go on until it, or another to which it has transferred, answers. Returns
+    /// what the answer brought along: a word, and where the coroutine continues if it has sent a
+    /// yield.
     ///
     /// # Safety
     ///
@@ -232,9 +239,10 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     #[inline(always)]
     unsafe fn enter_as_is(&self, context: Context, word: Word) -> (Word, Context) {
         self.context.set(Context::NONE);
-        // SAFETY: the coroutine is suspended, so its context belongs to a stack of this thread, since
-        // coroutines are not `Send`; and it is continued once, since the core does not have it any
-        // more. Whoever continues this frame does so by `answer`, `call` or `switch_for_good`.
+        // SAFETY: the coroutine is suspended, so its context belongs to a stack of this thread,
+        // since coroutines are not `Send`; and it is continued once, since the core does not have
+        // it any more. Whoever continues this frame does so by `answer`, `call` or
+        // `switch_for_good`.
         unsafe { call(self.opposite.as_ptr(), context, word) }
     }
 
@@ -245,8 +253,8 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         if self.is_special() || panics::under_way() {
             return self.suspend_specially(value);
         }
-        // SAFETY: this coroutine executes, as nothing is special, and so its resumer waits in `enter`
-        // for its own answer.
+        // SAFETY: this coroutine executes, as nothing is special, and so its resumer waits in
+        // `enter` for its own answer.
         unsafe {
             let word = answer(self.opposite.get(), self.mailbox.send_yield(value));
             self.arrive(word)
@@ -257,8 +265,8 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     #[inline(never)]
     fn suspend_specially(&self, value: Yield) -> Input {
         let mailbox = self.leave_specially();
-        // SAFETY: `leave_specially` has made sure that this coroutine executes. So its resumer waits,
-        // whose context nobody else has, and will take the answer at once.
+        // SAFETY: `leave_specially` has made sure that this coroutine executes. So its resumer
+        // waits, whose context nobody else has, and will take the answer at once.
         unsafe {
             (*mailbox).put(Ok(State::Yielded(value)));
             let (word, _) = call(self.context.as_ptr(), self.opposite.get(), Word::uninit());
@@ -302,14 +310,15 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         input: Other,
     ) -> Input {
         let mailbox = self.leave_specially();
-        // SAFETY: `leave_specially` has made sure that this coroutine executes; and the caller's promise.
+        // SAFETY: `leave_specially` has made sure that this coroutine executes; and the caller's
+        // promise.
         unsafe {
             let word = self.hand_over(next, input, mailbox);
             self.arrive_specially(word)
         }
     }
 
-    /// Continues `next` for the resumer, who waits in `mailbox`. Returns the word with which this
+    /// Continues `next` for the resumer, which waits in `mailbox`. Returns the word with which this
     /// coroutine is entered again.
     ///
     /// # Safety
@@ -368,8 +377,8 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         unsafe { self.argument.take() }
     }
 
-    /// Whether a suspension by the running code needs a closer look, or is not allowed. So does one amid a
-    /// panic.
+    /// Whether a suspension by the running code needs a closer look, or is not allowed. So does one
+    /// amid a panic.
     #[inline]
     fn is_special(&self) -> bool {
         if no_suspend_depth() != 0 {
@@ -383,8 +392,8 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         false
     }
 
-    /// The mailbox in which the resumer waits. It is alive: the handle to which it belongs is borrowed
-    /// by that resumer.
+    /// The mailbox in which the resumer waits. It is alive: the handle to which it belongs is
+    /// borrowed by that resumer.
     fn take_addressee(&self) -> *const Mailbox<Yield, Return> {
         let elsewhere = self.elsewhere.replace(ptr::null());
         if elsewhere.is_null() { &self.mailbox } else { elsewhere }
@@ -425,8 +434,8 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     pub(super) unsafe fn unwind_stack(&self) -> Option<Box<dyn Any + Send>> {
         self.closing.set(true);
         self.reach.set(0);
-        // If the caller unwinds, then this is a part of that.
-        // SAFETY: the coroutine is suspended in its body, and closing. So it does not yield, but ends.
+        // If the caller unwinds, then this is a part of that. SAFETY: the coroutine is suspended in
+        // its body, and closing. So it does not yield, but ends.
         let answer = unsafe {
             self.enter_as_is(self.context.get(), Word::uninit());
             self.mailbox.take()
@@ -438,8 +447,8 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         }
     }
 
-    /// What precedes a suspension that is not ordinary: returns only if this coroutine executes and may
-    /// be suspended. The result is the mailbox in which the resumer waits.
+    /// What precedes a suspension that is not ordinary: returns only if this coroutine executes and
+    /// may be suspended. The result is the mailbox in which the resumer waits.
     #[cold]
     #[inline(never)]
     fn leave_specially(&self) -> *const Mailbox<Yield, Return> {

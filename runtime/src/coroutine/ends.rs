@@ -1,5 +1,5 @@
-//! The first and the last steps of a coroutine: how it comes to lie on its stack, how its body is run,
-//! and how it is ended.
+//! The first and the last steps of a coroutine: how it comes to lie on its stack, how its body is
+//! run, and how it is ended.
 
 use std::mem::{ManuallyDrop, offset_of};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -10,8 +10,8 @@ use super::stacks::{self, Placed};
 use super::{State, Status, Yielder, name};
 use crate::switch::{prepare, switch_for_good};
 
-/// The captures of a body may take this part of a stack. They are copied into the base frame when the
-/// body begins, and again where the compiler does not see through the copy.
+/// The captures of a body may take this part of a stack. They are copied into the base frame when
+/// the body begins, and again where the compiler does not see through the copy.
 const CAPTURES_SHARE: usize = 16;
 
 /// A core with the body that it has not begun.
@@ -46,8 +46,9 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         let core = place.wrapping_byte_add(offset_of!(Fresh<F, Input, Yield, Return>, core));
         let core = core.cast::<Self>();
         let room = stack.room_below(core.cast());
-        // SAFETY: the place is aligned, at the top of a stack that is far larger and that nobody uses
-        // but this coroutine, which keeps it. What is below the place is left to the base frame.
+        // SAFETY: the place is aligned, at the top of a stack that is far larger and that nobody
+        // uses but this coroutine, which keeps it. What is below the place is left to the base
+        // frame.
         unsafe {
             let context = prepare(place.cast(), base::<F, Input, Yield, Return>, core.cast());
             let drop_body = drop_body::<F, Input, Yield, Return>;
@@ -60,8 +61,8 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     }
 
     /// Ends the coroutine, unwinding or dropping what is suspended in it. Returns its stack, unless
-    /// the coroutine goes on or cannot be unwound, as in a program built with `panic = "abort"`: then
-    /// its stack must be left alone for ever.
+    /// the coroutine goes on or cannot be unwound, as in a program built with `panic = "abort"`:
+    /// then its stack must be left alone for ever.
     ///
     /// # Panics
     ///
@@ -124,7 +125,8 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     /// The body has ended, and nobody uses the core any more.
     #[inline]
     unsafe fn release(this: NonNull<Self>) -> Placed {
-        // SAFETY: the caller's promise. `close` has taken the tag, so that no field is left to drop.
+        // SAFETY: the caller's promise. `close` has taken the tag, so that no field is left to
+        // drop.
         unsafe { ManuallyDrop::take(&mut (*this.as_ptr()).stack) }
     }
 }
@@ -170,8 +172,8 @@ where
     let yielder = Yielder::new(core);
     let result = catch_unwind(AssertUnwindSafe(|| body(&yielder, input)));
     let (resumer, mailbox) = core.finish();
-    // SAFETY: this coroutine executes, so its resumer waits for the answer. Nothing on this stack has
-    // a destructor left.
+    // SAFETY: this coroutine executes, so its resumer waits for the answer. Nothing on this stack
+    // has a destructor left.
     unsafe {
         (*mailbox).put(result.map(State::Returned));
         switch_for_good(resumer)

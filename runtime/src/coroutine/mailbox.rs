@@ -1,7 +1,7 @@
 //! Where the two sides of a coroutine leave what they have for each other.
 //!
-//! Most values are small and go along with the switch, in a register; what is larger lies in a place
-//! that both sides know.
+//! Most values are small and go along with the switch, in a register; what is larger lies in a
+//! place that both sides know.
 
 use std::any::Any;
 use std::cell::UnsafeCell;

@@ -1,12 +1,12 @@
 //! Coroutines: functions that can be suspended from any depth of calls, and resumed.
 //!
-//! A coroutine runs on a stack of its own but in turn with its caller: it runs while the caller is in
-//! [`resume`](ScopedCoroutine::resume), and the caller runs while the coroutine is in
-//! [`suspend`](Yielder::suspend). It needs no scheduler. Inside a task, a coroutine whose body blocks
-//! parks the whole task.
+//! A coroutine runs on a stack of its own but in turn with its caller: it runs while the caller is
+//! in [`resume`](ScopedCoroutine::resume), and the caller runs while the coroutine is in
+//! [`suspend`](Yielder::suspend). It needs no scheduler. Inside a task, a coroutine whose body
+//! blocks parks the whole task.
 //!
-//! A coroutine's administration ([`core`]) lies at the top of its stack, so that making one allocates
-//! nothing when a warm stack is at hand.
+//! A coroutine's administration ([`core`]) lies at the top of its stack, so that making one
+//! allocates nothing when a warm stack is at hand.
 
 mod backtrace;
 mod core;
@@ -52,13 +52,13 @@ pub type Coroutine<Input, Yield, Return> = ScopedCoroutine<'static, Input, Yield
 
 /// A coroutine whose body may borrow what lives for `'scope`.
 ///
-/// `Input` is what each resume gives to the body, `Yield` what each suspension gives to the resumer,
-/// `Return` what the body returns.
+/// `Input` is what each resume gives to the body, `Yield` what each suspension gives to the
+/// resumer, `Return` what the body returns.
 ///
-/// A new coroutine is suspended at the beginning of its body. The first
-/// [`resume`](Self::resume) gives the body its argument; the argument of a later one becomes the
-/// value of the [`suspend`](Yielder::suspend) in which the body waits. A panic of the body continues
-/// in whoever resumed it.
+/// A new coroutine is suspended at the beginning of its body. The first [`resume`](Self::resume)
+/// gives the body its argument; the argument of a later one becomes the value of the
+/// [`suspend`](Yielder::suspend) in which the body waits. A panic of the body continues in whoever
+/// resumed it.
 ///
 /// # The end
 ///
@@ -66,28 +66,29 @@ pub type Coroutine<Input, Yield, Return> = ScopedCoroutine<'static, Input, Yield
 /// panic message is printed. Some remarks on that:
 ///
 /// - A destructor that suspends during this unwinding panics, which aborts the process.
-/// - A coroutine that was suspended by a destructor while it unwound from a panic cannot be unwound a
-///   second time. Dropping it leaks its stack with all that is on it; if it borrows, the process is
-///   aborted.
+/// - A coroutine that was suspended by a destructor while it unwound from a panic cannot be unwound
+///   a second time. Dropping it leaks its stack with all that is on it; if it borrows, the process
+///   is aborted.
 /// - A coroutine that was transferred to can drop its own handle, or let another task end the scope
 ///   that lent it, while it runs. It goes on, and its stack is leaked.
-/// - A program that is built with `panic = "abort"` cannot unwind. There, dropping a suspended coroutine
-///   leaks its stack with all that is on it, and no destructor runs. A [`scope`](Self::scope) whose
-///   coroutine is suspended when it ends aborts the process, since what the body borrows may go away.
+/// - A program that is built with `panic = "abort"` cannot unwind. There, dropping a suspended
+///   coroutine leaks its stack with all that is on it, and no destructor runs. A
+///   [`scope`](Self::scope) whose coroutine is suspended when it ends aborts the process, since
+///   what the body borrows may go away.
 ///
 /// # Panics of others
 ///
-/// `std::thread::panicking()` tells a coroutine whether it unwinds itself. A destructor that a panic has
-/// called may resume coroutines, which do not take part in the panic, and a coroutine may be suspended
-/// in the middle of its own, which others do not notice. Each time this takes some microseconds and, the
-/// first time in the process, a thread that stays. If there is no memory for that, the resume or the
-/// suspension panics.
+/// `std::thread::panicking()` tells a coroutine whether it unwinds itself. A destructor that a
+/// panic has called may resume coroutines, which do not take part in the panic, and a coroutine may
+/// be suspended in the middle of its own, which others do not notice. Each time this takes some
+/// microseconds and, the first time in the process, a thread that stays. If there is no memory for
+/// that, the resume or the suspension panics.
 ///
 /// # Borrowing
 ///
 /// What a coroutine borrows must not go away while anything on its stack can still use it. So one
-/// that borrows is lent for a [`scope`](Self::scope), which ends it; only a [`Coroutine`], which owns
-/// all that it uses, is handed out, and may be forgotten.
+/// that borrows is lent for a [`scope`](Self::scope), which ends it; only a [`Coroutine`], which
+/// owns all that it uses, is handed out, and may be forgotten.
 ///
 /// ```compile_fail,E0373
 /// # use lisle::coroutine::{Coroutine, Yielder};
@@ -174,8 +175,8 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     ///
     /// # Panics
     ///
-    /// If there is no memory for a stack, if the variable `LISLE_STACK_SIZE` is set and is not a size,
-    /// or if `body` captures more than a 16th of the stack: box large captures.
+    /// If there is no memory for a stack, if the variable `LISLE_STACK_SIZE` is set and is not a
+    /// size, or if `body` captures more than a 16th of the stack: box large captures.
     #[inline]
     pub fn new<F>(body: F) -> Self
     where
@@ -187,9 +188,9 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     /// A coroutine that will run `body`, on a stack of at least so many bytes. See
     /// [`StackSize`](crate::stack::StackSize).
     ///
-    /// Stacks of the default size are kept by the thread when a coroutine ends; one of another size goes
-    /// back to the process, which costs some microseconds. Use [`with_stack`](Self::with_stack) and
-    /// [`into_stack`](Self::into_stack) to keep it.
+    /// Stacks of the default size are kept by the thread when a coroutine ends; one of another size
+    /// goes back to the process, which costs some microseconds. Use
+    /// [`with_stack`](Self::with_stack) and [`into_stack`](Self::into_stack) to keep it.
     ///
     /// # Panics
     ///
@@ -376,8 +377,8 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
         core.resume(input).map_err(|input| ResumeError { input, status: core.status() })
     }
 
-    /// Ends the coroutine and gives its stack back for another use. A suspended coroutine is unwound,
-    /// as if it were dropped.
+    /// Ends the coroutine and gives its stack back for another use. A suspended coroutine is
+    /// unwound, as if it were dropped.
     ///
     /// `None` if the stack had to be leaked; see [`ScopedCoroutine`].
     pub fn into_stack(self) -> Option<Stack> {
@@ -398,8 +399,8 @@ impl<Input, Yield, Return> Drop for ScopedCoroutine<'_, Input, Yield, Return> {
     }
 }
 
-/// A coroutine for the time of its scope. In contrast to one that owns all that it uses, it must have
-/// come to an end when the scope is left. Only one that owns all has a name.
+/// A coroutine for the time of its scope. In contrast to one that owns all that it uses, it must
+/// have come to an end when the scope is left. Only one that owns all has a name.
 struct Lent<'scope, Input, Yield, Return>(
     ManuallyDrop<ScopedCoroutine<'scope, Input, Yield, Return>>,
 );

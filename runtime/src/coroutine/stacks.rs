@@ -9,15 +9,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::stack::{Stack, StackCache, StackSize, fork, prepare_thread};
 
-/// A stack whose description lies in its own topmost bytes, so that it is handed around by a pointer.
+/// A stack whose description lies in its own topmost bytes, so that it is handed around by a
+/// pointer.
 pub(super) struct Placed(NonNull<Stack>);
 
 impl Placed {
     #[inline]
     pub(super) fn new(stack: Stack) -> Self {
         let place = stack.top().cast::<Stack>().wrapping_sub(1);
-        // SAFETY: the end of a stack is aligned to the page and not null; the bytes below are writable,
-        // and whoever owns the stack owns them.
+        // SAFETY: the end of a stack is aligned to the page and not null; the bytes below are
+        // writable, and whoever owns the stack owns them.
         unsafe {
             place.write(stack);
             Self(NonNull::new_unchecked(place))
@@ -114,7 +115,8 @@ thread_local! {
     static CACHE: RefCell<Option<Cache>> = const { RefCell::new(None) };
 }
 
-/// The default size in bytes, once it was asked for. Zero before, and never if it cannot be understood.
+/// The default size in bytes, once it was asked for. Zero before, and never if it cannot be
+/// understood.
 static DEFAULT_SIZE: AtomicUsize = AtomicUsize::new(0);
 
 /// The size of stacks that were taken without naming one, if any were. Fit for a signal handler.
@@ -198,8 +200,8 @@ fn put_cached(stack: Stack) {
     with_cache(size, |stacks| spare.take().into_iter().for_each(|stack| stacks.put(stack)));
 }
 
-/// Lends the thread's cache, of stacks of the default size: a new one if the old one was left behind in
-/// the parent of a fork. `None` while the thread ends and its locals are gone.
+/// Lends the thread's cache, of stacks of the default size: a new one if the old one was left
+/// behind in the parent of a fork. `None` while the thread ends and its locals are gone.
 fn with_cache<R>(size: StackSize, user: impl FnOnce(&mut StackCache) -> R) -> Option<R> {
     let lend = |cache: &RefCell<Option<Cache>>| {
         let mut cache = cache.borrow_mut();

@@ -19,14 +19,15 @@ impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
         unsafe { &*self.core }
     }
 
-    /// Suspends the coroutine: `value` is the result of the resume that let it run, and the argument
-    /// of the next resume is the result of this call.
+    /// Suspends the coroutine: `value` is the result of the resume that let it run, and the
+    /// argument of the next resume is the result of this call.
     ///
-    /// It may be called at any depth of calls, but on the coroutine's own stack: not by a coroutine or
-    /// a task that the body runs inside, and not inside a function that has moved its caller to a larger
-    /// stack, such as `grow` and `maybe_grow` of the crate `stacker`. Give such a coroutine a large stack
-    /// from the start, by [`with_stack_size`](crate::Coroutine::with_stack_size): only what is touched of
-    /// it costs memory.
+    /// It may be called at any depth of calls, but on the coroutine's own stack: not by a coroutine
+    /// or a task that the body runs inside, and not inside a function that has moved its caller to
+    /// a larger stack, such as `grow` and `maybe_grow` of the crate `stacker`. Give such a
+    /// coroutine a large stack from the start, by
+    /// [`with_stack_size`](crate::Coroutine::with_stack_size): only what is touched of it costs
+    /// memory.
     ///
     /// # Panics
     ///
@@ -63,13 +64,14 @@ impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
     #[track_caller]
     pub fn transfer<Other>(&self, next: &Name<Other, Yield, Return>, input: Other) -> Input {
         let next = next.suspended_core();
-        // SAFETY: `suspended_core` has looked at `next`, and no other code runs before it is entered.
+        // SAFETY: `suspended_core` has looked at `next`, and no other code runs before it is
+        // entered.
         unsafe { self.core().transfer(next.as_ref(), input) }
     }
 
     /// Calls another coroutine as if its body were part of this one: runs it to its end and returns
-    /// its result. Each of its yields becomes a yield of this coroutine, and what this one is resumed
-    /// with is passed on.
+    /// its result. Each of its yields becomes a yield of this coroutine, and what this one is
+    /// resumed with is passed on.
     ///
     /// # Panics
     ///

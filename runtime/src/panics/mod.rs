@@ -1,16 +1,18 @@
-//! Panics are a matter of the stack that unwinds, although the standard library counts them by thread.
+//! Panics are a matter of the stack that unwinds, although the standard library counts them by
+//! thread.
 //!
-//! `std::thread::panicking()` asks whether the calling *thread* unwinds. If a task, or a coroutine, is
-//! suspended by a destructor in the middle of its panic, whatever runs next on the thread would be told
-//! that it unwinds: it would poison the mutexes that it unlocks, and would not be unwound itself. So a
-//! stack that is left amid a panic has its panics [set aside](set_aside): taken off the thread's count,
-//! and put back when the stack goes on. Then `panicking()` tells each stack the truth about itself.
+//! `std::thread::panicking()` asks whether the calling *thread* unwinds. If a task, or a coroutine,
+//! is suspended by a destructor in the middle of its panic, whatever runs next on the thread would
+//! be told that it unwinds: it would poison the mutexes that it unlocks, and would not be unwound
+//! itself. So a stack that is left amid a panic has its panics [set aside](set_aside): taken off
+//! the thread's count, and put back when the stack goes on. Then `panicking()` tells each stack the
+//! truth about itself.
 //!
 //! # How a count is changed from outside
 //!
-//! The standard library has no call for that. But it adds 1 when an unwinding begins and takes 1 off
-//! where it is caught, each time from the count of the thread that runs at that moment. A `Token` is
-//! a stack that is suspended by a destructor in between:
+//! The standard library has no call for that. But it adds 1 when an unwinding begins and takes 1
+//! off where it is caught, each time from the count of the thread that runs at that moment. A
+//! `Token` is a stack that is suspended by a destructor in between:
 //!
 //! - to begin one on a thread adds 1 to the thread's count;
 //! - to end one on a thread takes 1 off there, wherever it was begun.
@@ -27,22 +29,22 @@
 //!  the helper ends the token     0                  0                  0
 //! ```
 //!
-//! A token that takes off must have been added somewhere: on the thread of the pool's
-//! *helper*, whose own count matters to nobody. As long as there is a token, the count of the whole
-//! process is not zero, and then `panicking()` takes a nanosecond longer everywhere; so the helper ends
+//! A token that takes off must have been added somewhere: on the thread of the pool's *helper*,
+//! whose own count matters to nobody. As long as there is a token, the count of the whole process
+//! is not zero, and then `panicking()` takes a nanosecond longer everywhere; so the helper ends
 //! those that were not asked for lately. To go on needs no helper and cannot fail.
 //!
-//! To set one panic aside and put it back takes two unwindings of a short stack, some microseconds, and
-//! the first time the start of a thread. A stack that does not unwind pays for one load, that of
-//! [`under_way`].
+//! To set one panic aside and put it back takes two unwindings of a short stack, some microseconds,
+//! and the first time the start of a thread. A stack that does not unwind pays for one load, that
+//! of [`under_way`].
 //!
 //! # Where it does not work
 //!
-//! All this relies on how the standard library counts, so the helper tries it before the first use. If
-//! it fails, or if there is no memory or no thread, [`set_aside`] says so: the wait of a task that
-//! unwinds ends at once as if the other side were gone, and a coroutine that is to be entered or
-//! suspended amid a panic panics instead. With `panic = "abort"` nothing unwinds, and in a model all
-//! threads are one, so nothing is ever set aside.
+//! All this relies on how the standard library counts, so the helper tries it before the first use.
+//! If it fails, or if there is no memory or no thread, [`set_aside`] says so: the wait of a task
+//! that unwinds ends at once as if the other side were gone, and a coroutine that is to be entered
+//! or suspended amid a panic panics instead. With `panic = "abort"` nothing unwinds, and in a model
+//! all threads are one, so nothing is ever set aside.
 //!
 //! # Where panics are set aside
 //!
@@ -50,7 +52,8 @@
 //! - Where a coroutine is suspended: its own panics, which it keeps until it goes on.
 //! - Where a coroutine is resumed: the panics of the resumer's stack and of those below, until the
 //!   coroutine has answered. Meanwhile the coroutine seems to be in no panic, but may not start an
-//!   unwinding that would come out into the destructor that has resumed it: hence the [note](set_note).
+//!   unwinding that would come out into the destructor that has resumed it: hence the
+//!   [note](set_note).
 //! - Not where a coroutine is dropped: its unwinding is a part of the one that drops it.
 
 mod pool;
@@ -155,8 +158,8 @@ pub fn helper_threads() -> usize {
     pool::helper_threads()
 }
 
-/// Notes of the running task whether a destructor that unwinds waits for what it does. Returns what was
-/// noted before; on a plain thread does nothing.
+/// Notes of the running task whether a destructor that unwinds waits for what it does. Returns what
+/// was noted before; on a plain thread does nothing.
 pub type Note = fn(bool) -> bool;
 
 static NOTE: OnceLock<Note> = OnceLock::new();
@@ -166,8 +169,8 @@ pub fn set_note(note: Note) {
     let _ = NOTE.set(note);
 }
 
-/// Calls `enter`, which leaves the calling stack, with its panics set aside. `None`, without a call, if
-/// that cannot be.
+/// Calls `enter`, which leaves the calling stack, with its panics set aside. `None`, without a
+/// call, if that cannot be.
 #[cold]
 #[inline(never)]
 pub(crate) fn amid_panic<R>(enter: impl FnOnce() -> R) -> Option<R> {

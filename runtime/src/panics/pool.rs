@@ -1,13 +1,14 @@
 //! Where tokens come from: a pool of the process, and the thread that fills it.
 //!
-//! A token in the pool has begun, on the helper or on a thread whose panic has gone on with it. To take
-//! it and to end it takes one off the count of the thread that asks. The count of the helper's thread is
-//! the number of tokens in the pool and of those that have ended elsewhere since, so that the helper can
-//! end all that are in the pool. (In a fork child, where a panic of the parent's goes on, it may be less,
-//! and below zero for a while, which matters to nothing that the helper does.)
+//! A token in the pool has begun, on the helper or on a thread whose panic has gone on with it. To
+//! take it and to end it takes one off the count of the thread that asks. The count of the helper's
+//! thread is the number of tokens in the pool and of those that have ended elsewhere since, so that
+//! the helper can end all that are in the pool. (In a fork child, where a panic of the parent's
+//! goes on, it may be less, and below zero for a while, which matters to nothing that the helper
+//! does.)
 //!
-//! A fork child has neither the helper nor the stacks of the tokens, and perhaps a lock that nobody will
-//! release. So each process has a pool of its own, found by the generation.
+//! A fork child has neither the helper nor the stacks of the tokens, and perhaps a lock that nobody
+//! will release. So each process has a pool of its own, found by the generation.
 
 use std::mem;
 use std::ptr;
@@ -169,7 +170,8 @@ impl Pool {
             state.helper = Helper::NotStarted;
             return self.refuse(&mut state);
         }
-        // Release pairs with the acquire in `helper_threads`, which may count this thread from now on.
+        // Release pairs with the acquire in `helper_threads`, which may count this thread from now
+        // on.
         self.serves.store(true, Ordering::Release);
         let mut state = self.lock();
         loop {
@@ -254,7 +256,8 @@ mod tests {
     use crate::panics::set_aside;
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-    /// Sets as many panics aside at once, each of which has called the destructor in which the next began.
+    /// Sets as many panics aside at once, each of which has called the destructor in which the next
+    /// began.
     fn set_aside_at_once(panics: usize) {
         struct Deeper(usize);
         impl Drop for Deeper {
@@ -275,8 +278,8 @@ mod tests {
         assert!(thread::panicking());
     }
 
-    /// While nobody needs a token there is none, so that no panic is counted in the process. Spares are
-    /// kept, but not as many as were ever needed.
+    /// While nobody needs a token there is none, so that no panic is counted in the process. Spares
+    /// are kept, but not as many as were ever needed.
     #[test]
     fn tokens_that_are_not_asked_for_end() {
         for _ in 0..3 {

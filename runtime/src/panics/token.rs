@@ -19,8 +19,8 @@ pub(super) struct Token(NonNull<Core>);
 #[derive(Debug)]
 pub(super) struct Spare(NonNull<Core>);
 
-// SAFETY: what lies on the stack of a token is a panic without a payload and frames that refer to the core
-// and to nothing of a thread: see `panic_once`. Its owner alone enters it.
+// SAFETY: what lies on the stack of a token is a panic without a payload and frames that refer to
+// the core and to nothing of a thread: see `panic_once`. Its owner alone enters it.
 unsafe impl Send for Token {}
 // SAFETY: as above.
 unsafe impl Send for Spare {}
@@ -43,8 +43,8 @@ impl Spare {
         let stack = Stack::allocate(StackSize::DEFAULT)?;
         let place = stack.top().wrapping_sub(size_of::<Core>()).map_addr(|address| address & !15);
         let core = place.cast::<Core>();
-        // SAFETY: the place is aligned, and at the end of a stack that is ours alone; the rest of it is
-        // left to `base`.
+        // SAFETY: the place is aligned, and at the end of a stack that is ours alone; the rest of
+        // it is left to `base`.
         unsafe {
             core.write(Core {
                 context: Cell::new(prepare(place, base, core.cast())),
@@ -137,8 +137,8 @@ unsafe extern "C" fn base(data: *mut ()) -> ! {
     unsafe { switch_for_good(core.user.get()) }
 }
 
-/// Not inlined, and with nothing else in it that concerns the thread: code that had the address of a
-/// thread-local from before the wait would use it after, on another thread.
+/// Not inlined, and with nothing else in it that concerns the thread: code that had the address of
+/// a thread-local from before the wait would use it after, on another thread.
 #[inline(never)]
 fn panic_once(core: &Core) {
     struct WaitOnDrop<'a>(&'a Core);
@@ -154,8 +154,8 @@ fn panic_once(core: &Core) {
     }));
 }
 
-/// Whether all this has the effect that it should have. Leaves the calling thread's count as it was, which
-/// must be zero.
+/// Whether all this has the effect that it should have. Leaves the calling thread's count as it
+/// was, which must be zero.
 pub(super) fn work() -> io::Result<bool> {
     let (first, second) = (Spare::new()?, Spare::new()?);
     let mut right = !panicking();

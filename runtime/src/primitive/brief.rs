@@ -1,9 +1,9 @@
 //! A lock that is held for some dozens of instructions and never over a wait.
 //!
 //! Taking it is one atomic exchange, and letting go a plain store: it does not know whether anybody
-//! waits, so whoever does has to look again by itself. It spins a little, then lets other threads run,
-//! and at last sleeps between its looks, so that it cannot keep a holder from running that has lost its
-//! processor in the middle, whatever their priorities.
+//! waits, so whoever does has to look again by itself. It spins a little, then lets other threads
+//! run, and at last sleeps between its looks, so that it cannot keep a holder from running that has
+//! lost its processor in the middle, whatever their priorities.
 //!
 //! A lock that parks its waiters has to find out in each release whether there are any, by a second
 //! atomic exchange. On x86-64 that is 5 ns of a message's 15.

@@ -1,13 +1,13 @@
 //! AddressSanitizer.
 //!
-//! It must know the bounds of the stack in use, since it marks the memory between the variables of a
-//! frame, and wipes the marks of all frames that a panic leaves. And it keeps a *fake stack* for each
-//! stack: variables whose address is taken live there, so that a use after their function has
+//! It must know the bounds of the stack in use, since it marks the memory between the variables of
+//! a frame, and wipes the marks of all frames that a panic leaves. And it keeps a *fake stack* for
+//! each stack: variables whose address is taken live there, so that a use after their function has
 //! returned is noticed. Both change at a switch.
 //!
-//! Between `start` and `finish` of a switch no fake stack is in use. So the first function on a fresh
-//! stack has its variables on that stack, and one that leaves a stack for good, whose fake stack is
-//! then destroyed, must have no variable whose address is taken.
+//! Between `start` and `finish` of a switch no fake stack is in use. So the first function on a
+//! fresh stack has its variables on that stack, and one that leaves a stack for good, whose fake
+//! stack is then destroyed, must have no variable whose address is taken.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -44,12 +44,12 @@ thread_local! {
     static NOWHERE: Cell<Context> = const { Cell::new(Context::NONE) };
 }
 
-/// A report starts a process that looks up names, with a bare system call that no fork handler sees,
-/// on the stack where the error has occurred: it needs that stack.
+/// A report starts a process that looks up names, with a bare system call that no fork handler
+/// sees, on the stack where the error has occurred: it needs that stack.
 pub(crate) fn mapped(base: usize, stride: usize, count: usize) {
     let start = ptr::with_exposed_provenance_mut(base);
-    // SAFETY: the range is a mapping that holds nothing yet; the advice takes back that forks leave it
-    // out, which is there to make them faster.
+    // SAFETY: the range is a mapping that holds nothing yet; the advice takes back that forks leave
+    // it out, which is there to make them faster.
     unsafe { libc::madvise(start, stride * count, libc::MADV_DOFORK) };
 }
 
@@ -84,7 +84,8 @@ pub(crate) fn fresh(top: *mut u8, entry: Entry, data: *mut ()) -> (*mut u8, Entr
 /// Called by the first switch to a stack that begins with what `data` points to.
 unsafe extern "C" fn begin(data: *mut ()) -> ! {
     finish(ptr::null_mut());
-    // SAFETY: `fresh` has written it, and its caller promised that the entry may be called with that.
+    // SAFETY: `fresh` has written it, and its caller promised that the entry may be called with
+    // that.
     unsafe {
         let Beginning { entry, data } = data.cast::<Beginning>().read();
         entry(data)
@@ -129,8 +130,8 @@ pub(crate) fn leave_visit(stay: Stay) {
 #[inline(always)]
 fn start(fake_stack: *mut *mut c_void, to: Bounds) {
     let bottom = ptr::without_provenance(to.start);
-    // SAFETY: the pointer is null or good for a write, and `to` are the bounds of the stack to which
-    // the caller switches next.
+    // SAFETY: the pointer is null or good for a write, and `to` are the bounds of the stack to
+    // which the caller switches next.
     unsafe { __sanitizer_start_switch_fiber(fake_stack, bottom, to.end - to.start) }
 }
 
@@ -138,7 +139,8 @@ fn start(fake_stack: *mut *mut c_void, to: Bounds) {
 fn finish(fake_stack: *mut c_void) -> Bounds {
     let mut bottom = ptr::null();
     let mut size = 0;
-    // SAFETY: a switch has just ended, to a stack that has this fake stack or, if that is null, none.
+    // SAFETY: a switch has just ended, to a stack that has this fake stack or, if that is null,
+    // none.
     unsafe { __sanitizer_finish_switch_fiber(fake_stack, &raw mut bottom, &raw mut size) };
     let left = bottom.addr()..bottom.addr() + size;
     if stack::bounds_at(left.start).is_none() {
@@ -147,8 +149,8 @@ fn finish(fake_stack: *mut c_void) -> Bounds {
     left
 }
 
-/// Not inlined, as `own`: some stacks change thread, and code that had the address of the thread-local from
-/// before a switch would use it after.
+/// Not inlined, as `own`: some stacks change thread, and code that had the address of the
+/// thread-local from before a switch would use it after.
 #[inline(never)]
 fn set_own(bounds: &Bounds) {
     OWN.set((bounds.start, bounds.end));

@@ -1,9 +1,9 @@
 //! ThreadSanitizer.
 //!
-//! It keeps the calls of each stack, and a clock for each, which it calls a *fiber*. It is told of a
-//! switch right before. To go from one fiber of a thread to another orders what they do, which is true:
-//! tasks of one thread never run at the same time. So it finds races between threads, and none between
-//! tasks of one.
+//! It keeps the calls of each stack, and a clock for each, which it calls a *fiber*. It is told of
+//! a switch right before. To go from one fiber of a thread to another orders what they do, which is
+//! true: tasks of one thread never run at the same time. So it finds races between threads, and
+//! none between tasks of one.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -39,8 +39,8 @@ pub(crate) const KEEPS_REGIONS: bool = false;
 #[inline(always)]
 pub(crate) fn unmapped(_base: usize, _length: usize) {}
 
-/// Where a stack keeps its fiber: in its lowest usable bytes. Null if it has none. A body that comes
-/// within eight bytes of an overflow would write over it; under this tool none may.
+/// Where a stack keeps its fiber: in its lowest usable bytes. Null if it has none. A body that
+/// comes within eight bytes of an overflow would write over it; under this tool none may.
 fn place_of(stack: usize) -> Option<*mut Fiber> {
     let bounds = stack::bounds_at(stack)?;
     Some(ptr::with_exposed_provenance_mut(bounds.start))
@@ -50,8 +50,8 @@ fn place_of(stack: usize) -> Option<*mut Fiber> {
 pub(crate) fn fresh(top: *mut u8, entry: Entry, data: *mut ()) -> (*mut u8, Entry, *mut ()) {
     let place = place_of(top.addr() - 1)
         .expect("under ThreadSanitizer only stacks of lisle_runtime::stack can be used");
-    // SAFETY: whoever prepares a stack owns it. What lies at the place was put there here, or is zero:
-    // on a stack that is new, or whose memory was given back (then the old fiber is leaked).
+    // SAFETY: whoever prepares a stack owns it. What lies at the place was put there here, or is
+    // zero: on a stack that is new, or whose memory was given back (then the old fiber is leaked).
     unsafe {
         if !place.read().is_null() {
             __tsan_destroy_fiber(place.read());

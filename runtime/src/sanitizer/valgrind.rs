@@ -1,8 +1,8 @@
 //! Valgrind.
 //!
 //! A tool of valgrind follows the stack pointer: memory that it leaves becomes inaccessible, memory
-//! that it enters has no value yet. To see a switch as what it is, it must know the stacks. It is told
-//! by *client requests*, instructions that do nothing except under valgrind.
+//! that it enters has no value yet. To see a switch as what it is, it must know the stacks. It is
+//! told by *client requests*, instructions that do nothing except under valgrind.
 
 use std::arch::asm;
 
@@ -20,8 +20,9 @@ const MAKE_MEM_UNDEFINED: usize = ((b'M' as usize) << 24 | (b'C' as usize) << 16
 #[inline(always)]
 fn request(number: usize, first: usize, second: usize) {
     let words = [number, first, second, 0, 0, 0];
-    // SAFETY: the rotations, by 128 bits in all, leave the register as it was, and so does the exchange
-    // or the `orr` of a register with itself. Valgrind reads the words and sets the result register.
+    // SAFETY: the rotations, by 128 bits in all, leave the register as it was, and so does the
+    // exchange or the `orr` of a register with itself. Valgrind reads the words and sets the result
+    // register.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         asm!(

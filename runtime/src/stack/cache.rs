@@ -168,10 +168,11 @@ impl StackCache {
         self.trim_range(0, self.warm.len());
     }
 
-    /// Gives all stacks back to the process, and the process what it does not need to the kernel: for a
-    /// worker that has had nothing to do for long, and may have nothing for longer.
+    /// Gives all stacks back to the process, and the process what it does not need to the kernel:
+    /// for a worker that has had nothing to do for long, and may have nothing for longer.
     ///
-    /// No stack stays warm, since it would keep its whole region. It costs about a microsecond a stack.
+    /// No stack stays warm, since it would keep its whole region. It costs about a microsecond a
+    /// stack.
     pub fn rest(&mut self) {
         self.hand_back(self.warm.len());
         self.warm = Vec::new();

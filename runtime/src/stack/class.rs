@@ -1,8 +1,8 @@
 //! The stacks of one size that nobody uses, and the promises that were given on them.
 //!
 //! Invariants: `promised` is never more than [`Class::backing`], so a promise is always good for a
-//! stack, except where a guard that is installed only then is refused. And a slot is idle, or fresh, or
-//! counted as `out` of its region, which is *free* if that is none of them.
+//! stack, except where a guard that is installed only then is refused. And a slot is idle, or
+//! fresh, or counted as `out` of its region, which is *free* if that is none of them.
 
 use std::io;
 
@@ -21,9 +21,9 @@ const PROTECT_BATCH: usize = 16;
 /// needs some memory maps for other things.
 const SPARE_MAPS: usize = 16;
 
-/// While there is work, regions that are free are kept up to so many bytes of stacks, since it costs a
-/// third of a stack's first use to map it anew: of 65,536 stacks of the default size, whose page tables
-/// take 37 MB. If there are more, half of that is kept.
+/// While there is work, regions that are free are kept up to so many bytes of stacks, since it
+/// costs a third of a stack's first use to map it anew: of 65,536 stacks of the default size, whose
+/// page tables take 37 MB. If there are more, half of that is kept.
 pub(super) const MOST_FREE: usize = 16 << 30;
 /// When there is no work.
 pub(super) const KEEP_IDLE: usize = 16 << 20;
@@ -92,8 +92,8 @@ impl Class {
         self.issued + self.promised
     }
 
-    /// How many stacks could be taken in all. Guards that cost memory maps must be there already, so
-    /// that a spawn notices when they run out; others are made when the stack is taken.
+    /// How many stacks could be taken in all. Guards that cost memory maps must be there already,
+    /// so that a spawn notices when they run out; others are made when the stack is taken.
     fn backing(&self, kind: GuardKind) -> usize {
         match kind {
             GuardKind::Install => self.idle.len() + self.fresh_slots,
@@ -231,7 +231,8 @@ impl Class {
         self.issued -= count;
     }
 
-    /// Hands out up to `most` idle stacks against as many promises. The one returned last comes last.
+    /// Hands out up to `most` idle stacks against as many promises. The one returned last comes
+    /// last.
     pub fn take_idle(&mut self, most: usize) -> impl Iterator<Item = Slot> {
         let count = self.idle.len().min(most);
         self.promised -= count;
@@ -280,8 +281,8 @@ impl Class {
         let mut free_slots = self.free_slots;
         let mut taken = Vec::new();
         self.regions.retain(|region| {
-            // With `mprotect` this is more than the region contributes to the backing, if some of its
-            // slots are fresh.
+            // With `mprotect` this is more than the region contributes to the backing, if some of
+            // its slots are fresh.
             let leaves = region.out == 0 && free_slots > keep && spare >= region.count;
             if leaves {
                 free_slots -= region.count;

@@ -25,10 +25,10 @@ static DESCRIBER: OnceLock<Describer> = OnceLock::new();
 ///
 /// # Safety
 ///
-/// The function is called in a signal handler, at any instruction of a thread that runs on a stack of
-/// ours. It must neither lock, nor allocate, nor panic, nor switch to another stack, and a thread-local
-/// that it reads must need no initialisation. Whatever it looks at must be sound to look at whenever
-/// something runs on a stack of ours.
+/// The function is called in a signal handler, at any instruction of a thread that runs on a stack
+/// of ours. It must neither lock, nor allocate, nor panic, nor switch to another stack, and a
+/// thread-local that it reads must need no initialisation. Whatever it looks at must be sound to
+/// look at whenever something runs on a stack of ours.
 pub unsafe fn set_describer(describer: Describer) {
     let _ = DESCRIBER.set(describer);
 }

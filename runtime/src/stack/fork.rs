@@ -36,14 +36,14 @@ pub(super) fn watch() {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
         // SAFETY: the three functions do not allocate, and the locks that they take are never held
-        // while a fork can be called. The call fails only for want of memory; a fork from a task would
-        // then not work.
+        // while a fork can be called. The call fails only for want of memory; a fork from a task
+        // would then not work.
         unsafe { libc::pthread_atfork(Some(lend), Some(take_back), Some(begin_anew)) };
     });
 }
 
-/// What is locked here is unlocked behind the fork: the child would find it held for ever by a thread
-/// that it has not got.
+/// What is locked here is unlocked behind the fork: the child would find it held for ever by a
+/// thread that it has not got.
 unsafe extern "C" fn lend() {
     std::mem::forget((POOL.lock(), CHANGES.lock()));
     advise_current_stack(libc::MADV_DOFORK);

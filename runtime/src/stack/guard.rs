@@ -82,9 +82,9 @@ fn installed_guard_faults() -> bool {
     if pages == libc::MAP_FAILED {
         return false;
     }
-    // SAFETY: the page is the first of the mapping above. The system call (not the C function, which
-    // would write from user space) gets a place that is large enough for its result, and reports a
-    // fault as an error.
+    // SAFETY: the page is the first of the mapping above. The system call (not the C function,
+    // which would write from user space) gets a place that is large enough for its result, and
+    // reports a fault as an error.
     let refused = unsafe {
         libc::madvise(pages, page, GUARD_INSTALL) == 0
             && libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, pages) == -1
@@ -111,7 +111,8 @@ pub(super) unsafe fn arm(
     match kind {
         GuardKind::Install => {
             let guards: Vec<_> = (0..count).map(guard).collect();
-            // SAFETY: the caller says that nobody uses the slots, so what is below them holds nothing.
+            // SAFETY: the caller says that nobody uses the slots, so what is below them holds
+            // nothing.
             unsafe { advice::advise(&guards, GUARD_INSTALL) }
         }
         GuardKind::Mprotect => {
@@ -134,7 +135,8 @@ pub(super) unsafe fn arm(
 pub(super) unsafe fn unprotect(first: Slot, size: StackSize, count: usize) {
     for index in 0..count {
         // SAFETY: `index < count`, so the slot is in the region; nobody relies on its guard, since
-        // nobody uses it. Should the kernel refuse, the guard stays, and arming it again is harmless.
+        // nobody uses it. Should the kernel refuse, the guard stays, and arming it again is
+        // harmless.
         let _ = unsafe {
             protect(first.nth(index, size).guard(size), libc::PROT_READ | libc::PROT_WRITE)
         };
@@ -157,8 +159,8 @@ mod tests {
     use super::super::slab;
     use super::*;
 
-    /// Whether the kernel can write there: to all of the pages, or to none. It answers with an error
-    /// where we would fault.
+    /// Whether the kernel can write there: to all of the pages, or to none. It answers with an
+    /// error where we would fault.
     fn writable(pages: libc::iovec) -> bool {
         let write = |offset| {
             let place = pages.iov_base.wrapping_byte_add(offset);

@@ -1,7 +1,7 @@
 //! Which limit of the process or of the system has kept the kernel from mapping more.
 //!
-//! The kernel says no more than `ENOMEM`. So the limits that could be meant are compared with what the
-//! process has. Nothing is allocated for that: there may be no memory.
+//! The kernel says no more than `ENOMEM`. So the limits that could be meant are compared with what
+//! the process has. Nothing is allocated for that: there may be no memory.
 
 use std::fs::File;
 use std::io::Read;

@@ -2,10 +2,10 @@
 //! aborts.
 //!
 //! The handler of SIGSEGV and SIGBUS is installed before the first stack is made. It decides by the
-//! address alone: an address in the guard of one of our stacks is an overflow, and any other fault goes
-//! to the handler that was there before, as if this one did not exist. A handler runs on the thread's
-//! signal stack, since there is no room left on the one that overflowed, and does only what is allowed
-//! in a signal handler: no lock, no allocation.
+//! address alone: an address in the guard of one of our stacks is an overflow, and any other fault
+//! goes to the handler that was there before, as if this one did not exist. A handler runs on the
+//! thread's signal stack, since there is no room left on the one that overflowed, and does only
+//! what is allowed in a signal handler: no lock, no allocation.
 
 use std::mem;
 use std::ptr;
@@ -56,7 +56,8 @@ fn install_one(signal: c_int, previous: &OnceLock<sigaction>) {
         new.sa_flags |= old.sa_flags & kept;
     }
     new.sa_sigaction = on_fault as InfoHandler as usize;
-    // SAFETY: `on_fault` has the signature that SA_SIGINFO asks for and is fit for a signal handler.
+    // SAFETY: `on_fault` has the signature that SA_SIGINFO asks for and is fit for a signal
+    // handler.
     unsafe { libc::sigaction(signal, &new, ptr::null_mut()) };
 }
 

@@ -201,8 +201,8 @@ fn surplus(class: &mut Class, most: usize, keep: usize) -> Vec<Surplus> {
 
 fn give_back(surplus: Vec<Surplus>) {
     for Surplus { first, count, size } in surplus {
-        // SAFETY: the class has had the whole region, of which nobody else has any stack then, and has
-        // taken it out of its books.
+        // SAFETY: the class has had the whole region, of which nobody else has any stack then, and
+        // has taken it out of its books.
         unsafe { slab::unmap(first, size, count) };
     }
 }
@@ -212,7 +212,7 @@ fn give_back(surplus: Vec<Surplus>) {
 pub(super) fn release(size: StackSize, slots: &[Slot], keep: usize) {
     let mut ranges: Vec<_> = slots.iter().map(|slot| slot.usable(size, keep)).collect();
     ranges.retain(|range| range.iov_len > 0);
-    // A refusal (locked memory) leaves the pages where they are, which harms nobody.
-    // SAFETY: the caller holds the stacks and nobody runs on them, so their contents are not needed.
+    // A refusal (locked memory) leaves the pages where they are, which harms nobody. SAFETY: the
+    // caller holds the stacks and nobody runs on them, so their contents are not needed.
     let _ = unsafe { advice::advise(&ranges, libc::MADV_DONTNEED) };
 }

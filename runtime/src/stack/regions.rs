@@ -1,10 +1,11 @@
 //! The list of all regions, by which a signal handler finds the stack that an address belongs to.
 //!
-//! It is read without a lock, at any time, while other threads map regions and give them back. So an
-//! entry is never freed and never taken out of the list: it is emptied before its region is unmapped,
-//! and describes another region later. A *version* that is odd during a change, and another one
-//! afterwards, tells a reader that it may have mixed up two regions. It then passes the entry over: its
-//! address lies on a stack that somebody has, and the region of such a stack does not change.
+//! It is read without a lock, at any time, while other threads map regions and give them back. So
+//! an entry is never freed and never taken out of the list: it is emptied before its region is
+//! unmapped, and describes another region later. A *version* that is odd during a change, and
+//! another one afterwards, tells a reader that it may have mixed up two regions. It then passes the
+//! entry over: its address lies on a stack that somebody has, and the region of such a stack does
+//! not change.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -34,7 +35,8 @@ impl Region {
     }
 }
 
-/// The room for one stack, found by an address in it: its guard, and above `bottom` what can be used.
+/// The room for one stack, found by an address in it: its guard, and above `bottom` what can be
+/// used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Room {
     pub start: usize,
@@ -93,7 +95,8 @@ impl<W: Word> Entry<W> {
     fn replace(&self, region: Region) {
         let version = self.version.get(Ordering::Relaxed);
         self.version.set(version + 1, Ordering::Relaxed);
-        // Release: a reader that finds one of these finds the odd version, or a later one, after it.
+        // Release: a reader that finds one of these finds the odd version, or a later one, after
+        // it.
         self.start.set(region.start, Ordering::Release);
         self.length.set(region.length, Ordering::Release);
         self.stride.set(region.stride, Ordering::Release);
@@ -220,12 +223,12 @@ mod models {
         }
     }
 
-    /// A region is given back and its entry used for another one, while a handler looks: it finds one
-    /// of the two as they are, or nothing, and no mixture.
+    /// A region is given back and its entry used for another one, while a handler looks: it finds
+    /// one of the two as they are, or nothing, and no mixture.
     ///
-    /// Seen to fail: without the second look at the version; when `start` or `guard` is stored Relaxed in
-    /// `replace`, or `start` is loaded Relaxed in `read`. A version that arrives before the region, which
-    /// its Release and Acquire exclude, is not among what loom shows.
+    /// Seen to fail: without the second look at the version; when `start` or `guard` is stored
+    /// Relaxed in `replace`, or `start` is loaded Relaxed in `read`. A version that arrives before
+    /// the region, which its Release and Acquire exclude, is not among what loom shows.
     #[test]
     fn a_reader_never_mixes_two_regions() {
         const OLD: Region = Region { start: 0x1000, length: 0x1000, stride: 0x400, guard: 0x40 };

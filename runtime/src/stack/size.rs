@@ -9,10 +9,10 @@ const VARIABLE: &str = "LISLE_STACK_SIZE";
 
 /// The size of a stack in bytes: the address space that its frames can use. The guard comes on top.
 ///
-/// There are few sizes, so that a stack which is returned is good for many others: between a power of
-/// two and the next lie three more, and any other size is rounded up. Address space is not memory: a
-/// task pays only for the pages that it touches, and for the page tables above them (584 bytes a stack
-/// at the default size).
+/// There are few sizes, so that a stack which is returned is good for many others: between a power
+/// of two and the next lie three more, and any other size is rounded up. Address space is not
+/// memory: a task pays only for the pages that it touches, and for the page tables above them (584
+/// bytes a stack at the default size).
 ///
 /// # Examples
 ///

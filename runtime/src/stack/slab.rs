@@ -12,9 +12,9 @@ use crate::sanitizer;
 /// last byte to stacks cannot allocate what it needs to report the error, or to go on without.
 pub(super) const HEADROOM: usize = 1 << 20;
 
-/// What a guard has at least. Rust's functions touch each page of their frames in order and would be
-/// caught by a single page; those of C need not, and jump over a guard that is smaller than their
-/// frame.
+/// What a guard has at least. Rust's functions touch each page of their frames in order and would
+/// be caught by a single page; those of C need not, and jump over a guard that is smaller than
+/// their frame.
 const GUARD: usize = 32 << 10;
 
 /// The lowest usable byte of the room for one stack. The guard is below.
@@ -54,9 +54,10 @@ impl Slot {
 
 /// How far apart the slots of a region lie: an odd number of pages.
 ///
-/// The processor's large translation buffer finds its entries by the low bits of a page's number. At
-/// distances of 64 pages the tops of all stacks, which are what is used of most, would share two of its
-/// 128 sets, and every switch among more than some dozens of tasks would walk the page tables.
+/// The processor's large translation buffer finds its entries by the low bits of a page's number.
+/// At distances of 64 pages the tops of all stacks, which are what is used of most, would share two
+/// of its 128 sets, and every switch among more than some dozens of tasks would walk the page
+/// tables.
 pub(super) fn stride(size: StackSize) -> usize {
     let page = page_size();
     let pages = (size.bytes() + GUARD).div_ceil(page);
@@ -120,17 +121,17 @@ pub(super) fn map(size: StackSize, count: usize) -> io::Result<Slot> {
 ///
 /// # Safety
 ///
-/// [`map`] has returned `first` for that size and count. Nobody has any of the stacks, and nobody will
-/// use one again.
+/// [`map`] has returned `first` for that size and count. Nobody has any of the stacks, and nobody
+/// will use one again.
 pub(super) unsafe fn unmap(first: Slot, size: StackSize, count: usize) {
     let start = first.guard(size).iov_base;
     let length = stride(size) * count;
     // Before the address space can be mapped anew, for something that is no stack.
     regions::unregister(start.addr());
     sanitizer::unmapped(start.addr(), length);
-    // Should the kernel refuse (it has to split a map, and there are as many as it allows), the region
-    // stays where it is and is never used again.
-    // SAFETY: the range is a mapping of ours that nobody uses, says the caller.
+    // Should the kernel refuse (it has to split a map, and there are as many as it allows), the
+    // region stays where it is and is never used again. SAFETY: the range is a mapping of ours that
+    // nobody uses, says the caller.
     unsafe { libc::munmap(start, length) };
 }
 

@@ -12,12 +12,12 @@
 //!   +----------------------+
 //! ```
 //!
-//! sp must be a multiple of 16 at every use, so the frame has a fourth word, and a fresh stack keeps
-//! `entry` there. All four are loaded before the jump: that is the same for both kinds of frames,
-//! and a fresh stack starts with x29 = 0, which ends the chain of frame pointers.
+//! sp must be a multiple of 16 at every use, so the frame has a fourth word, and a fresh stack
+//! keeps `entry` there. All four are loaded before the jump: that is the same for both kinds of
+//! frames, and a fresh stack starts with x29 = 0, which ends the chain of frame pointers.
 //!
-//! - There is no red zone. From the store that makes the frame to the jump, which are five instructions,
-//!   the tables end the unwinding. What may have to wait for memory comes before.
+//! - There is no red zone. From the store that makes the frame to the jump, which are five
+//!   instructions, the tables end the unwinding. What may have to wait for memory comes before.
 //! - The word and the context travel in x0 and x1.
 //! - x19 and x29 are the registers that LLVM reserves here. The others that a call preserves, x20
 //!   to x28 and the low halves of v8 to v15, are declared clobbered. fpcr stays alone.
@@ -180,8 +180,8 @@ unsafe fn call_on_top(on: Context, function: unsafe extern "C" fn(*mut ()), data
     unsafe { enter_on_top(on, function, data) }
 }
 
-/// `function(data)` on top of the suspended stack `on`, which x29 points to meanwhile; x19 keeps the
-/// stack pointer of the caller.
+/// `function(data)` on top of the suspended stack `on`, which x29 points to meanwhile; x19 keeps
+/// the stack pointer of the caller.
 #[unsafe(naked)]
 unsafe extern "C" fn enter_on_top(
     on: Context,

@@ -4,15 +4,15 @@
 //!
 //! - `prepare(top, entry, data)`: lay out a fresh stack so that the first switch to it calls
 //!   `entry(data)` with an aligned stack and a frame at which every unwinder stops;
-//! - `switch(save, to, word, from)`: store where the caller can be continued in `*save`, then continue
-//!   `to`, which gets the two words; returns those that the caller's continuer had for it;
+//! - `switch(save, to, word, from)`: store where the caller can be continued in `*save`, then
+//!   continue `to`, which gets the two words; returns those that the caller's continuer had for it;
 //! - `answer(to, word)`: the same, but where the caller can be continued is the second word;
 //! - `CALL_ON_TOP`: how to run a function on top of a suspended stack, for backtraces.
 //!
 //! A [`Context`] is good for one continuation. What a switch preserves is what the platform's C
 //! calling convention preserves over a call: callee-saved registers and the caller's stack. The
-//! floating-point control words (mxcsr, x87, fpcr) are not saved; they belong to the OS thread, so a
-//! task that changes a rounding mode restores it before it lets others run.
+//! floating-point control words (mxcsr, x87, fpcr) are not saved; they belong to the OS thread, so
+//! a task that changes a rounding mode restores it before it lets others run.
 //!
 //! A switch carries two words in registers, if somebody fills them in: what a [`call`] and its
 //! [`answer`] have to say, and who has answered. A word that nobody fills in costs nothing.
@@ -80,15 +80,16 @@ pub type Word = MaybeUninit<*mut ()>;
 /// The first function on a fresh stack. It never returns: it ends by switching away for good.
 pub type Entry = unsafe extern "C" fn(data: *mut ()) -> !;
 
-/// The name of the backend that is compiled in: `"x86_64"`, `"aarch64"`, `"riscv64"` or `"ucontext"`.
+/// The name of the backend that is compiled in: `"x86_64"`, `"aarch64"`, `"riscv64"` or
+/// `"ucontext"`.
 pub const BACKEND: &str = backend::NAME;
 
 /// Lays out the stack that ends at `top` so that the first switch to it calls `entry(data)`.
 ///
 /// # Safety
 ///
-/// `top` is 16-byte aligned and the end of a writable, unused stack. The stack stays allocated until
-/// `entry` has switched away for the last time. `entry` does not unwind.
+/// `top` is 16-byte aligned and the end of a writable, unused stack. The stack stays allocated
+/// until `entry` has switched away for the last time. `entry` does not unwind.
 #[inline]
 pub unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Context {
     debug_assert!(top.addr().is_multiple_of(16), "a stack top is 16-byte aligned");
@@ -116,9 +117,9 @@ pub unsafe fn switch(save: *mut Context, to: Context) {
     sanitizer::arrive(departure);
 }
 
-/// Like [`switch`], and gives `word` to what it continues. Returns the word of whoever continues the
-/// caller, and, if that was an [`answer`], where the one who answered can be continued; otherwise
-/// [`Context::NONE`].
+/// Like [`switch`], and gives `word` to what it continues. Returns the word of whoever continues
+/// the caller, and, if that was an [`answer`], where the one who answered can be continued;
+/// otherwise [`Context::NONE`].
 ///
 /// # Safety
 ///
@@ -126,8 +127,8 @@ pub unsafe fn switch(save: *mut Context, to: Context) {
 #[inline(always)]
 pub unsafe fn call(save: *mut Context, to: Context, word: Word) -> (Word, Context) {
     let departure = sanitizer::leave(to);
-    // SAFETY: the caller's promise is the backend's requirement. All that continues the caller passes a
-    // context.
+    // SAFETY: the caller's promise is the backend's requirement. All that continues the caller
+    // passes a context.
     let (word, from) = unsafe {
         let (word, from) = backend::switch(save, to, word, Word::new(Context::NONE.0.cast()));
         (word, from.assume_init())
@@ -136,8 +137,8 @@ pub unsafe fn call(save: *mut Context, to: Context, word: Word) -> (Word, Contex
     (word, Context(from.cast()))
 }
 
-/// Like [`switch`], but where the caller can be continued is not stored: `to` gets it, together with
-/// `word`. Returns the word of whoever continues the caller.
+/// Like [`switch`], but where the caller can be continued is not stored: `to` gets it, together
+/// with `word`. Returns the word of whoever continues the caller.
 ///
 /// # Safety
 ///
@@ -157,7 +158,8 @@ pub unsafe fn answer(to: Context, word: Word) -> Word {
 /// # Safety
 ///
 /// - As for [`switch`], as far as `to` is concerned.
-/// - Nobody relies on anything that is still on the stack of the caller: no destructor will run there.
+/// - Nobody relies on anything that is still on the stack of the caller: no destructor will run
+///   there.
 #[inline(always)]
 pub unsafe fn switch_for_good(to: Context) -> ! {
     let mut nowhere = Context::NONE;

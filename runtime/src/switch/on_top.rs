@@ -26,17 +26,18 @@ pub const ROOM_ON_TOP: usize = 16 * 1024;
 pub(super) type CallOnTop =
     unsafe fn(on: Context, function: unsafe extern "C" fn(*mut ()), data: *mut ());
 
-/// Runs `f` on top of a suspended stack, as if what is suspended there had called it, and comes back.
-/// A backtrace that `f` captures shows how the suspension was reached, and ends at the base of that
-/// stack. A panic of `f` goes on in the caller.
+/// Runs `f` on top of a suspended stack, as if what is suspended there had called it, and comes
+/// back. A backtrace that `f` captures shows how the suspension was reached, and ends at the base
+/// of that stack. A panic of `f` goes on in the caller.
 ///
 /// `None`, without running `f`, if less than [`ROOM_ON_TOP`] is left down to `bottom`, or if the
 /// backend is `ucontext`.
 ///
 /// # Safety
 ///
-/// - `context` was stored by a [`switch`](super::switch), and not made by [`prepare`](super::prepare).
-///   It is not continued, and its stack not freed, before this returns.
+/// - `context` was stored by a [`switch`](super::switch), and not made by
+///   [`prepare`](super::prepare). It is not continued, and its stack not freed, before this
+///   returns.
 /// - `bottom` is the lowest usable byte of that stack.
 /// - `f` does not switch, and calls nothing that might.
 pub unsafe fn on_top_of<R>(
@@ -50,8 +51,8 @@ pub unsafe fn on_top_of<R>(
     }
     let mut visit = Visit { f: Some(f), outcome: None };
     let departure = sanitizer::leave(context);
-    // SAFETY: nobody uses the stack below the suspended frame before this call is over, and there is
-    // room. `run` gets the visit that it was made for, and does not unwind.
+    // SAFETY: nobody uses the stack below the suspended frame before this call is over, and there
+    // is room. `run` gets the visit that it was made for, and does not unwind.
     unsafe { call(context, run_of(&visit), (&raw mut visit).cast()) };
     sanitizer::arrive(departure);
     match visit.outcome.expect("the function has run") {

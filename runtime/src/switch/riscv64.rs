@@ -13,13 +13,14 @@
 //!   +----------------------+
 //! ```
 //!
-//! - s0 (the frame pointer) and s1 are the registers that LLVM reserves here. The others that a call
-//!   preserves, s2 to s11 and fs0 to fs11, are declared clobbered. frm stays alone.
-//! - As on aarch64, the unwinding ends from the instruction that makes room for the frame to the jump.
+//! - s0 (the frame pointer) and s1 are the registers that LLVM reserves here. The others that a
+//!   call preserves, s2 to s11 and fs0 to fs11, are declared clobbered. frm stays alone.
+//! - As on aarch64, the unwinding ends from the instruction that makes room for the frame to the
+//!   jump.
 //! - *The jump goes through t1.* A jump through ra or t0 tells the processor that it is a return,
 //!   which a switch is not.
-//! - *Large frames are not probed.* rustc has no stack probes for this architecture, so a frame that
-//!   is larger than a page may jump over the guard, here as on the threads of std.
+//! - *Large frames are not probed.* rustc has no stack probes for this architecture, so a frame
+//!   that is larger than a page may jump over the guard, here as on the threads of std.
 
 use std::arch::{asm, naked_asm};
 

@@ -1,7 +1,7 @@
 //! The canonical backend: x86_64, System V calling convention.
 //!
-//! Stacks grow down. A [`Context`] is the stack pointer that a suspended stack goes on with. Below it
-//! lies what else the processor needs:
+//! Stacks grow down. A [`Context`] is the stack pointer that a suspended stack goes on with. Below
+//! it lies what else the processor needs:
 //!
 //! ```text
 //!   suspended in switch()            fresh from prepare()
@@ -18,25 +18,27 @@
 //! Both are continued in the same way: load the address, then `sp`, and jump. A resumed `switch`
 //! finds rbx and rbp in the two slots above; the trampoline finds `data` and `entry` there.
 //!
-//! *A switch can be interrupted.* A signal handler must find these three words unharmed, and a profiler's
-//! handler unwinds from wherever it is. Hence the words lie in the red zone, the 128 bytes that the
-//! kernel leaves alone: with a push the unwinding tables would be wrong, since from here nobody can
-//! tell whether those of the caller go by rsp or by rbp. Between the change of rsp and that of rbp, two
-//! instructions, no table can be right. There they say that this frame is the outermost one.
+//! *A switch can be interrupted.* A signal handler must find these three words unharmed, and a
+//! profiler's handler unwinds from wherever it is. Hence the words lie in the red zone, the 128
+//! bytes that the kernel leaves alone: with a push the unwinding tables would be wrong, since from
+//! here nobody can tell whether those of the caller go by rsp or by rbp. Between the change of rsp
+//! and that of rbp, two instructions, no table can be right. There they say that this frame is the
+//! outermost one.
 //!
-//! Why it looks as it does, with ns a switch as measured against the alternatives on one Zen 3 core:
+//! Why it looks as it does, with ns a switch as measured against the alternatives on one Zen 3
+//! core:
 //!
 //! - *Inline, with the registers declared clobbered (1.8).* The compiler spills only what is alive
 //!   at that place, most often nothing. A naked function that saves all six callee-saved registers
 //!   costs 3.0. rbx and rbp must be stored by hand, since LLVM reserves them and an asm block may
 //!   not clobber them.
-//! - *A word and a context travel in rdi and rsi.* A party that goes on finds there what the other one
-//!   has left there. Whoever has nothing to say says nothing, which costs nothing.
-//! - *A jump, not a return.* The processor predicts a `ret` from the calls it has seen, and a switch
-//!   breaks that pairing: 8.7.
+//! - *A word and a context travel in rdi and rsi.* A party that goes on finds there what the other
+//!   one has left there. Whoever has nothing to say says nothing, which costs nothing.
+//! - *A jump, not a return.* The processor predicts a `ret` from the calls it has seen, and a
+//!   switch breaks that pairing: 8.7.
 //! - *mxcsr and the x87 control word stay alone.* Saving and restoring them costs 13.
-//! - *The red zone is ours.* The blocks are not marked `nostack`: the compiler then keeps its own data
-//!   out of it.
+//! - *The red zone is ours.* The blocks are not marked `nostack`: the compiler then keeps its own
+//!   data out of it.
 
 use std::arch::{asm, naked_asm};
 use std::mem::offset_of;
@@ -81,8 +83,8 @@ pub(super) unsafe fn switch(
     let (word_back, from_back);
     // SAFETY: every register that the code reached through `to` may change is an output, declared
     // clobbered, or stored here and loaded at the resume address; the stack pointer is the same
-    // before and after, since whoever continues this context loads the value stored to `save`. Nobody
-    // writes to the red zone of a stack that is suspended.
+    // before and after, since whoever continues this context loads the value stored to `save`.
+    // Nobody writes to the red zone of a stack that is suspended.
     unsafe {
         asm!(
             "lea rax, [rip + 2f]",
@@ -96,7 +98,8 @@ pub(super) unsafe fn switch(
             ".cfi_undefined rip",
             "jmp rax",
             ".cfi_restore_state",
-            // Never reached. A backtrace of what is suspended takes this for the call that led away.
+            // Never reached. A backtrace of what is suspended takes this for the call that led
+            // away.
             "int3",
             ".cfi_remember_state",
             ".cfi_undefined rip",
@@ -174,8 +177,8 @@ unsafe extern "C" fn trampoline() {
         "mov rax, [rsp - 8]",
         // And a null frame pointer says it to those who walk the frame chain.
         "xor ebp, ebp",
-        // A call that the processor does not take for one. It would wait for a return that never comes,
-        // and then predict each return of the resumer's callers wrongly.
+        // A call that the processor does not take for one. It would wait for a return that never
+        // comes, and then predict each return of the resumer's callers wrongly.
         "lea rcx, [rip + 2f]",
         "push rcx",
         "jmp rax",
@@ -200,7 +203,8 @@ unsafe fn call_on_top(on: Context, function: unsafe extern "C" fn(*mut ()), data
 ///
 /// rbx keeps the stack pointer of the caller. rbp is the suspended one, by which an unwinder finds
 /// what `switch` has stored: from the left half of the picture it takes the resume address for the
-/// place of this call, and the registers there. The tables change at the two instructions that change rsp.
+/// place of this call, and the registers there. The tables change at the two instructions that
+/// change rsp.
 #[unsafe(naked)]
 unsafe extern "C" fn enter_on_top(
     on: Context,

@@ -56,8 +56,8 @@ pub fn in_child(name: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
     }
 }
 
-/// The command that runs programs of a foreign architecture, if this is one: the kernel cannot start
-/// them itself.
+/// The command that runs programs of a foreign architecture, if this is one: the kernel cannot
+/// start them itself.
 const RUNNER: &str = "LISLE_TEST_RUNNER";
 
 /// This test program, under the same emulator if it runs under one.

@@ -90,15 +90,16 @@ impl Fiber {
     pub fn enter(&self) {
         assert!(!self.finished.get(), "the body has ended");
         self.started.set(true);
-        // SAFETY: the fiber is fresh or suspended, and not shared between threads; a test that moves
-        // it to another thread does so before its start.
+        // SAFETY: the fiber is fresh or suspended, and not shared between threads; a test that
+        // moves it to another thread does so before its start.
         unsafe { switch(self.link.outside.as_ptr(), self.link.inside.get()) };
     }
 
     /// Runs `f` on top of the suspended body.
     pub fn visit<R>(&self, f: impl FnOnce() -> R) -> R {
         assert!(self.started.get() && !self.finished.get());
-        // SAFETY: the body has stored the context when it suspended; no test passes an `f` that switches.
+        // SAFETY: the body has stored the context when it suspended; no test passes an `f` that
+        // switches.
         unsafe { on_top_of(self.link.inside.get(), self.stack().bottom(), f) }.unwrap()
     }
 

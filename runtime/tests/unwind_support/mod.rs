@@ -1,5 +1,5 @@
-//! What the tests of profilers share: a signal handler that unwinds what it has interrupted, as that
-//! of a sampling profiler does, and counts how far it got.
+//! What the tests of profilers share: a signal handler that unwinds what it has interrupted, as
+//! that of a sampling profiler does, and counts how far it got.
 #![allow(dead_code, reason = "no test program needs all of it")]
 
 use std::ffi::{c_int, c_void};
@@ -78,8 +78,8 @@ impl Tally {
     }
 }
 
-/// Learns which function is at the base of the stack of the caller. Must have been called on each kind
-/// of stack that is to be interrupted, on which it is certain that unwinding works.
+/// Learns which function is at the base of the stack of the caller. Must have been called on each
+/// kind of stack that is to be interrupted, on which it is certain that unwinding works.
 pub fn learn_the_base() {
     let base = unwind(None).outermost;
     assert_ne!(base, 0);
@@ -90,8 +90,8 @@ pub fn learn_the_base() {
 /// Unwinds and counts at each `signal`.
 pub fn sample_at(signal: c_int) {
     let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = on_signal;
-    // SAFETY: the action is filled in. What the handler does is allowed in one, or else this test fails,
-    // whose subject it is.
+    // SAFETY: the action is filled in. What the handler does is allowed in one, or else this test
+    // fails, whose subject it is.
     unsafe {
         let mut action: libc::sigaction = mem::zeroed();
         action.sa_sigaction = handler as usize;
@@ -100,12 +100,13 @@ pub fn sample_at(signal: c_int) {
     }
 }
 
-/// Does `work` on this thread, which is interrupted again and again, `samples` times in all. `work` ends
-/// when [`is_over`] says so. How the samples were.
+/// Does `work` on this thread, which is interrupted again and again, `samples` times in all. `work`
+/// ends when [`is_over`] says so. How the samples were.
 pub fn under_fire(samples: usize, work: impl FnOnce()) -> Tally {
     sample_at(libc::SIGPROF);
     let before = Tally::so_far();
-    // SAFETY: all zeroes are a valid value of it. The timer signals this thread, and is deleted below.
+    // SAFETY: all zeroes are a valid value of it. The timer signals this thread, and is deleted
+    // below.
     let timer = unsafe {
         let mut event: libc::sigevent = mem::zeroed();
         event.sigev_notify = libc::SIGEV_THREAD_ID;

@@ -47,8 +47,8 @@ impl Deferred {
         }
     }
 
-    /// Hands out up to `most` of the first tasks of one generation, the youngest or now and then the
-    /// oldest, and says how many. The next push begins a new generation.
+    /// Hands out up to `most` of the first tasks of one generation, the youngest or now and then
+    /// the oldest, and says how many. The next push begins a new generation.
     pub(super) fn move_batch(
         &mut self,
         most: usize,
@@ -101,8 +101,8 @@ impl Generation {
     }
 
     unsafe fn push(&mut self, task: NonNull<Control>) {
-        // SAFETY: the caller has the new task for itself, and this generation, which is not empty, its
-        // last one.
+        // SAFETY: the caller has the new task for itself, and this generation, which is not empty,
+        // its last one.
         unsafe {
             set_next(task, ptr::null_mut());
             set_next(self.last, task.as_ptr());

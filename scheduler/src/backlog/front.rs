@@ -1,11 +1,12 @@
 //! The front of a backlog: a ring with one writer and many takers, all of whom take the oldest.
 //!
 //! - Only the owner moves `tail`, by a release store after it has filled the slot.
-//! - Everybody, the owner too, takes from `head`, by a compare-exchange. Both counters only grow, so
-//!   a comparison that succeeds proves that the slots were not reused since they were read.
+//! - Everybody, the owner too, takes from `head`, by a compare-exchange. Both counters only grow,
+//!   so a comparison that succeeds proves that the slots were not reused since they were read.
 //!
-//! The queue follows the ideas of Chase and Lev's deque (2005), but both sides take the oldest, which
-//! keeps a worker's order of arrival, and what does not fit goes elsewhere instead of making it grow.
+//! The queue follows the ideas of Chase and Lev's deque (2005), but both sides take the oldest,
+//! which keeps a worker's order of arrival, and what does not fit goes elsewhere instead of making
+//! it grow.
 
 use std::ptr::{self, NonNull};
 
@@ -45,8 +46,8 @@ impl Front {
     #[must_use]
     pub(super) unsafe fn push(&self, task: NonNull<Control>) -> bool {
         let tail = self.tail.load(Ordering::Relaxed);
-        // Acquire: a slot is filled anew after its taker has read it. A head that is read too old only
-        // makes the ring look full too early.
+        // Acquire: a slot is filled anew after its taker has read it. A head that is read too old
+        // only makes the ring look full too early.
         if tail.wrapping_sub(self.head.load(Ordering::Acquire)) >= self.slots.len() {
             return false;
         }
@@ -182,11 +183,11 @@ mod models {
     use lisle_runtime::primitive::Arc;
     use loom::thread;
 
-    /// The owner pushes and pops while a thief takes, and the ring wraps. Every task is taken once, and
-    /// each party takes in order.
+    /// The owner pushes and pops while a thief takes, and the ring wraps. Every task is taken once,
+    /// and each party takes in order.
     ///
-    /// Seen to fail: with `tail` stored Relaxed, a thief takes a slot that it sees as empty; with the
-    /// slot read after the comparison, one task is taken twice and another never.
+    /// Seen to fail: with `tail` stored Relaxed, a thief takes a slot that it sees as empty; with
+    /// the slot read after the comparison, one task is taken twice and another never.
     #[test]
     fn every_task_is_taken_once() {
         loom::model(|| {

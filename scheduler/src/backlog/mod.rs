@@ -2,16 +2,16 @@
 //! thieves take from it.
 //!
 //! The first [`FRONT`] wait in a ring, in the order of their arrival ([`front`]). When it is full,
-//! those that come are *deferred* ([`deferred`]). The owner does not look at them before it has started
-//! all that are in front, and then moves a *batch* of them there ([`batch`]). Those that stay behind come
-//! after the ones that are deferred from then on, the next *generation*; within a generation the order
-//! is that of arrival.
+//! those that come are *deferred* ([`deferred`]). The owner does not look at them before it has
+//! started all that are in front, and then moves a *batch* of them there ([`batch`]). Those that
+//! stay behind come after the ones that are deferred from then on, the next *generation*; within a
+//! generation the order is that of arrival.
 //!
-//! So the order is that of arrival until [`FRONT`] tasks wait, and for what one task spawns in a row
-//! it is so whatever the number. But a tree of tasks that grows faster than it is worked off does not
-//! unfold level by level, with a stack for every inner node at once: it finishes one subtree before
-//! it begins another. One move in [`ELDERS_TURN`] takes the oldest generation, so that nobody waits
-//! for ever behind others that keep having descendants.
+//! So the order is that of arrival until [`FRONT`] tasks wait, and for what one task spawns in a
+//! row it is so whatever the number. But a tree of tasks that grows faster than it is worked off
+//! does not unfold level by level, with a stack for every inner node at once: it finishes one
+//! subtree before it begins another. One move in [`ELDERS_TURN`] takes the oldest generation, so
+//! that nobody waits for ever behind others that keep having descendants.
 
 mod deferred;
 mod front;
@@ -28,8 +28,8 @@ use crate::task::Control;
 /// How many tasks can wait while the order is exactly that of arrival. A power of two.
 const FRONT: usize = if cfg!(lisle_loom) { 2 } else { 4096 };
 
-/// How many deferred tasks move to the front at a time, at least. The fewer, the fewer subtrees are open
-/// at once.
+/// How many deferred tasks move to the front at a time, at least. The fewer, the fewer subtrees are
+/// open at once.
 const BATCH: usize = if cfg!(lisle_loom) { 1 } else { 16 };
 
 /// Of those who are runnable already and come before a batch, so many make it one task larger.
@@ -41,8 +41,8 @@ const ELDERS_TURN: usize = 256;
 pub(crate) struct Backlog {
     front: Front,
     deferred: BriefMutex<Deferred>,
-    /// Deferred tasks, with those that thieves have taken since the owner looked last. Only the owner
-    /// writes it.
+    /// Deferred tasks, with those that thieves have taken since the owner looked last. Only the
+    /// owner writes it.
     deferred_count: AtomicUsize,
 }
 
@@ -117,7 +117,8 @@ impl Backlog {
         self.defers() && self.front.is_empty()
     }
 
-    /// Moves a batch of deferred tasks to the front, `most` at most. They will come behind `others`.
+    /// Moves a batch of deferred tasks to the front, `most` at most. They will come behind
+    /// `others`.
     ///
     /// # Safety
     ///
@@ -137,14 +138,15 @@ impl Backlog {
         Refill { moved, taken }
     }
 
-    /// Takes a task for another worker: one of those that have been deferred longest, which may have a
-    /// large tree to unfold, or else the oldest of the front.
+    /// Takes a task for another worker: one of those that have been deferred longest, which may
+    /// have a large tree to unfold, or else the oldest of the front.
     pub(crate) fn steal(&self) -> Option<NonNull<Control>> {
         let deferred = if self.defers() { self.deferred.lock().steal() } else { None };
         deferred.or_else(|| self.front.pop())
     }
 
-    /// How many tasks wait. Those that thieves took of the deferred ones may be counted for a while.
+    /// How many tasks wait. Those that thieves took of the deferred ones may be counted for a
+    /// while.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.front.len() + self.deferred_len()
@@ -171,15 +173,16 @@ impl Backlog {
         Mark { front: self.front.mark(), defers: self.defers() }
     }
 
-    /// Whether a task that was there at `mark` is still there, or there are more than fit in front as
-    /// there were then.
+    /// Whether a task that was there at `mark` is still there, or there are more than fit in front
+    /// as there were then.
     pub(crate) fn has_lasted_since(&self, mark: Mark) -> bool {
         self.front.has_lasted_since(mark.front) || mark.defers && self.defers()
     }
 }
 
-/// How many deferred tasks move behind `others`, so that they have at least a fifth of the turns: a crowd of
-/// tasks that wake each other for ever would otherwise have a turn each for every [`BATCH`] that start.
+/// How many deferred tasks move behind `others`, so that they have at least a fifth of the turns: a
+/// crowd of tasks that wake each other for ever would otherwise have a turn each for every
+/// [`BATCH`] that start.
 fn batch(others: usize) -> usize {
     (others / OTHERS_FOR_ONE).clamp(BATCH, FRONT)
 }
@@ -343,12 +346,12 @@ mod models {
     use lisle_runtime::primitive::Arc;
     use loom::thread;
 
-    /// The owner pushes more than fit in front and then takes them one by one, while a thief takes two.
-    /// Every task is taken once, and the owner's count of the tasks that it still has to start comes
-    /// out even.
+    /// The owner pushes more than fit in front and then takes them one by one, while a thief takes
+    /// two. Every task is taken once, and the owner's count of the tasks that it still has to start
+    /// comes out even.
     ///
-    /// Seen to fail: if the thief does not note what it takes, or the owner does not count that; and as
-    /// the front's model does.
+    /// Seen to fail: if the thief does not note what it takes, or the owner does not count that;
+    /// and as the front's model does.
     #[test]
     fn every_deferred_task_is_taken_once() {
         loom::model(|| {

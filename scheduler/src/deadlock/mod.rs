@@ -1,9 +1,9 @@
 //! Deadlocks: how one is recognised. What is said of it is in [`report`].
 //!
 //! A worker that has nothing runnable, no timer pending and nothing in its inbox cannot go on by
-//! itself. It is deadlocked if nobody else can wake it either. A plain thread may hold a sender that
-//! no scheduler knows of, so a report is made only if every thread of the process is the runtime's
-//! own, by the kernel's list, or if the user has said that other threads do not count.
+//! itself. It is deadlocked if nobody else can wake it either. A plain thread may hold a sender
+//! that no scheduler knows of, so a report is made only if every thread of the process is the
+//! runtime's own, by the kernel's list, or if the user has said that other threads do not count.
 
 mod report;
 mod text;
@@ -28,10 +28,11 @@ pub enum ForeignThreads {
     MayWake,
     /// Other threads never wake a task, so their presence does not put off a report.
     NeverWake,
-    /// Threads that there were when [`Runtime::run`](crate::Runtime::run) was called never wake a task;
-    /// those that were started later may. For tests, whose harness keeps threads of its own.
+    /// Threads that there were when [`Runtime::run`](crate::Runtime::run) was called never wake a
+    /// task; those that were started later may. For tests, whose harness keeps threads of its own.
     ///
-    /// A report is wrong if an older thread would have woken a task, one of a pool in a `static` say.
+    /// A report is wrong if an older thread would have woken a task, one of a pool in a `static`
+    /// say.
     LaterMayWake,
 }
 
@@ -76,8 +77,9 @@ pub(crate) fn earlier_threads(policy: ForeignThreads) -> Vec<u32> {
     }
 }
 
-/// Whether a thread that is not one of the runtime's own, of which there are `own`, could wake one of
-/// its tasks. When its run began there were the `earlier` threads, with that of its first worker.
+/// Whether a thread that is not one of the runtime's own, of which there are `own`, could wake one
+/// of its tasks. When its run began there were the `earlier` threads, with that of its first
+/// worker.
 pub(crate) fn others_may_wake_us(policy: ForeignThreads, own: usize, earlier: &[u32]) -> bool {
     match policy {
         ForeignThreads::NeverWake => false,
@@ -86,7 +88,8 @@ pub(crate) fn others_may_wake_us(policy: ForeignThreads, own: usize, earlier: &[
             let idle = staying_threads().load(Ordering::Acquire) + panics::helper_threads();
             threads::list().is_none_or(|threads| threads.len() != own + idle)
         }
-        // A thread of Lisle's that is older is among the earlier ones; one that is not puts the report off.
+        // A thread of Lisle's that is older is among the earlier ones; one that is not puts the
+        // report off.
         ForeignThreads::LaterMayWake => threads::list().is_none_or(|threads| {
             let later = threads.iter().filter(|thread| !earlier.contains(thread));
             later.count() + 1 != own

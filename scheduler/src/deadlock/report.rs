@@ -10,9 +10,9 @@ use crate::task::{Task, TaskList};
 /// Every task was parked and nothing was left that could wake one of them.
 ///
 /// [`Runtime::run`](crate::Runtime::run) returns it; [`run`](crate::run) panics with its text.
-/// [`tasks`](Self::tasks) has each task: number and name, what it waits for and where, for how long, and
-/// where it was spawned. The text tells the same, and counts the tasks that wait alike: those that were
-/// spawned at one place and wait at one place for one reason.
+/// [`tasks`](Self::tasks) has each task: number and name, what it waits for and where, for how
+/// long, and where it was spawned. The text tells the same, and counts the tasks that wait alike:
+/// those that were spawned at one place and wait at one place for one reason.
 ///
 /// ```text
 /// deadlock: all tasks are asleep and nothing can wake them
@@ -29,16 +29,17 @@ use crate::task::{Task, TaskList};
 ///     these are 2, 3, 4, 5, 6, 7, 8, 9 and 992 more
 /// ```
 ///
-/// Whoever waits at a channel is told how many handles its other end has left: often one that should
-/// have been dropped, as the sender in `main` here, which keeps the tasks waiting for more.
+/// Whoever waits at a channel is told how many handles its other end has left: often one that
+/// should have been dropped, as the sender in `main` here, which keeps the tasks waiting for more.
 ///
 /// # What is not seen
 ///
 /// A task that blocks its thread by other means than Lisle's counts as running. Above all: the
-/// initialiser of a `LazyLock`, `OnceLock` or `Once` that waits, for a message or in a `sleep`, while
-/// another task of the same thread wants the value; and a guard of a `std::sync::Mutex` that is held
-/// while its task waits. Both block the thread for ever, with the very task that they wait for, and no
-/// report comes: make such a value before two tasks can want it, and drop a guard before a wait.
+/// initialiser of a `LazyLock`, `OnceLock` or `Once` that waits, for a message or in a `sleep`,
+/// while another task of the same thread wants the value; and a guard of a `std::sync::Mutex` that
+/// is held while its task waits. Both block the thread for ever, with the very task that they wait
+/// for, and no report comes: make such a value before two tasks can want it, and drop a guard
+/// before a wait.
 #[derive(Clone, Debug)]
 pub struct Deadlock {
     pub(super) runtime: Option<Arc<str>>,
@@ -91,13 +92,14 @@ impl TaskReport {
     }
 
     /// How long it has waited. Counted from the worker's last look at its clock before the wait
-    /// began, which happens every 64 switches and whenever the worker is idle, so it may be a little
-    /// too long, and never too short.
+    /// began, which happens every 64 switches and whenever the worker is idle, so it may be a
+    /// little too long, and never too short.
     pub fn parked_for(&self) -> Duration {
         self.parked_for
     }
 
-    /// What could have ended the wait, as far as it is known: one thing for each operation of a select.
+    /// What could have ended the wait, as far as it is known: one thing for each operation of a
+    /// select.
     pub fn awaited(&self) -> &[Awaited] {
         &self.awaited
     }
@@ -123,7 +125,8 @@ pub(crate) fn describe(tasks: &TaskList, now: Duration, reports: &mut Vec<TaskRe
     });
 }
 
-/// Notes which tasks wait at the other end of what others wait at, so that they have a handle to it.
+/// Notes which tasks wait at the other end of what others wait at, so that they have a handle to
+/// it.
 fn find_holders(tasks: &mut [TaskReport]) {
     let mut found: HashMap<_, Vec<Task>> = HashMap::new();
     for report in &*tasks {

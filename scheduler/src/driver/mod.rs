@@ -1,14 +1,15 @@
 //! What an idle worker blocks in, how it is called back, and how descriptors wake tasks.
 //!
 //! A worker begins with the operating system's parking, which costs nothing to have. At the first
-//! wait of one of its tasks for a descriptor it gets a [`Poller`], an epoll of its own, and blocks in
-//! that from then on. `README.md` beside this file tells the protocols.
+//! wait of one of its tasks for a descriptor it gets a [`Poller`], an epoll of its own, and blocks
+//! in that from then on. `README.md` beside this file tells the protocols.
 //!
-//! Two halves. The [`Driver`] is the worker's own: it blocks and looks. A [`Bell`] is everybody's: it
-//! calls the worker back, and may outlive it.
+//! Two halves. The [`Driver`] is the worker's own: it blocks and looks. A [`Bell`] is everybody's:
+//! it calls the worker back, and may outlive it.
 //!
-//! A ring is kept: one that comes before [`Driver::block`] makes that return at once. `block` may also
-//! return for no reason. So its caller looks again at what it waits for, which a ringer changes first.
+//! A ring is kept: one that comes before [`Driver::block`] makes that return at once. `block` may
+//! also return for no reason. So its caller looks again at what it waits for, which a ringer
+//! changes first.
 
 mod poller;
 mod source;
@@ -45,8 +46,8 @@ pub(crate) struct Bell(Arc<Callee>);
 
 struct Callee {
     thread: Thread,
-    /// What the worker blocks in, once it has one. A lock orders this against the inbox: a waker that
-    /// has found the worker asleep finds the poller too in which it sleeps.
+    /// What the worker blocks in, once it has one. A lock orders this against the inbox: a waker
+    /// that has found the worker asleep finds the poller too in which it sleeps.
     poller: Mutex<Option<Arc<Poller>>>,
 }
 
@@ -66,8 +67,8 @@ impl Driver {
         self.bell.clone()
     }
 
-    /// Blocks until the bell has rung, a descriptor has woken a task, or `timeout` has passed. True if
-    /// a task was woken, perhaps one of this worker.
+    /// Blocks until the bell has rung, a descriptor has woken a task, or `timeout` has passed. True
+    /// if a task was woken, perhaps one of this worker.
     pub(crate) fn block(&self, timeout: Option<Duration>) -> bool {
         match (self.poller.get(), timeout) {
             (Some(poller), timeout) => poller.wait(timeout, source::deliver),
@@ -82,7 +83,8 @@ impl Driver {
         }
     }
 
-    /// Wakes the tasks whose descriptors have become ready, without blocking. True if there were any.
+    /// Wakes the tasks whose descriptors have become ready, without blocking. True if there were
+    /// any.
     pub(crate) fn look(&self) -> bool {
         let poller = self.poller.get();
         poller.is_some_and(|poller| poller.wait(Some(Duration::ZERO), source::deliver))
@@ -106,8 +108,8 @@ impl Driver {
         self.waits.get() != 0
     }
 
-    /// The owner ends. What is registered here belongs to nobody from now on, and tasks of others that
-    /// wait for it look anew.
+    /// The owner ends. What is registered here belongs to nobody from now on, and tasks of others
+    /// that wait for it look anew.
     pub(crate) fn end(&self) {
         if let Some(poller) = self.poller.get() {
             source::disown(poller);

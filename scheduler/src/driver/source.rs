@@ -2,12 +2,13 @@
 //!
 //! Everything about the protocol is in `README.md` beside this file. In short, for each direction:
 //!
-//! - An operation notes how many *edges* there have been, then tries. If it would block, it registers
-//!   the descriptor, and parks, but only if there has been no edge since.
-//! - A report of the poller adds an edge and wakes the first waiter; all of them if the descriptor has
-//!   come to its end.
-//! - A waiter that an edge has woken holds the *baton*. If it then finds that it would block, nothing
-//!   is left, and it waits again. In any other case it hands the baton on to the next waiter.
+//! - An operation notes how many *edges* there have been, then tries. If it would block, it
+//!   registers the descriptor, and parks, but only if there has been no edge since.
+//! - A report of the poller adds an edge and wakes the first waiter; all of them if the descriptor
+//!   has come to its end.
+//! - A waiter that an edge has woken holds the *baton*. If it then finds that it would block,
+//!   nothing is left, and it waits again. In any other case it hands the baton on to the next
+//!   waiter.
 
 use std::cell::Cell;
 use std::io;
@@ -64,8 +65,8 @@ struct State {
     first: [*const Waiter; 2],
 }
 
-// SAFETY: the pointers are to waiters, which are touched under the lock, or by the one party that has
-// taken them out of their ring.
+// SAFETY: the pointers are to waiters, which are touched under the lock, or by the one party that
+// has taken them out of their ring.
 unsafe impl Send for State {}
 
 /// One wait, on the stack of its task.
@@ -103,9 +104,9 @@ impl<T: Descriptor> Source<T> {
     ///
     /// # Errors
     ///
-    /// The operation's; `TimedOut` if `deadline` passes in a wait; that of the registration, such as
-    /// EPERM for a regular file. A task that is unwinding because it was cancelled cannot wait, and
-    /// gets an error of the kind `Other`.
+    /// The operation's; `TimedOut` if `deadline` passes in a wait; that of the registration, such
+    /// as EPERM for a regular file. A task that is unwinding because it was cancelled cannot wait,
+    /// and gets an error of the kind `Other`.
     ///
     /// # Panics
     ///
@@ -228,8 +229,8 @@ impl Block {
         self.state.lock().edges[direction as usize]
     }
 
-    /// Sees to it that somebody hears of the descriptor. The first poller keeps it, until another one
-    /// has asked twice in a row while nobody waited, or it ends.
+    /// Sees to it that somebody hears of the descriptor. The first poller keeps it, until another
+    /// one has asked twice in a row while nobody waited, or it ends.
     fn register<T: Descriptor>(&self, poller: &Arc<Poller>, descriptor: &T) -> io::Result<()> {
         let mut registration = self.registration.lock();
         let address = Arc::as_ptr(poller).addr();
@@ -242,8 +243,8 @@ impl Block {
                 return Ok(());
             }
         }
-        // Before the old home is left: somebody may have found it here and be about to wait. What both
-        // report is one edge more.
+        // Before the old home is left: somebody may have found it here and be about to wait. What
+        // both report is one edge more.
         match poller.add(descriptor.fd(), self.token()) {
             Ok(true) => {
                 if let Some(left) = registration.home.replace(poller.clone()) {
@@ -395,8 +396,8 @@ impl State {
 ///
 /// The caller has taken them out of their ring.
 unsafe fn wake_chain(mut chain: *const Waiter) {
-    // SAFETY: a waiter that is out of the ring stays parked until its unparker is used, and nobody else
-    // has that. It is not touched afterwards.
+    // SAFETY: a waiter that is out of the ring stays parked until its unparker is used, and nobody
+    // else has that. It is not touched afterwards.
     while let Some(waiter) = unsafe { chain.as_ref() } {
         chain = waiter.next.get();
         // SAFETY: as above.
@@ -483,7 +484,8 @@ mod pool {
     }
 }
 
-/// A model makes a new block for each source: what one execution leaves behind is no use to the next.
+/// A model makes a new block for each source: what one execution leaves behind is no use to the
+/// next.
 #[cfg(lisle_loom)]
 mod pool {
     use super::Block;

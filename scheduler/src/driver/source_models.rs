@@ -27,8 +27,8 @@ fn read_until(source: &PipeSource, deadline: Instant) -> io::Result<()> {
     source.attempt(Direction::Read, REASON, Some(deadline), |pipe| pipe.read())
 }
 
-/// An edge comes at any moment between the attempt that finds nothing and the end of the wait: the task
-/// goes on.
+/// An edge comes at any moment between the attempt that finds nothing and the end of the wait: the
+/// task goes on.
 ///
 /// Seen to fail: when a descriptor that is ready already is not reported as it is registered, loom
 /// reports a deadlock.
@@ -54,7 +54,8 @@ fn model_of_an_edge_against_a_wait() {
 
 /// Two tasks wait, and one edge brings something for both: the first to be woken wakes the second.
 ///
-/// Seen to fail: without the baton that `Turn` hands on when it is dropped, loom reports a deadlock.
+/// Seen to fail: without the baton that `Turn` hands on when it is dropped, loom reports a
+/// deadlock.
 #[test]
 fn model_of_two_waiters_and_one_edge() {
     loom::model(|| {
@@ -76,8 +77,8 @@ fn model_of_two_waiters_and_one_edge() {
     });
 }
 
-/// A worker reports an edge while a task of another worker is about to wait for it, and is then called
-/// by that task: neither is missed.
+/// A worker reports an edge while a task of another worker is about to wait for it, and is then
+/// called by that task: neither is missed.
 ///
 /// Seen to fail: when `enqueue` does not compare the edges, and when a ring does not reach a worker
 /// that blocks in its poller, loom reports a deadlock.
@@ -86,8 +87,8 @@ fn model_of_an_edge_and_a_ring_at_another_worker() {
     reported_by_another_worker(|source| read(source).unwrap());
 }
 
-/// A task gives up its wait while another worker reports an edge, and then waits anew: one of the two
-/// waits has what the edge brings.
+/// A task gives up its wait while another worker reports an edge, and then waits anew: one of the
+/// two waits has what the edge brings.
 ///
 /// Seen to fail: when `dequeue` does not see that the waiter has been taken out to be woken.
 #[test]
@@ -99,8 +100,8 @@ fn model_of_an_edge_against_a_timeout() {
     });
 }
 
-/// Calls `reader` on a worker, while the source may be registered with another one, which has an edge to
-/// report.
+/// Calls `reader` on a worker, while the source may be registered with another one, which has an
+/// edge to report.
 fn reported_by_another_worker(reader: fn(&SharedSource)) {
     loom::model(move || {
         let pipe = Pipe::default();
@@ -129,8 +130,8 @@ fn reported_by_another_worker(reader: fn(&SharedSource)) {
     });
 }
 
-/// A task waits for what is registered with the worker of another runtime, which ends: the task looks
-/// anew, and hears of what comes later.
+/// A task waits for what is registered with the worker of another runtime, which ends: the task
+/// looks anew, and hears of what comes later.
 ///
 /// Seen to fail: when `disown` wakes nobody, loom reports a deadlock.
 #[test]

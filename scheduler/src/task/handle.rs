@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A task's number, unique in the process. Those of tasks that were spawned by the tasks of one worker
-/// rise in the order of spawning.
+/// A task's number, unique in the process. Those of tasks that were spawned by the tasks of one
+/// worker rise in the order of spawning.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(pub(crate) NonZeroU64);
 
@@ -120,8 +120,8 @@ impl fmt::Display for Cancelled {
 
 impl std::error::Error for Cancelled {}
 
-/// The error of a `join` that was given up, as a payload: the caller is being cancelled and does not
-/// wait any more. The task that it has joined goes on, detached.
+/// The error of a `join` that was given up, as a payload: the caller is being cancelled and does
+/// not wait any more. The task that it has joined goes on, detached.
 ///
 /// Only destructors see it, since a cancelled task is otherwise unwound from where it waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,8 +9,8 @@
 //!   RUNNING --- handle dropped ---> DETACHED --- task ends ---> the task frees the block
 //! ```
 //!
-//! A task that is left behind goes to LEFT instead of FINISHED: there is no result, and the block is
-//! never freed.
+//! A task that is left behind goes to LEFT instead of FINISHED: there is no result, and the block
+//! is never freed.
 //!
 //! Each arrow is one atomic read-modify-write, so exactly one party finds that it was second, and
 //! that one frees.
@@ -58,7 +58,8 @@ impl JoinState {
 
     /// The task's last step, to FINISHED or LEFT. True if nobody will ever join.
     ///
-    /// After a false the block of a finished task may be gone, so the caller must not touch it again.
+    /// After a false the block of a finished task may be gone, so the caller must not touch it
+    /// again.
     fn end(&self, word: u8) -> bool {
         // Release publishes the result; acquire takes over the joiner's unparker, or all that the
         // handle did before it was dropped.
@@ -69,7 +70,8 @@ impl JoinState {
                 false
             }
             state => {
-                // FINISHED: nobody joins, and the task is left behind in a destructor of its result.
+                // FINISHED: nobody joins, and the task is left behind in a destructor of its
+                // result.
                 debug_assert!(state == DETACHED || (state, word) == (FINISHED, LEFT));
                 true
             }
@@ -98,13 +100,13 @@ impl JoinState {
     }
 
     fn take_joiner(&self) -> Option<Unparker> {
-        // SAFETY: the caller has just moved the word out of WAITING, or failed to move it in; either
-        // way the field is its own.
+        // SAFETY: the caller has just moved the word out of WAITING, or failed to move it in;
+        // either way the field is its own.
         self.joiner.with_mut(|field| unsafe { (*field).take() })
     }
 
-    /// The handle's last step if it does not join. True if the task has already finished, and has left
-    /// result and block to the handle.
+    /// The handle's last step if it does not join. True if the task has already finished, and has
+    /// left result and block to the handle.
     fn detach(&self) -> bool {
         let word =
             self.word.compare_exchange(RUNNING, DETACHED, Ordering::Release, Ordering::Acquire);
@@ -113,8 +115,8 @@ impl JoinState {
 }
 
 /// Publishes the result of a task that has run. True if nobody will ever join: then result and
-/// control block stay with the caller, who gets rid of them by [`drop_result`] and [`free`]. After a
-/// false the block may be gone.
+/// control block stay with the caller, who gets rid of them by [`drop_result`] and [`free`]. After
+/// a false the block may be gone.
 ///
 /// # Safety
 ///
@@ -179,15 +181,15 @@ impl<T> JoinHandle<T> {
     /// Waits until the task has finished and returns its result, or the payload of the panic that
     /// ended it.
     ///
-    /// Parks the calling task, or blocks the calling plain thread. If there is nothing to wait for it
-    /// counts as one of the operations of a [`turn`](mod@crate::turn).
+    /// Parks the calling task, or blocks the calling plain thread. If there is nothing to wait for
+    /// it counts as one of the operations of a [`turn`](mod@crate::turn).
     ///
     /// # Errors
     ///
     /// - The payload of the task's panic.
     /// - [`Cancelled`], if the task was given up because its runtime ended.
-    /// - [`Detached`], if it is the caller that is being cancelled: in its destructors it does not wait
-    ///   any more. The joined task goes on, and nobody will have its result.
+    /// - [`Detached`], if it is the caller that is being cancelled: in its destructors it does not
+    ///   wait any more. The joined task goes on, and nobody will have its result.
     ///
     /// ```
     /// lisle::run(|| {
@@ -233,7 +235,8 @@ impl<T> JoinHandle<T> {
     /// Whether `join` would return at once.
     ///
     /// It never lets others run. A task that polls for this has to call
-    /// [`yield_now`](crate::yield_now) in between, or the one that it waits for may never have its turn.
+    /// [`yield_now`](crate::yield_now) in between, or the one that it waits for may never have its
+    /// turn.
     pub fn is_finished(&self) -> bool {
         self.control().join.is_finished()
     }
@@ -260,8 +263,8 @@ impl Object for Joined<'_> {
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         if self.control().join.detach() {
-            // SAFETY: the task has finished; nobody else has the block. It is freed before user code
-            // runs, which may panic.
+            // SAFETY: the task has finished; nobody else has the block. It is freed before user
+            // code runs, which may panic.
             let result = unsafe {
                 let result = Payload::take::<thread::Result<T>>(self.control().payload.get());
                 free(self.control);

@@ -48,13 +48,13 @@ pub(crate) struct Control {
     parked: Cell<Option<NonNull<ParkRecord<'static>>>>,
     /// Home.
     pub(crate) phase: Cell<Phase>,
-    /// 0 until the runtime gives the task up, then 1, and 1 more for each time that the task was told.
-    /// Home; before the start, of whoever has the task.
+    /// 0 until the runtime gives the task up, then 1, and 1 more for each time that the task was
+    /// told. Home; before the start, of whoever has the task.
     strikes: Cell<u8>,
     /// Whether a destructor that unwinds waits for the coroutine in which the task runs. Home.
     unwinds_below: Cell<bool>,
-    /// Whether the task is posted because its unparker was dropped. Belongs to the thread that pushes,
-    /// then to the home, as the link does.
+    /// Whether the task is posted because its unparker was dropped. Belongs to the thread that
+    /// pushes, then to the home, as the link does.
     posted_as_abandoned: Cell<bool>,
     /// Whether the unparker of the present wait was dropped. Home.
     abandoned: Cell<bool>,
@@ -153,7 +153,8 @@ impl Control {
         }
     }
 
-    /// Runs the closure to its end, or gets rid of it if the task is cancelled, and stores the result.
+    /// Runs the closure to its end, or gets rid of it if the task is cancelled, and stores the
+    /// result.
     ///
     /// # Safety
     ///
@@ -202,8 +203,8 @@ impl Control {
         self.stack.take()
     }
 
-    /// The size of the task's stack, if it is the one that ends at `top`. Fit for a signal handler that
-    /// has interrupted the task.
+    /// The size of the task's stack, if it is the one that ends at `top`. Fit for a signal handler
+    /// that has interrupted the task.
     pub(crate) fn size_of_stack_at(&self, top: usize) -> Option<StackSize> {
         // SAFETY: only the home changes the cell, and not while the task runs, as it does.
         let stack = unsafe { &*self.stack.as_ptr() }.as_ref();
@@ -263,7 +264,8 @@ impl Control {
         self.abandoned.take()
     }
 
-    /// To be set by the thread that has dropped the unparker, if it is another, before it posts the task.
+    /// To be set by the thread that has dropped the unparker, if it is another, before it posts the
+    /// task.
     pub(crate) fn set_posted_as_abandoned(&self) {
         self.posted_as_abandoned.set(true);
     }

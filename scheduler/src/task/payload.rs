@@ -19,8 +19,8 @@ pub(crate) struct Payload(MaybeUninit<[usize; WORDS]>);
 
 /// What can be done with a payload whose types are forgotten.
 pub(crate) struct Vtable {
-    /// Replaces the closure by its result. With any `strikes` the closure is not run: it is dropped or,
-    /// if there are too many, forgotten.
+    /// Replaces the closure by its result. With any `strikes` the closure is not run: it is dropped
+    /// or, if there are too many, forgotten.
     pub(crate) run: unsafe fn(*mut Payload, strikes: u8),
     pub(crate) drop_result: unsafe fn(*mut Payload),
 }
@@ -83,8 +83,8 @@ where
     F: FnOnce() -> T,
 {
     let result: thread::Result<T> = if strikes == 0 {
-        // The closure is not used after a panic, and its captures are gone with it. It is taken there
-        // and not before: a debug build would copy a large one once more for each call.
+        // The closure is not used after a panic, and its captures are gone with it. It is taken
+        // there and not before: a debug build would copy a large one once more for each call.
         // SAFETY: the caller's promise.
         catch_unwind(AssertUnwindSafe(|| unsafe { Payload::take::<F>(payload) }()))
     } else {

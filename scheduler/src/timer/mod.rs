@@ -1,12 +1,13 @@
 //! The pending deadlines of one worker. Owner only: no lock, no thread.
 //!
-//! They stand in a heap in which each entry has up to four children, none of which is due before it. An
-//! entry is one number, so that two are compared at once. Beside the heap lies a table of slots, one for
-//! each wait: it says where the wait's entry stands now, so that it can be taken out of the middle, and
-//! whom it wakes. Both are dense: a timer that moves touches nothing on the stack of its task.
+//! They stand in a heap in which each entry has up to four children, none of which is due before
+//! it. An entry is one number, so that two are compared at once. Beside the heap lies a table of
+//! slots, one for each wait: it says where the wait's entry stands now, so that it can be taken out
+//! of the middle, and whom it wakes. Both are dense: a timer that moves touches nothing on the
+//! stack of its task.
 //!
-//! Invariants: `places[slot]` is the index of the entry in the heap that names `slot`; or `FIRED`, if the
-//! wait has not noticed yet that its timer is gone; or, in a free slot, the next free one.
+//! Invariants: `places[slot]` is the index of the entry in the heap that names `slot`; or `FIRED`,
+//! if the wait has not noticed yet that its timer is gone; or, in a free slot, the next free one.
 
 #[cfg(all(test, not(lisle_loom)))]
 mod tests;
@@ -19,9 +20,9 @@ use crate::task::Control;
 /// Deadlines in the order in which they fall due, and equal ones in the order in which they were
 /// set. (The count that tells which was set first starts anew after 2^32 timers.)
 ///
-/// Setting a timer, removing it and taking the first one cost logarithmic time at most, and the first
-/// two constant time if the deadline is later than most. A removed timer leaves nothing behind. The
-/// memory of the largest number of timers that were pending at once is kept.
+/// Setting a timer, removing it and taking the first one cost logarithmic time at most, and the
+/// first two constant time if the deadline is later than most. A removed timer leaves nothing
+/// behind. The memory of the largest number of timers that were pending at once is kept.
 pub(crate) struct Timers {
     epoch: Instant,
     heap: Vec<Entry>,
@@ -121,8 +122,8 @@ impl Timers {
         self.heap.is_empty()
     }
 
-    /// Whatever was before the epoch is due at once, and whatever comes 584 years after it or later,
-    /// which is more than the number can tell, comes then.
+    /// Whatever was before the epoch is due at once, and whatever comes 584 years after it or
+    /// later, which is more than the number can tell, comes then.
     #[inline]
     fn since_epoch(&self, instant: Instant) -> u64 {
         let time = instant.saturating_duration_since(self.epoch);

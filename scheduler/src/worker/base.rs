@@ -20,12 +20,12 @@ const LAST_NAP: Duration = Duration::from_millis(1);
 const FIRST_RECHECK: Duration = Duration::from_millis(1);
 const LAST_RECHECK: Duration = Duration::from_secs(1);
 
-/// How often in a row a worker spins in vain before it goes to sleep at once. It spins again when it was
-/// called back from a sleep soon, so that spinning would have caught that.
+/// How often in a row a worker spins in vain before it goes to sleep at once. It spins again when
+/// it was called back from a sleep soon, so that spinning would have caught that.
 const MOST_VAIN_SPINS: u32 = 4;
 
-/// How many tasks a thief takes at most. It takes no more than half of what the owner counts, which may
-/// include deferred tasks that are gone.
+/// How many tasks a thief takes at most. It takes no more than half of what the owner counts, which
+/// may include deferred tasks that are gone.
 const HAUL: usize = 64;
 
 /// Makes a worker the calling thread's, until it is dropped.
@@ -56,8 +56,8 @@ impl Worker {
     }
 
     fn run_until_stopped(&self) {
-        // A thread that was just started counts as one that has awoken, or somebody who looks at all
-        // workers at this moment would overlook it.
+        // A thread that was just started counts as one that has awoken, or somebody who looks at
+        // all workers at this moment would overlook it.
         self.team.note_awakening();
         let mut recheck = FIRST_RECHECK;
         let mut quiet_since = None;
@@ -132,8 +132,8 @@ impl Worker {
         self.watch(marks, recheck);
     }
 
-    /// Whether this worker was made the watcher, which it then is. To be asked only while it is counted
-    /// as asleep: a watcher is appointed from the sleepers.
+    /// Whether this worker was made the watcher, which it then is. To be asked only while it is
+    /// counted as asleep: a watcher is appointed from the sleepers.
     fn was_appointed(&self) -> bool {
         let appointed = self.post().was_appointed();
         if appointed {
@@ -170,8 +170,8 @@ impl Worker {
         }
     }
 
-    /// The watcher has work. Another one takes its place if there is something to watch: whoever has
-    /// spawned it has seen that somebody watched, and may not come to look again.
+    /// The watcher has work. Another one takes its place if there is something to watch: whoever
+    /// has spawned it has seen that somebody watched, and may not come to look again.
     fn stop_watching(&self) {
         self.team.leave_idle(Role::Watcher);
         let mut others = self.team.others(self.index);
@@ -202,19 +202,20 @@ impl Worker {
         *recheck = (*recheck * 2).min(LAST_RECHECK);
     }
 
-    /// As [`Post::sleep`](crate::post::Post::sleep). Memory that nobody needs goes back if it lasts.
+    /// As [`Post::sleep`](crate::post::Post::sleep). Memory that nobody needs goes back if it
+    /// lasts.
     pub(super) fn sleep(&self, timer: Option<Duration>, pause: Option<Duration>) {
         self.post().sleep(&self.driver, timer, pause, || self.rest());
     }
 
-    /// Whether no task of this team goes on by itself. The caller has nothing to run, no timer and no
-    /// task that waits for a descriptor.
+    /// Whether no task of this team goes on by itself. The caller has nothing to run, no timer and
+    /// no task that waits for a descriptor.
     pub(super) fn is_stuck(&self) -> bool {
         if !self.team.is_quiescent(self.index) || self.post().inbox.has_mail() {
             return false;
         }
-        // A wake that is under way is another thread's, whatever the user says of those. If there is
-        // none, its unparker was forgotten.
+        // A wake that is under way is another thread's, whatever the user says of those. If there
+        // is none, its unparker was forgotten.
         !deadlock::any_awaits_unpark(&self.started)
             || !deadlock::others_may_wake_us(ForeignThreads::MayWake, self.team.threads(), &[])
     }
@@ -231,8 +232,8 @@ impl Worker {
         self.vain_spins.set(if came_soon { 0 } else { self.vain_spins.get().saturating_add(1) });
     }
 
-    /// Waits a moment for a post, but not longer than until the next timer is due, and not at all if that
-    /// was in vain several times in a row. True if a post has come.
+    /// Waits a moment for a post, but not longer than until the next timer is due, and not at all
+    /// if that was in vain several times in a row. True if a post has come.
     fn spin(&self) -> bool {
         if cfg!(lisle_loom) || self.vain_spins.get() >= MOST_VAIN_SPINS {
             return false;

@@ -1,9 +1,10 @@
 //! Those who come after tasks that are deferred.
 //!
-//! Deferred tasks have no place in the run queue yet, but who yields lets them go first nevertheless,
-//! and so does a new local task. Both wait here until as many deferred tasks have been given a place,
-//! here or on the worker of a thief, as there were when they came. These may be younger ones, which come
-//! before those that were there: else who yields would have to wait until whole trees are finished.
+//! Deferred tasks have no place in the run queue yet, but who yields lets them go first
+//! nevertheless, and so does a new local task. Both wait here until as many deferred tasks have
+//! been given a place, here or on the worker of a thief, as there were when they came. These may be
+//! younger ones, which come before those that were there: else who yields would have to wait until
+//! whole trees are finished.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -17,7 +18,8 @@ pub(super) struct Behind {
     deferred: Cell<u64>,
     /// Of those, the ones that have been given a place.
     placed: Cell<u64>,
-    /// Who waits, and for how many to be placed. In the order of arrival, hence also of the numbers.
+    /// Who waits, and for how many to be placed. In the order of arrival, hence also of the
+    /// numbers.
     queue: RefCell<VecDeque<(u64, NonNull<Control>)>>,
 }
 

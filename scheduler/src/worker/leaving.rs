@@ -5,13 +5,13 @@
 //! - catches its cancellation again and again;
 //! - waits for the end of a hand-over that nobody will end, while everything else has come to rest.
 //!
-//! It is never continued. Its stack is leaked with all that is on it, as if each value there had been
-//! forgotten, and its control block too. Its joiner is told that it is [`Cancelled`].
+//! It is never continued. Its stack is leaked with all that is on it, as if each value there had
+//! been forgotten, and its control block too. Its joiner is told that it is [`Cancelled`].
 //!
 //! Its frames stay, so what has been lent out of them stays valid. They may borrow from two places
-//! besides: from thread-locals, so a thread of the runtime's own on which a task was left behind does
-//! not end (`README.md` tells of the one thread that does), and, `main` alone, from the caller of
-//! `run`, so that a `run` whose main task would be left behind aborts the process.
+//! besides: from thread-locals, so a thread of the runtime's own on which a task was left behind
+//! does not end (`README.md` tells of the one thread that does), and, `main` alone, from the caller
+//! of `run`, so that a `run` whose main task would be left behind aborts the process.
 
 use std::mem;
 use std::panic::{Location, resume_unwind};
@@ -30,19 +30,20 @@ use crate::task::{Cancelled, Control, Phase, join};
 /// How often a task may catch its cancellation before it is left behind.
 pub(crate) const MOST_STRIKES: u8 = 100;
 
-/// How many tasks may be spawned on a worker while its runtime ends. The closures of later ones are not
-/// even dropped: it might be these that spawn.
+/// How many tasks may be spawned on a worker while its runtime ends. The closures of later ones are
+/// not even dropped: it might be these that spawn.
 const MOST_LATE_SPAWNS: u32 = 1 << 20;
 
-/// How long a runtime that ends, and in which all is quiet, waits for hand-overs that are under way.
+/// How long a runtime that ends, and in which all is quiet, waits for hand-overs that are under
+/// way.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many tasks are named in a row.
 const MOST_NAMED: usize = 10;
 
 impl Worker {
-    /// Unwinds the current task, which is being cancelled, from the wait at `place`. One that has caught
-    /// that before lets others run first, and is left behind if it does so for ever.
+    /// Unwinds the current task, which is being cancelled, from the wait at `place`. One that has
+    /// caught that before lets others run first, and is left behind if it does so for ever.
     #[cold]
     pub(crate) fn strike(&self, place: &'static Location<'static>) -> ! {
         let me = self.current_task();
@@ -114,8 +115,8 @@ impl Worker {
         self.left_behind.get()
     }
 
-    /// Waits for the last tasks of a runtime that ends. All of them wait for the end of a hand-over that
-    /// has begun; if nobody is left who could end it, they are left behind.
+    /// Waits for the last tasks of a runtime that ends. All of them wait for the end of a hand-over
+    /// that has begun; if nobody is left who could end it, they are left behind.
     pub(super) fn await_hand_overs(&self, quiet_since: &mut Option<Instant>) {
         // A model has no clock, and no party that never ends.
         if cfg!(lisle_loom) {
@@ -123,7 +124,8 @@ impl Worker {
         }
         let quiet = quiet_since.get_or_insert_with(Instant::now).elapsed();
         let pause = quiet.clamp(Duration::from_millis(1), Duration::from_millis(100));
-        // Whatever the user says of other threads: a hand-over that one has begun it will most likely end.
+        // Whatever the user says of other threads: a hand-over that one has begun it will most
+        // likely end.
         let others =
             || deadlock::others_may_wake_us(ForeignThreads::MayWake, self.team.live_threads(), &[]);
         if self.team.is_quiescent(self.index)
@@ -155,14 +157,15 @@ impl Worker {
             mem::forget(self.team.clone());
         }
         for task in waiting {
-            // SAFETY: the task is in the list of the started ones; it is suspended and in no queue, as
-            // long as its unparker is not used, which `LeftBehind` turns into nothing from now on.
+            // SAFETY: the task is in the list of the started ones; it is suspended and in no queue,
+            // as long as its unparker is not used, which `LeftBehind` turns into nothing from now
+            // on.
             unsafe { self.leave(task) };
         }
     }
 
-    /// Cancels a task that is spawned while the runtime ends. It inherits its parent's strikes and one
-    /// more, so that tasks which spawn each other in destructors come to an end.
+    /// Cancels a task that is spawned while the runtime ends. It inherits its parent's strikes and
+    /// one more, so that tasks which spawn each other in destructors come to an end.
     #[cold]
     pub(crate) fn cancel_from_birth(&self, task: &Control) {
         let births = self.late_spawns.get().saturating_add(1);

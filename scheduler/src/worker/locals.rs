@@ -1,14 +1,15 @@
 //! The end of a thread's thread-locals while tasks still run on the thread.
 //!
-//! `std::process::exit`, called by a task, destroys the thread-locals of its thread, the youngest first,
-//! on the stack of that task. Other tasks are suspended meanwhile, perhaps with references to what is
-//! destroyed; a destructor that waited would let them go on. So from a moment on no task of the thread
-//! is left any more: waits end at once, as if the other side were gone, and yields do nothing.
+//! `std::process::exit`, called by a task, destroys the thread-locals of its thread, the youngest
+//! first, on the stack of that task. Other tasks are suspended meanwhile, perhaps with references
+//! to what is destroyed; a destructor that waited would let them go on. So from a moment on no task
+//! of the thread is left any more: waits end at once, as if the other side were gone, and yields do
+//! nothing.
 //!
-//! That moment is when the youngest of our own marks is destroyed. The C library keeps one list for the
-//! thread, last in, first out, and does not tell of additions. So marks are set every now and then, ever
-//! more seldom, and the destructors that wait unnoticed are those of thread-locals
-//! that are younger than the last one. They are left to the user.
+//! That moment is when the youngest of our own marks is destroyed. The C library keeps one list for
+//! the thread, last in, first out, and does not tell of additions. So marks are set every now and
+//! then, ever more seldom, and the destructors that wait unnoticed are those of thread-locals that
+//! are younger than the last one. They are left to the user.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -21,7 +22,8 @@ use super::current;
 unsafe extern "C" {
     static __dso_handle: u8;
 
-    /// Has a function called when the thread-locals of the calling thread are destroyed that have one.
+    /// Has a function called when the thread-locals of the calling thread are destroyed that have
+    /// one.
     fn __cxa_thread_atexit_impl(
         function: unsafe extern "C" fn(*mut c_void),
         argument: *mut c_void,
@@ -37,14 +39,15 @@ thread_local! {
 /// This many occasions are all taken: most thread-locals are young when the thread is.
 const ALL_TAKEN: u64 = 64;
 
-/// An occasion to set a mark. Later ones are taken if they are the 128th, the 256th and so on of this thread.
+/// An occasion to set a mark. Later ones are taken if they are the 128th, the 256th and so on of
+/// this thread.
 pub(super) fn mark() {
     let occasions = OCCASIONS.get() + 1;
     OCCASIONS.set(occasions);
     // The thread of a model outlives it.
     if (occasions <= ALL_TAKEN || occasions.is_power_of_two()) && !cfg!(lisle_loom) {
-        // SAFETY: the function ignores its argument, and belongs to this image. If there is no memory for
-        // it, there is no mark.
+        // SAFETY: the function ignores its argument, and belongs to this image. If there is no
+        // memory for it, there is no mark.
         unsafe { __cxa_thread_atexit_impl(note_end, ptr::null_mut(), &raw const __dso_handle) };
     }
 }
@@ -56,8 +59,8 @@ unsafe extern "C" fn note_end(_: *mut c_void) {
     }
 }
 
-/// Whether a task that wants to be left calls from the destructor of a thread-local. Asked where tasks
-/// must not be left.
+/// Whether a task that wants to be left calls from the destructor of a thread-local. Asked where
+/// tasks must not be left.
 #[cold]
 pub(super) fn are_gone() -> bool {
     GONE.get()

@@ -3,13 +3,14 @@
 //! A worker is touched by its own thread only, through `&self` and cells, and no borrow of its
 //! state is held where a switch can happen. What other threads may touch is in its [`Post`].
 //!
-//! A task that stops picks its successor itself and switches to it directly ([`turn`]). The thread's
-//! own stack, the *base*, is entered only when nothing is runnable, and does the sleeping ([`base`]).
+//! A task that stops picks its successor itself and switches to it directly ([`turn`]). The
+//! thread's own stack, the *base*, is entered only when nothing is runnable, and does the sleeping
+//! ([`base`]).
 //!
-//! Started tasks never leave their worker. That keeps a suspension simple: another thread that wakes
-//! a task can do no more than put it into this worker's inbox, and this worker does not look there
-//! before the task has been left. So a parking task needs no help from its successor: it announces
-//! itself, releases its locks and then switches.
+//! Started tasks never leave their worker. That keeps a suspension simple: another thread that
+//! wakes a task can do no more than put it into this worker's inbox, and this worker does not look
+//! there before the task has been left. So a parking task needs no help from its successor: it
+//! announces itself, releases its locks and then switches.
 
 mod base;
 mod behind;
@@ -96,8 +97,8 @@ pub(crate) struct Worker {
     /// Whether that task was left behind, and whether any was.
     left_main: Cell<bool>,
     left_behind: Cell<bool>,
-    /// How many tasks were spawned here since the runtime ends, and whether it was said that they come
-    /// to no end.
+    /// How many tasks were spawned here since the runtime ends, and whether it was said that they
+    /// come to no end.
     late_spawns: Cell<u32>,
     spawns_without_end: Cell<bool>,
     /// Tasks of which it has become known that thieves took them.
@@ -110,8 +111,8 @@ pub(crate) struct Worker {
     told_stall: Cell<bool>,
 }
 
-/// What the scheduler keeps for a thread. In one place, so that an operation that needs both looks for
-/// it once.
+/// What the scheduler keeps for a thread. In one place, so that an operation that needs both looks
+/// for it once.
 struct Local {
     worker: Cell<*const Worker>,
     allowance: Allowance,
@@ -129,8 +130,8 @@ pub(crate) fn with_allowance<R>(look: impl FnOnce(&Allowance) -> R) -> R {
 
 /// The calling thread's worker.
 ///
-/// The reference is good for as long as the caller's stack runs: every task of a worker has finished
-/// before the worker goes away.
+/// The reference is good for as long as the caller's stack runs: every task of a worker has
+/// finished before the worker goes away.
 #[inline]
 pub(crate) fn current<'a>() -> Option<&'a Worker> {
     // SAFETY: `Enter` keeps the pointer null or valid. See above for the lifetime.
@@ -160,8 +161,8 @@ pub(crate) fn with_panicking_task(say: fn(&Control)) {
 }
 
 /// Lets the other runnable tasks of this worker have a turn each, in the order in which they became
-/// runnable, and then goes on. While more than 4,096 wait to start, these are as many as are runnable, but
-/// not always the same ones: see [`spawn`](fn@crate::spawn).
+/// runnable, and then goes on. While more than 4,096 wait to start, these are as many as are
+/// runnable, but not always the same ones: see [`spawn`](fn@crate::spawn).
 ///
 /// On a plain thread it is `std::thread::yield_now`.
 ///
@@ -178,8 +179,8 @@ pub fn yield_now() {
     }
 }
 
-/// What the workers of the calling task's runtime have done until now, and what they have to do. `None`
-/// on a plain thread.
+/// What the workers of the calling task's runtime have done until now, and what they have to do.
+/// `None` on a plain thread.
 pub fn metrics() -> Option<Metrics> {
     let worker = current()?;
     worker.publish(1);
@@ -188,8 +189,8 @@ pub fn metrics() -> Option<Metrics> {
     Some(metrics)
 }
 
-/// Notes of the running task, if there is one, whether a destructor that unwinds waits for what it does.
-/// Returns what was noted before.
+/// Notes of the running task, if there is one, whether a destructor that unwinds waits for what it
+/// does. Returns what was noted before.
 pub(crate) fn note_unwinding_below(below: bool) -> bool {
     let task = current().and_then(|worker| worker.current.get());
     // SAFETY: the current task has not finished.
@@ -302,8 +303,8 @@ impl Worker {
         unsafe { task.as_ref() }
     }
 
-    /// Whether the running task is cancelled and may be unwound. False at the base, too, where a runtime
-    /// takes the result of its main task.
+    /// Whether the running task is cancelled and may be unwound. False at the base, too, where a
+    /// runtime takes the result of its main task.
     pub(crate) fn may_strike(&self) -> bool {
         // SAFETY: the current task has not finished, so its block is alive.
         let task = self.current.get().map(|task| unsafe { task.as_ref() });
@@ -321,8 +322,8 @@ impl Worker {
         id
     }
 
-    /// Whether the caller is a task that has forked, in the child: of its worker nothing but its own stack
-    /// has come along.
+    /// Whether the caller is a task that has forked, in the child: of its worker nothing but its
+    /// own stack has come along.
     #[inline]
     pub(crate) fn is_of_parent(&self) -> bool {
         self.team.is_of_parent()
@@ -351,8 +352,8 @@ impl Worker {
         self.team.stop();
     }
 
-    /// Publishes how many tasks there are. Of those that are not in the queue `running` run, and the
-    /// others are parked.
+    /// Publishes how many tasks there are. Of those that are not in the queue `running` run, and
+    /// the others are parked.
     fn publish(&self, running: u64) {
         let counters = &self.post().counters;
         // A task that was taken is counted here for a while.

@@ -34,8 +34,8 @@ fn ring_until_heard(bell: &Bell) {
 /// A task parks, a thread wakes it: the wake-up is not lost, whenever it comes, and the task sees
 /// what the thread wrote before.
 ///
-/// Seen to fail: when `Post::post` does not unpark the sleeping owner, loom reports a deadlock; when
-/// `push` is Relaxed, a causality violation on the task's link.
+/// Seen to fail: when `Post::post` does not unpark the sleeping owner, loom reports a deadlock;
+/// when `push` is Relaxed, a causality violation on the task's link.
 #[test]
 fn thread_wakes_task() {
     loom::model(|| {
@@ -86,11 +86,12 @@ fn deadline_against_wake() {
     });
 }
 
-/// A thread drops the unparker instead of using it while the deadline passes: the task times out, and
-/// its next wait is not disturbed.
+/// A thread drops the unparker instead of using it while the deadline passes: the task times out,
+/// and its next wait is not disturbed.
 ///
-/// Seen to fail: when `end_early` does not wait for what has become of the unparker, the task's next
-/// wait takes the abandonment for its own; when `abandon` does not post the task, it waits for ever.
+/// Seen to fail: when `end_early` does not wait for what has become of the unparker, the task's
+/// next wait takes the abandonment for its own; when `abandon` does not post the task, it waits for
+/// ever.
 #[test]
 fn deadline_against_drop() {
     loom::model(|| {
@@ -113,9 +114,9 @@ fn deadline_against_drop() {
 
 /// The same between two plain threads.
 ///
-/// Seen to fail: without the second `sleep` in `ThreadWait::park`, the waker writes into a wait that is
-/// over. That `woken` is stored with Release cannot be seen to matter in a model: loom's unpark, which
-/// follows at once, orders the two threads anyway.
+/// Seen to fail: without the second `sleep` in `ThreadWait::park`, the waker writes into a wait
+/// that is over. That `woken` is stored with Release cannot be seen to matter in a model: loom's
+/// unpark, which follows at once, orders the two threads anyway.
 #[test]
 fn thread_deadline_against_wake() {
     loom::model(|| {
@@ -136,8 +137,8 @@ fn thread_deadline_against_wake() {
 
 /// A thread's unparker is dropped while its deadline passes: it times out, and goes on.
 ///
-/// Seen to fail: when `ThreadWait::abandon` leaves the state alone, the thread waits for ever for an
-/// unparker that is gone.
+/// Seen to fail: when `ThreadWait::abandon` leaves the state alone, the thread waits for ever for
+/// an unparker that is gone.
 #[test]
 fn thread_deadline_against_drop() {
     loom::model(|| {
@@ -211,7 +212,8 @@ fn thread_detaches_task() {
 /// Two tasks of one worker and a thread pass a turn round: local wakes, wakes from the inbox and a
 /// sleeping worker, in every order.
 ///
-/// Seen to fail: when `Worker::poll` does not drain the inbox, loom gives up on a run that never ends.
+/// Seen to fail: when `Worker::poll` does not drain the inbox, loom gives up on a run that never
+/// ends.
 #[test]
 fn two_tasks_and_a_thread() {
     loom::model(|| {
@@ -236,8 +238,8 @@ fn two_tasks_and_a_thread() {
     });
 }
 
-/// The runtime ends, and gives a parked task up, while a thread wakes it: either the wake-up arrives
-/// before the task goes on, or it never comes.
+/// The runtime ends, and gives a parked task up, while a thread wakes it: either the wake-up
+/// arrives before the task goes on, or it never comes.
 ///
 /// Seen to fail: when `end_early` does not wait for an unparker that is no longer there, the task
 /// goes on before it was woken.

@@ -16,8 +16,9 @@ pub(super) struct Quiet {
 }
 
 impl Worker {
-    /// Gives notice if nothing of the team has gone on for so long. To be called by the worker that is the
-    /// last one awake whenever it has looked around, `anew` if it has run something since the last time.
+    /// Gives notice if nothing of the team has gone on for so long. To be called by the worker that
+    /// is the last one awake whenever it has looked around, `anew` if it has run something since
+    /// the last time.
     #[cold]
     pub(super) fn watch_for_stall(&self, after: Duration, anew: bool) {
         let before = self.quiet.take().filter(|_| !anew);

@@ -23,8 +23,9 @@ const FETCH_CONTROL: usize = 6;
 const FETCH_FRAME: usize = 3;
 
 impl Worker {
-    /// Inlined up to the user's code, as is `suspend`: the processor predicts a return from the last
-    /// call, which after a switch was another task's. Each call saved is a misprediction saved.
+    /// Inlined up to the user's code, as is `suspend`: the processor predicts a return from the
+    /// last call, which after a switch was another task's. Each call saved is a misprediction
+    /// saved.
     #[inline(always)]
     #[track_caller]
     pub(super) fn yield_now(&self) {
@@ -38,8 +39,8 @@ impl Worker {
         }
     }
 
-    /// Lets all that are runnable go first. Does nothing amid a panic that cannot be set aside: others would
-    /// be told that they unwind.
+    /// Lets all that are runnable go first. Does nothing amid a panic that cannot be set aside:
+    /// others would be told that they unwind.
     #[inline(always)]
     pub(super) fn give_way(&self, me: &Control) {
         if panics::under_way() {
@@ -59,8 +60,8 @@ impl Worker {
         }
     }
 
-    /// Ends the turn of a task that has used up what it may do in one; see [`turn`](crate::turn). It goes on
-    /// at once where it must not be suspended.
+    /// Ends the turn of a task that has used up what it may do in one; see [`turn`](crate::turn).
+    /// It goes on at once where it must not be suspended.
     #[cold]
     pub(crate) fn next_turn(&self) {
         // Destructors of what the main task has returned run at the base.
@@ -92,8 +93,8 @@ impl Worker {
         }
     }
 
-    /// Leaves the current task, which somebody will find in a queue or by its unparker. Returns when
-    /// it has its next turn.
+    /// Leaves the current task, which somebody will find in a queue or by its unparker. Returns
+    /// when it has its next turn.
     #[inline(always)]
     pub(super) fn suspend(&self, me: &Control) {
         match self.pick() {
@@ -121,8 +122,9 @@ impl Worker {
         Some(unsafe { task.as_ref() })
     }
 
-    /// Takes the task that a marker, which has just been taken out of the queue, stands for; the next
-    /// one if a thief was faster. Not inlined, so that the turns of started tasks need few registers.
+    /// Takes the task that a marker, which has just been taken out of the queue, stands for; the
+    /// next one if a thief was faster. Not inlined, so that the turns of started tasks need few
+    /// registers.
     #[inline(never)]
     fn pick_unstarted(&self) -> Option<NonNull<Control>> {
         let backlog = &self.post().backlog;
@@ -142,8 +144,8 @@ impl Worker {
         }
     }
 
-    /// Gives deferred tasks a place in the queue, now that none is left of those who had one, and after
-    /// them those who have let them go first.
+    /// Gives deferred tasks a place in the queue, now that none is left of those who had one, and
+    /// after them those who have let them go first.
     #[cold]
     fn refill_front(&self) {
         let most = self.behind.distance().unwrap_or(usize::MAX);
@@ -169,8 +171,8 @@ impl Worker {
         self.cancel_reservation();
     }
 
-    /// Fetches what the turns to come will touch. A queue so short that its tasks stay in the nearest
-    /// cache pays for one comparison.
+    /// Fetches what the turns to come will touch. A queue so short that its tasks stay in the
+    /// nearest cache pays for one comparison.
     #[inline(always)]
     fn look_ahead(&self) {
         if self.ready.len() <= FETCH_CONTROL {
@@ -195,8 +197,8 @@ impl Worker {
         self.until_poll.set(POLL_INTERVAL);
         self.publish(0);
         self.open_inbox();
-        // Asked after the inbox was opened, so that whoever was woken by what the end has set off on
-        // another worker does not go on as if there were no end.
+        // Asked after the inbox was opened, so that whoever was woken by what the end has set off
+        // on another worker does not go on as if there were no end.
         if self.team.is_stopping() && !self.shutting_down.get() {
             self.shut_down(None);
             // New tasks that were posted before the end, but after the inbox was opened.
@@ -255,8 +257,8 @@ impl Worker {
         }
     }
 
-    /// Makes `next` the current task and says where it continues, or begins. `None`: there is no stack
-    /// for it now, and it has gone back into the queue.
+    /// Makes `next` the current task and says where it continues, or begins. `None`: there is no
+    /// stack for it now, and it has gone back into the queue.
     ///
     /// What is returned is suspended or fresh, on this thread or on none yet, and out of the queue.
     #[inline]
@@ -276,7 +278,8 @@ impl Worker {
         }
     }
 
-    /// Makes `next` the current task, or none if there is none that can run, and says where to go on.
+    /// Makes `next` the current task, or none if there is none that can run, and says where to go
+    /// on.
     #[inline(always)]
     pub(super) fn successor(&self, next: Option<&Control>) -> Context {
         next.and_then(|next| self.make_current(next)).unwrap_or_else(|| {
@@ -285,13 +288,13 @@ impl Worker {
         })
     }
 
-    /// Leaves the stack of a task that has finished. Inlined: a call that does not return would put the
-    /// processor's predictions of returns out of step.
+    /// Leaves the stack of a task that has finished. Inlined: a call that does not return would put
+    /// the processor's predictions of returns out of step.
     #[inline(always)]
     fn leave_for_good(&self, next: Option<&Control>) -> ! {
         let to = self.successor(next);
-        // SAFETY: nobody else will continue what was made current. Otherwise the base is suspended, on
-        // this thread, since a task runs. Nothing is left on the stack that anybody needs.
+        // SAFETY: nobody else will continue what was made current. Otherwise the base is suspended,
+        // on this thread, since a task runs. Nothing is left on the stack that anybody needs.
         unsafe { switch_for_good(to) }
     }
 
@@ -300,8 +303,8 @@ impl Worker {
         self.switch_to(self.base.as_ptr(), next);
     }
 
-    /// Gives a task that has not started a stack, laid out for its first switch. `None`: there is no
-    /// stack now, and the task has gone back into the queue.
+    /// Gives a task that has not started a stack, laid out for its first switch. `None`: there is
+    /// no stack now, and the task has gone back into the queue.
     #[cold]
     fn outfit(&self, task: &Control) -> Option<Context> {
         locals::mark();
@@ -331,8 +334,8 @@ impl Worker {
         self.ready.push(NonNull::from(task));
     }
 
-    /// Says once that a task cannot start for want of memory, and waits a little if there is nothing
-    /// else to do.
+    /// Says once that a task cannot start for want of memory, and waits a little if there is
+    /// nothing else to do.
     fn complain(&self, error: &io::Error) {
         const PAUSE: Duration = Duration::from_millis(10);
         if !self.starved.replace(true) {
@@ -356,8 +359,9 @@ impl Worker {
     /// Ends the current task, whose closure has run, and returns its stack.
     fn retire(&self) -> Stack {
         let task = NonNull::from(self.current_task());
-        // SAFETY: the task is in the list since `begin`; it is alive until `finish` returns, which is
-        // called once, here, on its home. If that says that nobody joins, the block is ours to free.
+        // SAFETY: the task is in the list since `begin`; it is alive until `finish` returns, which
+        // is called once, here, on its home. If that says that nobody joins, the block is ours to
+        // free.
         unsafe {
             let stack = task.as_ref().take_stack().expect("a started task has a stack");
             self.started.remove(task);

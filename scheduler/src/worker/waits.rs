@@ -113,7 +113,8 @@ impl Worker {
                 self.suspend(me);
                 panics.restore();
             }
-            // Others would be told that they unwind. So the wait is over, as in a task that is given up.
+            // Others would be told that they unwind. So the wait is over, as in a task that is
+            // given up.
             None if me.phase.get() == Phase::Parked => me.phase.set(Phase::Cancelled),
             // Its end is under way, and must be awaited.
             None => self.suspend(me),
@@ -157,8 +158,8 @@ impl Worker {
                 prefetch(task.as_ptr().cast());
             }
             if let Some(task) = std::mem::replace(&mut previous, due) {
-                // SAFETY: a task takes its timer out before its wait is over, and this one's was still
-                // there in this call, since when no task has had a turn.
+                // SAFETY: a task takes its timer out before its wait is over, and this one's was
+                // still there in this call, since when no task has had a turn.
                 self.interrupt(unsafe { task.as_ref() }, Phase::TimedOut);
             } else if due.is_none() {
                 return;

@@ -27,7 +27,8 @@ pub fn run_in_order<R>(main: impl FnOnce() -> R) -> R {
     }
 }
 
-/// As [`run_in_order`], where the threads of the test harness do not put off the report of a deadlock.
+/// As [`run_in_order`], where the threads of the test harness do not put off the report of a
+/// deadlock.
 #[track_caller]
 pub fn run_alone<R>(main: impl FnOnce() -> R) -> Result<R, Deadlock> {
     let builder = Runtime::builder().foreign_threads(ForeignThreads::NeverWake);
@@ -42,8 +43,8 @@ pub fn run_on<R>(workers: usize, main: impl FnOnce() -> R) -> Result<R, Deadlock
     builder.workers(workers).build().unwrap().run(main)
 }
 
-/// Spawns a task onto each worker and calls `body` there with a number. None of them switches before
-/// all have a thread of their own, so that no two share one.
+/// Spawns a task onto each worker and calls `body` there with a number. None of them switches
+/// before all have a thread of their own, so that no two share one.
 #[track_caller]
 pub fn on_each_worker<T: Send + 'static>(
     workers: usize,
@@ -223,8 +224,8 @@ pub fn alone_in_child(name: &str, variables: &[(&str, &str)], body: impl FnOnce(
     })
 }
 
-/// This test program, under the same emulator if it runs under one: the kernel cannot start programs
-/// of a foreign architecture itself.
+/// This test program, under the same emulator if it runs under one: the kernel cannot start
+/// programs of a foreign architecture itself.
 fn this_program() -> Command {
     let program = env::current_exe().unwrap();
     match env::var("LISLE_TEST_RUNNER") {

@@ -36,8 +36,8 @@ pub fn die_in(seconds: u32) {
 /// Returns on the only thread of a new process. The old process waits until that has ended, and
 /// ends in the same way.
 ///
-/// A fork copies locks as they are, so it waits until the one other thread there may be, that of the
-/// test harness, sleeps: it then waits for the test to end and holds none.
+/// A fork copies locks as they are, so it waits until the one other thread there may be, that of
+/// the test harness, sleeps: it then waits for the test to end and holds none.
 pub fn become_the_only_thread() {
     let harness = format!("/proc/self/task/{}/stat", std::process::id());
     while !std::fs::read_to_string(&harness).unwrap().contains(") S ") {
@@ -122,8 +122,8 @@ pub fn forbid_threads() -> bool {
     const SETRESUID: c_long = if cfg!(target_arch = "x86_64") { 117 } else { 147 };
     const NOBODY: c_uint = 65_534;
     let none = Limit { soft: 0, hard: 0 };
-    // SAFETY: the calls read `none` and change settings of this process, and the user of this thread:
-    // the limit is not for root.
+    // SAFETY: the calls read `none` and change settings of this process, and the user of this
+    // thread: the limit is not for root.
     unsafe {
         let limited = setrlimit(PROCESSES, &none) == 0;
         let _ = syscall(SETRESUID, NOBODY, NOBODY, NOBODY);

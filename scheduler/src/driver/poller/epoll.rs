@@ -1,8 +1,8 @@
 //! Linux's epoll.
 //!
-//! A ring is a write to an eventfd that is registered edge-triggered and never read: each write is a
-//! new edge. `epoll_pwait2` takes time-outs in nanoseconds; where it is missing or forbidden they are
-//! rounded up to milliseconds.
+//! A ring is a write to an eventfd that is registered edge-triggered and never read: each write is
+//! a new edge. `epoll_pwait2` takes time-outs in nanoseconds; where it is missing or forbidden they
+//! are rounded up to milliseconds.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -58,7 +58,8 @@ impl Queue {
     }
 
     pub(super) fn remove(&self, fd: Fd<'_>) {
-        // It fails if the file behind the number was closed elsewhere, and then there is nothing to do.
+        // It fails if the file behind the number was closed elsewhere, and then there is nothing to
+        // do.
         let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0);
     }
 

@@ -1,8 +1,8 @@
 //! A poller: it blocks one thread until a descriptor is ready or somebody rings.
 //!
-//! [`Queue`] is what the operating system does: four functions, of which a model has a double. On top
-//! of that a poller knows which sources are registered with it, so that they can be given up when
-//! their owner ends.
+//! [`Queue`] is what the operating system does: four functions, of which a model has a double. On
+//! top of that a poller knows which sources are registered with it, so that they can be given up
+//! when their owner ends.
 
 #[cfg(not(lisle_loom))]
 mod epoll;
@@ -25,7 +25,8 @@ use lisle_runtime::primitive::Mutex;
 pub(super) struct Readiness {
     pub(super) readable: bool,
     pub(super) writable: bool,
-    /// The other side is gone or something has failed: every wait in a direction that is ready ends.
+    /// The other side is gone or something has failed: every wait in a direction that is ready
+    /// ends.
     pub(super) ended: bool,
 }
 
@@ -41,8 +42,8 @@ impl Poller {
         Ok(Self { queue: Queue::new()?, registered: Mutex::new(Some(BTreeSet::new())) })
     }
 
-    /// Has everything reported that becomes possible for `fd`, and what is possible already. False if
-    /// the owner has ended.
+    /// Has everything reported that becomes possible for `fd`, and what is possible already. False
+    /// if the owner has ended.
     pub(super) fn add(&self, fd: Fd<'_>, token: u64) -> io::Result<bool> {
         let mut registered = self.registered.lock();
         let Some(registered) = registered.as_mut() else { return Ok(false) };

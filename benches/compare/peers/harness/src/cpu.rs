@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// `steps` steps of xorshift64, each of which needs the one before. Multiplying and adding would not
-/// do: compilers merge such steps.
+/// `steps` steps of xorshift64, each of which needs the one before. Multiplying and adding would
+/// not do: compilers merge such steps.
 #[inline(never)]
 pub fn work(seed: u64, steps: u64) -> u64 {
     (0..steps).fold(seed + 1, |x, _| {

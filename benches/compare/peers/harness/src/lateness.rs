@@ -19,7 +19,8 @@ pub struct Lateness {
 const HEAD_START: Duration = Duration::from_secs(1);
 /// From the first deadline to the last.
 const SPREAD_US: u64 = 1_000_000;
-/// It has no divisor in common with [`SPREAD_US`], so its multiples reach every microsecond of that.
+/// It has no divisor in common with [`SPREAD_US`], so its multiples reach every microsecond of
+/// that.
 const STRIDE: u64 = 618_033;
 
 impl Lateness {

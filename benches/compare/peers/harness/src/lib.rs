@@ -1,8 +1,8 @@
 //! What the programs in Rust share.
 //!
-//! A program is called `PROGRAM SYSTEM BENCHMARK NAME=NUMBER…`, does that one measurement, and prints
-//! one line: `UNIT NUMBER`, several of them, or `none` and a reason if the system has no such thing.
-//! The programs in other languages keep to the same.
+//! A program is called `PROGRAM SYSTEM BENCHMARK NAME=NUMBER…`, does that one measurement, and
+//! prints one line: `UNIT NUMBER`, several of them, or `none` and a reason if the system has no
+//! such thing. The programs in other languages keep to the same.
 //!
 //! - [`serve`] is a program's `main`: it looks its table up.
 //! - [`Params`] are the numbers on the command line, [`Outcome`] is what goes into the line.

@@ -22,8 +22,8 @@ pub fn bare(params: &Params) -> Outcome {
         counter: Context::NONE,
         count: 0,
     }));
-    // SAFETY: the stack is unused and lives as long as this function, which makes the last switch to
-    // it; `two` is never freed.
+    // SAFETY: the stack is unused and lives as long as this function, which makes the last switch
+    // to it; `two` is never freed.
     unsafe { (*two).counter = prepare(stack.top(), count_up, two.cast()) };
     let play = |rounds: u64| {
         // SAFETY: the counter is suspended, so nobody else has access to `two`.
