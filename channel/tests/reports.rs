@@ -186,7 +186,10 @@ fn a_task_that_swallows_its_cancellation_in_an_iterator_does_so_where_that_was_m
         builder.build().unwrap().run(swallower(receiver)).unwrap();
         return drop(sender);
     }
-    let mut child = Command::new(std::env::current_exe().unwrap());
+    let program = std::env::current_exe().unwrap();
+    // An emulated program cannot start another one by itself.
+    let mut child = Command::new("env");
+    child.args(std::env::var_os("LISLE_TEST_RUNNER")).arg(program);
     let child = child.args([NAME, "--exact", "--nocapture"]).env(CHILD, "1").output().unwrap();
     let said = String::from_utf8_lossy(&child.stderr);
     assert!(child.status.success(), "{said}");
