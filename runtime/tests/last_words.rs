@@ -49,7 +49,8 @@ fn an_abort_says_why_in_one_line() {
         abort_with(format_args!("{} and {}", "this", 7));
     });
     ended.assert_killed_by(libc::SIGABRT);
-    assert_eq!(ended.stderr, "lisle: this and 7\n");
+    // An emulator may add a line of its own.
+    assert!(ended.stderr.starts_with("lisle: this and 7\n"), "{}", ended.stderr);
 }
 
 #[test]
@@ -103,7 +104,7 @@ fn a_section_returns_its_value_and_may_not_unwind() {
             catch_unwind(|| abort_on_unwind("the section broke", || resume_unwind(Box::new(1))));
     });
     ended.assert_killed_by(libc::SIGABRT);
-    assert_eq!(ended.stderr, "lisle: the section broke\n");
+    assert!(ended.stderr.starts_with("lisle: the section broke\n"), "{}", ended.stderr);
 }
 
 /// Its frames refer to what the scope has lent, and so the scope may not be left alive.

@@ -398,7 +398,11 @@ mod tests {
         assert!(class.has_surplus(0));
         class.take_surplus(0, GuardKind::Install);
         assert!(class.backing(GuardKind::Install) >= 3000);
-        assert_eq!(class.take_idle(3000).count(), 3000);
+        // Which regions stay, and so how many of the stacks are fresh, is up to their addresses.
+        let mut promised = 3000 - class.take_idle(3000).count();
+        while promised > 0 {
+            promised -= class.take_fresh(promised).expect("it was promised").count;
+        }
 
         let mut class = Class::new(StackSize::new(256 * 1024));
         let slots = take(&mut class, 5000);
