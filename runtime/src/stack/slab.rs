@@ -52,16 +52,22 @@ impl Slot {
     }
 }
 
-/// How far apart the slots of a region lie: an odd number of pages.
+/// How far apart the slots of a region lie: a number of pages that leaves 3 or 5 if it is divided
+/// by 8.
 ///
-/// The processor's large translation buffer finds its entries by the low bits of a page's number.
-/// At distances of 64 pages the tops of all stacks, which are what is used of most, would share two
-/// of its 128 sets, and every switch among more than some dozens of tasks would walk the page
-/// tables.
+/// It is odd because the processor's large translation buffer finds its entries by the low bits of
+/// a page's number. At distances of 64 pages the tops of all stacks, which are what is used of
+/// most, would share two of its 128 sets, and every switch among more than some dozens of tasks
+/// would walk the page tables. It is no neighbour of a multiple of 8 because eight entries of a
+/// page table share a cache line: among 20,000 tasks that yield in turn, a switch takes 36 to 38 ns
+/// at distances of 67, 69, 75 and 77 pages, and 44 to 55 ns at 71 and 73.
 pub(super) fn stride(size: StackSize) -> usize {
     let page = page_size();
-    let pages = (size.bytes() + GUARD).div_ceil(page);
-    (pages | 1) * page
+    let mut pages = (size.bytes() + GUARD).div_ceil(page);
+    while !matches!(pages % 8, 3 | 5) {
+        pages += 1;
+    }
+    pages * page
 }
 
 /// The guard is all that the stack leaves of its room.
@@ -185,13 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn slots_lie_an_odd_number_of_pages_apart_and_have_guards_of_32_kib() {
+    fn the_distance_of_slots_suits_the_caches_and_leaves_guards_of_32_kib() {
         for kib in [32, 64, 100, 256, 1024, 5000] {
             let size = StackSize::new(kib * 1024);
             let apart = stride(size);
             assert!(guard_size(size) >= 32 << 10);
-            assert!(guard_size(size) < (32 << 10) + 2 * page_size());
-            assert_eq!(apart / page_size() % 2, 1);
+            assert!(guard_size(size) < (32 << 10) + 8 * page_size());
+            assert!([3, 5].contains(&(apart / page_size() % 8)));
             assert!(apart.is_multiple_of(page_size()));
         }
     }
