@@ -33,7 +33,6 @@
 //! Everything that blocks does so through [`park`](mod@park).
 
 mod background;
-mod backlog;
 mod deadlock;
 mod driver;
 mod inbox;
@@ -42,7 +41,7 @@ mod panic_note;
 pub mod park;
 mod per_process;
 mod post;
-mod queue;
+mod run_queue;
 mod runtime;
 mod sleep;
 mod spawn;

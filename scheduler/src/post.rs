@@ -7,10 +7,10 @@ use crossbeam_utils::CachePadded;
 use lisle_runtime::primitive::Mutex;
 use lisle_runtime::primitive::atomic::{AtomicBool, Ordering};
 
-use crate::backlog::Backlog;
 use crate::driver::{Bell, Driver};
 use crate::inbox::{Inbox, Pushed};
 use crate::metrics::Counters;
+use crate::run_queue::backlog::Backlog;
 use crate::task::Control;
 
 /// After so long a sleep nothing is likely to come soon, and what is kept at hand for tasks to come

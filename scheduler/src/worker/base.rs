@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use lisle_runtime::last_words::abort_on_unwind;
 
 use super::{LOCAL, Worker, locals};
-use crate::backlog::Mark;
 use crate::deadlock::{self, DeadlockReport, ForeignThreads};
+use crate::run_queue::backlog::Mark;
 use crate::team::{Role, Team};
 
 /// How long the watcher naps between two looks at the others' backlogs, the first time and at most.

@@ -13,7 +13,6 @@
 //! announces itself, releases its locks and then switches.
 
 mod base;
-mod behind;
 mod leaving;
 mod locals;
 #[cfg(all(test, lisle_loom))]
@@ -24,7 +23,6 @@ mod turn;
 mod waits;
 
 pub(crate) use base::Enter;
-use behind::Behind;
 pub(crate) use leaving::MOST_STRIKES;
 pub(crate) use overflow::describe_current;
 use stalling::Quiet;
@@ -39,11 +37,12 @@ use lisle_runtime::primitive::{self, Arc};
 use lisle_runtime::stack::{Stack, StackCache};
 use lisle_runtime::switch::Context;
 
-use crate::backlog::Place;
 use crate::driver::Driver;
 use crate::metrics::Metrics;
 use crate::post::Post;
-use crate::queue::Queue;
+use crate::run_queue::backlog::Place;
+use crate::run_queue::behind::Behind;
+use crate::run_queue::ring::Queue;
 use crate::task::{Control, IdBlock, Slab, Task, TaskId, TaskList};
 use crate::team::Team;
 use crate::timer::Timers;

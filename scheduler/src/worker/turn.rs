@@ -11,9 +11,9 @@ use lisle_runtime::{no_suspend_depth, panics, prefetch};
 
 use super::waits::may_suspend;
 use super::{POLL_INTERVAL, Worker, current, locals, with_allowance};
-use crate::backlog::Refill;
 use crate::park::unwind_cancelled;
-use crate::queue::Entry;
+use crate::run_queue::backlog::Refill;
+use crate::run_queue::ring::Entry;
 use crate::task::{Control, join};
 use crate::turn::Allowance;
 

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::ptr::{self, NonNull};
 
-use super::ELDERS_TURN;
+use super::backlog::ELDERS_TURN;
 use crate::task::Control;
 
 #[derive(Default)]

@@ -2,7 +2,7 @@
 //! thieves take from it.
 //!
 //! The first [`FRONT`] wait in a ring, in the order of their arrival ([`front`]). When it is full,
-//! those that come are *deferred* ([`deferred`]). The owner does not look at them before it has
+//! those that come are *deferred* ([`deferred`](super::deferred)). The owner does not look at them before it has
 //! started all that are in front, and then moves a *batch* of them there ([`batch`]). Those that
 //! stay behind come after the ones that are deferred from then on, the next *generation*; within a
 //! generation the order is that of arrival.
@@ -13,16 +13,13 @@
 //! subtree before it begins another. One move in [`ELDERS_TURN`] takes the oldest generation, so
 //! that nobody waits for ever behind others that keep having descendants.
 
-mod deferred;
-mod front;
-
 use std::ptr::NonNull;
 
 use lisle_runtime::primitive::BriefMutex;
 use lisle_runtime::primitive::atomic::{AtomicUsize, Ordering};
 
-use self::deferred::Deferred;
-use self::front::Front;
+use super::deferred::Deferred;
+use super::front::{self, Front};
 use crate::task::Control;
 
 /// How many tasks can wait while the order is exactly that of arrival. A power of two.
@@ -36,7 +33,7 @@ const BATCH: usize = if cfg!(lisle_loom) { 1 } else { 16 };
 const OTHERS_FOR_ONE: usize = 4;
 
 /// Of so many moves to the front one takes the oldest deferred tasks instead of the youngest.
-const ELDERS_TURN: usize = 256;
+pub(super) const ELDERS_TURN: usize = 256;
 
 pub(crate) struct Backlog {
     front: Front,

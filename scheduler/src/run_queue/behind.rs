@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 use crate::task::Control;
 
 #[derive(Default)]
-pub(super) struct Behind {
+pub(crate) struct Behind {
     /// Tasks that were ever deferred.
     deferred: Cell<u64>,
     /// Of those, the ones that have been given a place.
@@ -26,37 +26,37 @@ pub(super) struct Behind {
 impl Behind {
     /// Whether tasks are deferred.
     #[inline]
-    pub(super) fn is_needed(&self) -> bool {
+    pub(crate) fn is_needed(&self) -> bool {
         self.deferred.get() != self.placed.get()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.queue.borrow().len()
     }
 
-    pub(super) fn note_deferred(&self) {
+    pub(crate) fn note_deferred(&self) {
         self.deferred.set(self.deferred.get() + 1);
     }
 
-    pub(super) fn note_placed(&self, count: usize) {
+    pub(crate) fn note_placed(&self, count: usize) {
         self.placed.set(self.placed.get() + count as u64);
     }
 
     /// Adds a task that comes after all that are deferred now.
     #[cold]
-    pub(super) fn push(&self, task: NonNull<Control>) {
+    pub(crate) fn push(&self, task: NonNull<Control>) {
         self.queue.borrow_mut().push_back((self.deferred.get(), task));
     }
 
     /// Takes a task that has waited for enough others.
-    pub(super) fn pop(&self) -> Option<NonNull<Control>> {
+    pub(crate) fn pop(&self) -> Option<NonNull<Control>> {
         let mut queue = self.queue.borrow_mut();
         let due = queue.front().is_some_and(|&(number, _)| number <= self.placed.get());
         if due { queue.pop_front().map(|(_, task)| task) } else { None }
     }
 
     /// How many more have to be placed before somebody's turn comes.
-    pub(super) fn distance(&self) -> Option<usize> {
+    pub(crate) fn distance(&self) -> Option<usize> {
         let &(number, _) = self.queue.borrow().front()?;
         Some((number - self.placed.get()) as usize)
     }
