@@ -96,9 +96,9 @@ pub mod guide;
 pub use lisle_macros::{main, test};
 pub use lisle_runtime::{Coroutine, Generator, ScopedCoroutine, no_suspend};
 pub use lisle_scheduler::{
-    Awaited, Builder, Cancelled, Deadlock, DeadlockReport, Detached, ForeignThreads, Handles,
-    JoinHandle, Metrics, Runtime, RuntimeBuilder, Task, TaskId, TaskReport, WorkerMetrics, current,
-    metrics, run, sleep, sleep_until, spawn, spawn_local, yield_now,
+    Awaited, Builder, Cancelled, Deadlock, Detached, ForeignThreads, Handles, JoinHandle, Metrics,
+    Runtime, RuntimeBuilder, Task, TaskId, TaskReport, WorkerMetrics, current, metrics, run, sleep,
+    sleep_until, spawn, spawn_local, yield_now,
 };
 
 #[doc(hidden)]

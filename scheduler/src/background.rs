@@ -6,7 +6,6 @@ use std::panic::Location;
 use lisle_runtime::primitive::Arc;
 use lisle_runtime::stack::Stack;
 
-use crate::deadlock::DeadlockReport;
 use crate::metrics::Metrics;
 use crate::per_process::PerProcess;
 use crate::runtime::{Runtime, prepare_process, serve};
@@ -23,7 +22,7 @@ impl Background {
     pub(crate) fn start(settings: &Settings) -> io::Result<Self> {
         prepare_process(settings);
         // The threads outside, of which there is always one, can spawn and send.
-        let settings = Settings { deadlock_report: DeadlockReport::Off, ..settings.clone() };
+        let settings = Settings { deadlock_detection: false, ..settings.clone() };
         let team = Arc::new(Team::new(settings, serve));
         Team::start_first(&team)?;
         Ok(Self { team })

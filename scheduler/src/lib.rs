@@ -62,7 +62,7 @@ pub mod internal {
     pub use crate::driver::{Direction, Source};
 }
 
-pub use deadlock::{Deadlock, DeadlockReport, ForeignThreads, TaskReport};
+pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
 pub use metrics::{Metrics, WorkerMetrics};
 pub use runtime::{Runtime, RuntimeBuilder, run};
 pub use sleep::{sleep, sleep_until};

@@ -12,7 +12,7 @@ use lisle_runtime::primitive;
 use lisle_runtime::stack::{StackSize, describe, overflow};
 
 use crate::background::Background;
-use crate::deadlock::{Deadlock, DeadlockReport, ForeignThreads, stay_for_ever};
+use crate::deadlock::{Deadlock, ForeignThreads, stay_for_ever};
 use crate::metrics::Metrics;
 use crate::panic_note;
 use crate::per_process::PerProcess;
@@ -105,7 +105,7 @@ pub struct RuntimeBuilder {
     stack_size: Option<StackSize>,
     main_stack_size: Option<StackSize>,
     spin: Option<Duration>,
-    deadlock_report: DeadlockReport,
+    deadlock_detection: Option<bool>,
     foreign_threads: ForeignThreads,
     panic_note: Option<bool>,
     stall_notice: Option<Duration>,
@@ -184,9 +184,10 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Switches the report of deadlocks off, or on again.
-    pub fn deadlock_report(mut self, report: DeadlockReport) -> Self {
-        self.deadlock_report = report;
+    /// Says whether a deadlock ends the run with a report, which is the default. Without it, tasks
+    /// that nothing can wake wait for ever.
+    pub fn deadlock_detection(mut self, wanted: bool) -> Self {
+        self.deadlock_detection = Some(wanted);
         self
     }
 
@@ -198,7 +199,8 @@ impl RuntimeBuilder {
 
     /// Says on standard error, once, what all tasks wait for when they have waited for `duration`
     /// and only a thread that is not the runtime's could wake one: no deadlock, but it may look
-    /// like one. Off by default; [`deadlock_report`](Self::deadlock_report) switches it off too.
+    /// like one. Off by default; nothing is said either if
+    /// [`deadlock_detection`](Self::deadlock_detection) is off.
     pub fn stall_notice(mut self, duration: Duration) -> Self {
         self.stall_notice = Some(duration);
         self
@@ -238,7 +240,7 @@ impl RuntimeBuilder {
             },
             main_stack_size: self.main_stack_size,
             spin: self.spin.unwrap_or(SPIN),
-            deadlock_report: self.deadlock_report,
+            deadlock_detection: self.deadlock_detection.unwrap_or(true),
             foreign_threads: self.foreign_threads,
             stall_notice: self.stall_notice,
             panic_note: self.panic_note.map_or_else(panic_note::is_wanted, Ok)?,

@@ -21,7 +21,7 @@ use lisle_runtime::primitive::thread::{self, Builder, JoinHandle};
 use lisle_runtime::primitive::{Arc, Mutex, MutexGuard};
 use lisle_runtime::stack::{StackSize, generation, watched_generation};
 
-use crate::deadlock::{self, DeadlockReport, ForeignThreads, TaskReport};
+use crate::deadlock::{self, ForeignThreads, TaskReport};
 use crate::metrics::Metrics;
 use crate::park::{Reason, Unparker, Wake, in_task, park};
 use crate::post::Post;
@@ -37,7 +37,7 @@ pub(crate) struct Settings {
     pub(crate) stack_size_origin: StackSizeOrigin,
     pub(crate) main_stack_size: Option<StackSize>,
     pub(crate) spin: Duration,
-    pub(crate) deadlock_report: DeadlockReport,
+    pub(crate) deadlock_detection: bool,
     pub(crate) foreign_threads: ForeignThreads,
     pub(crate) panic_note: bool,
     pub(crate) stall_notice: Option<Duration>,
@@ -464,7 +464,6 @@ mod models {
     use std::sync::atomic::{AtomicBool as Flag, Ordering::Relaxed};
 
     use super::*;
-    use crate::deadlock::DeadlockReport;
     use crate::driver::Driver;
     use crate::task::Slab;
     use crate::task::testing::task_numbered;
@@ -529,7 +528,7 @@ mod models {
             stack_size_origin: StackSizeOrigin::Environment,
             main_stack_size: None,
             spin: Duration::ZERO,
-            deadlock_report: DeadlockReport::On,
+            deadlock_detection: true,
             foreign_threads: ForeignThreads::NeverWake,
             panic_note: false,
             stall_notice: None,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use lisle_scheduler::{Deadlock, DeadlockReport, ForeignThreads, Runtime, RuntimeBuilder};
+use lisle_scheduler::{Deadlock, ForeignThreads, Runtime, RuntimeBuilder};
 use support::{Bell, block_until};
 
 /// The name of the thread on which a runtime's own tasks run.
@@ -52,9 +52,9 @@ fn wait_for_a_thread(builder: RuntimeBuilder) -> Result<(), Deadlock> {
 }
 
 #[test]
-fn the_report_of_deadlocks_can_be_switched_off() {
+fn deadlock_detection_can_be_switched_off() {
     for workers in [1, 3] {
-        let off = Runtime::builder().workers(workers).deadlock_report(DeadlockReport::Off);
+        let off = Runtime::builder().workers(workers).deadlock_detection(false);
         assert!(wait_for_a_thread(off).is_ok());
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use lisle_scheduler::{Builder, DeadlockReport, ForeignThreads, Runtime, RuntimeBuilder, sleep};
+use lisle_scheduler::{Builder, ForeignThreads, Runtime, RuntimeBuilder, sleep};
 use support::{Bell, block_until, in_child, on_each_worker, sys};
 
 /// What is on standard error, which goes to a file.
@@ -108,7 +108,7 @@ fn a_runtime_without_reports_gives_no_notice() {
             thread::sleep(Duration::from_millis(30));
             block_until(|| theirs.ring());
         });
-        let settings = Runtime::builder().deadlock_report(DeadlockReport::Off);
+        let settings = Runtime::builder().deadlock_detection(false);
         settings.stall_notice(Duration::ZERO).build().unwrap().run(|| bell.wait()).unwrap();
         ringer.join().unwrap();
     });

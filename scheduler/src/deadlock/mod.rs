@@ -36,16 +36,6 @@ pub enum ForeignThreads {
     LaterMayWake,
 }
 
-/// Whether a runtime looks for deadlocks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeadlockReport {
-    /// A deadlock ends the run with a report. The default.
-    #[default]
-    On,
-    /// Tasks that nothing can wake wait for ever.
-    Off,
-}
-
 /// Whether a task of this worker waits for a wake that is under way.
 pub(crate) fn any_awaits_unpark(tasks: &TaskList) -> bool {
     let mut any = false;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lisle_runtime::last_words::abort_on_unwind;
 
 use super::{LOCAL, Worker, locals};
-use crate::deadlock::{self, DeadlockReport, ForeignThreads};
+use crate::deadlock::{self, ForeignThreads};
 use crate::run_queue::backlog::Mark;
 use crate::team::{Role, Team};
 
@@ -186,7 +186,7 @@ impl Worker {
         if timer.is_some() || self.driver.has_waits() {
             return self.sleep(timer, None);
         }
-        if self.team.settings.deadlock_report == DeadlockReport::Off {
+        if !self.team.settings.deadlock_detection {
             return self.sleep(None, None);
         }
         let others_may_wake_us = self.team.others_may_wake_us(self.team.threads());
