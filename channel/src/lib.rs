@@ -62,9 +62,9 @@ mod claim;
 mod error;
 mod iter;
 mod linger;
-#[cfg(all(test, lisle_loom))]
-mod loom_models;
 mod meeting;
+#[cfg(all(test, lisle_loom))]
+mod models;
 mod receiver;
 mod report;
 mod select;

@@ -37,6 +37,8 @@ mod deadlock;
 mod driver;
 mod inbox;
 mod metrics;
+#[cfg(all(test, lisle_loom))]
+mod models;
 mod panic_note;
 pub mod park;
 mod per_process;
@@ -48,8 +50,6 @@ mod spawn;
 mod stall;
 mod task;
 mod team;
-#[cfg(all(test, lisle_loom))]
-mod team_models;
 mod thread;
 mod timer;
 pub mod turn;

@@ -1,10 +1,10 @@
 //! Waiting for several operations at once: [`Select`] and what it selects.
 
 mod error;
-#[cfg(all(test, lisle_loom))]
-mod loom_models;
 mod macro_errors;
 pub(crate) mod macros;
+#[cfg(all(test, lisle_loom))]
+mod models;
 mod operation;
 mod random;
 mod ready;

@@ -13,8 +13,6 @@
 
 mod poller;
 mod source;
-#[cfg(all(test, lisle_loom))]
-mod source_models;
 
 pub use source::{Direction, Source};
 

@@ -518,3 +518,6 @@ pub(super) mod testing {
         }
     }
 }
+
+#[cfg(all(test, lisle_loom))]
+mod models;

@@ -1,18 +1,18 @@
 //! A poller: it blocks one thread until a descriptor is ready or somebody rings.
 //!
-//! [`Queue`] is what the operating system does: four functions, of which a model has a double. On
+//! [`Queue`] is what the operating system does: four functions, of which a loom model has a double. On
 //! top of that a poller knows which sources are registered with it, so that they can be given up
 //! when their owner ends.
 
+#[cfg(lisle_loom)]
+pub(super) mod double;
 #[cfg(not(lisle_loom))]
 mod epoll;
-#[cfg(lisle_loom)]
-pub(super) mod model;
 
+#[cfg(lisle_loom)]
+pub(super) use double::{Descriptor, Fd, Queue, wait_on_thread};
 #[cfg(not(lisle_loom))]
 pub(super) use epoll::{Descriptor, Fd, Queue, wait_on_thread};
-#[cfg(lisle_loom)]
-pub(super) use model::{Descriptor, Fd, Queue, wait_on_thread};
 
 use std::collections::BTreeSet;
 use std::io;

@@ -6,10 +6,9 @@ use std::time::Instant;
 use lisle_runtime::primitive::{Arc, Mutex};
 use loom::thread;
 
-use super::poller::Readiness;
-use super::poller::model::ModelFd;
-use super::source::deliver;
-use super::{Direction, Source};
+use super::{Direction, Source, deliver};
+use crate::driver::poller::Readiness;
+use crate::driver::poller::double::ModelFd;
 use crate::park::{Reason, Unparker, park};
 use crate::{run, spawn_local};
 

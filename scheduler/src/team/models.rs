@@ -1,0 +1,79 @@
+use std::sync::atomic::{AtomicBool as Flag, Ordering::Relaxed};
+
+use super::*;
+use crate::driver::Driver;
+use crate::task::Slab;
+use crate::task::testing::task_numbered;
+
+/// Two workers wake each other, twice in turn, and then sleep for good, while a third asks
+/// whether all is quiet: it is told so only when it is.
+///
+/// Seen to fail: with one look at each instead of two; without the comparison of the
+/// awakenings.
+#[test]
+fn quiescence_is_not_seen_too_early() {
+    static SEEN: Flag = Flag::new(false);
+    loom::model(|| {
+        let team = team_of_three();
+        let slab = Slab::default();
+        let done = std::sync::Arc::new(Flag::new(false));
+        let workers = [1, 2].map(|me| {
+            let tasks = [1, 2].map(|n| task_numbered(&slab, n));
+            let (team, done) = (team.clone(), done.clone());
+            loom::thread::spawn(move || {
+                let driver = Driver::new();
+                team.post(me).occupy(driver.bell());
+                for task in tasks {
+                    if me == 2 {
+                        wait_for_mail(&team, me, &driver);
+                    }
+                    // SAFETY: each task is posted once.
+                    unsafe { team.post(3 - me).hand_in({ task }.0) };
+                    if me == 1 {
+                        wait_for_mail(&team, me, &driver);
+                    }
+                }
+                if me == 1 {
+                    done.store(true, Relaxed);
+                }
+                assert!(team.post(me).inbox.prepare_sleep());
+            })
+        });
+        if team.is_quiescent(0) {
+            assert!(done.load(Relaxed), "a wake-up is still under way");
+            SEEN.store(true, Relaxed);
+        }
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+    });
+    assert!(SEEN.load(Relaxed), "the model must reach both answers");
+}
+
+/// Sleeps until a task has come, as a worker does.
+fn wait_for_mail(team: &Team, index: usize, driver: &Driver) {
+    let mut came = false;
+    while !came {
+        team.post(index).sleep(driver, None, None, || ());
+        team.note_awakening();
+        team.post(index).inbox.drain(|_| came = true);
+    }
+}
+
+fn team_of_three() -> Arc<Team> {
+    let settings = Settings {
+        workers: NonZeroUsize::new(3).unwrap(),
+        stack_size: StackSize::DEFAULT,
+        stack_size_origin: StackSizeOrigin::Environment,
+        main_stack_size: None,
+        spin: Duration::ZERO,
+        deadlock_detection: true,
+        foreign_threads: ForeignThreads::NeverWake,
+        panic_note: false,
+        stall_notice: None,
+        name: None,
+        thread_name: "model".into(),
+    };
+    let team = Arc::new(Team::new(settings, |_, _| unreachable!("no thread is started")));
+    *team.threads.lock() =
+        Threads { handles: Vec::new(), gone: Vec::new(), joiner: None, started: 3, missing: 0 };
+    team
+}
