@@ -2,15 +2,13 @@
 #![cfg(not(lisle_loom))]
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 
-#[path = "../runtime/tests/stack_support/mod.rs"]
-mod stack_support;
-#[path = "../runtime/tests/unwind_support/mod.rs"]
-mod unwind_support;
+#[path = "../runtime/tests/support/mod.rs"]
+mod support;
 
 use lisle::channel::{bounded, select, unbounded};
 use lisle::{Generator, Runtime, spawn, yield_now};
-use stack_support::in_child;
-use unwind_support::{is_over, learn_the_base, under_fire};
+use support::stack::in_child;
+use support::unwind::{is_over, learn_the_base, under_fire};
 
 const SAMPLES: usize = 5000;
 

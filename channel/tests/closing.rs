@@ -1,15 +1,15 @@
 //! One end goes: what the other end sees, parked or not.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::sync::Arc;
 
-use common::{LONG, everywhere, everywhere_with, on_one_worker};
 use lisle_channel::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, Sender, TryRecvError, TrySendError,
     bounded, unbounded,
 };
+use support::{LONG, everywhere, everywhere_with, on_one_worker};
 
 #[test]
 fn receivers_learn_that_the_senders_are_gone() {

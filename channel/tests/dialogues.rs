@@ -3,11 +3,11 @@
 //! drawn, too. Whatever the way, both sides of both libraries hear the same.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::time::{Duration, Instant};
 
-use common::{LONG, Random, everywhere};
+use support::{LONG, Random, everywhere};
 
 const STEPS: usize = 60;
 const TINY: Duration = Duration::from_micros(20);

@@ -6,14 +6,14 @@
 //! test pins that down.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::Random;
 use crossbeam_channel as peer;
+use support::Random;
 
 /// A message that counts itself while it lives.
 #[derive(Clone)]

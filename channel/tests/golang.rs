@@ -2,15 +2,15 @@
 //! that do not block, selects against selects, many into one, closed channels.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::collections::HashSet;
 
-use common::{Ground, LONG, Party, everywhere};
 use lisle_channel::{
     Receiver, RecvError, Select, SendError, Sender, TryRecvError, TrySendError, bounded, never,
     select, unbounded,
 };
+use support::{Ground, LONG, Party, everywhere};
 
 /// One party for each prime, each with a channel to the next.
 #[test]

@@ -1,13 +1,13 @@
 //! Memory, counted by the allocator: what a channel holds, and that nothing leaks.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use common::on_one_worker;
 use lisle_channel::{bounded, never, select, unbounded};
+use support::on_one_worker;
 
 struct Counting;
 

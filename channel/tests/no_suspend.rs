@@ -1,14 +1,14 @@
 //! A channel operation that would have to wait inside `no_suspend` panics and loses nothing.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use common::on_one_worker;
 use lisle_channel::{TryRecvError, bounded, never, select};
 use lisle_runtime::no_suspend;
+use support::on_one_worker;
 
 #[test]
 fn a_blocked_send_panics_and_drops_its_message() {

@@ -1,14 +1,14 @@
 //! Many parked parties: order, mass wake-up, cancellation, and what a report says of them.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::on_one_worker;
 use lisle_channel::{RecvError, SendError, bounded, unbounded};
 use lisle_scheduler::{ForeignThreads, Runtime, spawn, yield_now};
+use support::on_one_worker;
 
 const MANY: usize = 10_000;
 

@@ -3,9 +3,9 @@
 #![cfg(not(lisle_loom))]
 #![allow(clippy::duplicate_mod, reason = "that is the test")]
 
-mod common;
+mod support;
 
-use common::everywhere;
+use support::everywhere;
 
 #[path = "port"]
 mod ours {

@@ -2,15 +2,15 @@
 //! is not: a message that is lost or doubled, or that overtakes another one of the same sender.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use common::{Ground, LONG, Random, everywhere};
 use lisle_channel::{
     Receiver, RecvTimeoutError, Select, Sender, TryRecvError, bounded, never, select, unbounded,
 };
+use support::{Ground, LONG, Random, everywhere};
 
 const SENDING: usize = 4;
 const RECEIVING: usize = 4;

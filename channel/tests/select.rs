@@ -1,16 +1,16 @@
 //! Selects that wait, win, lose and are fair.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{LONG, everywhere, everywhere_with, on_one_worker};
 use lisle_channel::{
     Receiver, RecvError, Select, SendError, Sender, TrySendError, bounded, never, select, unbounded,
 };
+use support::{LONG, everywhere, everywhere_with, on_one_worker};
 
 const SHORT: Duration = Duration::from_millis(5);
 

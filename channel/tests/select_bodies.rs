@@ -2,17 +2,17 @@
 //! message expressions may leave it.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::{LONG, everywhere};
 use lisle_channel::{
     Receiver, RecvError, SendError, Sender, bounded, never, select, select_biased, unbounded,
 };
+use support::{LONG, everywhere};
 
 const SHORT: Duration = Duration::from_millis(1);
 

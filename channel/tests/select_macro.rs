@@ -1,15 +1,15 @@
 //! The grammar of `select!`, and what its parts mean.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use common::{LONG, everywhere};
 use lisle_channel::{
     Receiver, RecvError, SendError, Sender, after, bounded, never, select, select_biased, unbounded,
 };
+use support::{LONG, everywhere};
 
 const SHORT: Duration = Duration::from_millis(5);
 

@@ -1,17 +1,17 @@
 //! A select that gives up says that there was a moment at which nothing was possible.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::on_workers;
 use lisle_channel::{
     Receiver, Select, Sender, at, bounded, never, select, select_biased, tick, unbounded,
 };
+use support::on_workers;
 
 /// A message that is sent into one of two channels before it is taken out of the other, and back:
 /// one of them has a message at every moment.
@@ -46,7 +46,7 @@ fn finds_the_message(look: impl Fn(&mut Select) -> bool) {
     const LOOKS: usize = 20_000;
     let mover = Mover::new();
     let silent = [(); 200].map(|()| unbounded::<u32>());
-    let far = at(Instant::now() + common::LONG);
+    let far = at(Instant::now() + support::LONG);
     thread::scope(|scope| {
         scope.spawn(|| mover.run());
         let mut select = Select::new_biased();

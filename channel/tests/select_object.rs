@@ -2,15 +2,15 @@
 //! owes.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use common::{LONG, everywhere, everywhere_with};
 use lisle_channel::{
     RecvError, Select, SelectTimeoutError, Sender, after, bounded, select, unbounded,
 };
+use support::{LONG, everywhere, everywhere_with};
 
 const SHORT: Duration = Duration::from_millis(5);
 

@@ -1,14 +1,14 @@
 //! Waits with an end.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::time::{Duration, Instant};
 
-use common::{LONG, everywhere, everywhere_with, on_one_worker};
 use lisle_channel::{
     RecvTimeoutError, Select, SendTimeoutError, Sender, after, bounded, never, select, tick,
 };
+use support::{LONG, everywhere, everywhere_with, on_one_worker};
 
 const SHORT: Duration = Duration::from_millis(5);
 

@@ -1,15 +1,15 @@
 //! `after`, `at`, `tick` and `never`.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::time::{Duration, Instant};
 
-use common::{LONG, everywhere, on_one_worker};
 use crossbeam_channel as peer;
 use lisle_channel::{
     Receiver, RecvTimeoutError, Select, TryRecvError, after, at, bounded, never, select, tick,
 };
+use support::{LONG, everywhere, on_one_worker};
 
 const SHORT: Duration = Duration::from_millis(5);
 

@@ -1,12 +1,12 @@
 //! Messages arrive: all of them, once, in order, whoever waits for whom.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::time::Duration;
 
-use common::{Ground, LONG, everywhere, everywhere_with};
 use lisle_channel::{Receiver, RecvError, Sender, TryRecvError, TrySendError, bounded, unbounded};
+use support::{Ground, LONG, everywhere, everywhere_with};
 
 #[test]
 fn one_sender_one_receiver_in_order() {
@@ -139,7 +139,7 @@ fn try_operations_of_a_rendezvous_need_a_partner() {
 fn spawn_receiver(
     ground: &Ground,
     receiver: &Receiver<i32>,
-) -> common::Party<Result<i32, RecvError>> {
+) -> support::Party<Result<i32, RecvError>> {
     let receiver = receiver.clone();
     ground.spawn(move || receiver.recv())
 }

@@ -3,7 +3,7 @@
 //! A witness on the same worker, which does nothing but yield, counts the turns that it has.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::on_one_worker;
 use lisle_channel::{Receiver, Select, Sender, at, bounded, never, select, tick, unbounded};
 use lisle_runtime::no_suspend;
 use lisle_scheduler::{Runtime, sleep, spawn, spawn_local, yield_now};
+use support::on_one_worker;
 
 /// Operations in one turn.
 const OPERATIONS: usize = 256;
@@ -370,7 +370,7 @@ fn takes_what_has_piled_up(receive: impl Fn(&Receiver<usize>) -> usize) {
 #[test]
 fn a_receiver_takes_what_has_piled_up() {
     takes_what_has_piled_up(|receiver| receiver.recv().unwrap());
-    takes_what_has_piled_up(|receiver| receiver.recv_timeout(common::LONG).unwrap());
+    takes_what_has_piled_up(|receiver| receiver.recv_timeout(support::LONG).unwrap());
     takes_what_has_piled_up(|receiver| receiver.iter().next().unwrap());
 }
 
@@ -386,8 +386,8 @@ fn a_select_takes_what_has_piled_up() {
     takes_what_has_piled_up(|receiver| {
         select! {
             recv(receiver) -> message => message.unwrap(),
-            recv(tick(common::LONG)) -> _ => unreachable!("it is not over"),
-            default(common::LONG) => unreachable!("there is a message"),
+            recv(tick(support::LONG)) -> _ => unreachable!("it is not over"),
+            default(support::LONG) => unreachable!("there is a message"),
         }
     });
     takes_what_has_piled_up(|receiver| {

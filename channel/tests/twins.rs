@@ -5,16 +5,16 @@
 //! in sends, receives, selects of both ends, and selects that only watch. All parties see the same.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use common::{Random, on_one_worker};
 use lisle_channel::{Receiver, RecvTimeoutError, Select, SendTimeoutError, Sender};
 use lisle_channel::{TryRecvError, TrySendError, bounded, unbounded};
 use lisle_scheduler::{spawn, yield_now};
+use support::{Random, on_one_worker};
 
 type Ends = (Sender<Counted>, Receiver<Counted>);
 

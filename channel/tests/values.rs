@@ -2,15 +2,15 @@
 //! or use the channel, and channels themselves.
 #![cfg(not(lisle_loom))]
 
-mod common;
+mod support;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
-use common::{everywhere, everywhere_with, on_one_worker};
 use lisle_channel::{Receiver, Sender, TrySendError, bounded, select, unbounded};
+use support::{everywhere, everywhere_with, on_one_worker};
 
 #[test]
 fn messages_without_size() {

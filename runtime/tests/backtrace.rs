@@ -1,8 +1,7 @@
 //! Backtraces of what is suspended, taken from the top of its stack without resuming it.
 #![cfg(not(lisle_switch = "ucontext"))]
 
-mod stack_support;
-mod switch_support;
+mod support;
 
 use std::backtrace::Backtrace;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -13,7 +12,7 @@ use std::rc::Rc;
 use lisle_runtime::stack::{Stack, StackSize};
 use lisle_runtime::switch::{Context, ROOM_ON_TOP, on_top_of, prepare, switch, switch_for_good};
 use lisle_runtime::{Coroutine, Name, State, Status, Yielder};
-use stack_support::in_child;
+use support::stack::in_child;
 
 /// The names of the frames, innermost first.
 fn frames(backtrace: &Backtrace) -> Vec<String> {

@@ -1,15 +1,15 @@
 //! Coroutines and their resumers: what each gets from the other, and where the coroutine stands.
 #![cfg(not(lisle_loom))]
 
-mod coroutine_support;
+mod support;
 
 use std::cell::{OnceCell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
 use std::thread;
 
-use coroutine_support::{Census, Log, address_here, panic_text, suspend_below};
 use lisle_runtime::{Coroutine, ScopedCoroutine, State, Status, Yielder};
+use support::coroutine::{Census, Log, address_here, panic_text, suspend_below};
 
 type Numbers = Yielder<u32, u32, u32>;
 
@@ -351,7 +351,8 @@ fn one_in_a_thread_local_ends_with_its_thread() {
     let (done, ended) = std::sync::mpsc::channel();
     thread::spawn(move || {
         let coroutine = Coroutine::new(move |yielder, ()| {
-            let _at_the_end = coroutine_support::OnDrop::new(move || done.send("unwound").unwrap());
+            let _at_the_end =
+                support::coroutine::OnDrop::new(move || done.send("unwound").unwrap());
             yielder.suspend(());
         });
         KEPT.with(|kept| kept.get_or_init(|| coroutine).resume(()));

@@ -1,8 +1,7 @@
 //! Coroutines while something unwinds: themselves, or the stack that uses them.
 #![cfg(not(lisle_loom))]
 
-mod coroutine_support;
-mod stack_support;
+mod support;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
@@ -10,9 +9,9 @@ use std::rc::Rc;
 use std::sync::Mutex;
 use std::thread::{self, panicking};
 
-use coroutine_support::{Log, OnDrop};
 use lisle_runtime::{Coroutine, Generator, ScopedCoroutine, State, Status, Yielder};
-use stack_support::in_child;
+use support::coroutine::{Log, OnDrop};
+use support::stack::in_child;
 
 type Plain = Yielder<(), (), ()>;
 

@@ -1,14 +1,14 @@
 //! Coroutines that borrow: lent for a scope, at whose end they have ended.
 #![cfg(not(lisle_loom))]
 
-mod coroutine_support;
+mod support;
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::thread;
 
-use coroutine_support::Log;
 use lisle_runtime::{Coroutine, Generator, ScopedCoroutine, State, Status, Yielder};
+use support::coroutine::Log;
 
 #[test]
 fn a_body_borrows_from_its_caller() {

@@ -1,8 +1,7 @@
 //! How coroutines end before their time: dropped or forgotten.
 #![cfg(not(lisle_loom))]
 
-mod coroutine_support;
-mod stack_support;
+mod support;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashSet;
@@ -11,10 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
 use std::thread;
 
-use coroutine_support::{Census, Log, OnDrop, address_here, suspend_below};
 use lisle_runtime::stack::{Stack, StackSize};
 use lisle_runtime::{Coroutine, Name, State, Yielder};
-use stack_support::in_child;
+use support::coroutine::{Census, Log, OnDrop, address_here, suspend_below};
+use support::stack::in_child;
 
 type Plain = Yielder<(), (), ()>;
 

@@ -1,11 +1,11 @@
 //! What a body captures, of every size and alignment, lies where it should.
 #![cfg(not(lisle_loom))]
 
-mod coroutine_support;
+mod support;
 
-use coroutine_support::{Census, panic_text};
 use lisle_runtime::stack::{Stack, StackSize};
 use lisle_runtime::{Coroutine, State, Yielder};
+use support::coroutine::{Census, panic_text};
 
 /// Runs a body that captures `value` and checks its place and contents before and after a
 /// suspension.

@@ -2,15 +2,15 @@
 //! with it.
 #![cfg(not(lisle_loom))]
 
-mod coroutine_support;
+mod support;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
 
-use coroutine_support::{Census, Log, address_here, panic_text};
 use lisle_runtime::switch::BACKEND;
 use lisle_runtime::{Coroutine, Name, ScopedCoroutine, State, Status, Yielder};
+use support::coroutine::{Census, Log, address_here, panic_text};
 
 /// A place for a name that is not known yet when a body is made.
 type Later<I, Y, R> = Rc<OnceCell<Name<I, Y, R>>>;

@@ -1,13 +1,13 @@
 //! Values of every size and alignment go both ways, by each of the ways that there are.
 #![cfg(not(lisle_loom))]
 
-mod coroutine_support;
+mod support;
 
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use coroutine_support::{Census, Counted, OnDrop};
 use lisle_runtime::{Coroutine, ScopedCoroutine, State, Yielder, no_suspend};
+use support::coroutine::{Census, Counted, OnDrop};
 
 /// Sends `values` into a coroutine which sends them back: as the first argument and as later ones,
 /// as a yield and as the result.

@@ -1,7 +1,7 @@
 //! What a debugger sees of code on a stack of its own: its frames down to the base, and nothing
 //! beyond. Needs gdb, and says so if there is none.
 
-mod switch_support;
+mod support;
 
 use std::env;
 use std::hint::black_box;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use lisle_runtime::switch;
 use lisle_runtime::{Coroutine, Yielder};
-use switch_support::Fiber;
+use support::switch::Fiber;
 
 #[inline(never)]
 #[unsafe(no_mangle)]
@@ -134,6 +134,6 @@ fn the_calls_above_a_bare_switch_are_seen() {
         frame_of_the_resumer(|| fiber.resume());
     });
     if let Some(frames) = frames {
-        assert_chain(&frames, "switch_support::first_frame");
+        assert_chain(&frames, "support::switch::first_frame");
     }
 }

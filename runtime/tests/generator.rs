@@ -1,14 +1,14 @@
 //! Generators: functions that yield, as iterators.
 #![cfg(not(lisle_loom))]
 
-mod coroutine_support;
+mod support;
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 
-use coroutine_support::{Census, Log, address_here};
 use lisle_runtime::stack::StackSize;
 use lisle_runtime::{Generator, Yielder};
+use support::coroutine::{Census, Log, address_here};
 
 fn iota(start: u64) -> Generator<u64> {
     Generator::new(move |out| {

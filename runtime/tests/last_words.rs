@@ -1,16 +1,15 @@
 //! What is said before an abort, with a standard error that takes it and with one that does not.
 #![cfg(not(lisle_loom))]
 
-mod coroutine_support;
-mod stack_support;
+mod support;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use coroutine_support::OnDrop;
 use lisle_runtime::last_words::{abort_on_unwind, abort_with, complain};
 use lisle_runtime::{ScopedCoroutine, Yielder};
-use stack_support::{Ended, in_child};
+use support::coroutine::OnDrop;
+use support::stack::{Ended, in_child};
 
 /// How standard error comes to take nothing: it is closed, full, or a pipe without a reader.
 const DEAF: [&str; 3] = ["closed", "full", "broken"];

@@ -1,14 +1,14 @@
 //! Sections that must not be left by a suspension.
 #![cfg(not(lisle_loom))]
 
-mod coroutine_support;
+mod support;
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
 
-use coroutine_support::{OnDrop, panic_text};
 use lisle_runtime::{Coroutine, Generator, State, Yielder, no_suspend, no_suspend_depth};
+use support::coroutine::{OnDrop, panic_text};
 
 type Plain = Yielder<(), (), ()>;
 

@@ -2,16 +2,15 @@
 //! child.
 #![cfg(not(lisle_loom))]
 
-mod coroutine_support;
-mod stack_support;
+mod support;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::panicking;
 
-use coroutine_support::OnDrop;
 use lisle_runtime::{Coroutine, State, Yielder, panics};
-use stack_support::in_child;
+use support::coroutine::OnDrop;
+use support::stack::in_child;
 
 /// Calls `action` in a destructor that a panic runs.
 fn amid_panic(action: impl FnOnce()) {

@@ -2,7 +2,7 @@
 //! one. That the whole test suite runs in silence is the greater part of the second half.
 #![cfg(lisle_sanitize = "address")]
 
-mod stack_support;
+mod support;
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -11,7 +11,7 @@ use std::ptr;
 
 use lisle_runtime::stack::{Stack, StackSize};
 use lisle_runtime::{Coroutine, State, Yielder};
-use stack_support::in_child;
+use support::stack::in_child;
 
 type Plain = Yielder<(), (), ()>;
 

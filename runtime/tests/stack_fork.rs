@@ -1,14 +1,14 @@
 //! What a fork child finds: the stack it runs on, no other one, and a pool that works.
 #![cfg(target_env = "gnu")]
 
-mod stack_support;
+mod support;
 
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
 use lisle_runtime::stack::{GuardKind, Stack, StackCache, StackSize};
 use lisle_runtime::{Coroutine, State};
-use stack_support::{in_child, run_on, writable};
+use support::stack::{in_child, run_on, writable};
 
 /// A stack on which the forking code does not run.
 static OTHER: AtomicPtr<Stack> = AtomicPtr::new(ptr::null_mut());

@@ -1,6 +1,6 @@
 //! Many stacks, and what happens when the kernel gives no more.
 
-mod stack_support;
+mod support;
 
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use std::thread;
 
 use lisle_runtime::Generator;
 use lisle_runtime::stack::{GuardKind, Stack, StackCache, StackSize};
-use stack_support::{in_child, writable};
+use support::stack::{in_child, writable};
 
 /// A line of `/proc/self/status`, in KiB.
 fn status(field: &str) -> usize {

@@ -1,9 +1,9 @@
 //! What stacks cost in memory, by the kernel's own account of each page.
 
-mod stack_support;
+mod support;
 
 use lisle_runtime::stack::{Stack, StackCache, StackSize};
-use stack_support::in_child;
+use support::stack::in_child;
 
 const PAGE: usize = 4096;
 

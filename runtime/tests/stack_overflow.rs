@@ -1,6 +1,6 @@
 //! Who hears of a fault: a guard page names the task, and anything else takes its old way.
 
-mod stack_support;
+mod support;
 
 use std::hint::black_box;
 use std::ptr;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use lisle_runtime::stack::describe::{self, Running};
 use lisle_runtime::stack::{Stack, StackSize, overflow};
 use lisle_runtime::{Coroutine, Generator};
-use stack_support::{in_child, writable};
+use support::stack::{in_child, writable};
 
 fn write_to(address: usize) {
     // SAFETY: none needed in the usual sense: the child that does this is meant to fault.
@@ -137,7 +137,7 @@ fn the_variable_is_not_recommended_for_a_stack_of_its_own_size() {
 #[test]
 fn deep_recursion_ends_at_the_guard() {
     let ended = in_child("deep_recursion_ends_at_the_guard", &[], || {
-        stack_support::run_on(&stack(), recurse_for_ever);
+        support::stack::run_on(&stack(), recurse_for_ever);
     });
     ended.assert_killed_by(libc::SIGABRT);
     let expected = "\na coroutine has overflowed its stack\n";
@@ -149,7 +149,7 @@ fn deep_recursion_ends_at_the_guard() {
 fn deep_recursion_ends_at_a_guard_made_by_mprotect() {
     let name = "deep_recursion_ends_at_a_guard_made_by_mprotect";
     let ended = in_child(name, &[("LISLE_STACK_GUARD", "mprotect")], || {
-        stack_support::run_on(&stack(), recurse_for_ever);
+        support::stack::run_on(&stack(), recurse_for_ever);
     });
     ended.assert_killed_by(libc::SIGABRT);
     let expected = "\na coroutine has overflowed its stack\n";
@@ -172,7 +172,7 @@ fn on_a_thread_of_others(main: extern "C" fn(*mut libc::c_void) -> *mut libc::c_
 fn a_thread_that_rust_did_not_make_reports_too() {
     extern "C" fn main(_: *mut libc::c_void) -> *mut libc::c_void {
         overflow::ensure_signal_stack().unwrap();
-        stack_support::run_on(&stack(), recurse_for_ever);
+        support::stack::run_on(&stack(), recurse_for_ever);
         ptr::null_mut()
     }
     let name = "a_thread_that_rust_did_not_make_reports_too";

@@ -1,7 +1,7 @@
 //! The contract of the switch, on whichever backend is compiled in: how a stack begins, what a
 //! switch keeps, and where a panic goes. `switch_registers.rs` and `switch_ends.rs` go on with it.
 
-mod switch_support;
+mod support;
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
@@ -11,7 +11,7 @@ use std::thread;
 
 use lisle_runtime::stack::Stack;
 use lisle_runtime::switch::{BACKEND, Context, prepare, switch, switch_for_good};
-use switch_support::{Fiber, Link, stack};
+use support::switch::{Fiber, Link, stack};
 
 #[test]
 fn the_backend_is_the_one_asked_for() {

@@ -1,15 +1,14 @@
 //! The two ends of a stack: nothing looks past its base, and nothing goes past its guard.
 
-mod stack_support;
-mod switch_support;
+mod support;
 
 use std::backtrace::Backtrace;
 use std::cell::RefCell;
 use std::hint::black_box;
 use std::rc::Rc;
 
-use stack_support::in_child;
-use switch_support::{Fiber, Link, first_frame_without_catch, stack};
+use support::stack::in_child;
+use support::switch::{Fiber, Link, first_frame_without_catch, stack};
 
 type Traces = Rc<RefCell<Vec<String>>>;
 
@@ -69,7 +68,7 @@ fn examine_backtraces() {
         let frames = frames(trace);
         let find = |name: &str| frames.iter().position(|frame| frame.contains(name));
         let body = find("frame_of_the_body").expect(trace);
-        let first = frames.iter().rposition(|frame| frame.contains("switch_support::first_frame"));
+        let first = frames.iter().rposition(|frame| frame.contains("support::switch::first_frame"));
         let first = first.expect(trace);
         assert!(body < first, "{trace}");
         // Nothing comes after the entry but the backend's own: one frame in assembly, or the start
@@ -89,7 +88,7 @@ fn the_message_of_a_panic_shows_the_stack_it_happened_on() {
     });
     assert_eq!(ended.code, Some(101), "{}", ended.stderr);
     assert!(ended.stderr.contains("in the body"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("switch_support::first_frame"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("support::switch::first_frame"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("frame_of_the_first_resumer"), "{}", ended.stderr);
 }
 

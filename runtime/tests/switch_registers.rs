@@ -2,7 +2,7 @@
 
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 
-mod switch_support;
+mod support;
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
@@ -11,10 +11,10 @@ use std::thread;
 
 #[cfg(not(lisle_switch = "ucontext"))]
 use lisle_runtime::switch::{Context, prepare, switch};
-use switch_support::registers::{PRESERVED, SANE_CONTROL, call_with, control, narrow, pin, widen};
+use support::switch::registers::{PRESERVED, SANE_CONTROL, call_with, control, narrow, pin, widen};
 #[cfg(not(lisle_switch = "ucontext"))]
-use switch_support::{Arrival, registers::arrive, stack};
-use switch_support::{Fiber, Link};
+use support::switch::{Arrival, registers::arrive, stack};
+use support::switch::{Fiber, Link};
 
 const COUNT: usize = PRESERVED.len();
 

@@ -1,7 +1,7 @@
 //! The contract of the switch, the part about what it carries: the words of a call and its answer,
 //! and where the one who answers can be continued.
 
-mod switch_support;
+mod support;
 
 use std::cell::Cell;
 use std::mem;
@@ -9,7 +9,7 @@ use std::ptr;
 
 use lisle_runtime::stack::Stack;
 use lisle_runtime::switch::{Context, Entry, Word, answer, call, prepare, switch_for_good};
-use switch_support::stack;
+use support::switch::stack;
 
 /// What the two sides share. The stack is leaked if a test fails, since somebody may be on it.
 struct Talk {
@@ -117,7 +117,7 @@ fn a_call_of_a_caller_is_no_answer_but_brings_its_word() {
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 mod registers {
-    use super::switch_support::registers::{PRESERVED, call_with, narrow, pin, widen};
+    use super::support::switch::registers::{PRESERVED, call_with, narrow, pin, widen};
     use super::*;
 
     const COUNT: usize = PRESERVED.len();

@@ -2,14 +2,14 @@
 //! threads. Everything else is checked by running the other tests under it.
 #![cfg(lisle_sanitize = "thread")]
 
-mod stack_support;
+mod support;
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use lisle_runtime::{Coroutine, Yielder};
-use stack_support::{Ended, in_child};
+use support::stack::{Ended, in_child};
 
 /// A number that nobody protects.
 struct Bare(UnsafeCell<u64>);

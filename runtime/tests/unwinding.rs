@@ -2,16 +2,14 @@
 //! asks for a backtrace.
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 
-mod stack_support;
-mod switch_support;
-mod unwind_support;
+mod support;
 
 use std::hint::black_box;
 
 use lisle_runtime::{Coroutine, Generator, State, Yielder};
-use stack_support::in_child;
-use switch_support::{Fiber, Link};
-use unwind_support::{is_over, learn_the_base, under_fire};
+use support::stack::in_child;
+use support::switch::{Fiber, Link};
+use support::unwind::{is_over, learn_the_base, under_fire};
 
 /// A function with such a variable finds its frame by the frame pointer, not by the stack pointer.
 #[repr(align(64))]
@@ -124,7 +122,7 @@ fn thousands_of_samples_of_coroutines() {
 #[cfg(all(target_arch = "x86_64", not(lisle_switch = "ucontext")))]
 mod each_instruction {
     use super::*;
-    use unwind_support::{Tally, step_through};
+    use support::unwind::{Tally, step_through};
 
     /// Between two stacks there are instructions at which an unwinder cannot find the caller.
     const CUT_BY_A_SWITCH: usize = 2;

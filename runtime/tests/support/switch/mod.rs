@@ -1,6 +1,5 @@
 //! What the tests of the switch share: a body on a stack of its own, written against nothing but
 //! the contract of `lisle_runtime::switch`, and (per architecture) the registers of a caller.
-#![allow(dead_code, reason = "no test program needs all of it")]
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]

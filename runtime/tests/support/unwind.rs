@@ -1,6 +1,5 @@
 //! What the tests of profilers share: a signal handler that unwinds what it has interrupted, as
 //! that of a sampling profiler does, and counts how far it got.
-#![allow(dead_code, reason = "no test program needs all of it")]
 
 use std::ffi::{c_int, c_void};
 use std::mem;

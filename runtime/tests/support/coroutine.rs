@@ -1,5 +1,4 @@
 //! What the tests of coroutines share: witnesses of destructors, and places on stacks.
-#![allow(dead_code, reason = "no test program needs all of it")]
 
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;

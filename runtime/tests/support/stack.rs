@@ -1,5 +1,4 @@
 //! What the tests of stacks share: children that may die, and code that runs on a stack of ours.
-#![allow(dead_code, reason = "no test program needs all of it")]
 
 use std::env;
 use std::os::unix::process::ExitStatusExt;
