@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 use corosensei::stack::DefaultStack;
 use criterion::{Criterion, criterion_group, criterion_main};
 use generator::Gn;
-use lisle::Coroutine;
-use lisle::coroutine::State;
-use lisle::runtime::stack::{Stack, StackSize};
+use lisle::coroutine::{Coroutine, CoroutineState};
+use lisle_runtime::stack::{Stack, StackSize};
 
 use support::in_units;
 
@@ -58,7 +57,7 @@ fn lisle_new(count: u64) -> Duration {
     let start = Instant::now();
     for n in 0..count {
         let coroutine = Coroutine::<u64, (), u64>::new(|_, n| n + 1);
-        assert_eq!(coroutine.resume(black_box(n)), State::Returned(n + 1));
+        assert_eq!(coroutine.resume(black_box(n)), CoroutineState::Returned(n + 1));
     }
     start.elapsed()
 }
@@ -69,7 +68,7 @@ fn lisle_on(stack: &mut Option<Stack>, count: u64) -> Duration {
     let start = Instant::now();
     for n in 0..count {
         let coroutine = Coroutine::<u64, (), u64>::with_stack(free, |_, n| n + 1);
-        assert_eq!(coroutine.resume(black_box(n)), State::Returned(n + 1));
+        assert_eq!(coroutine.resume(black_box(n)), CoroutineState::Returned(n + 1));
         free = coroutine.into_stack().unwrap();
     }
     let time = start.elapsed();

@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use generator::{Gn, Scope};
-use lisle::coroutine::{State, Yielder};
-use lisle::{Coroutine, Generator};
+use lisle::coroutine::{Coroutine, CoroutineState, Generator, Yielder};
 
 use support::in_units;
 
@@ -147,8 +146,8 @@ fn exchange(c: &mut Criterion) {
             }
         });
         let turn = |number| match coroutine.resume(number) {
-            State::Yielded(tripled) => tripled,
-            State::Returned(()) => 0,
+            CoroutineState::Yielded(tripled) => tripled,
+            CoroutineState::Returned(()) => 0,
         };
         b.iter_custom(|iters| in_units(iters, 1, LEAST, |n| add_up(&mut (0..).map(turn), n)));
     });

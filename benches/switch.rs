@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use corosensei::Coroutine;
 use criterion::{Criterion, criterion_group, criterion_main};
-use lisle::runtime::stack::{Stack, StackSize};
-use lisle::runtime::switch::{Context, prepare, switch};
+use lisle_runtime::stack::{Stack, StackSize};
+use lisle_runtime::switch::{Context, prepare, switch};
 
 use support::in_units;
 

@@ -20,8 +20,7 @@
 
 mod support;
 
-use lisle::Coroutine;
-use lisle::coroutine::{State, Yielder};
+use lisle::coroutine::{Coroutine, CoroutineState, Yielder};
 use support::Args;
 
 /// Needs nothing from outside, yields what it does, returns what comes of it.
@@ -36,8 +35,8 @@ fn main() {
     let cook = cook();
     loop {
         match cook.resume(()) {
-            State::Yielded(step) => println!("the cook: {step}"),
-            State::Returned(pie) => break println!("the pie: {pie}"),
+            CoroutineState::Yielded(step) => println!("the cook: {step}"),
+            CoroutineState::Returned(pie) => break println!("the pie: {pie}"),
         }
     }
 }
@@ -51,7 +50,7 @@ fn cook() -> Work<String> {
         // By hand: two apples are enough.
         let peeling = peel_apples();
         let mut apples = 0;
-        while let State::Yielded(step) = peeling.resume(()) {
+        while let CoroutineState::Yielded(step) = peeling.resume(()) {
             steps.suspend(step);
             apples += 1;
             if apples == 2 {

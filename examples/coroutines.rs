@@ -21,8 +21,7 @@ mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 
-use lisle::Coroutine;
-use lisle::coroutine::{State, Yielder};
+use lisle::coroutine::{Coroutine, CoroutineState, Yielder};
 use support::Args;
 
 /// Gets a number, or nothing more; yields the average of all; returns a summary.
@@ -47,8 +46,10 @@ fn main() {
     println!("before the first number: {:?}", averager.status());
     for number in [Some(10.0), Some(20.0), Some(60.0), None] {
         match averager.resume(number) {
-            State::Yielded(average) => println!("{} makes {average}", number.unwrap()),
-            State::Returned(summary) => println!("nothing more: the body returned {summary:?}"),
+            CoroutineState::Yielded(average) => println!("{} makes {average}", number.unwrap()),
+            CoroutineState::Returned(summary) => {
+                println!("nothing more: the body returned {summary:?}")
+            }
         }
     }
     let error = averager.try_resume(Some(1.0)).unwrap_err();

@@ -40,8 +40,10 @@ fn main() {
         let (to_ann, from_bob) = bounded(0);
         let (to_bob, from_ann) = bounded(0);
 
-        let ann = lisle::Builder::new().name("Ann").spawn(move || be_polite(from_bob, to_bob));
-        let bob = lisle::Builder::new().name("Bob").spawn(move || be_polite(from_ann, to_ann));
+        let ann =
+            lisle::task::Builder::new().name("Ann").spawn(move || be_polite(from_bob, to_bob));
+        let bob =
+            lisle::task::Builder::new().name("Bob").spawn(move || be_polite(from_ann, to_ann));
 
         ann.unwrap().join().unwrap();
         bob.unwrap().join().unwrap();

@@ -15,8 +15,7 @@
 
 mod support;
 
-use lisle::Generator;
-use lisle::coroutine::Yielder;
+use lisle::coroutine::{Generator, Yielder};
 use support::Args;
 
 fn main() {

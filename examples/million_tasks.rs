@@ -27,7 +27,7 @@ mod support;
 use std::time::Instant;
 
 use lisle::channel::unbounded;
-use lisle::runtime::stack::StackSize;
+use lisle::coroutine::StackSize;
 use support::{Args, Progress, grouped};
 
 /// After so many the tasks get their turn: to run until they wait, and later to their end.

@@ -1,4 +1,4 @@
-//! Producer and consumer, each of whom names the other to go on: symmetric coroutines.
+//! Producer and consumer, each of which transfers to the other: symmetric coroutines.
 //!
 //! They share a queue of eight places. The producer fills it and transfers to the consumer, which
 //! drains it and transfers back, in one step each time: nobody in between resumes them, and however
@@ -23,18 +23,17 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use lisle::Coroutine;
-use lisle::coroutine::{Name, State, Yielder};
+use lisle::coroutine::{Coroutine, CoroutineState, WeakCoroutine, Yielder};
 use support::{Args, grouped};
 
 const CAPACITY: usize = 8;
 
-/// What the two have in common. Neither takes arguments or yields; who ends returns a sum.
+/// What the two have in common. Neither takes arguments or yields; the one that ends returns a sum.
 #[derive(Default)]
 struct Shared {
     queue: RefCell<VecDeque<usize>>,
-    producer: OnceCell<Name<(), (), usize>>,
-    consumer: OnceCell<Name<(), (), usize>>,
+    producer: OnceCell<WeakCoroutine<(), (), usize>>,
+    consumer: OnceCell<WeakCoroutine<(), (), usize>>,
     produced: Cell<usize>,
     consumed: Cell<usize>,
     transfers: Cell<usize>,
@@ -51,10 +50,12 @@ fn main() {
     let (theirs, others) = (shared.clone(), shared.clone());
     let producer = Coroutine::new(move |yielder, ()| produce(&theirs, items, yielder));
     let consumer = Coroutine::new(move |yielder, ()| consume(&others, items, yielder));
-    shared.producer.set(producer.name()).unwrap();
-    shared.consumer.set(consumer.name()).unwrap();
+    shared.producer.set(producer.downgrade()).unwrap();
+    shared.consumer.set(consumer.downgrade()).unwrap();
 
-    let State::Returned(sum) = producer.resume(()) else { unreachable!("neither of them yields") };
+    let CoroutineState::Returned(sum) = producer.resume(()) else {
+        unreachable!("neither of them yields")
+    };
 
     assert_eq!(sum, items * (items - 1) / 2, "items were lost or came twice");
     println!("produced: {} items", grouped(shared.produced.get()));

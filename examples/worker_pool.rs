@@ -40,7 +40,7 @@ fn main() {
         let workers: Vec<_> = (1..=WORKERS)
             .map(|number| {
                 let (jobs, done) = (jobs.clone(), done.clone());
-                lisle::Builder::new()
+                lisle::task::Builder::new()
                     .name(format!("worker {number}"))
                     .spawn(move || work(jobs, done))
                     .unwrap()

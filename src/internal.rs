@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{ForeignThreads, Runtime, RuntimeBuilder};
+use crate::deadlock::ForeignThreads;
+use crate::{Runtime, RuntimeBuilder};
 
 /// What `#[lisle::main]` starts from.
 pub fn for_main() -> RuntimeBuilder {

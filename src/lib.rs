@@ -29,10 +29,9 @@
 //! or [from threads](guide::from_std_and_crossbeam).
 //!
 //! - [`run`] makes the calling thread run tasks, and ends with its main task.
-//! - [`spawn`] starts a task, as `std::thread::spawn` starts a thread; [`JoinHandle::join`] waits
-//!   for it.
-//! - [`Coroutine`] and [`Generator`] work with and without tasks; [`mod@coroutine`] has all that
-//!   belongs to them.
+//! - [`spawn`] starts a task, as `std::thread::spawn` starts a thread; [`task`] has
+//!   all that belongs to it.
+//! - [`mod@coroutine`] has coroutines and generators, which work with and without tasks.
 //! - [`channel`] has the channels: crossbeam-channel's names and behaviour, for tasks and threads.
 //!
 //! # What makes `spawn` safe
@@ -55,54 +54,25 @@
 //! tries to lock. A panic is a matter of its task alone, also while a destructor waits in the
 //! middle of it: `std::thread::panicking()` tells each task, and each coroutine, about itself.
 
-// A page of its own here, so that links to it lead somewhere whatever else is documented.
-#[doc(inline)]
-pub use lisle_channel as channel;
-pub use lisle_runtime as runtime;
-pub use lisle_scheduler as scheduler;
-
-/// Coroutines and generators, with and without tasks: functions that are suspended and resumed.
-///
-/// A [`Coroutine`] runs in turn with whoever resumes it, and gets and gives a value each time. A
-/// [`Generator`] is an iterator written as a function. Both suspend from any depth of calls by the
-/// [`Yielder`](coroutine::Yielder) that their body gets. A [`ScopedCoroutine`] may borrow.
-///
-/// Inside a task they are part of it: when the body waits, for a message say, the whole task waits.
-///
-/// ```
-/// use lisle::coroutine::{Coroutine, State, Yielder};
-///
-/// let runs = Coroutine::new(|yielder: &Yielder<char, usize, ()>, mut letter| {
-///     loop {
-///         let (first, mut length) = (letter, 0);
-///         while letter == first {
-///             length += 1;
-///             letter = yielder.suspend(length);
-///         }
-///     }
-/// });
-/// let lengths = "aabbb".chars().map(|letter| runs.resume(letter));
-/// assert!(lengths.eq([1, 2, 1, 2, 3].map(State::Yielded)));
-/// ```
-pub mod coroutine {
-    pub use lisle_runtime::{
-        Coroutine, Generator, Items, Name, ResumeError, ScopedCoroutine, State, Status, Yielder,
-        no_suspend,
-    };
-}
-
+pub mod channel;
+pub mod coroutine;
+pub mod deadlock;
 pub mod guide;
-
-pub use lisle_macros::{main, test};
-pub use lisle_runtime::{Coroutine, Generator, ScopedCoroutine, no_suspend};
-pub use lisle_scheduler::{
-    Awaited, Builder, Cancelled, Deadlock, Detached, ForeignThreads, Handles, JoinHandle, Metrics,
-    Runtime, RuntimeBuilder, Task, TaskId, TaskReport, WorkerMetrics, current, metrics, run, sleep,
-    sleep_until, spawn, spawn_local, yield_now,
-};
-
 #[doc(hidden)]
 pub mod internal;
+pub mod park;
+pub mod task;
+pub mod time;
+
+#[doc(inline)]
+pub use lisle_macros::{main, test};
+#[doc(inline)]
+pub use lisle_runtime::no_suspend;
+#[doc(inline)]
+pub use lisle_scheduler::{
+    Metrics, Runtime, RuntimeBuilder, WorkerMetrics, metrics, run, sleep, sleep_until, spawn,
+    spawn_local, yield_now,
+};
 
 /// Runs the README's code as a test.
 #[cfg(doctest)]

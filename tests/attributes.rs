@@ -6,7 +6,9 @@ use std::sync::{LazyLock, mpsc};
 use std::thread;
 
 use lisle::channel::{Receiver, Sender, unbounded};
-use lisle::{ForeignThreads, current, metrics, spawn};
+use lisle::deadlock::ForeignThreads;
+use lisle::task::current;
+use lisle::{metrics, spawn};
 
 /// The crate under another name, as `Cargo.toml` can give it.
 mod elsewhere {

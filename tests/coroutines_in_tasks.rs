@@ -9,8 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use lisle::channel::{Receiver, bounded, unbounded};
-use lisle::coroutine::{Name, State, Status, Yielder};
-use lisle::{Coroutine, Generator, Runtime, ScopedCoroutine, no_suspend};
+use lisle::coroutine::{
+    Coroutine, CoroutineState, CoroutineStatus, Generator, ScopedCoroutine, WeakCoroutine, Yielder,
+};
+use lisle::{Runtime, no_suspend};
 
 /// Runs `main` on one worker, where the order of the tasks is exact.
 #[track_caller]
@@ -125,7 +127,7 @@ fn two_tasks_share_one_coroutine() {
                         match counter.try_resume(step) {
                             Ok(_) => done += 1,
                             Err(error) => {
-                                assert_eq!(error.status, Status::Running);
+                                assert_eq!(error.status, CoroutineStatus::Running);
                                 refused.set(refused.get() + 1);
                             }
                         }
@@ -137,7 +139,7 @@ fn two_tasks_share_one_coroutine() {
         for task in tasks {
             task.join().unwrap();
         }
-        assert_eq!(counter.resume(0), State::Yielded(50 + 50 * 100));
+        assert_eq!(counter.resume(0), CoroutineState::Yielded(50 + 50 * 100));
         assert!(refused.get() > 0, "a task that comes while it runs is told so");
     });
 }
@@ -150,18 +152,18 @@ fn a_task_transfers_to_a_coroutine_of_another_one() {
             let received: u32 = receiver.recv().unwrap(); // parks whoever has come here
             yielder.suspend(received + n);
         });
-        let name = theirs.name();
+        let weak = theirs.downgrade();
         let task = lisle::spawn_local(move || {
             let mine = Coroutine::new(move |yielder: &Yielder<u32, u32, ()>, n| {
-                yielder.transfer(&name, n * 10);
+                yielder.transfer(&weak, n * 10);
             });
             mine.resume(7)
         });
         lisle::yield_now();
-        assert_eq!(theirs.status(), Status::Running);
+        assert_eq!(theirs.status(), CoroutineStatus::Running);
         sender.send(1).unwrap();
-        assert_eq!(task.join().unwrap(), State::Yielded(71));
-        assert_eq!(theirs.resume(0), State::Returned(()));
+        assert_eq!(task.join().unwrap(), CoroutineState::Yielded(71));
+        assert_eq!(theirs.resume(0), CoroutineState::Returned(()));
     });
 }
 
@@ -170,10 +172,10 @@ fn a_handle_may_be_dropped_while_another_task_is_in_its_coroutine() {
     run_in_order(|| {
         let (sender, receiver) = bounded(0);
         let theirs = Coroutine::new(move |_: &Yielder<(), (), u32>, ()| receiver.recv().unwrap());
-        let name = theirs.name();
+        let weak = theirs.downgrade();
         let task = lisle::spawn_local(move || {
             let mine = Coroutine::new(move |yielder: &Yielder<(), (), u32>, ()| {
-                yielder.transfer(&name, ());
+                yielder.transfer(&weak, ());
                 unreachable!("it is dropped");
             });
             mine.resume(())
@@ -181,7 +183,7 @@ fn a_handle_may_be_dropped_while_another_task_is_in_its_coroutine() {
         lisle::yield_now();
         drop(theirs);
         sender.send(5).unwrap();
-        assert_eq!(task.join().unwrap(), State::Returned(5));
+        assert_eq!(task.join().unwrap(), CoroutineState::Returned(5));
     });
 }
 
@@ -373,7 +375,8 @@ fn a_coroutine_that_was_in_a_panic_once_is_given_up_later() {
                 unreachable!("the sleep is cut short by an unwinding");
             });
             let caught = catch_unwind(AssertUnwindSafe(|| {
-                let _resumes = OnDrop(|| assert_eq!(coroutine.resume(()), State::Yielded(())));
+                let _resumes =
+                    OnDrop(|| assert_eq!(coroutine.resume(()), CoroutineState::Yielded(())));
                 panic_any("amid");
             }));
             assert!(caught.is_err());
@@ -433,7 +436,7 @@ fn a_task_waits_in_the_middle_of_several_stacks_panics() {
 fn a_scope_leaves_a_coroutine_behind_that_another_task_runs() {
     let log = Rc::new(RefCell::new(Vec::new()));
     run_in_order(|| {
-        let (name, noted) = (Rc::new(RefCell::new(None)), log.clone());
+        let (weak, noted) = (Rc::new(RefCell::new(None)), log.clone());
         let body = move |yielder: &Yielder<(), (), ()>, ()| {
             yielder.suspend(());
             lisle::yield_now();
@@ -442,13 +445,13 @@ fn a_scope_leaves_a_coroutine_behind_that_another_task_runs() {
         };
         let other = ScopedCoroutine::scope(body, |lent: &Coroutine<(), (), ()>| {
             lent.resume(());
-            *name.borrow_mut() = Some(lent.name());
+            *weak.borrow_mut() = Some(lent.downgrade());
             let other = lisle::spawn_local(move || {
-                let name = name.take().unwrap();
+                let weak = weak.take().unwrap();
                 let enters = Coroutine::new(move |yielder: &Yielder<(), (), ()>, ()| {
-                    yielder.transfer(&name, ());
+                    yielder.transfer(&weak, ());
                 });
-                assert_eq!(enters.resume(()), State::Returned(()));
+                assert_eq!(enters.resume(()), CoroutineState::Returned(()));
             });
             lisle::yield_now();
             other
@@ -493,7 +496,7 @@ fn a_runtime_inside_a_body_cannot_be_left() {
         // The main task has a stack of its own.
         run_in_order(|| panic_text(|| yielder.suspend(())))
     });
-    let State::Returned(text) = coroutine.resume(()) else { panic!() };
+    let CoroutineState::Returned(text) = coroutine.resume(()) else { panic!() };
     assert!(text.contains("by code that runs on another stack"), "{text}");
 }
 
@@ -503,7 +506,7 @@ fn coroutines_of_tasks_transfer_in_a_ring() {
         let tasks: Vec<_> = (0..10)
             .map(|task: u64| {
                 lisle::spawn(move || {
-                    let next: Rc<OnceCell<Name<u64, (), u64>>> = Rc::default();
+                    let next: Rc<OnceCell<WeakCoroutine<u64, (), u64>>> = Rc::default();
                     let (there, back) = (next.clone(), Rc::new(OnceCell::new()));
                     let home = back.clone();
                     let ping = Coroutine::new(move |yielder: &Yielder<u64, (), u64>, mut left| {
@@ -516,13 +519,13 @@ fn coroutines_of_tasks_transfer_in_a_ring() {
                         turns
                     });
                     let pong = Coroutine::new(move |yielder: &Yielder<u64, (), u64>, mut left| {
-                        let home: &Name<u64, (), u64> = OnceCell::get(&home).unwrap();
+                        let home: &WeakCoroutine<u64, (), u64> = OnceCell::get(&home).unwrap();
                         loop {
                             left = yielder.transfer(home, left);
                         }
                     });
-                    let _ = (next.set(pong.name()), back.set(ping.name()));
-                    assert_eq!(ping.resume(task), State::Returned(task));
+                    let _ = (next.set(pong.downgrade()), back.set(ping.downgrade()));
+                    assert_eq!(ping.resume(task), CoroutineState::Returned(task));
                 })
             })
             .collect();

@@ -6,7 +6,8 @@
 mod support;
 
 use lisle::channel::{bounded, select, unbounded};
-use lisle::{Generator, Runtime, spawn, yield_now};
+use lisle::coroutine::Generator;
+use lisle::{Runtime, spawn, yield_now};
 use support::stack::in_child;
 use support::unwind::{is_over, learn_the_base, under_fire};
 

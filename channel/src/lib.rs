@@ -1,57 +1,8 @@
-//! Channels between Lisle's tasks, between plain threads, and from one to the other.
+//! Channels between Lisle's tasks, between plain threads, and from one to the other, with the
+//! interface and the meaning of [crossbeam-channel] 0.5.
 //!
-//! The interface and the meaning are those of [crossbeam-channel] 0.5; what differs is that a
-//! blocked task lets its worker run other tasks.
-//!
-//! [`bounded`] makes a channel with a buffer of a given capacity. With capacity 0 it is a
-//! rendezvous: every send waits for its receive. [`unbounded`] makes a channel whose sends never
-//! wait. Both ends can be cloned and shared. A channel is disconnected when one of its ends has no
-//! handle left.
-//!
-//! [`select!`] waits for several operations at once, and [`Select`] for a list of them that is made
-//! at run time. [`after`], [`at`], [`tick`] and [`never`](never()) make receivers whose messages
-//! come from the clock, or not at all.
-//!
-//! Messages leave a channel in the order in which they were sent, and parties that wait are served
-//! in the order in which they came.
-//!
-//! # Others have their turn
-//!
-//! A task that never has to wait would keep the other tasks of its thread from running. So of the
-//! operations that could wait but need not (receiving, sending to a channel with a limit,
-//! selecting, with or without a deadline) a task carries out 256 in a row, and lets the others have
-//! a turn each before the next one. A receive or a select that finds more than that in an unbounded
-//! channel first takes what is there, up to 4,096 messages. And a task that polls lets the others
-//! have a turn each at every 64th failure, be it of [`try_recv`](Receiver::try_recv),
-//! [`try_send`](Sender::try_send), [`try_iter`](Receiver::try_iter),
-//! [`try_select`](Select::try_select), [`try_ready`](Select::try_ready), a `default` arm or a wait
-//! with no time left; the failure that is reported was found before. Both are counted anew in each
-//! turn of a task.
-//!
-//! What never lets others run: sending to an unbounded channel, what only tries and succeeds, and
-//! looks like `len` and `is_empty`. A loop of nothing but these, such as `while receiver.is_empty()
-//! {}`, has to call `lisle::yield_now` itself, as does one that polls an atomic variable. Nor does
-//! anybody else run inside `lisle::no_suspend`, where all of this goes on at once; and plain
-//! threads are left to the system.
-//!
-//! These are the points at which a task that is given up, because its runtime ends, unwinds from a
-//! loop that never waits.
-//!
-//! # Examples
-//!
-//! ```
-//! use lisle::channel::bounded;
-//!
-//! lisle::run(|| {
-//!     let (sender, receiver) = bounded(0);
-//!     lisle::spawn(move || {
-//!         for word in ["tasks", "talk"] {
-//!             sender.send(word).unwrap();
-//!         }
-//!     });
-//!     assert_eq!(receiver.iter().collect::<Vec<_>>(), ["tasks", "talk"]);
-//! });
-//! ```
+//! Users come by `lisle::channel`, whose page explains them. This crate stands on
+//! [`park`](mod@lisle_scheduler::park) alone; its README has the protocols.
 //!
 //! [crossbeam-channel]: https://docs.rs/crossbeam-channel
 

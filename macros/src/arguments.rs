@@ -57,7 +57,7 @@ fn setting(path: &TokenStream, name: &str, value: Vec<TokenTree>) -> TokenStream
     let mut full = TokenStream::new();
     if let ("foreign_threads", [TokenTree::Ident(_)]) = (name, &value[..]) {
         full.extend(path.clone());
-        full.extend(tokens("::ForeignThreads::"));
+        full.extend(tokens("::deadlock::ForeignThreads::"));
     }
     full.extend(value);
     let mut setting = tokens(&format!(".{name}"));

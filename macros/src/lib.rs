@@ -41,7 +41,7 @@ use function::Function;
 /// - `workers = 2`: how many OS threads run tasks.
 /// - `stack_size = 1 << 20`: the address space of a task's stack, in bytes.
 /// - `foreign_threads = NeverWake`: whether other threads of the process put off the report of a
-///   deadlock; the name of a variant of `lisle::ForeignThreads`, or an expression.
+///   deadlock; the name of a variant of `lisle::deadlock::ForeignThreads`, or an expression.
 /// - `crate = green`: under which path the crate `lisle` is known here, for instance because
 ///   `Cargo.toml` says `green = { package = "lisle", … }`. The default is `::lisle`.
 ///

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::iter::FusedIterator;
 
-use crate::coroutine::{Coroutine, ScopedCoroutine, State, Status, Yielder};
+use crate::coroutine::{Coroutine, CoroutineState, CoroutineStatus, ScopedCoroutine, Yielder};
 
 /// An iterator whose items are yielded by a function, from any depth of calls.
 ///
@@ -206,9 +206,9 @@ impl<Item> fmt::Debug for Items<'_, Item> {
 #[inline]
 fn next_item<Item>(coroutine: &ScopedCoroutine<'_, (), Item, ()>) -> Option<Item> {
     match coroutine.try_resume(()) {
-        Ok(State::Yielded(item)) => Some(item),
-        Ok(State::Returned(())) => None,
-        Err(error) if error.status == Status::Finished => None,
+        Ok(CoroutineState::Yielded(item)) => Some(item),
+        Ok(CoroutineState::Returned(())) => None,
+        Err(error) if error.status == CoroutineStatus::Finished => None,
         Err(error) => panic!("{error}"),
     }
 }

@@ -22,7 +22,10 @@ pub mod stack;
 mod stack_pointer;
 pub mod switch;
 
-pub use coroutine::{Coroutine, Name, ResumeError, ScopedCoroutine, State, Status, Yielder};
+pub use coroutine::{
+    Coroutine, CoroutineState, CoroutineStatus, ResumeError, ScopedCoroutine, WeakCoroutine,
+    Yielder,
+};
 pub use generator::{Generator, Items};
 pub use no_suspend::no_suspend;
 #[doc(hidden)]

@@ -25,9 +25,9 @@ primitive::thread_local! {
 /// # Examples
 ///
 /// ```should_panic
-/// use lisle::coroutine::{Coroutine, no_suspend};
+/// use lisle::coroutine::Coroutine;
 ///
-/// let coroutine = Coroutine::new(|yielder, ()| no_suspend(|| yielder.suspend(1)));
+/// let coroutine = Coroutine::new(|yielder, ()| lisle::no_suspend(|| yielder.suspend(1)));
 /// coroutine.resume(()); // panics: a coroutine cannot be suspended inside no_suspend
 /// ```
 #[inline(always)]

@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use lisle_runtime::stack::{Stack, StackSize};
 use lisle_runtime::switch::{Context, ROOM_ON_TOP, on_top_of, prepare, switch, switch_for_good};
-use lisle_runtime::{Coroutine, Name, State, Status, Yielder};
+use lisle_runtime::{Coroutine, CoroutineState, CoroutineStatus, WeakCoroutine, Yielder};
 use support::stack::in_child;
 
 /// The names of the frames, innermost first.
@@ -69,7 +69,7 @@ fn outermost(yielder: &Counting, first: u64) -> u64 {
 }
 
 #[inline(never)]
-fn the_resumer(coroutine: &Coroutine<u64, u64, u64>, input: u64) -> State<u64, u64> {
+fn the_resumer(coroutine: &Coroutine<u64, u64, u64>, input: u64) -> CoroutineState<u64, u64> {
     black_box(coroutine.resume(black_box(input)))
 }
 
@@ -81,7 +81,7 @@ fn the_calls_of_a_suspended_body_appear_in_order_and_its_resumer_does_not() {
         let coroutine = Coroutine::new(outermost);
         for turn in 0..1000 {
             let expected = if turn == 0 { 0 } else { 2 * (turn + 2) };
-            assert_eq!(the_resumer(&coroutine, turn), State::Yielded(expected));
+            assert_eq!(the_resumer(&coroutine, turn), CoroutineState::Yielded(expected));
             let backtrace = coroutine.backtrace().unwrap();
             // Names take long.
             if turn % 100 == 0 {
@@ -93,7 +93,7 @@ fn the_calls_of_a_suspended_body_appear_in_order_and_its_resumer_does_not() {
                 assert!(frames.len() - base <= 3, "{frames:#?}");
             }
         }
-        assert_eq!(the_resumer(&coroutine, 1_000_000), State::Returned(1_000_002));
+        assert_eq!(the_resumer(&coroutine, 1_000_000), CoroutineState::Returned(1_000_002));
     })
     .assert_success();
 }
@@ -113,14 +113,14 @@ fn there_is_none_before_the_beginning_while_it_runs_and_after_the_end() {
     handle.set(coroutine.clone()).unwrap();
     assert!(coroutine.backtrace().is_none());
     coroutine.resume(());
-    assert_eq!(seen_inside.get(), Some((Status::Running, false)));
+    assert_eq!(seen_inside.get(), Some((CoroutineStatus::Running, false)));
     assert!(coroutine.backtrace().is_some());
     coroutine.resume(());
     assert!(coroutine.backtrace().is_none());
 }
 
 #[inline(never)]
-fn frame_of_the_transfer(yielder: &Yielder<(), (), ()>, next: &Name<(), (), ()>) {
+fn frame_of_the_transfer(yielder: &Yielder<(), (), ()>, next: &WeakCoroutine<(), (), ()>) {
     yielder.transfer(next, ());
     black_box(next);
 }
@@ -128,7 +128,7 @@ fn frame_of_the_transfer(yielder: &Yielder<(), (), ()>, next: &Name<(), (), ()>)
 #[test]
 fn one_that_has_transferred_shows_where() {
     let second = Coroutine::new(|yielder: &Yielder<(), (), ()>, ()| yielder.suspend(()));
-    let next = second.name();
+    let next = second.downgrade();
     let first = Coroutine::new(move |yielder, ()| frame_of_the_transfer(yielder, &next));
     first.resume(());
     let frames = frames(&first.backtrace().unwrap());
@@ -175,7 +175,7 @@ fn a_stack_with_too_little_room_is_left_alone() {
         let coroutine = Coroutine::with_stack(stack, body);
         coroutine.resume(());
         assert_eq!(coroutine.backtrace().is_some(), enough, "{left} bytes left");
-        assert_eq!(coroutine.resume(()), State::Returned(()));
+        assert_eq!(coroutine.resume(()), CoroutineState::Returned(()));
     }
 }
 

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
 use std::thread;
 
-use lisle_runtime::{Coroutine, ScopedCoroutine, State, Status, Yielder};
+use lisle_runtime::{Coroutine, CoroutineState, CoroutineStatus, ScopedCoroutine, Yielder};
 use support::coroutine::{Census, Log, address_here, panic_text, suspend_below};
 
 type Numbers = Yielder<u32, u32, u32>;
@@ -18,7 +18,7 @@ fn creation_leaves_it_suspended_at_its_beginning() {
     let log = Log::default();
     let noted = log.clone();
     let coroutine = Coroutine::new(move |_: &Yielder<(), (), ()>, ()| noted.note("begun"));
-    assert_eq!(coroutine.status(), Status::Suspended);
+    assert_eq!(coroutine.status(), CoroutineStatus::Suspended);
     assert!(log.take().is_empty());
     coroutine.resume(());
     assert_eq!(log.take(), ["begun"]);
@@ -29,7 +29,7 @@ fn the_first_resume_gives_the_arguments() {
     let coroutine = Coroutine::new(|_: &Yielder<_, (), _>, (name, number): (String, u8)| {
         format!("{name} {number}")
     });
-    assert_eq!(coroutine.resume(("size".into(), 7)), State::Returned("size 7".into()));
+    assert_eq!(coroutine.resume(("size".into(), 7)), CoroutineState::Returned("size 7".into()));
 }
 
 #[test]
@@ -39,9 +39,9 @@ fn values_go_both_ways() {
         let third = yielder.suspend(second + 2);
         third + 3
     });
-    assert_eq!(coroutine.resume(10), State::Yielded(11));
-    assert_eq!(coroutine.resume(20), State::Yielded(22));
-    assert_eq!(coroutine.resume(30), State::Returned(33));
+    assert_eq!(coroutine.resume(10), CoroutineState::Yielded(11));
+    assert_eq!(coroutine.resume(20), CoroutineState::Yielded(22));
+    assert_eq!(coroutine.resume(30), CoroutineState::Returned(33));
 }
 
 #[test]
@@ -68,8 +68,8 @@ fn values_keep_what_they_own() {
 fn values_of_every_size_pass() {
     fn pass<T: Copy + PartialEq + std::fmt::Debug + 'static>(value: T) {
         let echo = Coroutine::new(|yielder: &Yielder<T, T, T>, first| yielder.suspend(first));
-        assert_eq!(echo.resume(value), State::Yielded(value));
-        assert_eq!(echo.resume(value), State::Returned(value));
+        assert_eq!(echo.resume(value), CoroutineState::Yielded(value));
+        assert_eq!(echo.resume(value), CoroutineState::Returned(value));
     }
     #[derive(Clone, Copy, Debug, PartialEq)]
     #[repr(align(256))]
@@ -90,10 +90,10 @@ fn a_suspension_keeps_any_depth_of_calls() {
         let third = suspend_below(1, yielder, second);
         suspend_below(300, yielder, third)
     });
-    assert_eq!(coroutine.resume(1), State::Yielded(1));
-    assert_eq!(coroutine.resume(2), State::Yielded(2));
-    assert_eq!(coroutine.resume(3), State::Yielded(3));
-    assert_eq!(coroutine.resume(4), State::Returned(4));
+    assert_eq!(coroutine.resume(1), CoroutineState::Yielded(1));
+    assert_eq!(coroutine.resume(2), CoroutineState::Yielded(2));
+    assert_eq!(coroutine.resume(3), CoroutineState::Yielded(3));
+    assert_eq!(coroutine.resume(4), CoroutineState::Returned(4));
 }
 
 #[test]
@@ -101,12 +101,12 @@ fn resuming_a_finished_one_is_an_error() {
     let coroutine = Coroutine::new(|_: &Yielder<_, (), _>, text: String| text.len());
     coroutine.resume("four".into());
     let error = coroutine.try_resume("again".into()).unwrap_err();
-    assert_eq!(error.status, Status::Finished);
+    assert_eq!(error.status, CoroutineStatus::Finished);
     assert_eq!(error.to_string(), "the coroutine cannot be resumed: it is finished");
     assert_eq!(error.input, "again", "the argument comes back");
     let text = panic_text(|| coroutine.resume("again".into()));
     assert_eq!(text, "the coroutine cannot be resumed: it is finished");
-    assert_eq!(coroutine.status(), Status::Finished);
+    assert_eq!(coroutine.status(), CoroutineStatus::Finished);
 }
 
 #[test]
@@ -118,14 +118,14 @@ fn resuming_a_running_one_is_an_error() {
         let own: Rc<Own> = seen.upgrade().unwrap();
         let itself = own.get().unwrap();
         let error = itself.try_resume(5).unwrap_err();
-        assert_eq!((error.input, error.status), (5, Status::Running));
+        assert_eq!((error.input, error.status), (5, CoroutineStatus::Running));
         assert_eq!(error.to_string(), "the coroutine cannot be resumed: it is running already");
         assert!(panic_text(|| itself.resume(6)).contains("it is running already"));
         yielder.suspend(n) + 1
     });
     let coroutine = own.get_or_init(|| coroutine);
-    assert_eq!(coroutine.resume(1), State::Yielded(1));
-    assert_eq!(coroutine.resume(2), State::Returned(3));
+    assert_eq!(coroutine.resume(1), CoroutineState::Yielded(1));
+    assert_eq!(coroutine.resume(2), CoroutineState::Returned(3));
 }
 
 #[test]
@@ -143,12 +143,12 @@ fn the_status_is_right_in_every_phase() {
     }));
     let _ = inside.set(coroutine.clone());
 
-    assert_eq!(coroutine.status(), Status::Suspended);
+    assert_eq!(coroutine.status(), CoroutineStatus::Suspended);
     coroutine.resume(());
-    assert_eq!(coroutine.status(), Status::Suspended);
+    assert_eq!(coroutine.status(), CoroutineStatus::Suspended);
     coroutine.resume(());
-    assert_eq!(coroutine.status(), Status::Finished);
-    assert_eq!(*seen.borrow(), [Status::Running; 3]);
+    assert_eq!(coroutine.status(), CoroutineStatus::Finished);
+    assert_eq!(*seen.borrow(), [CoroutineStatus::Running; 3]);
     assert!(format!("{coroutine:?}").contains("Finished"));
 }
 
@@ -156,8 +156,8 @@ fn the_status_is_right_in_every_phase() {
 fn one_that_panicked_is_finished() {
     let coroutine = Coroutine::new(|_: &Yielder<(), (), ()>, ()| panic_any("out"));
     assert!(catch_unwind(AssertUnwindSafe(|| coroutine.resume(()))).is_err());
-    assert_eq!(coroutine.status(), Status::Finished);
-    assert_eq!(coroutine.try_resume(()).unwrap_err().status, Status::Finished);
+    assert_eq!(coroutine.status(), CoroutineStatus::Finished);
+    assert_eq!(coroutine.try_resume(()).unwrap_err().status, CoroutineStatus::Finished);
 }
 
 #[test]
@@ -172,8 +172,8 @@ fn a_thousand_resume_one_another() {
         })
     }
     let outermost = level(1000);
-    assert_eq!(outermost.resume(5), State::Yielded(5));
-    assert_eq!(outermost.resume(7), State::Returned(7 + 1001));
+    assert_eq!(outermost.resume(5), CoroutineState::Yielded(5));
+    assert_eq!(outermost.resume(7), CoroutineState::Returned(7 + 1001));
 }
 
 #[test]
@@ -184,14 +184,14 @@ fn a_thousand_nested_ones_run_at_once() {
             match depth {
                 0 => 0,
                 _ => match level(depth - 1, places).resume(()) {
-                    State::Returned(below) => below + 1,
-                    State::Yielded(()) => unreachable!(),
+                    CoroutineState::Returned(below) => below + 1,
+                    CoroutineState::Yielded(()) => unreachable!(),
                 },
             }
         })
     }
     let places = Rc::default();
-    assert_eq!(level(1000, Rc::clone(&places)).resume(()), State::Returned(1000));
+    assert_eq!(level(1000, Rc::clone(&places)).resume(()), CoroutineState::Returned(1000));
     let mut places = places.take();
     places.sort_unstable();
     let apart = places.windows(2).all(|pair| pair[1] - pair[0] >= 32 * 1024);
@@ -206,12 +206,12 @@ fn call_passes_yields_and_arguments_through() {
             yielder.suspend(format!("inner got {more}")) * 2
         });
         let result = yielder.call(&inner, n + 1);
-        assert_eq!(inner.status(), Status::Finished);
+        assert_eq!(inner.status(), CoroutineStatus::Finished);
         format!("inner returned {result}")
     });
-    assert_eq!(outer.resume(1), State::Yielded("inner got 2".into()));
-    assert_eq!(outer.resume(10), State::Yielded("inner got 10".into()));
-    assert_eq!(outer.resume(21), State::Returned("inner returned 42".into()));
+    assert_eq!(outer.resume(1), CoroutineState::Yielded("inner got 2".into()));
+    assert_eq!(outer.resume(10), CoroutineState::Yielded("inner got 10".into()));
+    assert_eq!(outer.resume(21), CoroutineState::Returned("inner returned 42".into()));
 }
 
 #[test]
@@ -262,8 +262,8 @@ fn a_panic_can_be_caught_on_the_way() {
         yielder.suspend("still alive");
         *caught.downcast::<&str>().unwrap()
     });
-    assert_eq!(outer.resume(()), State::Yielded("still alive"));
-    assert_eq!(outer.resume(()), State::Returned("inner"));
+    assert_eq!(outer.resume(()), CoroutineState::Yielded("still alive"));
+    assert_eq!(outer.resume(()), CoroutineState::Returned("inner"));
 }
 
 #[test]
@@ -273,8 +273,8 @@ fn a_body_may_catch_its_own_panic_and_suspend() {
         yielder.suspend(caught.is_err());
         yielder.suspend(thread::panicking());
     });
-    assert_eq!(coroutine.resume(()), State::Yielded(true));
-    assert_eq!(coroutine.resume(()), State::Yielded(false));
+    assert_eq!(coroutine.resume(()), CoroutineState::Yielded(true));
+    assert_eq!(coroutine.resume(()), CoroutineState::Yielded(false));
 }
 
 #[test]
@@ -284,15 +284,15 @@ fn it_may_be_resumed_inside_another_one_than_its_maker() {
             n = yielder.suspend(n + 1);
         }
     }));
-    assert_eq!(shared.resume(1), State::Yielded(2));
+    assert_eq!(shared.resume(1), CoroutineState::Yielded(2));
     let theirs = shared.clone();
     let other = Coroutine::new(move |yielder: &Yielder<(), _, ()>, ()| {
         yielder.suspend(theirs.resume(10));
         yielder.suspend(theirs.resume(20));
     });
-    assert_eq!(other.resume(()), State::Yielded(State::Yielded(11)));
-    assert_eq!(shared.resume(2), State::Yielded(3));
-    assert_eq!(other.resume(()), State::Yielded(State::Yielded(21)));
+    assert_eq!(other.resume(()), CoroutineState::Yielded(CoroutineState::Yielded(11)));
+    assert_eq!(shared.resume(2), CoroutineState::Yielded(3));
+    assert_eq!(other.resume(()), CoroutineState::Yielded(CoroutineState::Yielded(21)));
 }
 
 #[test]
@@ -302,12 +302,12 @@ fn another_stack_cannot_suspend_it() {
             |_: &Yielder<(), (), String>, ()| panic_text(|| yielder.suspend("from the inner one")),
             |inner| inner.resume(()),
         );
-        let State::Returned(text) = text else { unreachable!() };
+        let CoroutineState::Returned(text) = text else { unreachable!() };
         assert!(text.contains("by code that runs on another stack"), "{text}");
         yielder.suspend("from the outer one");
     });
-    assert_eq!(outer.resume(()), State::Yielded("from the outer one"));
-    assert_eq!(outer.resume(()), State::Returned(()));
+    assert_eq!(outer.resume(()), CoroutineState::Yielded("from the outer one"));
+    assert_eq!(outer.resume(()), CoroutineState::Returned(()));
 }
 
 #[test]
@@ -327,12 +327,15 @@ fn many_threads_have_coroutines_at_once() {
                     .collect();
                 for round in 0..20 {
                     for coroutine in &coroutines {
-                        assert_eq!(coroutine.resume(thread), State::Yielded((round + 1) * thread));
+                        assert_eq!(
+                            coroutine.resume(thread),
+                            CoroutineState::Yielded((round + 1) * thread)
+                        );
                     }
                 }
                 let sum = |coroutine: &Coroutine<_, u32, u32>| match coroutine.resume(thread) {
-                    State::Returned(sum) => sum,
-                    State::Yielded(_) => unreachable!(),
+                    CoroutineState::Returned(sum) => sum,
+                    CoroutineState::Yielded(_) => unreachable!(),
                 };
                 coroutines.iter().map(sum).sum::<u32>()
             })

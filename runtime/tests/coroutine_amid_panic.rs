@@ -9,7 +9,9 @@ use std::rc::Rc;
 use std::sync::Mutex;
 use std::thread::{self, panicking};
 
-use lisle_runtime::{Coroutine, Generator, ScopedCoroutine, State, Status, Yielder};
+use lisle_runtime::{
+    Coroutine, CoroutineState, CoroutineStatus, Generator, ScopedCoroutine, Yielder,
+};
 use support::coroutine::{Log, OnDrop};
 use support::stack::in_child;
 
@@ -45,9 +47,9 @@ fn one_that_is_used_by_a_destructor_amid_a_panic_is_in_none() {
             yielder.suspend(panicking());
             panicking()
         });
-        assert_eq!(coroutine.resume(()), State::Yielded(false));
+        assert_eq!(coroutine.resume(()), CoroutineState::Yielded(false));
         assert!(panicking());
-        assert_eq!(coroutine.resume(()), State::Yielded(false));
+        assert_eq!(coroutine.resume(()), CoroutineState::Yielded(false));
         drop(coroutine);
         log.note("dropped");
         let items = Generator::new(|out| (1..4).for_each(|n| out.suspend((n, panicking()))));
@@ -76,16 +78,16 @@ fn suspended_amid_panic(times: u32, log: Log) -> Coroutine<(), u32, ()> {
 fn end_with_panic(coroutine: Coroutine<(), u32, ()>) {
     let payload = catch_unwind(AssertUnwindSafe(|| coroutine.resume(()))).unwrap_err();
     assert_eq!(*payload.downcast::<&str>().unwrap(), "amid");
-    assert_eq!(coroutine.status(), Status::Finished);
+    assert_eq!(coroutine.status(), CoroutineStatus::Finished);
 }
 
 #[test]
 fn a_destructor_may_suspend_amid_a_panic() {
     let log = Log::default();
     let coroutine = suspended_amid_panic(2, log.clone());
-    assert_eq!(coroutine.resume(()), State::Yielded(1));
+    assert_eq!(coroutine.resume(()), CoroutineState::Yielded(1));
     assert!(!panicking(), "nobody else is in its panic");
-    assert_eq!(coroutine.status(), Status::Suspended);
+    assert_eq!(coroutine.status(), CoroutineStatus::Suspended);
 
     // Others live on, and may panic and be unwound themselves.
     let other = Coroutine::new(|yielder: &Plain, ()| yielder.suspend(()));
@@ -101,11 +103,11 @@ fn a_destructor_may_suspend_amid_a_panic() {
     let bad = Coroutine::new(|_: &Plain, ()| resume_unwind(Box::new("bad")));
     assert!(catch_unwind(AssertUnwindSafe(|| bad.resume(()))).is_err());
 
-    assert_eq!(coroutine.resume(()), State::Yielded(2));
+    assert_eq!(coroutine.resume(()), CoroutineState::Yielded(2));
     end_with_panic(coroutine);
     assert_eq!(log.take(), ["went on", "after"]);
     assert!(!panicking(), "the counts balance");
-    assert_eq!(other.resume(()), State::Returned(()));
+    assert_eq!(other.resume(()), CoroutineState::Returned(()));
 }
 
 #[test]
@@ -113,12 +115,12 @@ fn one_amid_a_panic_is_leaked_when_dropped() {
     for suspensions in 1..=3 {
         let log = Log::default();
         let coroutine = suspended_amid_panic(9, log.clone());
-        let name = coroutine.name();
+        let weak = coroutine.downgrade();
         for time in 1..=suspensions {
-            assert_eq!(coroutine.resume(()), State::Yielded(time));
+            assert_eq!(coroutine.resume(()), CoroutineState::Yielded(time));
         }
         drop(coroutine);
-        assert_eq!(name.status(), None);
+        assert_eq!(weak.status(), None);
         assert!(!panicking());
         assert!(log.take().is_empty(), "nothing more has run on it");
     }
@@ -132,7 +134,7 @@ fn one_amid_both_panics_is_leaked_when_dropped() {
         let mut kept = None;
         amid_panic(|| {
             let coroutine = suspended_amid_panic(9, log.clone());
-            assert_eq!(coroutine.resume(()), State::Yielded(1));
+            assert_eq!(coroutine.resume(()), CoroutineState::Yielded(1));
             kept = Some(coroutine).filter(|_| !drops_amid_panic);
         });
         drop(kept);
@@ -144,8 +146,8 @@ fn one_amid_both_panics_is_leaked_when_dropped() {
 fn one_amid_a_panic_goes_on_amid_another() {
     let log = Log::default();
     let coroutine = suspended_amid_panic(2, log.clone());
-    assert_eq!(coroutine.resume(()), State::Yielded(1));
-    amid_panic(|| assert_eq!(coroutine.resume(()), State::Yielded(2)));
+    assert_eq!(coroutine.resume(()), CoroutineState::Yielded(1));
+    amid_panic(|| assert_eq!(coroutine.resume(()), CoroutineState::Yielded(2)));
     end_with_panic(coroutine);
     assert_eq!(log.take(), ["went on", "after"]);
 }
@@ -228,19 +230,19 @@ fn a_transfer_amid_a_panic_leaves_it_behind() {
         assert!(!panicking());
         yielder.suspend("second again");
     });
-    let name = second.name();
+    let weak = second.downgrade();
     let first = Coroutine::new(move |yielder: &Yielder<(), &str, ()>, ()| {
         let _transfers = OnDrop::new(|| {
-            yielder.transfer(&name, ());
+            yielder.transfer(&weak, ());
             assert!(panicking());
-            yielder.transfer(&name, ());
+            yielder.transfer(&weak, ());
             assert!(panicking());
         });
         resume_unwind(Box::new("first's"));
     });
-    assert_eq!(first.resume(()), State::Yielded("second"));
+    assert_eq!(first.resume(()), CoroutineState::Yielded("second"));
     assert!(!panicking());
-    amid_panic(|| assert_eq!(first.resume(()), State::Yielded("second again")));
+    amid_panic(|| assert_eq!(first.resume(()), CoroutineState::Yielded("second again")));
     let payload = catch_unwind(AssertUnwindSafe(|| first.resume(()))).unwrap_err();
     assert_eq!(*payload.downcast::<&str>().unwrap(), "first's");
     assert!(!panicking());
@@ -260,10 +262,10 @@ fn a_call_amid_a_panic_calls_into_none() {
         });
         inside
     });
-    assert_eq!(outer.resume(()), State::Yielded(false));
+    assert_eq!(outer.resume(()), CoroutineState::Yielded(false));
     assert!(!panicking());
-    assert_eq!(outer.resume(()), State::Yielded(false));
-    assert_eq!(outer.resume(()), State::Returned(false));
+    assert_eq!(outer.resume(()), CoroutineState::Yielded(false));
+    assert_eq!(outer.resume(()), CoroutineState::Returned(false));
 }
 
 #[test]
@@ -303,7 +305,7 @@ fn dozens_amid_their_panics_end_in_any_order() {
         let log = Log::default();
         let suspended = |_| {
             let coroutine = suspended_amid_panic(3, log.clone());
-            assert_eq!(coroutine.resume(()), State::Yielded(1));
+            assert_eq!(coroutine.resume(()), CoroutineState::Yielded(1));
             assert!(!panicking());
             Some(coroutine)
         };
@@ -311,7 +313,7 @@ fn dozens_amid_their_panics_end_in_any_order() {
         for time in 2..=3 {
             for n in 0..COUNT {
                 let coroutine = coroutines[n * step % COUNT].as_ref().unwrap();
-                assert_eq!(coroutine.resume(()), State::Yielded(time));
+                assert_eq!(coroutine.resume(()), CoroutineState::Yielded(time));
                 assert!(!panicking());
             }
         }

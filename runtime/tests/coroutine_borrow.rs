@@ -7,7 +7,9 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::thread;
 
-use lisle_runtime::{Coroutine, Generator, ScopedCoroutine, State, Status, Yielder};
+use lisle_runtime::{
+    Coroutine, CoroutineState, CoroutineStatus, Generator, ScopedCoroutine, Yielder,
+};
 use support::coroutine::Log;
 
 #[test]
@@ -26,8 +28,8 @@ fn a_body_borrows_from_its_caller() {
             let mut yielded = Vec::new();
             loop {
                 match coroutine.resume(()) {
-                    State::Yielded(word) => yielded.push(word),
-                    State::Returned(count) => return (yielded, count),
+                    CoroutineState::Yielded(word) => yielded.push(word),
+                    CoroutineState::Returned(count) => return (yielded, count),
                 }
             }
         },
@@ -66,7 +68,7 @@ fn the_end_of_the_scope_unwinds() {
         },
         |coroutine| {
             coroutine.resume(());
-            assert_eq!(coroutine.status(), Status::Suspended);
+            assert_eq!(coroutine.status(), CoroutineStatus::Suspended);
             log.note("scope ends");
             42
         },
@@ -129,7 +131,7 @@ fn scopes_nest_inside_bodies() {
         );
     };
     let got = ScopedCoroutine::scope(outer, |coroutine| coroutine.resume(()));
-    assert_eq!(got, State::Yielded("outer and inner".into()));
+    assert_eq!(got, CoroutineState::Yielded("outer and inner".into()));
 }
 
 #[test]
@@ -168,7 +170,7 @@ fn copies_of_items_share_them() {
 fn an_owned_one_can_be_lent() {
     fn drain(numbers: &ScopedCoroutine<'_, (), u32, ()>) -> u32 {
         let mut sum = 0;
-        while let State::Yielded(n) = numbers.resume(()) {
+        while let CoroutineState::Yielded(n) = numbers.resume(()) {
             sum += n;
         }
         sum

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::thread;
 
 use lisle_runtime::stack::{Stack, StackSize};
-use lisle_runtime::{Coroutine, Name, State, Yielder};
+use lisle_runtime::{Coroutine, CoroutineState, WeakCoroutine, Yielder};
 use support::coroutine::{Census, Log, OnDrop, address_here, suspend_below};
 use support::stack::in_child;
 
@@ -44,13 +44,13 @@ fn a_suspended_one_is_unwound_in_order_on_this_thread() {
 #[test]
 fn one_that_has_not_begun_drops_its_captures() {
     let census = Census::default();
-    let (member, name) = (census.member(), OnceCell::<Name<(), (), ()>>::new());
+    let (member, weak) = (census.member(), OnceCell::<WeakCoroutine<(), (), ()>>::new());
     let coroutine = Coroutine::new(move |_: &Plain, ()| drop(member));
-    let _ = name.set(coroutine.name());
+    let _ = weak.set(coroutine.downgrade());
     assert_eq!(census.count(), 1);
     drop(coroutine);
     assert_eq!(census.count(), 0);
-    assert_eq!(name.get().unwrap().status(), None);
+    assert_eq!(weak.get().unwrap().status(), None);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn ten_thousand_dropped_ones_leak_neither_values_nor_stacks() {
             yielder.suspend(address_here());
         });
         if round % 3 > 0 {
-            let State::Yielded(address) = coroutine.resume(()) else { panic!() };
+            let CoroutineState::Yielded(address) = coroutine.resume(()) else { panic!() };
             stacks.insert(address / StackSize::DEFAULT.bytes());
         }
         if round % 3 > 1 {
@@ -174,13 +174,13 @@ fn a_panic_on_the_way_out_comes_out_of_the_drop() {
         let _ = catch_unwind(AssertUnwindSafe(|| yielder.suspend(address_here())));
         panic_any("on the way out");
     });
-    let State::Yielded(place) = coroutine.resume(()) else { panic!() };
+    let CoroutineState::Yielded(place) = coroutine.resume(()) else { panic!() };
     let payload = catch_unwind(AssertUnwindSafe(|| drop(coroutine))).unwrap_err();
     assert_eq!(*payload.downcast::<&str>().unwrap(), "on the way out");
     assert_eq!(census.count(), 0);
 
     let next = Coroutine::new(|_: &Yielder<(), (), usize>, ()| address_here());
-    let State::Returned(next_place) = next.resume(()) else { panic!() };
+    let CoroutineState::Returned(next_place) = next.resume(()) else { panic!() };
     assert!(next_place.abs_diff(place) < StackSize::MIN.bytes(), "the stack was not leaked");
 }
 
@@ -238,8 +238,8 @@ fn others_may_be_used_while_one_is_dropped() {
                 yielder.suspend(1);
                 2
             });
-            assert_eq!(other.resume(()), State::Yielded(1));
-            assert_eq!(other.resume(()), State::Returned(2));
+            assert_eq!(other.resume(()), CoroutineState::Yielded(1));
+            assert_eq!(other.resume(()), CoroutineState::Returned(2));
             noted.note("used another");
         });
         yielder.suspend(());
@@ -274,12 +274,12 @@ fn a_forgotten_one_keeps_what_it_holds_for_ever() {
         yielder.suspend(address_here());
         assert_eq!(on_its_stack, [1; 100]);
     });
-    let State::Yielded(place) = coroutine.resume(()) else { panic!() };
+    let CoroutineState::Yielded(place) = coroutine.resume(()) else { panic!() };
     mem::forget(coroutine);
     shared.set(2);
     for _ in 0..100 {
         let other = Coroutine::new(|_: &Yielder<(), (), usize>, ()| address_here());
-        let State::Returned(other_place) = other.resume(()) else { panic!() };
+        let CoroutineState::Returned(other_place) = other.resume(()) else { panic!() };
         assert!(other_place.abs_diff(place) > StackSize::MIN.bytes(), "its stack is not reused");
     }
     assert_eq!(census.count(), 1);
@@ -295,7 +295,7 @@ fn the_stack_can_be_had_back() {
             yielder.suspend(address_here());
         });
         for _ in 0..end {
-            if let State::Yielded(place) = coroutine.resume(()) {
+            if let CoroutineState::Yielded(place) = coroutine.resume(()) {
                 assert!((1..16 * 1024).contains(&(top.addr() - place)));
             }
         }
@@ -314,7 +314,7 @@ fn stacks_of_other_sizes_are_not_given_to_the_next_one() {
     let small = Stack::allocate(StackSize::MIN).unwrap();
     drop(Coroutine::with_stack(small, |_: &Plain, ()| ()));
     let coroutine = Coroutine::new(|_: &Yielder<(), (), u32>, ()| deep(64));
-    assert_eq!(coroutine.resume(()), State::Returned(64));
+    assert_eq!(coroutine.resume(()), CoroutineState::Returned(64));
 }
 
 #[test]
@@ -336,10 +336,10 @@ fn a_last_value_that_panics_when_dropped_costs_no_stack() {
         let _ = catch_unwind(AssertUnwindSafe(|| yielder.suspend(address_here())));
         OnDrop::new(|| panic_any("in the value"))
     });
-    let State::Yielded(used) = coroutine.resume(()) else { panic!("it yields") };
+    let CoroutineState::Yielded(used) = coroutine.resume(()) else { panic!("it yields") };
     let panic = catch_unwind(AssertUnwindSafe(|| drop(coroutine))).unwrap_err();
     assert_eq!(panic.downcast_ref(), Some(&"in the value"));
     let next = Coroutine::new(|_: &Yielder<(), (), usize>, ()| address_here());
-    let State::Returned(address) = next.resume(()) else { panic!("it does not yield") };
+    let CoroutineState::Returned(address) = next.resume(()) else { panic!("it does not yield") };
     assert!(address.abs_diff(used) < 256 * 1024, "the last stack used comes first");
 }

@@ -4,7 +4,7 @@
 mod support;
 
 use lisle_runtime::stack::{Stack, StackSize};
-use lisle_runtime::{Coroutine, State, Yielder};
+use lisle_runtime::{Coroutine, CoroutineState, Yielder};
 use support::coroutine::{Census, panic_text};
 
 /// Runs a body that captures `value` and checks its place and contents before and after a
@@ -22,10 +22,10 @@ fn captures<T: Copy + PartialEq + 'static>(value: T) {
             is_fine()
         });
         if resumes > 0 {
-            assert!(coroutine.resume(()) == State::Yielded(true));
+            assert!(coroutine.resume(()) == CoroutineState::Yielded(true));
         }
         if resumes > 1 {
-            assert!(coroutine.resume(()) == State::Returned(true));
+            assert!(coroutine.resume(()) == CoroutineState::Returned(true));
         }
         drop(coroutine);
         assert_eq!(census.count(), 0);
@@ -64,7 +64,7 @@ fn run_with<const SIZE: usize>(stack: StackSize) -> usize {
     let coroutine = Coroutine::with_stack(stack, move |_: &Yielder<(), (), usize>, ()| {
         std::hint::black_box(&data).iter().map(|&byte| usize::from(byte)).sum()
     });
-    let State::Returned(sum) = coroutine.resume(()) else { unreachable!() };
+    let CoroutineState::Returned(sum) = coroutine.resume(()) else { unreachable!() };
     sum
 }
 

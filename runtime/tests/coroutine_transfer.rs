@@ -9,11 +9,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
 
 use lisle_runtime::switch::BACKEND;
-use lisle_runtime::{Coroutine, Name, ScopedCoroutine, State, Status, Yielder};
+use lisle_runtime::{
+    Coroutine, CoroutineState, CoroutineStatus, ScopedCoroutine, WeakCoroutine, Yielder,
+};
 use support::coroutine::{Census, Log, address_here, panic_text};
 
-/// A place for a name that is not known yet when a body is made.
-type Later<I, Y, R> = Rc<OnceCell<Name<I, Y, R>>>;
+/// A place for a weak handle of a coroutine that is made later than a body.
+type Later<I, Y, R> = Rc<OnceCell<WeakCoroutine<I, Y, R>>>;
 
 /// A place for a handle that can be emptied.
 type Owner<I, Y, R> = Rc<RefCell<Option<Coroutine<I, Y, R>>>>;
@@ -40,14 +42,14 @@ fn millions_of_transfers_do_not_deepen_any_stack() {
             span
         })
     }
-    let (first_name, second_name) = (Later::default(), Later::default());
-    let first = party(second_name.clone());
-    let second = party(first_name.clone());
-    let _ = (first_name.set(first.name()), second_name.set(second.name()));
-    let State::Returned(Span(low, high)) = first.resume(TRANSFERS) else { panic!() };
+    let (weak_first, weak_second) = (Later::default(), Later::default());
+    let first = party(weak_second.clone());
+    let second = party(weak_first.clone());
+    let _ = (weak_first.set(first.downgrade()), weak_second.set(second.downgrade()));
+    let CoroutineState::Returned(Span(low, high)) = first.resume(TRANSFERS) else { panic!() };
     assert_eq!(low, high, "one of both ended, having always run at the same depth");
     assert_eq!(
-        [first.status(), second.status()].map(|status| status == Status::Finished),
+        [first.status(), second.status()].map(|status| status == CoroutineStatus::Finished),
         [true, false]
     );
 }
@@ -55,10 +57,10 @@ fn millions_of_transfers_do_not_deepen_any_stack() {
 #[test]
 fn a_ring_of_three_goes_round() {
     let order = Rc::new(RefCell::new(String::new()));
-    let names: [Later<u32, (), ()>; 3] = Default::default();
+    let handles: [Later<u32, (), ()>; 3] = Default::default();
     let ring: Vec<_> = (0..3)
         .map(|place| {
-            let (next, order) = (names[(place + 1) % 3].clone(), order.clone());
+            let (next, order) = (handles[(place + 1) % 3].clone(), order.clone());
             Coroutine::new(move |yielder: &Yielder<_, (), ()>, mut left: u32| {
                 while left > 0 {
                     order.borrow_mut().push(['a', 'b', 'c'][place]);
@@ -67,29 +69,29 @@ fn a_ring_of_three_goes_round() {
             })
         })
         .collect();
-    for (name, coroutine) in names.iter().zip(&ring) {
-        name.set(coroutine.name()).unwrap();
+    for (weak, coroutine) in handles.iter().zip(&ring) {
+        weak.set(coroutine.downgrade()).unwrap();
     }
-    assert_eq!(ring[0].resume(7), State::Returned(()));
+    assert_eq!(ring[0].resume(7), CoroutineState::Returned(()));
     assert_eq!(*order.borrow(), "abcabca");
-    assert_eq!(ring[1].status(), Status::Finished, "the one with nothing left answered");
-    assert_eq!([ring[0].status(), ring[2].status()], [Status::Suspended; 2]);
+    assert_eq!(ring[1].status(), CoroutineStatus::Finished, "the one with nothing left answered");
+    assert_eq!([ring[0].status(), ring[2].status()], [CoroutineStatus::Suspended; 2]);
 }
 
 #[test]
 fn the_answer_comes_from_the_one_that_was_reached() {
     let last = Coroutine::new(|yielder: &Yielder<u32, u32, u32>, n| yielder.suspend(n + 1) + 2);
-    let name = last.name();
+    let weak = last.downgrade();
     let first = Coroutine::new(move |yielder: &Yielder<u32, u32, u32>, n| {
-        let back = yielder.transfer(&name, n * 10);
-        yielder.transfer(&name, back * 10)
+        let back = yielder.transfer(&weak, n * 10);
+        yielder.transfer(&weak, back * 10)
     });
-    assert_eq!(first.resume(4), State::Yielded(41));
-    assert_eq!([first.status(), last.status()], [Status::Suspended; 2]);
+    assert_eq!(first.resume(4), CoroutineState::Yielded(41));
+    assert_eq!([first.status(), last.status()], [CoroutineStatus::Suspended; 2]);
     // Now each is suspended in its own place, and either may be resumed.
-    assert_eq!(first.resume(5), State::Returned(52));
-    assert_eq!(last.status(), Status::Finished);
-    assert_eq!(first.resume(6), State::Returned(6));
+    assert_eq!(first.resume(5), CoroutineState::Returned(52));
+    assert_eq!(last.status(), CoroutineStatus::Finished);
+    assert_eq!(first.resume(6), CoroutineState::Returned(6));
 }
 
 #[test]
@@ -99,19 +101,19 @@ fn the_end_of_the_other_is_not_ones_own() {
             assert!(!ends_in_panic, "the other's end");
             n + 1
         });
-        let name = other.name();
+        let weak = other.downgrade();
         let first = Coroutine::new(move |yielder: &Yielder<u32, u32, u32>, n| {
-            let n = yielder.transfer(&name, n);
+            let n = yielder.transfer(&weak, n);
             let n = yielder.suspend(n * 2);
             n * 3
         });
         let answer = catch_unwind(AssertUnwindSafe(|| first.resume(1)));
         match ends_in_panic {
-            false => assert_eq!(answer.unwrap(), State::Returned(2)),
+            false => assert_eq!(answer.unwrap(), CoroutineState::Returned(2)),
             true => assert!(answer.is_err()),
         }
-        assert_eq!(first.resume(10), State::Yielded(20));
-        assert_eq!(first.resume(100), State::Returned(300));
+        assert_eq!(first.resume(10), CoroutineState::Yielded(20));
+        assert_eq!(first.resume(100), CoroutineState::Returned(300));
     }
 }
 
@@ -120,56 +122,56 @@ fn one_that_has_not_begun_gets_its_first_argument() {
     let log = Log::default();
     let noted = log.clone();
     let fresh = Coroutine::new(move |_: &Yielder<&'static str, (), ()>, text| noted.note(text));
-    let name = fresh.name();
+    let weak = fresh.downgrade();
     let first = Coroutine::new(move |yielder: &Yielder<u8, (), ()>, _| {
-        yielder.transfer(&name, "of another type");
+        yielder.transfer(&weak, "of another type");
     });
-    assert_eq!(first.resume(1), State::Returned(()));
+    assert_eq!(first.resume(1), CoroutineState::Returned(()));
     assert_eq!(log.take(), ["of another type"]);
-    assert_eq!(first.status(), Status::Suspended);
+    assert_eq!(first.status(), CoroutineStatus::Suspended);
 }
 
 #[test]
 fn a_transfer_to_one_that_cannot_go_on_panics() {
     let own: Later<(), (), ()> = Rc::default();
-    let name = own.clone();
+    let weak = own.clone();
     let selfish = Coroutine::new(move |yielder: &Yielder<(), (), ()>, ()| {
-        yielder.transfer(name.get().unwrap(), ());
+        yielder.transfer(weak.get().unwrap(), ());
     });
-    own.set(selfish.name()).unwrap();
+    own.set(selfish.downgrade()).unwrap();
     assert_eq!(
         panic_text(|| selfish.resume(())),
         "cannot transfer to a coroutine that is running already"
     );
 
-    let to = |name: Name<(), (), ()>| {
+    let to = |weak: WeakCoroutine<(), (), ()>| {
         let from = Coroutine::new(move |yielder: &Yielder<(), (), ()>, ()| {
-            let text = panic_text(|| yielder.transfer(&name, ()));
+            let text = panic_text(|| yielder.transfer(&weak, ()));
             yielder.suspend(()); // a failed transfer leaves it as it was
             panic_any(text);
         });
-        assert_eq!(from.resume(()), State::Yielded(()));
+        assert_eq!(from.resume(()), CoroutineState::Yielded(()));
         panic_text(|| from.resume(()))
     };
-    assert_eq!(to(selfish.name()), "cannot transfer to a coroutine that is finished");
-    let name = Coroutine::new(|_: &Yielder<(), (), ()>, ()| ()).name();
-    assert_eq!(name.status(), None);
-    assert_eq!(to(name), "cannot transfer to a coroutine that was dropped");
+    assert_eq!(to(selfish.downgrade()), "cannot transfer to a coroutine that is finished");
+    let weak = Coroutine::new(|_: &Yielder<(), (), ()>, ()| ()).downgrade();
+    assert_eq!(weak.status(), None);
+    assert_eq!(to(weak), "cannot transfer to a coroutine that was dropped");
 }
 
 #[test]
 fn a_transfer_to_a_resumer_panics() {
     let own: Later<(), (), String> = Rc::default();
-    let name = own.clone();
+    let weak = own.clone();
     let outer = Coroutine::new(move |_: &Yielder<(), (), String>, ()| {
         let inner = Coroutine::new(move |yielder: &Yielder<(), (), String>, ()| {
-            panic_text(|| yielder.transfer(name.get().unwrap(), ()))
+            panic_text(|| yielder.transfer(weak.get().unwrap(), ()))
         });
-        let State::Returned(text) = inner.resume(()) else { unreachable!() };
+        let CoroutineState::Returned(text) = inner.resume(()) else { unreachable!() };
         text
     });
-    own.set(outer.name()).unwrap();
-    let State::Returned(text) = outer.resume(()) else { unreachable!() };
+    own.set(outer.downgrade()).unwrap();
+    let CoroutineState::Returned(text) = outer.resume(()) else { unreachable!() };
     assert_eq!(text, "cannot transfer to a coroutine that is running already");
 }
 
@@ -177,9 +179,9 @@ fn a_transfer_to_a_resumer_panics() {
 fn a_refused_transfer_drops_its_argument() {
     let census = Census::default();
     let members = census.clone();
-    let name = Coroutine::new(|_: &Yielder<_, (), ()>, _| ()).name();
+    let weak = Coroutine::new(|_: &Yielder<_, (), ()>, _| ()).downgrade();
     let from = Coroutine::new(move |yielder: &Yielder<(), (), ()>, ()| {
-        panic_text(|| yielder.transfer(&name, members.member()));
+        panic_text(|| yielder.transfer(&weak, members.member()));
     });
     from.resume(());
     assert_eq!(census.count(), 0);
@@ -188,20 +190,20 @@ fn a_refused_transfer_drops_its_argument() {
 #[test]
 fn a_transfer_inside_a_chain_stays_inside() {
     let other = Coroutine::new(|yielder: &Yielder<u32, u32, u32>, n| yielder.suspend(n + 100));
-    let name = other.name();
+    let weak = other.downgrade();
     let outer = Coroutine::new(move |yielder: &Yielder<u32, (u32, u32), u32>, n| {
         let inner = Coroutine::new(move |yielder: &Yielder<u32, u32, u32>, n| {
-            yielder.transfer(&name, n + 10)
+            yielder.transfer(&weak, n + 10)
         });
         // The answer of `other` comes here, not to the resumer of `outer`.
-        let State::Yielded(first) = inner.resume(n + 1) else { panic!() };
+        let CoroutineState::Yielded(first) = inner.resume(n + 1) else { panic!() };
         let n = yielder.suspend((first, n));
-        let State::Returned(second) = inner.resume(n) else { panic!() };
+        let CoroutineState::Returned(second) = inner.resume(n) else { panic!() };
         second
     });
-    assert_eq!(outer.resume(1), State::Yielded((112, 1)));
-    assert_eq!(other.resume(5), State::Returned(5));
-    assert_eq!(outer.resume(7), State::Returned(7));
+    assert_eq!(outer.resume(1), CoroutineState::Yielded((112, 1)));
+    assert_eq!(other.resume(5), CoroutineState::Returned(5));
+    assert_eq!(outer.resume(7), CoroutineState::Returned(7));
 }
 
 #[test]
@@ -212,35 +214,38 @@ fn one_that_was_left_may_be_resumed_below_the_one_it_went_to() {
     let handle = first_handle.clone();
     let second = Coroutine::new(move |yielder: &Yielder<u32, u32, u32>, n| {
         let first = handle.get().unwrap();
-        assert_eq!(first.status(), Status::Suspended);
-        assert_eq!(first.resume(n + 1), State::Yielded(n + 2));
+        assert_eq!(first.status(), CoroutineStatus::Suspended);
+        assert_eq!(first.resume(n + 1), CoroutineState::Yielded(n + 2));
         let n = yielder.suspend(n + 1000);
-        assert_eq!(first.resume(n), State::Returned(n));
+        assert_eq!(first.resume(n), CoroutineState::Returned(n));
         n + 1
     });
-    let name = second.name();
+    let weak = second.downgrade();
     let first = first_handle.get_or_init(|| {
         Coroutine::new(move |yielder: &Yielder<u32, u32, u32>, n| {
-            let n = yielder.transfer(&name, n * 10);
+            let n = yielder.transfer(&weak, n * 10);
             yielder.suspend(n + 1)
         })
     });
-    assert_eq!(first.resume(1), State::Yielded(1010));
-    assert_eq!(second.resume(7), State::Returned(8));
-    assert_eq!(first.status(), Status::Finished);
+    assert_eq!(first.resume(1), CoroutineState::Yielded(1010));
+    assert_eq!(second.resume(7), CoroutineState::Returned(8));
+    assert_eq!(first.status(), CoroutineStatus::Finished);
 }
 
 #[test]
 fn a_panic_goes_to_the_resumer_of_the_group() {
     let bad = Coroutine::new(|_: &Yielder<(), (), ()>, ()| panic_any("from the second"));
-    let name = bad.name();
+    let weak = bad.downgrade();
     let first = Coroutine::new(move |yielder: &Yielder<(), (), ()>, ()| {
-        yielder.transfer(&name, ());
+        yielder.transfer(&weak, ());
     });
     let payload = catch_unwind(AssertUnwindSafe(|| first.resume(()))).unwrap_err();
     assert_eq!(*payload.downcast::<&str>().unwrap(), "from the second");
-    assert_eq!([first.status(), bad.status()], [Status::Suspended, Status::Finished]);
-    assert_eq!(first.resume(()), State::Returned(()));
+    assert_eq!(
+        [first.status(), bad.status()],
+        [CoroutineStatus::Suspended, CoroutineStatus::Finished]
+    );
+    assert_eq!(first.resume(()), CoroutineState::Returned(()));
 }
 
 #[test]
@@ -251,20 +256,20 @@ fn one_that_borrows_can_transfer_away() {
             yielder.suspend(n);
         }
     });
-    let name = helper.name();
+    let weak = helper.downgrade();
     ScopedCoroutine::scope(
         |yielder: &Yielder<(), u32, ()>, ()| {
             for _ in 0..3 {
                 count.set(count.get() + 1);
-                yielder.transfer(&name, ());
+                yielder.transfer(&weak, ());
             }
         },
         |borrower| {
             for n in 1..=3 {
-                assert_eq!(borrower.resume(()), State::Yielded(n));
+                assert_eq!(borrower.resume(()), CoroutineState::Yielded(n));
                 assert_eq!(count.get(), n);
             }
-            assert_eq!(borrower.resume(()), State::Returned(()));
+            assert_eq!(borrower.resume(()), CoroutineState::Returned(()));
         },
     );
 }
@@ -272,15 +277,15 @@ fn one_that_borrows_can_transfer_away() {
 #[test]
 fn names_tell_where_their_coroutine_stands() {
     let coroutine = Coroutine::new(|yielder: &Yielder<(), (), ()>, ()| yielder.suspend(()));
-    let name = coroutine.name();
-    let copy = name.clone();
-    assert_eq!(name.status(), Some(Status::Suspended));
+    let weak = coroutine.downgrade();
+    let copy = weak.clone();
+    assert_eq!(weak.status(), Some(CoroutineStatus::Suspended));
     coroutine.resume(());
     coroutine.resume(());
-    assert_eq!(copy.status(), Some(Status::Finished));
-    assert!(format!("{name:?}").contains("Finished"));
+    assert_eq!(copy.status(), Some(CoroutineStatus::Finished));
+    assert!(format!("{weak:?}").contains("Finished"));
     drop(coroutine);
-    assert_eq!((name.status(), copy.status()), (None, None));
+    assert_eq!((weak.status(), copy.status()), (None, None));
 }
 
 #[test]
@@ -290,15 +295,15 @@ fn a_name_survives_that_its_coroutine_is_forgotten() {
             yielder.suspend(n);
         }
     });
-    let name = coroutine.name();
+    let weak = coroutine.downgrade();
     std::mem::forget(coroutine);
     let other = Coroutine::new(move |yielder: &Yielder<(), u32, ()>, ()| {
         loop {
-            yielder.transfer(&name, ());
+            yielder.transfer(&weak, ());
         }
     });
-    assert_eq!(other.resume(()), State::Yielded(0));
-    assert_eq!(other.resume(()), State::Yielded(1));
+    assert_eq!(other.resume(()), CoroutineState::Yielded(0));
+    assert_eq!(other.resume(()), CoroutineState::Yielded(1));
 }
 
 #[test]
@@ -311,17 +316,17 @@ fn one_that_drops_its_own_handle_goes_on() {
         drop(own.take().expect("its own handle"));
         "went on"
     });
-    let name = loner.name();
+    let weak = loner.downgrade();
     handle.replace(Some(loner));
-    let from = name.clone();
+    let from = weak.clone();
     let first = Coroutine::new(move |yielder: &Yielder<(), &str, &str>, ()| {
         yielder.transfer(&from, ());
         "resumed"
     });
-    assert_eq!(first.resume(()), State::Returned("went on"));
-    assert_eq!(name.status(), None);
+    assert_eq!(first.resume(()), CoroutineState::Returned("went on"));
+    assert_eq!(weak.status(), None);
     assert_eq!(census.count(), 0);
-    assert_eq!(first.resume(()), State::Returned("resumed"));
+    assert_eq!(first.resume(()), CoroutineState::Returned("resumed"));
 }
 
 #[test]
@@ -335,13 +340,13 @@ fn one_that_drops_its_own_handle_may_be_left_for_ever() {
         yielder.suspend(1);
         unreachable!("nobody can resume it");
     });
-    let name = loner.name();
+    let weak = loner.downgrade();
     handle.replace(Some(loner));
     let first = Coroutine::new(move |yielder: &Yielder<(), u8, ()>, ()| {
-        yielder.transfer(&name, ());
-        assert!(panic_text(|| yielder.transfer(&name, ())).contains("was dropped"));
+        yielder.transfer(&weak, ());
+        assert!(panic_text(|| yielder.transfer(&weak, ())).contains("was dropped"));
     });
-    assert_eq!(first.resume(()), State::Yielded(1));
-    assert_eq!(first.resume(()), State::Returned(()));
+    assert_eq!(first.resume(()), CoroutineState::Yielded(1));
+    assert_eq!(first.resume(()), CoroutineState::Returned(()));
     assert_eq!(census.count(), 1, "it is leaked with all that it holds");
 }

@@ -6,7 +6,7 @@ mod support;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use lisle_runtime::{Coroutine, ScopedCoroutine, State, Yielder, no_suspend};
+use lisle_runtime::{Coroutine, CoroutineState, ScopedCoroutine, Yielder, no_suspend};
 use support::coroutine::{Census, Counted, OnDrop};
 
 /// Sends `values` into a coroutine which sends them back: as the first argument and as later ones,
@@ -22,46 +22,49 @@ fn echo<T: Clone + PartialEq + Debug + 'static>(values: [T; 4]) {
     let [a, b, c, d] = &values;
     let plain = echo();
     for value in [a, b, c] {
-        assert_eq!(plain.resume(value.clone()), State::Yielded(value.clone()));
+        assert_eq!(plain.resume(value.clone()), CoroutineState::Yielded(value.clone()));
     }
-    assert_eq!(plain.resume(d.clone()), State::Returned(d.clone()));
+    assert_eq!(plain.resume(d.clone()), CoroutineState::Returned(d.clone()));
     assert_eq!(plain.try_resume(a.clone()).unwrap_err().input, *a);
 
     // Inside a section, where suspensions are looked at more closely.
     let watched = echo();
-    assert_eq!(watched.resume(a.clone()), State::Yielded(a.clone()));
+    assert_eq!(watched.resume(a.clone()), CoroutineState::Yielded(a.clone()));
     for value in [b, c] {
-        assert_eq!(no_suspend(|| watched.resume(value.clone())), State::Yielded(value.clone()));
+        assert_eq!(
+            no_suspend(|| watched.resume(value.clone())),
+            CoroutineState::Yielded(value.clone())
+        );
     }
-    assert_eq!(watched.resume(d.clone()), State::Returned(d.clone()));
+    assert_eq!(watched.resume(d.clone()), CoroutineState::Returned(d.clone()));
 
     // While the thread unwinds.
     let amid = echo();
     let result = catch_unwind(AssertUnwindSafe(|| {
         let _resumes = OnDrop::new(|| {
-            assert_eq!(amid.resume(a.clone()), State::Yielded(a.clone()));
-            assert_eq!(amid.resume(b.clone()), State::Yielded(b.clone()));
+            assert_eq!(amid.resume(a.clone()), CoroutineState::Yielded(a.clone()));
+            assert_eq!(amid.resume(b.clone()), CoroutineState::Yielded(b.clone()));
         });
         resume_unwind(Box::new(()));
     }));
     assert!(result.is_err());
-    assert_eq!(amid.resume(c.clone()), State::Yielded(c.clone()));
-    assert_eq!(amid.resume(d.clone()), State::Returned(d.clone()));
+    assert_eq!(amid.resume(c.clone()), CoroutineState::Yielded(c.clone()));
+    assert_eq!(amid.resume(d.clone()), CoroutineState::Returned(d.clone()));
 
     // By transfers: to one that has not begun, and back to one that has.
     let other = Coroutine::new(|yielder: &Yielder<(T, T), T, T>, (first, second)| {
         assert_eq!(yielder.suspend(first), (second.clone(), second.clone()));
         second
     });
-    let name = other.name();
+    let weak = other.downgrade();
     let [w, x, y, z] = values.clone();
     let sender = Coroutine::new(move |yielder: &Yielder<T, T, T>, _| {
-        let back = yielder.transfer(&name, (w, x.clone()));
+        let back = yielder.transfer(&weak, (w, x.clone()));
         assert_eq!(back, y);
-        yielder.transfer(&name, (x.clone(), x))
+        yielder.transfer(&weak, (x.clone(), x))
     });
-    assert_eq!(sender.resume(z), State::Yielded(a.clone()));
-    assert_eq!(sender.resume(c.clone()), State::Returned(b.clone()));
+    assert_eq!(sender.resume(z), CoroutineState::Yielded(a.clone()));
+    assert_eq!(sender.resume(c.clone()), CoroutineState::Returned(b.clone()));
 
     // Borrowed.
     let sum = ScopedCoroutine::scope(
@@ -70,11 +73,11 @@ fn echo<T: Clone + PartialEq + Debug + 'static>(values: [T; 4]) {
             usize::from(first == a) + usize::from(second == b)
         },
         |coroutine| {
-            assert_eq!(coroutine.resume(a), State::Yielded(a));
+            assert_eq!(coroutine.resume(a), CoroutineState::Yielded(a));
             coroutine.resume(b)
         },
     );
-    assert_eq!(sum, State::Returned(2));
+    assert_eq!(sum, CoroutineState::Returned(2));
 }
 
 #[test]
@@ -150,7 +153,8 @@ fn none_is_dropped_twice_or_lost() {
             },
         );
         for _ in 0..10 {
-            let State::Yielded(value) = coroutine.resume((census.member(), [0; EXTRA])) else {
+            let CoroutineState::Yielded(value) = coroutine.resume((census.member(), [0; EXTRA]))
+            else {
                 unreachable!("it yields for ever")
             };
             assert_eq!(census.count(), 1);

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
 
-use lisle_runtime::{Coroutine, Generator, State, Yielder, no_suspend, no_suspend_depth};
+use lisle_runtime::{Coroutine, CoroutineState, Generator, Yielder, no_suspend, no_suspend_depth};
 use support::coroutine::{OnDrop, panic_text};
 
 type Plain = Yielder<(), (), ()>;
@@ -19,8 +19,8 @@ fn suspending_inside_panics_and_says_why() {
         yielder.suspend(2); // outside it is allowed again
         text
     });
-    assert_eq!(coroutine.resume(()), State::Yielded(2));
-    let State::Returned(text) = coroutine.resume(()) else { panic!() };
+    assert_eq!(coroutine.resume(()), CoroutineState::Yielded(2));
+    let CoroutineState::Returned(text) = coroutine.resume(()) else { panic!() };
     assert!(text.starts_with("a coroutine cannot be suspended inside no_suspend: "), "{text}");
     assert_eq!(no_suspend_depth(), 0);
 }
@@ -28,9 +28,9 @@ fn suspending_inside_panics_and_says_why() {
 #[test]
 fn transferring_inside_panics() {
     let other = Coroutine::new(|_: &Plain, ()| unreachable!("nobody comes here"));
-    let name = other.name();
+    let weak = other.downgrade();
     let coroutine = Coroutine::new(move |yielder: &Plain, ()| {
-        no_suspend(|| yielder.transfer(&name, ()));
+        no_suspend(|| yielder.transfer(&weak, ()));
     });
     assert!(panic_text(|| coroutine.resume(())).contains("inside no_suspend"));
 }
@@ -68,7 +68,7 @@ fn a_panic_inside_ends_the_section() {
         let _ = catch_unwind(|| no_suspend(|| panic_any("out")));
         yielder.suspend(());
     });
-    assert_eq!(coroutine.resume(()), State::Yielded(()));
+    assert_eq!(coroutine.resume(()), CoroutineState::Yielded(()));
 }
 
 #[test]
@@ -89,10 +89,10 @@ fn one_may_be_resumed_inside_and_outside_by_turns() {
         yielder.suspend(3);
         panic_text(|| no_suspend(|| yielder.suspend(4)))
     });
-    assert_eq!(no_suspend(|| coroutine.resume(())), State::Yielded(1));
-    assert_eq!(coroutine.resume(()), State::Yielded(2));
-    assert_eq!(no_suspend(|| no_suspend(|| coroutine.resume(()))), State::Yielded(3));
-    let State::Returned(text) = no_suspend(|| coroutine.resume(())) else { panic!() };
+    assert_eq!(no_suspend(|| coroutine.resume(())), CoroutineState::Yielded(1));
+    assert_eq!(coroutine.resume(()), CoroutineState::Yielded(2));
+    assert_eq!(no_suspend(|| no_suspend(|| coroutine.resume(()))), CoroutineState::Yielded(3));
+    let CoroutineState::Returned(text) = no_suspend(|| coroutine.resume(())) else { panic!() };
     assert!(text.contains("inside no_suspend"), "its own section forbids it also there");
 }
 
@@ -109,8 +109,8 @@ fn a_section_forbids_what_would_leave_it_and_nothing_else() {
         });
         yielder.suspend(());
     });
-    assert_eq!(outer.resume(()), State::Yielded(()));
-    assert_eq!(outer.resume(()), State::Returned(()));
+    assert_eq!(outer.resume(()), CoroutineState::Yielded(()));
+    assert_eq!(outer.resume(()), CoroutineState::Returned(()));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_section_that_is_over_forbids_nothing() {
         let _ = catch_unwind(|| no_suspend(|| panic_any("out")));
         yielder.suspend(());
     });
-    assert_eq!(no_suspend(|| coroutine.resume(())), State::Yielded(()));
+    assert_eq!(no_suspend(|| coroutine.resume(())), CoroutineState::Yielded(()));
 }
 
 #[test]

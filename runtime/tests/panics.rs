@@ -8,7 +8,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::panicking;
 
-use lisle_runtime::{Coroutine, State, Yielder, panics};
+use lisle_runtime::{Coroutine, CoroutineState, Yielder, panics};
 use support::coroutine::OnDrop;
 use support::stack::in_child;
 
@@ -56,14 +56,17 @@ fn a_fork_child_goes_on_amid_the_panic_of_its_parent() {
             });
             // Here the panic is set aside, and the coroutine's caller, in both processes, has it
             // back.
-            let State::Returned(child) = forks.resume(()) else { unreachable!("it returns") };
+            let CoroutineState::Returned(child) = forks.resume(()) else {
+                unreachable!("it returns")
+            };
             assert!(panicking());
             let again = Coroutine::new(|yielder: &Yielder<(), bool, bool>, ()| {
                 yielder.suspend(panicking());
                 panicking()
             });
             let seen = [again.resume(()), again.resume(())];
-            let right = seen == [State::Yielded(false), State::Returned(false)] && panicking();
+            let right = seen == [CoroutineState::Yielded(false), CoroutineState::Returned(false)]
+                && panicking();
             if child == 0 {
                 // SAFETY: ends the child without the parent's exit handlers.
                 unsafe { libc::_exit(if right { 7 } else { 1 }) };

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::ptr;
 
 use lisle_runtime::stack::{Stack, StackSize};
-use lisle_runtime::{Coroutine, State, Yielder};
+use lisle_runtime::{Coroutine, CoroutineState, Yielder};
 use support::stack::in_child;
 
 type Plain = Yielder<(), (), ()>;
@@ -31,7 +31,7 @@ fn assert_reported(name: &str, error: &str, culprit: &str, body: impl FnOnce()) 
 /// Suspends a body between its allocations and its error.
 fn in_a_coroutine(body: impl FnOnce(&Plain) + 'static) {
     let coroutine = Coroutine::new(|yielder: &Plain, ()| body(yielder));
-    while coroutine.resume(()) != State::Returned(()) {}
+    while coroutine.resume(()) != CoroutineState::Returned(()) {}
 }
 
 #[inline(never)]

@@ -7,7 +7,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
 use lisle_runtime::stack::{GuardKind, Stack, StackCache, StackSize};
-use lisle_runtime::{Coroutine, State};
+use lisle_runtime::{Coroutine, CoroutineState};
 use support::stack::{in_child, run_on, writable};
 
 /// A stack on which the forking code does not run.
@@ -113,7 +113,7 @@ fn a_child_runs_on_with_mprotect_guards_too() {
 fn use_coroutines() {
     let adder = || Coroutine::<u32, (), u32>::new(|_, n| n + 1);
     let some: Vec<_> = (0..10).map(|_| adder()).collect();
-    assert!(some.iter().all(|one| one.resume(1) == State::Returned(2)));
+    assert!(some.iter().all(|one| one.resume(1) == CoroutineState::Returned(2)));
 }
 
 /// The thread's spare stacks stay behind, and the child gets new ones, if it wants some. It ends by

@@ -6,7 +6,7 @@ mod support;
 
 use std::hint::black_box;
 
-use lisle_runtime::{Coroutine, Generator, State, Yielder};
+use lisle_runtime::{Coroutine, CoroutineState, Generator, Yielder};
 use support::stack::in_child;
 use support::switch::{Fiber, Link};
 use support::unwind::{is_over, learn_the_base, under_fire};
@@ -66,18 +66,18 @@ fn suspend_twice(yielder: &Plain, input: u64) -> u64 {
 #[inline(never)]
 fn lives_of_coroutines() {
     let second = Coroutine::new(|yielder: &Plain, input| suspend_twice(yielder, input));
-    let next = second.name();
+    let next = second.downgrade();
     let first = Coroutine::new(move |yielder: &Plain, input| {
         suspend_twice(yielder, input);
         yielder.transfer(&next, 1)
     });
     for input in 1..=2 {
-        assert_eq!(first.resume(input), State::Yielded(input + 1));
+        assert_eq!(first.resume(input), CoroutineState::Yielded(input + 1));
     }
-    assert_eq!(first.resume(3), State::Yielded(2));
-    assert_eq!(second.resume(2), State::Yielded(3));
-    assert_eq!(second.resume(3), State::Returned(3));
-    assert_eq!(first.resume(4), State::Returned(4));
+    assert_eq!(first.resume(3), CoroutineState::Yielded(2));
+    assert_eq!(second.resume(2), CoroutineState::Yielded(3));
+    assert_eq!(second.resume(3), CoroutineState::Returned(3));
+    assert_eq!(first.resume(4), CoroutineState::Returned(4));
     let items = Generator::new(|yielder| (0..3).for_each(|item| yielder.suspend(item)));
     assert_eq!(items.sum::<i32>(), 3);
 }

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Command, Output, Stdio};
 
 use lisle_runtime::stack::{Stack, StackSize};
-use lisle_runtime::{Coroutine, Generator, State, Yielder};
+use lisle_runtime::{Coroutine, CoroutineState, Generator, Yielder};
 
 const ERROR: i32 = 99;
 
@@ -52,9 +52,9 @@ fn reuse<const LENGTH: usize>(mut stack: Stack) -> Stack {
             assert!(black_box(captured).iter().all(|byte| *byte == 7));
         };
         let coroutine = Coroutine::with_stack(stack, body);
-        assert_eq!(coroutine.resume(()), State::Yielded(()));
+        assert_eq!(coroutine.resume(()), CoroutineState::Yielded(()));
         assert_eq!(coroutine.backtrace().is_some(), cfg!(not(lisle_switch = "ucontext")));
-        assert_eq!(coroutine.resume(()), State::Returned(()));
+        assert_eq!(coroutine.resume(()), CoroutineState::Returned(()));
         stack = coroutine.into_stack().unwrap();
     }
     stack

@@ -149,7 +149,7 @@ pub(crate) fn undisturbed<R>(message: &'static str, closure: impl FnOnce() -> R)
 /// # Examples
 ///
 /// ```
-/// use lisle::scheduler::park::{Reason, Unparker, Wake, park};
+/// use lisle::park::{Reason, Unparker, Wake, park};
 /// use std::cell::Cell;
 /// use std::rc::Rc;
 ///

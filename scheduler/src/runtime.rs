@@ -76,12 +76,13 @@ pub fn run<R>(main: impl FnOnce() -> R) -> R {
 /// A configured scheduler, for those who want to set it up or to see a deadlock as a value.
 ///
 /// ```
-/// use lisle::{ForeignThreads, Runtime};
+/// use lisle::Runtime;
+/// use lisle::deadlock::ForeignThreads;
 ///
 /// let runtime = Runtime::builder().foreign_threads(ForeignThreads::NeverWake).build()?;
 /// let deadlock = runtime
 ///     .run(|| {
-///         use lisle::scheduler::park::{Reason, park};
+///         use lisle::park::{Reason, park};
 ///         let godot = std::cell::Cell::new(None);
 ///         let waiting = Reason::new("waiting for Godot");
 ///         park(waiting, None, |unparker| godot.set(Some(unparker)), || godot.take());

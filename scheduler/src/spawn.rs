@@ -89,10 +89,10 @@ where
 ///
 /// ```
 /// lisle::run(|| {
-///     let task = lisle::Builder::new()
+///     let task = lisle::task::Builder::new()
 ///         .name("deep thought")
 ///         .stack_size(1024 * 1024)
-///         .spawn(|| lisle::current().unwrap().name().map(str::to_owned))?;
+///         .spawn(|| lisle::task::current().unwrap().name().map(str::to_owned))?;
 ///     assert_eq!(task.join().unwrap().as_deref(), Some("deep thought"));
 ///     Ok::<_, std::io::Error>(())
 /// })

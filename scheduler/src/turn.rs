@@ -16,7 +16,7 @@
 //! Those who build operations of their own on [`park`](mod@crate::park) count them as follows.
 //!
 //! ```
-//! use lisle::scheduler::turn;
+//! use lisle::park::turn;
 //! use std::cell::Cell;
 //! use std::rc::Rc;
 //!

@@ -20,7 +20,7 @@ impl<Input, Yield, Return> ScopedCoroutine<'_, Input, Yield, Return> {
     ///
     /// ```
     /// use lisle::coroutine::{Coroutine, Yielder};
-    /// use lisle::runtime::switch;
+    /// use lisle_runtime::switch;
     ///
     /// fn wait_for_more(yielder: &Yielder<(), (), ()>) {
     ///     yielder.suspend(());

@@ -39,9 +39,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::{self, NonNull};
 
 use super::mailbox::{Argument, Mailbox};
-use super::name::{self, Name};
 use super::stacks::Placed;
-use super::{State, Status};
+use super::weak::{self, WeakCoroutine};
+use super::{CoroutineState, CoroutineStatus};
 use crate::no_suspend::{innermost_section, no_suspend_depth};
 use crate::panics::{self, Aside};
 use crate::stack_pointer::distance_below;
@@ -74,8 +74,8 @@ pub(super) struct Core<Input, Yield, Return> {
     pub(super) begun: Cell<bool>,
     finished: Cell<bool>,
     pub(super) drop_body: unsafe fn(NonNull<Self>),
-    /// What the names of the coroutine share, if it has any.
-    pub(super) tag: Cell<Option<name::Tag<Input, Yield, Return>>>,
+    /// What the weak handles of the coroutine share, if there are any.
+    pub(super) tag: Cell<Option<weak::Tag<Input, Yield, Return>>>,
     pub(super) stack: ManuallyDrop<Placed>,
 }
 
@@ -112,15 +112,15 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     }
 
     #[inline]
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&self) -> CoroutineStatus {
         if self.context.get() != Context::NONE {
-            Status::Suspended
+            CoroutineStatus::Suspended
         } else if self.is_finished() {
-            Status::Finished
+            CoroutineStatus::Finished
         } else if self.begun.get() {
-            Status::Running
+            CoroutineStatus::Running
         } else {
-            Status::Suspended
+            CoroutineStatus::Suspended
         }
     }
 
@@ -130,26 +130,26 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         self.panics.take().is_some()
     }
 
-    /// Whether others know the coroutine by a [name](Self::name), as it may be if it owns all that
-    /// it uses.
-    pub(super) fn has_name(&self) -> bool {
+    /// Whether others may have a [weak handle](Self::downgrade), as for a coroutine that owns all
+    /// that it uses.
+    pub(super) fn has_weak_handles(&self) -> bool {
         let tag = self.tag.take();
         let has = tag.is_some();
         self.tag.set(tag);
         has
     }
 
-    pub(super) fn name(&self) -> Name<Input, Yield, Return> {
-        let tag = self.tag.take().unwrap_or_else(|| name::tag(NonNull::from(self)));
-        let name = Name::of(&tag);
+    pub(super) fn downgrade(&self) -> WeakCoroutine<Input, Yield, Return> {
+        let tag = self.tag.take().unwrap_or_else(|| weak::tag(NonNull::from(self)));
+        let weak = WeakCoroutine::of(&tag);
         self.tag.set(Some(tag));
-        name
+        weak
     }
 
     /// Runs the coroutine until it, or another to which it has transferred, answers. Returns the
     /// argument if it is not suspended. A panic of the body goes on here.
     #[inline]
-    pub(super) fn resume(&self, input: Input) -> Result<State<Yield, Return>, Input> {
+    pub(super) fn resume(&self, input: Input) -> Result<CoroutineState<Yield, Return>, Input> {
         let context = self.context.get();
         if context == Context::NONE {
             return self.begin(input);
@@ -162,13 +162,13 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         }
         self.context.set(context);
         // SAFETY: whoever says where it continues has sent a yield.
-        Ok(State::Yielded(unsafe { self.mailbox.receive_yield(word) }))
+        Ok(CoroutineState::Yielded(unsafe { self.mailbox.receive_yield(word) }))
     }
 
     /// The first resume. Inlined for those that are never suspended.
     #[inline]
-    fn begin(&self, input: Input) -> Result<State<Yield, Return>, Input> {
-        if self.status() != Status::Suspended {
+    fn begin(&self, input: Input) -> Result<CoroutineState<Yield, Return>, Input> {
+        if self.status() != CoroutineStatus::Suspended {
             return Err(input);
         }
         // SAFETY: the coroutine waits to begin, and takes the argument then.
@@ -181,19 +181,19 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         }
         self.context.set(context);
         // SAFETY: as in `resume`.
-        Ok(State::Yielded(unsafe { self.mailbox.receive_yield(word) }))
+        Ok(CoroutineState::Yielded(unsafe { self.mailbox.receive_yield(word) }))
     }
 
     /// The answer to a resume that is not the first. Usually the coroutine was resumed many times
     /// before.
     #[inline(never)]
-    fn last_answer(&self) -> State<Yield, Return> {
+    fn last_answer(&self) -> CoroutineState<Yield, Return> {
         self.open_answer()
     }
 
     /// An answer that is not a plain yield.
     #[inline(always)]
-    fn open_answer(&self) -> State<Yield, Return> {
+    fn open_answer(&self) -> CoroutineState<Yield, Return> {
         // SAFETY: a coroutine that answers and does not say where it continues has put the answer
         // there.
         match unsafe { self.mailbox.take() } {
@@ -268,7 +268,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         // SAFETY: `leave_specially` has made sure that this coroutine executes. So its resumer
         // waits, whose context nobody else has, and will take the answer at once.
         unsafe {
-            (*mailbox).put(Ok(State::Yielded(value)));
+            (*mailbox).put(Ok(CoroutineState::Yielded(value)));
             let (word, _) = call(self.context.as_ptr(), self.opposite.get(), Word::uninit());
             self.arrive_specially(word)
         }
@@ -430,7 +430,8 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     ///
     /// # Safety
     ///
-    /// The coroutine is suspended, has begun and is not in the middle of a panic. It has no name.
+    /// The coroutine is suspended, has begun and is not in the middle of a panic. No weak handle
+    /// leads to it.
     pub(super) unsafe fn unwind_stack(&self) -> Option<Box<dyn Any + Send>> {
         self.closing.set(true);
         self.reach.set(0);

@@ -7,7 +7,7 @@ use std::ptr::{self, NonNull};
 
 use super::core::Core;
 use super::stacks::{self, Placed};
-use super::{State, Status, Yielder, name};
+use super::{CoroutineState, CoroutineStatus, Yielder, weak};
 use crate::switch::{prepare, switch_for_good};
 
 /// The captures of a body may take this part of a stack. They are copied into the base frame when
@@ -76,7 +76,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         // SAFETY: the core is alive until its stack is given away, at the end.
         let core = unsafe { this.as_ref() };
         if let Some(tag) = core.tag.take() {
-            name::forget(tag);
+            weak::forget(tag);
         }
         if core.is_finished() {
             // SAFETY: the body has ended.
@@ -95,14 +95,14 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     unsafe fn end(this: NonNull<Self>) -> Option<Placed> {
         // SAFETY: the core is alive until `release`.
         let core = unsafe { this.as_ref() };
-        if core.status() != Status::Suspended || core.gives_up_panics() {
+        if core.status() != CoroutineStatus::Suspended || core.gives_up_panics() {
             return None;
         }
         if !cfg!(panic = "unwind") && core.begun.get() {
             return None;
         }
         let panic = if core.begun.get() {
-            // SAFETY: that is what was just asked; the name was forgotten with the handle.
+            // SAFETY: that is what was just asked; `close` has emptied the tag of the weak handles.
             unsafe { core.unwind_stack() }
         } else {
             core.finish();
@@ -175,7 +175,7 @@ where
     // SAFETY: this coroutine executes, so its resumer waits for the answer. Nothing on this stack
     // has a destructor left.
     unsafe {
-        (*mailbox).put(result.map(State::Returned));
+        (*mailbox).put(result.map(CoroutineState::Returned));
         switch_for_good(resumer)
     }
 }

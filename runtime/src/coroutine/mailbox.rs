@@ -8,10 +8,10 @@ use std::cell::UnsafeCell;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
 
-use super::State;
+use super::CoroutineState;
 use crate::switch::Word;
 
-pub(super) type Answer<Yield, Return> = Result<State<Yield, Return>, Box<dyn Any + Send>>;
+pub(super) type Answer<Yield, Return> = Result<CoroutineState<Yield, Return>, Box<dyn Any + Send>>;
 
 const fn fits<T>() -> bool {
     size_of::<T>() <= size_of::<Word>() && align_of::<T>() <= align_of::<Word>()
@@ -151,8 +151,10 @@ impl<Yield, Return> Mailbox<Yield, Return> {
         // SAFETY: the caller's promise; what is read is not used there any more.
         unsafe {
             match &*(*self.0.get()).answer {
-                Ok(State::Yielded(value)) => Ok(State::Yielded(ptr::read(value))),
-                Ok(State::Returned(value)) => Ok(State::Returned(ptr::read(value))),
+                Ok(CoroutineState::Yielded(value)) => Ok(CoroutineState::Yielded(ptr::read(value))),
+                Ok(CoroutineState::Returned(value)) => {
+                    Ok(CoroutineState::Returned(ptr::read(value)))
+                }
                 Err(panic) => Err(ptr::read(panic)),
             }
         }

@@ -12,12 +12,12 @@ mod backtrace;
 mod core;
 mod ends;
 mod mailbox;
-mod name;
 mod stacks;
+mod weak;
 mod yielder;
 
-pub use name::Name;
 pub(crate) use stacks::default_size_in_use;
+pub use weak::WeakCoroutine;
 pub use yielder::Yielder;
 
 use std::fmt;
@@ -35,7 +35,7 @@ use crate::stack::Stack;
 /// # Examples
 ///
 /// ```
-/// use lisle::coroutine::{Coroutine, State};
+/// use lisle::coroutine::{Coroutine, CoroutineState};
 ///
 /// let adder = Coroutine::new(|yielder, first: i32| {
 ///     let mut sum = first;
@@ -44,9 +44,9 @@ use crate::stack::Stack;
 ///     }
 ///     "enough"
 /// });
-/// assert_eq!(adder.resume(1), State::Yielded(1));
-/// assert_eq!(adder.resume(5), State::Yielded(6));
-/// assert_eq!(adder.resume(7), State::Returned("enough"));
+/// assert_eq!(adder.resume(1), CoroutineState::Yielded(1));
+/// assert_eq!(adder.resume(5), CoroutineState::Yielded(6));
+/// assert_eq!(adder.resume(7), CoroutineState::Returned("enough"));
 /// ```
 pub type Coroutine<Input, Yield, Return> = ScopedCoroutine<'static, Input, Yield, Return>;
 
@@ -115,8 +115,9 @@ pub type Coroutine<Input, Yield, Return> = ScopedCoroutine<'static, Input, Yield
 /// A coroutine stays on the thread that made it, and a yielder with its body:
 ///
 /// ```compile_fail,E0277
-/// let coroutine = lisle::coroutine::Coroutine::new(|_, ()| ());
-/// let _: lisle::coroutine::State<(), ()> = std::thread::spawn(move || coroutine.resume(())).join().unwrap();
+/// # use lisle::coroutine::{Coroutine, Yielder};
+/// let coroutine = Coroutine::new(|_: &Yielder<(), (), ()>, ()| ());
+/// std::thread::spawn(move || coroutine.resume(()));
 /// ```
 ///
 /// ```compile_fail,E0277
@@ -141,7 +142,7 @@ type Body<'scope, Input, Yield, Return> = dyn FnOnce(Input) -> (Yield, Return) +
 
 /// What a resume has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State<Yield, Return> {
+pub enum CoroutineState<Yield, Return> {
     /// The body has suspended with this value.
     Yielded(Yield),
     /// The body has returned this value, and the coroutine is finished.
@@ -150,7 +151,7 @@ pub enum State<Yield, Return> {
 
 /// Where a coroutine stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Status {
+pub enum CoroutineStatus {
     /// It can be resumed; perhaps it has not begun.
     Suspended,
     /// It runs, or has resumed another coroutine that runs.
@@ -165,7 +166,7 @@ pub struct ResumeError<Input> {
     /// What should have been passed to the body.
     pub input: Input,
     /// What the coroutine was instead of suspended.
-    pub status: Status,
+    pub status: CoroutineStatus,
 }
 
 impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Return> {
@@ -199,14 +200,14 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     /// # Examples
     ///
     /// ```
-    /// use lisle::coroutine::{Coroutine, State, Yielder};
+    /// use lisle::coroutine::{Coroutine, CoroutineState, Yielder};
     ///
     /// fn depth(n: u64) -> u64 {
     ///     if n == 0 { 0 } else { depth(n - 1) + 1 }
     /// }
     ///
     /// let deep = Coroutine::with_stack_size(64 << 20, |_: &Yielder<_, (), _>, n| depth(n));
-    /// assert_eq!(deep.resume(100_000), State::Returned(100_000));
+    /// assert_eq!(deep.resume(100_000), CoroutineState::Returned(100_000));
     /// ```
     pub fn with_stack_size<F>(bytes: usize, body: F) -> Self
     where
@@ -222,12 +223,12 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     /// If `body` captures more than a 16th of the stack.
     ///
     /// ```
-    /// use lisle::coroutine::{Coroutine, State};
-    /// use lisle::runtime::stack::{Stack, StackSize};
+    /// use lisle::coroutine::{Coroutine, CoroutineState};
+    /// use lisle::coroutine::{Stack, StackSize};
     ///
     /// let stack = Stack::allocate(StackSize::new(1024 * 1024))?;
     /// let deep = Coroutine::with_stack(stack, |_: &lisle::coroutine::Yielder<_, (), _>, n| n + 1);
-    /// assert_eq!(deep.resume(1), State::Returned(2));
+    /// assert_eq!(deep.resume(1), CoroutineState::Returned(2));
     /// # Ok::<_, std::io::Error>(())
     /// ```
     #[inline]
@@ -238,17 +239,21 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
         Self::make(stacks::place(stack), body)
     }
 
-    /// A name for the coroutine, by which others can [transfer](Yielder::transfer) to it.
+    /// A weak handle, by which other coroutines can [transfer](Yielder::transfer) to this one. It
+    /// does not keep the coroutine alive.
     ///
     /// A coroutine that borrows has none: it could be left for another while its scope ends.
     ///
     /// ```compile_fail,E0597
     /// # use lisle::coroutine::ScopedCoroutine;
     /// let number = 1;
-    /// ScopedCoroutine::scope(|_, ()| number, |one: &ScopedCoroutine<'_, (), (), i32>| one.name());
+    /// ScopedCoroutine::scope(
+    ///     |_, ()| number,
+    ///     |one: &ScopedCoroutine<'_, (), (), i32>| one.downgrade(),
+    /// );
     /// ```
-    pub fn name(&self) -> Name<Input, Yield, Return> {
-        self.core().name()
+    pub fn downgrade(&self) -> WeakCoroutine<Input, Yield, Return> {
+        self.core().downgrade()
     }
 }
 
@@ -263,7 +268,7 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     /// # Examples
     ///
     /// ```
-    /// use lisle::coroutine::{ScopedCoroutine, State};
+    /// use lisle::coroutine::{CoroutineState, ScopedCoroutine};
     ///
     /// let words = ["alpha".to_string(), "beta".to_string()];
     /// let mut total = 0;
@@ -275,9 +280,9 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     ///         }
     ///     },
     ///     |coroutine| {
-    ///         assert_eq!(coroutine.resume(()), State::Yielded("alpha"));
-    ///         assert_eq!(coroutine.resume(()), State::Yielded("beta"));
-    ///         assert_eq!(coroutine.resume(()), State::Returned(()));
+    ///         assert_eq!(coroutine.resume(()), CoroutineState::Yielded("alpha"));
+    ///         assert_eq!(coroutine.resume(()), CoroutineState::Yielded("beta"));
+    ///         assert_eq!(coroutine.resume(()), CoroutineState::Returned(()));
     ///     },
     /// );
     /// assert_eq!(total, 9);
@@ -298,7 +303,7 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     /// # Examples
     ///
     /// ```
-    /// use lisle::coroutine::{ScopedCoroutine, State, Yielder};
+    /// use lisle::coroutine::{CoroutineState, ScopedCoroutine, Yielder};
     ///
     /// let numbers: Vec<u64> = (0..1000).collect();
     /// let sum = ScopedCoroutine::scope_with_stack_size(
@@ -306,7 +311,7 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     ///     |_: &Yielder<(), (), u64>, ()| numbers.iter().sum(),
     ///     |coroutine| coroutine.resume(()),
     /// );
-    /// assert_eq!(sum, State::Returned(499_500));
+    /// assert_eq!(sum, CoroutineState::Returned(499_500));
     /// ```
     pub fn scope_with_stack_size<F, U>(bytes: usize, body: F, user: impl FnOnce(&Self) -> U) -> U
     where
@@ -338,7 +343,7 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
 
     /// Where the coroutine stands.
     #[inline]
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> CoroutineStatus {
         self.core().status()
     }
 
@@ -350,7 +355,7 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     /// [`try_resume`](Self::try_resume).
     #[inline]
     #[track_caller]
-    pub fn resume(&self, input: Input) -> State<Yield, Return> {
+    pub fn resume(&self, input: Input) -> CoroutineState<Yield, Return> {
         match self.try_resume(input) {
             Ok(state) => state,
             Err(error) => panic!("{error}"),
@@ -364,15 +369,18 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     /// The argument, if the coroutine is finished or is running already.
     ///
     /// ```
-    /// use lisle::coroutine::{Coroutine, Status};
+    /// use lisle::coroutine::{Coroutine, CoroutineStatus};
     ///
     /// let once = Coroutine::new(|_: &lisle::coroutine::Yielder<_, (), _>, n| n);
     /// assert!(once.try_resume(1).is_ok());
     /// let error = once.try_resume(2).unwrap_err();
-    /// assert_eq!((error.input, error.status), (2, Status::Finished));
+    /// assert_eq!((error.input, error.status), (2, CoroutineStatus::Finished));
     /// ```
     #[inline]
-    pub fn try_resume(&self, input: Input) -> Result<State<Yield, Return>, ResumeError<Input>> {
+    pub fn try_resume(
+        &self,
+        input: Input,
+    ) -> Result<CoroutineState<Yield, Return>, ResumeError<Input>> {
         let core = self.core();
         core.resume(input).map_err(|input| ResumeError { input, status: core.status() })
     }
@@ -400,14 +408,15 @@ impl<Input, Yield, Return> Drop for ScopedCoroutine<'_, Input, Yield, Return> {
 }
 
 /// A coroutine for the time of its scope. In contrast to one that owns all that it uses, it must
-/// have come to an end when the scope is left. Only one that owns all has a name.
+/// have come to an end when the scope is left. Only one that owns all has weak
+/// handles.
 struct Lent<'scope, Input, Yield, Return>(
     ManuallyDrop<ScopedCoroutine<'scope, Input, Yield, Return>>,
 );
 
 impl<Input, Yield, Return> Drop for Lent<'_, Input, Yield, Return> {
     fn drop(&mut self) {
-        let owns_all = self.0.core().has_name();
+        let owns_all = self.0.core().has_weak_handles();
         // SAFETY: the handle is not used any more.
         match unsafe { Core::close(self.0.core) } {
             Some(stack) => stacks::put(stack),
@@ -433,7 +442,7 @@ impl<Input, Yield, Return> fmt::Debug for ScopedCoroutine<'_, Input, Yield, Retu
 impl<Input> fmt::Display for ResumeError<Input> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.status {
-            Status::Finished => "the coroutine cannot be resumed: it is finished",
+            CoroutineStatus::Finished => "the coroutine cannot be resumed: it is finished",
             _ => "the coroutine cannot be resumed: it is running already",
         })
     }

@@ -1,7 +1,7 @@
 //! The body's view of its coroutine.
 
 use super::core::Core;
-use super::{Name, ScopedCoroutine, State};
+use super::{CoroutineState, ScopedCoroutine, WeakCoroutine};
 
 /// How a coroutine's body suspends. Every body gets one.
 pub struct Yielder<Input, Yield, Return> {
@@ -38,12 +38,11 @@ impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
         self.core().suspend(value)
     }
 
-    /// Suspends the coroutine and continues the one named `next`, in one step: the body of `next`
-    /// gets `input`, as from a resume. Returns when somebody resumes this coroutine or transfers to
-    /// it.
+    /// Suspends the coroutine and continues `next`, in one step: the body of `next` gets `input`,
+    /// as from a resume. Returns when this coroutine is resumed or transferred to.
     ///
-    /// `next` takes this coroutine's place: when it suspends or returns, its value goes to whoever
-    /// resumed this one. No stack deepens, however often coroutines transfer to each other.
+    /// `next` takes this coroutine's place: when it suspends or returns, its value goes to the
+    /// resumer of this one. No stack deepens, however often coroutines transfer to each other.
     ///
     /// # Panics
     ///
@@ -52,17 +51,21 @@ impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
     /// # Examples
     ///
     /// ```
-    /// use lisle::coroutine::{Coroutine, State};
+    /// use lisle::coroutine::{Coroutine, CoroutineState};
     ///
     /// let pong = Coroutine::new(|yielder, n| yielder.suspend(n + 1));
-    /// let name = pong.name();
-    /// let ping = Coroutine::new(move |yielder, n: u32| yielder.transfer(&name, n * 10));
-    /// assert_eq!(ping.resume(4), State::Yielded(41)); // pong answers for ping
-    /// assert_eq!(ping.resume(7), State::Returned(7));
+    /// let weak = pong.downgrade();
+    /// let ping = Coroutine::new(move |yielder, n: u32| yielder.transfer(&weak, n * 10));
+    /// assert_eq!(ping.resume(4), CoroutineState::Yielded(41)); // pong answers for ping
+    /// assert_eq!(ping.resume(7), CoroutineState::Returned(7));
     /// ```
     #[inline]
     #[track_caller]
-    pub fn transfer<Other>(&self, next: &Name<Other, Yield, Return>, input: Other) -> Input {
+    pub fn transfer<Other>(
+        &self,
+        next: &WeakCoroutine<Other, Yield, Return>,
+        input: Other,
+    ) -> Input {
         let next = next.suspended_core();
         // SAFETY: `suspended_core` has looked at `next`, and no other code runs before it is
         // entered.
@@ -81,7 +84,7 @@ impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
     /// # Examples
     ///
     /// ```
-    /// use lisle::coroutine::{Coroutine, State};
+    /// use lisle::coroutine::{Coroutine, CoroutineState};
     ///
     /// let outer = Coroutine::new(|yielder, ()| {
     ///     let inner = Coroutine::new(|yielder, ()| {
@@ -90,8 +93,8 @@ impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
     ///     });
     ///     yielder.call(&inner, ()) + 1
     /// });
-    /// assert_eq!(outer.resume(()), State::Yielded("from the inner one"));
-    /// assert_eq!(outer.resume(()), State::Returned(43));
+    /// assert_eq!(outer.resume(()), CoroutineState::Yielded("from the inner one"));
+    /// assert_eq!(outer.resume(()), CoroutineState::Returned(43));
     /// ```
     #[track_caller]
     pub fn call<Output>(
@@ -101,8 +104,8 @@ impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
     ) -> Output {
         loop {
             match callee.resume(input) {
-                State::Yielded(value) => input = self.suspend(value),
-                State::Returned(result) => return result,
+                CoroutineState::Yielded(value) => input = self.suspend(value),
+                CoroutineState::Returned(result) => return result,
             }
         }
     }

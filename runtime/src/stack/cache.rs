@@ -37,7 +37,7 @@ const TRIM_KEEP: usize = 16 * 1024;
 /// # Examples
 ///
 /// ```
-/// use lisle::runtime::stack::{StackCache, StackSize};
+/// use lisle_runtime::stack::{StackCache, StackSize};
 ///
 /// let mut cache = StackCache::new(StackSize::DEFAULT);
 /// cache.reserve()?;

@@ -59,7 +59,7 @@ use self::slab::Slot;
 /// # Examples
 ///
 /// ```
-/// use lisle::runtime::stack::{Stack, StackSize};
+/// use lisle_runtime::stack::{Stack, StackSize};
 ///
 /// let stack = Stack::allocate(StackSize::new(1 << 20))?;
 /// assert_eq!(stack.top().addr() - stack.bottom().addr(), 1 << 20);
@@ -101,7 +101,7 @@ impl Stack {
     /// # Examples
     ///
     /// ```
-    /// use lisle::runtime::stack::{Stack, StackSize};
+    /// use lisle_runtime::stack::{Stack, StackSize};
     ///
     /// let stack = Stack::allocate(StackSize::DEFAULT)?;
     /// let shift = stack.top().addr() - stack.staggered_top().addr();

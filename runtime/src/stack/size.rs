@@ -17,7 +17,7 @@ const VARIABLE: &str = "LISLE_STACK_SIZE";
 /// # Examples
 ///
 /// ```
-/// use lisle::runtime::stack::StackSize;
+/// use lisle_runtime::stack::StackSize;
 ///
 /// assert_eq!(StackSize::default().bytes(), 256 * 1024);
 /// assert_eq!(StackSize::new(1 << 20).bytes(), 1 << 20);

@@ -61,10 +61,10 @@ impl fmt::Display for TaskId {
 ///
 /// ```
 /// lisle::run(|| {
-///     let me = lisle::current().expect("this is a task");
+///     let me = lisle::task::current().expect("this is a task");
 ///     assert_eq!(me.name(), Some("main"));
 /// });
-/// assert!(lisle::current().is_none());
+/// assert!(lisle::task::current().is_none());
 /// ```
 #[derive(Clone, Debug)]
 pub struct Task {

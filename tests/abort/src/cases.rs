@@ -7,11 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use lisle::channel::{Select, bounded, select, unbounded};
-use lisle::coroutine::{Coroutine, State, Yielder};
-use lisle::{
-    Cancelled, ForeignThreads, Generator, Runtime, ScopedCoroutine, sleep, spawn, spawn_local,
-    yield_now,
-};
+use lisle::coroutine::{Coroutine, CoroutineState, Generator, ScopedCoroutine, Yielder};
+use lisle::deadlock::ForeignThreads;
+use lisle::task::Cancelled;
+use lisle::{Runtime, sleep, spawn, spawn_local, yield_now};
 
 use crate::Case;
 use crate::End::{Aborts, Says, Silent};
@@ -228,7 +227,7 @@ fn dropped_coroutine() {
         let _never = Never;
         yielder.suspend(1);
     });
-    assert_eq!(coroutine.resume(()), State::Yielded(1));
+    assert_eq!(coroutine.resume(()), CoroutineState::Yielded(1));
     assert!(coroutine.into_stack().is_none());
     for _ in 0..1000 {
         let coroutine = Coroutine::new(|yielder: &Yielder<(), u8, ()>, ()| {

@@ -5,7 +5,8 @@ use std::mem;
 use std::time::Duration;
 
 use lisle::channel::bounded;
-use lisle::{Generator, Runtime, spawn, yield_now};
+use lisle::coroutine::Generator;
+use lisle::{Runtime, spawn, yield_now};
 use pprof::ProfilerGuardBuilder;
 
 /// How much processor time the tasks get, in which they do little but switch.

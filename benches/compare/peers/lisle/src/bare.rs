@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use harness::{Outcome, Params};
-use lisle::runtime::stack::{Stack, StackSize};
-use lisle::runtime::switch::{Context, prepare, switch};
+use lisle_runtime::stack::{Stack, StackSize};
+use lisle_runtime::switch::{Context, prepare, switch};
 
 /// A caller on its own stack, and one on another who counts.
 struct Two {

@@ -4,9 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use harness::{BATCH, Lateness, Outcome, Params, Race, Usage};
-use lisle::Coroutine;
 use lisle::channel::{Receiver, bounded};
-use lisle::runtime::State;
+use lisle::coroutine::{Coroutine, CoroutineState};
 
 use crate::run;
 
@@ -23,8 +22,8 @@ pub fn switch(params: &Params) -> Outcome {
         let mut n = 0;
         for _ in 0..rounds {
             match coroutine.resume(n) {
-                State::Yielded(next) => n = next,
-                State::Returned(()) => unreachable!("it never ends"),
+                CoroutineState::Yielded(next) => n = next,
+                CoroutineState::Returned(()) => unreachable!("it never ends"),
             }
         }
         let time = start.elapsed();

@@ -1,0 +1,22 @@
+//! Tasks: functions that run on stacks of their own and take turns on the threads of a runtime.
+//!
+//! [`spawn`] starts one, as `std::thread::spawn` starts a thread, and gives a [`JoinHandle`]. A
+//! [`Builder`] starts one that has a name, or a stack of another size. [`current`] says which task
+//! runs.
+//!
+//! ```
+//! use lisle::task::Builder;
+//!
+//! lisle::run(|| {
+//!     let parser = Builder::new().name("parser").spawn(|| "42".parse::<u32>())?;
+//!     // A panic of the task would be the error of `join`.
+//!     assert_eq!(parser.join().unwrap(), Ok(42));
+//!     Ok::<_, std::io::Error>(())
+//! })
+//! # .unwrap();
+//! ```
+
+#[doc(inline)]
+pub use lisle_scheduler::{
+    Builder, Cancelled, Detached, JoinHandle, Task, TaskId, current, spawn, spawn_local, yield_now,
+};

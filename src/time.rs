@@ -1,0 +1,27 @@
+//! Time: waits that end by the clock, while other tasks run.
+//!
+//! Receivers whose messages come from the clock, for a `select!`, are in [`channel`]:
+//! [`after`], [`at`] and [`tick`].
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//!
+//! lisle::run(|| {
+//!     let start = Instant::now();
+//!     let sleepers: Vec<_> = (0..1000)
+//!         .map(|_| lisle::spawn(|| lisle::time::sleep(Duration::from_millis(5))))
+//!         .collect();
+//!     for sleeper in sleepers {
+//!         sleeper.join().unwrap();
+//!     }
+//!     assert!(start.elapsed() >= Duration::from_millis(5)); // and not 1000 times that
+//! });
+//! ```
+//!
+//! [`channel`]: mod@crate::channel
+//! [`after`]: crate::channel::after
+//! [`at`]: crate::channel::at
+//! [`tick`]: crate::channel::tick
+
+#[doc(inline)]
+pub use lisle_scheduler::{sleep, sleep_until};
