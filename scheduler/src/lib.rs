@@ -54,12 +54,14 @@ mod thread;
 mod timer;
 pub mod turn;
 mod wait;
+mod wait_queue;
 mod worker;
 
 /// What Lisle's other crates use and users do not.
 #[doc(hidden)]
 pub mod internal {
     pub use crate::driver::{Direction, Source};
+    pub use crate::wait_queue::{Chain, Taken, WaitQueue, Waiter};
 }
 
 pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
