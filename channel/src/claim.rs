@@ -14,9 +14,10 @@
 //! - A grant is written once, where the party will use it: it has room for a message, and copying
 //!   it from call to call took longer than what the calls do.
 
-use std::mem::{ManuallyDrop, MaybeUninit};
-use std::ptr::{self, NonNull};
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
 
+use lisle_runtime::erased::Erased;
 use lisle_runtime::primitive::atomic::{AtomicBool, Ordering};
 use lisle_runtime::primitive::cell::UnsafeCell;
 use lisle_scheduler::park::Unparker;
@@ -223,79 +224,5 @@ impl GrantCell {
     }
 }
 
-/// A message of any type on its way to a select, which does not know the type: small ones in place,
-/// others in a box.
-///
-/// It never drops the message: only [`take`](Self::take) knows what it is.
-#[derive(Debug)]
-pub(crate) struct Landing(MaybeUninit<[u64; 8]>);
-
-impl Landing {
-    const fn holds<T>() -> bool {
-        size_of::<T>() <= size_of::<Self>() && align_of::<T>() <= align_of::<Self>()
-    }
-
-    #[inline]
-    pub(crate) fn new<T>(message: T) -> Self {
-        let message = ManuallyDrop::new(message);
-        let mut bytes = MaybeUninit::<[u64; 8]>::uninit();
-        if Self::holds::<T>() {
-            // SAFETY: `holds` says that size and alignment suffice. The message is not used again.
-            unsafe { bytes.as_mut_ptr().cast::<T>().copy_from_nonoverlapping(&*message, 1) };
-        } else {
-            // Not `Box::new`, through which a debug build copies a large message several times.
-            let address = Box::into_raw(Box::<T>::new_uninit()).cast::<T>();
-            // SAFETY: the box has room for the message, which is not used again. A pointer is
-            // smaller than the array and no more aligned.
-            unsafe {
-                address.copy_from_nonoverlapping(&*message, 1);
-                bytes.as_mut_ptr().cast::<*mut T>().write(address);
-            }
-        }
-        Self(bytes)
-    }
-
-    /// Takes the message out.
-    ///
-    /// # Safety
-    ///
-    /// This was made from a `T`, which was not taken yet.
-    #[inline]
-    pub(crate) unsafe fn take<T>(&mut self) -> T {
-        let bytes = self.0.as_ptr();
-        if Self::holds::<T>() {
-            // SAFETY: `new` put a `T` here, and nobody has taken it.
-            unsafe { ptr::read(bytes.cast::<T>()) }
-        } else {
-            // SAFETY: `new` put the address of a boxed `T` here, and nobody has taken it.
-            *unsafe { Box::from_raw(ptr::read(bytes.cast::<*mut T>())) }
-        }
-    }
-}
-
-#[cfg(all(test, not(lisle_loom)))]
-mod tests {
-    use super::*;
-
-    fn lands<T: Clone + PartialEq + std::fmt::Debug>(message: T) {
-        // SAFETY: the landing was made from a `T`.
-        assert_eq!(unsafe { Landing::new(message.clone()).take::<T>() }, message);
-    }
-
-    #[test]
-    fn messages_of_all_sizes_and_alignments_come_back() {
-        #[derive(Clone, PartialEq, Debug)]
-        #[repr(align(64))]
-        struct Aligned(u8);
-        lands(());
-        lands(7_u8);
-        lands(String::from("a message"));
-        lands([1_u64; 8]);
-        lands([1_u64; 9]);
-        lands([String::new(), String::from("b"), String::from("c"), String::from("d")]);
-        lands(u128::MAX);
-        lands(Aligned(1));
-        lands(vec![Aligned(2)]);
-        lands([0_u8; 10_000]);
-    }
-}
+/// A message of any type on its way to a select, which does not know the type.
+pub(crate) type Landing = Erased<[u64; 8]>;

@@ -8,6 +8,8 @@
 //! This crate knows no queues and no policy.
 
 mod coroutine;
+#[doc(hidden)]
+pub mod erased;
 mod generator;
 #[doc(hidden)]
 pub mod last_words;

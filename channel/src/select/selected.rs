@@ -9,7 +9,7 @@ use std::thread;
 use super::operation::Operation;
 use super::run::Case;
 use crate::channel::Channel;
-use crate::claim::{Grant, GrantCell};
+use crate::claim::{Grant, GrantCell, Landing};
 use crate::error::{RecvError, SendError};
 use crate::receiver::Receiver;
 use crate::sender::Sender;
@@ -330,7 +330,7 @@ unsafe fn recv<T>(grant: &mut GrantCell, _receiver: &Receiver<T>) -> Result<T, R
     match &mut **grant.get_mut() {
         // SAFETY: nobody has taken the message, says the caller. The receiver's channel carries a
         // `T`, and an operation of it is granted messages of that channel only.
-        Grant::Message(landing) => Ok(unsafe { landing.take() }),
+        Grant::Message(landing) => Ok(unsafe { Landing::take(landing) }),
         Grant::Disconnected => Err(RecvError),
         Grant::Partner(_) | Grant::Place | Grant::LookAgain => {
             unreachable!("not what a receive is granted")

@@ -1,21 +1,22 @@
 //! Where a control block keeps the closure and later the result, whatever their types.
 //!
 //! Small values live in the control block itself, so that a typical spawn allocates nothing beyond
-//! it. Larger ones are boxed. The types are erased behind a vtable of two functions.
+//! it. The types are erased behind a vtable of two functions.
 
 use std::any::Any;
-use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
+
+use lisle_runtime::erased::Erased;
 
 use crate::task::Cancelled;
 use crate::worker::MOST_STRIKES;
 
-const WORDS: usize = 6;
-
-/// Room for a value, or for a box that holds it.
+/// The room of a closure or a result.
 #[repr(C, align(16))]
-pub(crate) struct Payload(MaybeUninit<[usize; WORDS]>);
+pub(crate) struct Room([usize; 6]);
+
+pub(crate) type Payload = Erased<Room>;
 
 /// What can be done with a payload whose types are forgotten.
 pub(crate) struct Vtable {
@@ -32,47 +33,6 @@ impl Vtable {
     {
         const { &Vtable { run: run::<F, T>, drop_result: drop_result::<T> } }
     }
-}
-
-impl Payload {
-    pub(crate) fn empty() -> Self {
-        Self(MaybeUninit::uninit())
-    }
-
-    /// # Safety
-    ///
-    /// `payload` is valid and holds nothing that is still wanted.
-    #[inline]
-    pub(crate) unsafe fn put<V>(payload: *mut Payload, value: V) {
-        // SAFETY: `is_inline` compares the size and the alignment with the payload's own; a box
-        // always fits.
-        unsafe {
-            if is_inline::<V>() {
-                payload.cast::<V>().write(value);
-            } else {
-                payload.cast::<Box<V>>().write(Box::new(value));
-            }
-        }
-    }
-
-    /// # Safety
-    ///
-    /// `payload` holds a `V` by `put`, which this call takes out.
-    #[inline]
-    pub(crate) unsafe fn take<V>(payload: *mut Payload) -> V {
-        // SAFETY: `put::<V>` has made the same choice.
-        unsafe {
-            if is_inline::<V>() {
-                payload.cast::<V>().read()
-            } else {
-                *payload.cast::<Box<V>>().read()
-            }
-        }
-    }
-}
-
-const fn is_inline<V>() -> bool {
-    size_of::<V>() <= size_of::<Payload>() && align_of::<V>() <= align_of::<Payload>()
 }
 
 /// # Safety
