@@ -8,6 +8,7 @@ use lisle_runtime::stack::Stack;
 
 use crate::metrics::Metrics;
 use crate::per_process::PerProcess;
+use crate::post::NewTask;
 use crate::runtime::{Runtime, prepare_process, serve};
 use crate::spawn::Builder;
 use crate::task::{Birth, Control, JoinHandle, Slab, TaskId};
@@ -56,7 +57,9 @@ impl Background {
             Control::create(slot, birth, body);
             JoinHandle::new(slot)
         };
-        self.team.hand_in(slot);
+        // SAFETY: the task is new, and its closure and its result are `Send`.
+        let started = self.team.start(unsafe { NewTask::new(slot) });
+        assert!(started.is_ok(), "a runtime that is borrowed has not ended");
         Ok(handle)
     }
 

@@ -35,7 +35,6 @@
 mod background;
 mod deadlock;
 mod driver;
-mod inbox;
 mod metrics;
 #[cfg(all(test, lisle_loom))]
 mod models;
@@ -47,7 +46,6 @@ mod run_queue;
 mod runtime;
 mod sleep;
 mod spawn;
-mod stall;
 mod task;
 mod team;
 mod thread;

@@ -5,8 +5,6 @@
 //! switches and when it has nothing to do. So counting costs nothing that could be measured, and
 //! what is read from elsewhere is a little old.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 /// What the workers of one runtime have done until now, and what they have to do.
 ///
 /// # Examples
@@ -76,63 +74,5 @@ impl Metrics {
             runnable_tasks: a.runnable_tasks + b.runnable_tasks,
             cached_stacks: a.cached_stacks + b.cached_stacks,
         })
-    }
-}
-
-/// The counters of one worker, on its post.
-///
-/// Their atomics are std's even in a model: nothing is decided by them.
-#[derive(Default)]
-pub(crate) struct Counters {
-    pub(crate) switches: Counter,
-    pub(crate) searches: Counter,
-    pub(crate) steals: Counter,
-    pub(crate) wakes_sent: Counter,
-    pub(crate) wakes_received: Counter,
-    pub(crate) sleeps: Counter,
-    pub(crate) live: Counter,
-    pub(crate) runnable: Counter,
-    pub(crate) parked: Counter,
-    pub(crate) stacks: Counter,
-    /// Tasks that thieves have taken. The only one that others write.
-    pub(crate) lost: AtomicU64,
-}
-
-/// A number that one thread writes and any may read.
-#[derive(Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    /// Owner only: two writers would lose counts.
-    #[inline]
-    pub(crate) fn add(&self, more: u64) {
-        self.set(self.get() + more);
-    }
-
-    #[inline]
-    pub(crate) fn set(&self, value: u64) {
-        self.0.store(value, Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Counters {
-    pub(crate) fn read(&self) -> WorkerMetrics {
-        WorkerMetrics {
-            switches: self.switches.get(),
-            searches: self.searches.get(),
-            steals: self.steals.get(),
-            wakes_sent: self.wakes_sent.get(),
-            wakes_received: self.wakes_received.get(),
-            sleeps: self.sleeps.get(),
-            live_tasks: self.live.get(),
-            parked_tasks: self.parked.get(),
-            runnable_tasks: self.runnable.get(),
-            cached_stacks: self.stacks.get(),
-        }
     }
 }

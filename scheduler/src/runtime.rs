@@ -1,10 +1,10 @@
 //! Entering: from a plain thread to a runtime's first task and back.
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::panic::{Location, resume_unwind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use std::{io, mem};
 
 use lisle_runtime::last_words::abort_with;
 use lisle_runtime::panics;
@@ -397,9 +397,7 @@ impl Runtime {
             panics.restore();
         }
         Team::join_threads(&team);
-        let deadlock = team
-            .reports()
-            .map(|mut reports| Deadlock::of(self.settings.name.clone(), mem::take(&mut reports)));
+        let deadlock = team.take_deadlock();
         if worker.has_left_main() {
             refuse_to_leave_main(deadlock);
         }

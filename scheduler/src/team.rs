@@ -12,21 +12,18 @@
 
 use std::io;
 use std::num::NonZeroUsize;
-use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::last_words::{abort_with, complain};
 use lisle_runtime::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
-use lisle_runtime::primitive::thread::{self, Builder, JoinHandle};
-use lisle_runtime::primitive::{Arc, Mutex, MutexGuard};
+use lisle_runtime::primitive::thread::{Builder, JoinHandle};
+use lisle_runtime::primitive::{Arc, Mutex};
 use lisle_runtime::stack::{StackSize, generation, watched_generation};
 
-use crate::deadlock::{self, ForeignThreads, TaskReport};
+use crate::deadlock::{self, Deadlock, ForeignThreads, Purpose, Survey};
 use crate::metrics::Metrics;
 use crate::park::{Reason, Unparker, Wake, in_task, park};
-use crate::post::Post;
-use crate::stall::Stall;
-use crate::task::Control;
+use crate::post::{NewTask, Post, Posts, Request};
 use crate::worker;
 
 /// What the workers of a runtime are made from.
@@ -57,19 +54,15 @@ pub(crate) enum StackSizeOrigin {
 pub(crate) struct Team {
     pub(crate) settings: Settings,
     /// One for each worker, the first for the thread that entered the runtime.
-    posts: Box<[Post]>,
+    pub(crate) posts: Arc<Posts>,
     /// `SLEEPER` for each worker that sleeps or has no thread yet, and perhaps `WATCHER`.
     idle: AtomicUsize,
     /// Counts how often a worker has stopped sleeping.
     awakenings: AtomicUsize,
-    /// Set once: the main task has finished, or all tasks are deadlocked.
-    stopping: AtomicBool,
-    /// Set once, before `stopping`.
-    deadlocked: AtomicBool,
-    reports: Mutex<Vec<TaskReport>>,
-    /// How many workers have described their tasks, if there was a deadlock, and may give them up.
-    described: AtomicUsize,
-    pub(crate) stall: Stall,
+    /// The deadlock that has ended the team.
+    deadlock: Mutex<Option<Deadlock>>,
+    /// Whether a notice of a stall was given: there is one.
+    has_given_notice: AtomicBool,
     /// The threads of the process when the team was made, if its settings ask for them.
     earlier_threads: Vec<u32>,
     threads: Mutex<Threads>,
@@ -132,14 +125,11 @@ impl Team {
         let earlier_threads = deadlock::earlier_threads(settings.foreign_threads);
         Self {
             settings,
-            posts: (0..workers).map(|_| Post::new()).collect(),
+            posts: Arc::new(Posts::new(workers)),
             idle: AtomicUsize::new(idle),
             awakenings: AtomicUsize::new(0),
-            stopping: AtomicBool::new(false),
-            deadlocked: AtomicBool::new(false),
-            reports: Mutex::new(Vec::new()),
-            described: AtomicUsize::new(0),
-            stall: Stall::default(),
+            deadlock: Mutex::new(None),
+            has_given_notice: AtomicBool::new(false),
             earlier_threads,
             threads: Mutex::new(Threads {
                 handles: Vec::new(),
@@ -159,28 +149,13 @@ impl Team {
         self.generation != generation()
     }
 
-    pub(crate) fn post(&self, index: usize) -> &Post {
-        &self.posts[index]
-    }
-
-    /// The posts of the other workers. Everybody begins with another one.
-    pub(crate) fn others(&self, index: usize) -> impl Iterator<Item = &Post> {
-        self.posts[index + 1..].iter().chain(&self.posts[..index])
-    }
-
-    /// The post, if it is one of this team's.
-    pub(crate) fn mate(&self, post: *const Post) -> Option<&Post> {
-        // SAFETY: the pointer points to a post of `posts`, which this reference keeps alive.
-        self.posts.as_ptr_range().contains(&post).then(|| unsafe { &*post })
-    }
-
     pub(crate) fn metrics(&self) -> Metrics {
-        Metrics { workers: self.posts.iter().map(|post| post.counters.read()).collect() }
+        Metrics { workers: self.posts.all().iter().map(Post::metrics).collect() }
     }
 
     /// Whether the team has one worker only, which then never watches.
     pub(crate) fn is_alone(&self) -> bool {
-        self.posts.len() == 1
+        self.settings.workers.get() == 1
     }
 
     /// Whether workers sleep and nobody watches, so that a backlog would stay where it is. A hint,
@@ -197,7 +172,7 @@ impl Team {
         let appointed = this.idle.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |idle| {
             (idle >= SLEEPER && idle & WATCHER == 0).then_some(idle | WATCHER)
         });
-        if appointed.is_err() || this.posts.iter().any(Post::appoint) {
+        if appointed.is_err() || this.posts.all().iter().any(Post::appoint) {
             return;
         }
         let mut threads = this.threads.lock();
@@ -205,9 +180,9 @@ impl Team {
             this.idle.fetch_and(!WATCHER, Ordering::AcqRel);
             // Whoever was counted as asleep is just waking up by itself, or it has not fallen
             // asleep yet, and does so because it has seen a watcher. It shall look again.
-            return this.posts.iter().for_each(Post::knock);
+            return this.posts.knock_at_all();
         }
-        this.posts[threads.started].appoint_first();
+        this.posts.all()[threads.started].appoint_first();
         match Self::start_thread(this, threads.started) {
             Ok(handle) => {
                 let index = threads.started;
@@ -220,7 +195,7 @@ impl Team {
                 let missing = std::mem::take(&mut threads.missing);
                 this.idle.fetch_sub(missing * SLEEPER + WATCHER, Ordering::AcqRel);
                 // As above: somebody may have seen a watcher and not fallen asleep yet.
-                this.posts.iter().for_each(Post::knock);
+                this.posts.knock_at_all();
                 // A task may be about to stop, so this is no place to panic.
                 complain(format_args!("going on with {missing} workers fewer, no thread: {error}"));
             }
@@ -234,12 +209,15 @@ impl Team {
         Ok(())
     }
 
-    /// Gives a task that has not started to a worker, if possible to one that has nothing to do.
-    pub(crate) fn hand_in(&self, task: NonNull<Control>) {
-        let idle = self.posts.iter().find(|post| post.inbox.is_asleep());
-        let post = idle.unwrap_or(&self.posts[0]);
-        // SAFETY: the task is new and known to nobody else.
-        unsafe { post.hand_in(task) };
+    /// Gives a new task to a worker, if possible to one that has nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// The task, if the team has ended.
+    pub(crate) fn start(&self, task: NewTask) -> Result<(), Request> {
+        let posts = self.posts.all();
+        let idle = posts.iter().find(|post| post.is_asleep());
+        idle.unwrap_or(&posts[0]).ask(Request::Start(task))
     }
 
     fn start_thread(this: &Arc<Self>, index: usize) -> io::Result<JoinHandle<()>> {
@@ -381,10 +359,10 @@ impl Team {
     /// first look at the receiver and the first look at the sender, who sleeps by then, is found by
     /// the second look at the receiver, or the receiver has awoken, and has counted that.
     pub(crate) fn is_quiescent(&self, caller: usize) -> bool {
-        let with_thread = self.threads();
+        let (posts, with_thread) = (self.posts.all(), self.threads());
         let asleep = || {
             let mut others = (0..with_thread).filter(|&index| index != caller);
-            others.all(|index| self.posts[index].sleeps_for_good())
+            others.all(|index| posts[index].sleeps_for_good())
         };
         let awakenings = self.awakenings.load(Ordering::Acquire);
         asleep() && asleep() && self.awakenings.load(Ordering::Acquire) == awakenings
@@ -402,11 +380,6 @@ impl Team {
         self.awakenings.load(Ordering::Acquire)
     }
 
-    /// Makes every worker look around.
-    pub(crate) fn knock_at_all(&self) {
-        self.posts.iter().for_each(Post::knock);
-    }
-
     /// How many threads the team has.
     pub(crate) fn threads(&self) -> usize {
         self.threads.lock().started
@@ -415,7 +388,7 @@ impl Team {
     /// How many of them serve workers that have not ended.
     pub(crate) fn live_threads(&self) -> usize {
         let started = self.threads();
-        self.posts[..started].iter().filter(|post| !post.has_ended()).count()
+        self.posts.all()[..started].iter().filter(|post| !post.has_ended()).count()
     }
 
     fn size(&self) -> usize {
@@ -423,39 +396,39 @@ impl Team {
         threads.started + threads.missing
     }
 
-    /// Ends the team because its tasks will never go on.
+    /// The tasks of the team will never go on: all workers say what theirs wait for, and the one
+    /// that says it last [ends](Self::end_in) the team.
     pub(crate) fn declare_deadlock(&self) {
-        self.deadlocked.store(true, Ordering::Relaxed);
+        self.survey(Purpose::Deadlock);
+    }
+
+    /// Has notice given, once, of what the tasks have waited for so long.
+    pub(crate) fn give_notice_of_stall(&self, duration: Duration) {
+        if !self.has_given_notice.swap(true, Ordering::Relaxed) {
+            self.survey(Purpose::Stall(duration));
+        }
+    }
+
+    fn survey(&self, purpose: Purpose) {
+        let workers = self.threads();
+        let survey = Arc::new(Survey::new(purpose, workers));
+        self.posts.ask_first(workers, || Request::Describe(survey.clone()));
+    }
+
+    /// Ends the team with the report of a deadlock.
+    pub(crate) fn end_in(&self, deadlock: Deadlock) {
+        *self.deadlock.lock() = Some(deadlock);
         self.stop();
     }
 
-    /// Where a worker puts the descriptions of its tasks before it gives them up, if there is a
-    /// deadlock.
-    pub(crate) fn reports(&self) -> Option<MutexGuard<'_, Vec<TaskReport>>> {
-        self.deadlocked.load(Ordering::Relaxed).then(|| self.reports.lock())
-    }
-
-    /// The caller has described its tasks, and is about to give them up. After a deadlock it waits
-    /// until all workers are so far: what one gives up would be missing from what another tells.
-    pub(crate) fn note_described(&self) {
-        // Release: what is given up afterwards is not seen by those that still describe.
-        self.described.fetch_add(1, Ordering::AcqRel);
-        while self.deadlocked.load(Ordering::Relaxed)
-            && self.described.load(Ordering::Acquire) < self.threads()
-        {
-            thread::yield_now();
-        }
+    /// The deadlock that has ended the team, if one has.
+    pub(crate) fn take_deadlock(&self) -> Option<Deadlock> {
+        self.deadlock.lock().take()
     }
 
     /// Ends the team: every worker gives up its tasks.
     pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
-        self.knock_at_all();
-    }
-
-    #[inline]
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+        self.posts.ask_first(self.settings.workers.get(), || Request::Stop);
     }
 }
 

@@ -6,11 +6,13 @@
 //! runtime's own, by the kernel's list, or if the user has said that other threads do not count.
 
 mod report;
+mod survey;
 mod text;
 mod threads;
 
 pub(crate) use report::describe;
 pub use report::{Deadlock, TaskReport};
+pub(crate) use survey::{Purpose, Survey};
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -53,9 +53,6 @@ pub(crate) struct Control {
     strikes: Cell<u8>,
     /// Whether a destructor that unwinds waits for the coroutine in which the task runs. Home.
     unwinds_below: Cell<bool>,
-    /// Whether the task is posted because its unparker was dropped. Belongs to the thread that
-    /// pushes, then to the home, as the link does.
-    posted_as_abandoned: Cell<bool>,
     /// Whether the unparker of the present wait was dropped. Home.
     abandoned: Cell<bool>,
     /// Set while the task runs, and from the spawn on if it asked for a size of its own. Home.
@@ -134,7 +131,6 @@ impl Control {
             phase: Cell::new(Phase::Running),
             strikes: Cell::new(0),
             unwinds_below: Cell::new(false),
-            posted_as_abandoned: Cell::new(false),
             abandoned: Cell::new(false),
             stack: Cell::new(birth.stack),
             join: JoinState::new(),
@@ -262,17 +258,6 @@ impl Control {
     /// Whether that was noted, and a new beginning.
     pub(crate) fn take_abandoned(&self) -> bool {
         self.abandoned.take()
-    }
-
-    /// To be set by the thread that has dropped the unparker, if it is another, before it posts the
-    /// task.
-    pub(crate) fn set_posted_as_abandoned(&self) {
-        self.posted_as_abandoned.set(true);
-    }
-
-    /// Whether the task was posted for that. Asked by the home when the task has arrived.
-    pub(crate) fn take_posted_as_abandoned(&self) -> bool {
-        self.posted_as_abandoned.take()
     }
 
     /// Notes what the task waits for. The record stays valid until `end_park`.

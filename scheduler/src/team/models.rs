@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicBool as Flag, Ordering::Relaxed};
 
 use super::*;
 use crate::driver::Driver;
+use crate::post::{Notice, PostOwner};
 use crate::task::Slab;
 use crate::task::testing::task_numbered;
 
@@ -22,21 +23,22 @@ fn quiescence_is_not_seen_too_early() {
             let (team, done) = (team.clone(), done.clone());
             loom::thread::spawn(move || {
                 let driver = Driver::new();
-                team.post(me).occupy(driver.bell());
+                let post = PostOwner::claim(team.posts.clone(), me, &driver);
+                let other = &team.posts.all()[3 - me];
                 for task in tasks {
                     if me == 2 {
-                        wait_for_mail(&team, me, &driver);
+                        wait_for_mail(&team, &post, &driver);
                     }
                     // SAFETY: each task is posted once.
-                    unsafe { team.post(3 - me).hand_in({ task }.0) };
+                    unsafe { other.notify({ task }.0, Notice::Unparked) };
                     if me == 1 {
-                        wait_for_mail(&team, me, &driver);
+                        wait_for_mail(&team, &post, &driver);
                     }
                 }
                 if me == 1 {
                     done.store(true, Relaxed);
                 }
-                assert!(team.post(me).inbox.prepare_sleep());
+                assert!(post.falls_asleep());
             })
         });
         if team.is_quiescent(0) {
@@ -49,12 +51,12 @@ fn quiescence_is_not_seen_too_early() {
 }
 
 /// Sleeps until a task has come, as a worker does.
-fn wait_for_mail(team: &Team, index: usize, driver: &Driver) {
+fn wait_for_mail(team: &Team, post: &PostOwner, driver: &Driver) {
     let mut came = false;
     while !came {
-        team.post(index).sleep(driver, None, None, || ());
+        post.sleep(driver, None, None, || ());
         team.note_awakening();
-        team.post(index).inbox.drain(|_| came = true);
+        post.read(|_| came = true);
     }
 }
 

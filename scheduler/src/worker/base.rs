@@ -1,7 +1,6 @@
 //! The base: what the thread's own stack does while no task is runnable.
 
 use std::hint;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::last_words::abort_on_unwind;
@@ -52,7 +51,7 @@ impl Worker {
         let message = "a worker has panicked outside of any task";
         abort_on_unwind(message, || self.run_until_stopped());
         self.driver.end();
-        self.post().end();
+        self.post.end();
     }
 
     fn run_until_stopped(&self) {
@@ -78,7 +77,7 @@ impl Worker {
                 continue;
             }
             debug_assert!(
-                self.post().backlog.is_empty(),
+                self.post.backlog.is_empty(),
                 "while tasks are deferred there is a marker"
             );
             debug_assert_eq!(
@@ -87,12 +86,12 @@ impl Worker {
                 "while somebody lets them go first they are deferred"
             );
             if self.shutting_down.get() {
-                if self.live.get() == 0 {
+                if self.live.get() == 0 && self.post.close() {
                     return;
                 }
                 // Only wakes that are under way are left to come.
                 self.await_hand_overs(&mut quiet_since);
-                if self.post().was_appointed() {
+                if self.post.was_appointed() {
                     // Somebody took it for one of the idle, among whom it is not counted.
                     self.team.leave_idle(Role::Watcher);
                 }
@@ -135,7 +134,7 @@ impl Worker {
     /// Whether this worker was made the watcher, which it then is. To be asked only while it is
     /// counted as asleep: a watcher is appointed from the sleepers.
     fn was_appointed(&self) -> bool {
-        let appointed = self.post().was_appointed();
+        let appointed = self.post.was_appointed();
         if appointed {
             self.team.accept_appointment();
         }
@@ -146,7 +145,7 @@ impl Worker {
     fn watch(&self, mut marks: Vec<Mark>, recheck: &mut Duration) {
         let mut nap = FIRST_NAP;
         loop {
-            if self.post().inbox.has_mail() || self.has_more_to_do() || self.steal(&marks) {
+            if self.post.has_mail() || self.has_more_to_do() || self.steal(&marks) {
                 return self.stop_watching();
             }
             if self.team.watcher_may_sleep() {
@@ -174,7 +173,7 @@ impl Worker {
     /// has spawned it has seen that somebody watched, and may not come to look again.
     fn stop_watching(&self) {
         self.team.leave_idle(Role::Watcher);
-        let mut others = self.team.others(self.index);
+        let mut others = self.team.posts.others(self.index);
         if self.team.wants_watcher() && others.any(|post| !post.backlog.is_empty()) {
             Team::call_watcher(&self.team);
         }
@@ -202,16 +201,16 @@ impl Worker {
         *recheck = (*recheck * 2).min(LAST_RECHECK);
     }
 
-    /// As [`Post::sleep`](crate::post::Post::sleep). Memory that nobody needs goes back if it
+    /// As [`PostOwner::sleep`](crate::post::PostOwner::sleep). Memory that nobody needs goes back if it
     /// lasts.
     pub(super) fn sleep(&self, timer: Option<Duration>, pause: Option<Duration>) {
-        self.post().sleep(&self.driver, timer, pause, || self.rest());
+        self.post.sleep(&self.driver, timer, pause, || self.rest());
     }
 
     /// Whether no task of this team goes on by itself. The caller has nothing to run, no timer and
     /// no task that waits for a descriptor.
     pub(super) fn is_stuck(&self) -> bool {
-        if !self.team.is_quiescent(self.index) || self.post().inbox.has_mail() {
+        if !self.team.is_quiescent(self.index) || self.post.has_mail() {
             return false;
         }
         // A wake that is under way is another thread's, whatever the user says of those. If there
@@ -227,7 +226,7 @@ impl Worker {
             return;
         }
         let soon = self.team.settings.spin.saturating_mul(3);
-        let came = self.post().inbox.has_mail() || self.has_more_to_do();
+        let came = self.post.has_mail() || self.has_more_to_do();
         let came_soon = idle <= soon && came;
         self.vain_spins.set(if came_soon { 0 } else { self.vain_spins.get().saturating_add(1) });
     }
@@ -242,7 +241,7 @@ impl Worker {
         let (start, spin) = (Instant::now(), self.team.settings.spin.min(timer));
         while start.elapsed() < spin {
             for _ in 0..16 {
-                if self.post().inbox.has_mail() {
+                if self.post.has_mail() {
                     return true;
                 }
                 hint::spin_loop();
@@ -261,16 +260,15 @@ impl Worker {
 
     /// Notes how far the others' backlogs reach now.
     fn mark_backlogs(&self) -> Vec<Mark> {
-        self.team.others(self.index).map(|post| post.backlog.mark()).collect()
+        self.team.posts.others(self.index).map(|post| post.backlog.mark()).collect()
     }
 
     /// Takes tasks from a backlog that has lasted since it was marked. A task that was spawned only
     /// just now is left to its worker, which has it in its cache and will come to it sooner than
     /// another could be woken.
     fn steal(&self, marks: &[Mark]) -> bool {
-        let counters = &self.post().counters;
-        counters.searches.add(1);
-        for (post, &mark) in self.team.others(self.index).zip(marks) {
+        self.post.add(|counters| &counters.searches, 1);
+        for (post, &mark) in self.team.posts.others(self.index).zip(marks) {
             if !post.backlog.has_lasted_since(mark) {
                 continue;
             }
@@ -285,8 +283,8 @@ impl Worker {
                 stolen += 1;
             }
             if stolen > 0 {
-                post.counters.lost.fetch_add(stolen as u64, Ordering::Relaxed);
-                counters.steals.add(stolen as u64);
+                post.note_stolen(stolen);
+                self.post.add(|counters| &counters.steals, stolen as u64);
                 return true;
             }
         }

@@ -129,7 +129,7 @@ impl Worker {
         let others =
             || deadlock::others_may_wake_us(ForeignThreads::MayWake, self.team.live_threads(), &[]);
         if self.team.is_quiescent(self.index)
-            && !self.post().inbox.has_mail()
+            && !self.post.has_mail()
             && (quiet >= PATIENCE || !others())
         {
             return self.leave_waiting();

@@ -30,7 +30,6 @@ use stalling::Quiet;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::primitive::{self, Arc};
@@ -39,7 +38,7 @@ use lisle_runtime::switch::Context;
 
 use crate::driver::Driver;
 use crate::metrics::Metrics;
-use crate::post::Post;
+use crate::post::{Notice, Post, PostOwner};
 use crate::run_queue::backlog::Place;
 use crate::run_queue::behind::Behind;
 use crate::run_queue::ring::Queue;
@@ -56,8 +55,7 @@ pub(crate) struct Worker {
     team: Arc<Team>,
     /// The worker's place in the team.
     index: usize,
-    /// The worker's own post, in the team.
-    post: *const Post,
+    post: PostOwner,
     current: Cell<Option<NonNull<Control>>>,
     /// Where the thread's own stack continues while a task runs.
     base: Cell<Context>,
@@ -106,8 +104,6 @@ pub(crate) struct Worker {
     vain_spins: Cell<u32>,
     /// How long nobody has had anything to do, as far as this worker has seen it.
     quiet: Cell<Option<Quiet>>,
-    /// Whether this worker has taken part in the notice of a stall.
-    told_stall: Cell<bool>,
 }
 
 /// What the scheduler keeps for a thread. In one place, so that an operation that needs both looks
@@ -202,13 +198,11 @@ pub(crate) fn unpark(task: NonNull<Control>) {
     // SAFETY: the caller has used up the task's unparker, until when the task cannot finish.
     let control = unsafe { task.as_ref() };
     match current() {
-        Some(worker) if ptr::eq(worker.post, control.home()) => {
-            worker.deliver_unpark(task);
-        }
+        Some(worker) if worker.post.is(control.home()) => worker.deliver_unpark(task),
         Some(worker) => worker.wake_elsewhere(task, control.home()),
-        // SAFETY: the task is parked or about to be; its home waits for it, so the post is alive;
-        // and having used up the unparker, this is the only thread that may post the task.
-        None => unsafe { Post::post(control.home(), task) },
+        // SAFETY: the task is parked or about to be, and its home waits for it, so the post is
+        // alive. The unparker was the caller's.
+        None => unsafe { Post::notify_home(control.home(), task, Notice::Unparked) },
     }
 }
 
@@ -218,23 +212,18 @@ pub(crate) fn abandon(task: NonNull<Control>) {
     // SAFETY: the caller gives up the task's unparker, until when the task cannot finish its wait.
     let control = unsafe { task.as_ref() };
     match current() {
-        Some(worker) if ptr::eq(worker.post, control.home()) => worker.deliver_abandonment(task),
-        _ => {
-            control.set_posted_as_abandoned();
-            // SAFETY: as in `unpark`, and whoever may wake the task may post it.
-            unsafe { Post::post(control.home(), task) }
-        }
+        Some(worker) if worker.post.is(control.home()) => worker.deliver_abandonment(task),
+        // SAFETY: as in `unpark`.
+        _ => unsafe { Post::notify_home(control.home(), task, Notice::Abandoned) },
     }
 }
 
 impl Worker {
     /// The worker at place `index` of a team, on the calling thread.
     pub(crate) fn new(team: Arc<Team>, index: usize) -> Self {
-        let post = team.post(index);
         let driver = Driver::new();
-        post.occupy(driver.bell());
         Self {
-            post,
+            post: PostOwner::claim(team.posts.clone(), index, &driver),
             index,
             current: Cell::new(None),
             base: Cell::new(Context::NONE),
@@ -262,27 +251,19 @@ impl Worker {
             forgotten: Cell::new(0),
             vain_spins: Cell::new(0),
             quiet: Cell::new(None),
-            told_stall: Cell::new(false),
             team,
         }
-    }
-
-    #[inline]
-    fn post(&self) -> &Post {
-        // SAFETY: the post is a part of the team, which this worker keeps alive.
-        unsafe { &*self.post }
     }
 
     /// Ends the wait of another worker's task.
     #[cold]
     fn wake_elsewhere(&self, task: NonNull<Control>, home: *const Post) {
-        self.post().counters.wakes_sent.add(1);
-        match self.team.mate(home) {
-            // SAFETY: the caller of `unpark` has used up the task's unparker, so this is the only
-            // thread that may wake it.
-            Some(mate) => unsafe { mate.hand_in(task) },
+        self.post.add(|counters| &counters.wakes_sent, 1);
+        match self.team.posts.find(home) {
+            // SAFETY: the task's unparker was that of the caller of `unpark`.
+            Some(mate) => unsafe { mate.notify(task, Notice::Unparked) },
             // SAFETY: as in `unpark`.
-            None => unsafe { Post::post(home, task) },
+            None => unsafe { Post::notify_home(home, task, Notice::Unparked) },
         }
     }
 
@@ -354,16 +335,15 @@ impl Worker {
     /// Publishes how many tasks there are. Of those that are not in the queue `running` run, and
     /// the others are parked.
     fn publish(&self, running: u64) {
-        let counters = &self.post().counters;
         // A task that was taken is counted here for a while.
-        let stale = counters.lost.load(Ordering::Relaxed).saturating_sub(self.forgotten.get());
+        let stale = self.post.stolen().saturating_sub(self.forgotten.get());
         let live = (self.live.get() as u64).saturating_sub(stale);
-        let waiting = self.ready.len() + self.behind.len() + self.post().backlog.deferred_len();
+        let waiting = self.ready.len() + self.behind.len() + self.post.backlog.deferred_len();
         let runnable = (waiting as u64 + running).saturating_sub(stale);
-        counters.live.set(live);
-        counters.runnable.set(runnable);
-        counters.parked.set(live.saturating_sub(runnable));
-        counters.stacks.set(self.stacks.borrow().len() as u64);
+        self.post.set(|counters| &counters.live, live);
+        self.post.set(|counters| &counters.runnable, runnable);
+        self.post.set(|counters| &counters.parked, live.saturating_sub(runnable));
+        self.post.set(|counters| &counters.stacks, self.stacks.borrow().len() as u64);
     }
 
     /// Switches since the last poll.
@@ -379,7 +359,7 @@ impl Worker {
     /// Accepts a task that any worker may start. A stack is reserved for it here.
     pub(crate) fn accept(&self, task: NonNull<Control>) {
         // SAFETY: this worker owns the post; the caller has just made the task, or taken it.
-        match unsafe { self.post().backlog.push(task) } {
+        match unsafe { self.post.backlog.push(task) } {
             Place::Front => self.ready.push_marker(),
             Place::Deferred => self.behind.note_deferred(),
         }
@@ -390,7 +370,7 @@ impl Worker {
     /// Sees to it that somebody watches the backlog if a task waits in it.
     #[inline]
     fn share_backlog(&self) {
-        if self.team.wants_watcher() && !self.post().backlog.is_empty() {
+        if self.team.wants_watcher() && !self.post.backlog.is_empty() {
             Team::call_watcher(&self.team);
         }
     }

@@ -1,11 +1,17 @@
-//! Finding out that nothing has happened for long, and saying so; see [`stall`](crate::stall).
+//! Finding out that nothing has happened for long, and saying what the tasks wait for.
+//!
+//! That may be no deadlock, because a thread that is not the runtime's could still wake a task, but
+//! a user in front of a program that hangs would like to know. The worker that goes to sleep last
+//! finds it out, and asks all for the [`Survey`]. Likewise in a deadlock.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lisle_runtime::last_words::complain;
 
 use super::Worker;
-use crate::deadlock::{self, Deadlock};
+use crate::deadlock::{self, Deadlock, Purpose, Survey};
+
+use std::time::Duration;
 
 /// A time in which no worker of the team has had anything to do.
 #[derive(Clone, Copy)]
@@ -16,9 +22,9 @@ pub(super) struct Quiet {
 }
 
 impl Worker {
-    /// Gives notice if nothing of the team has gone on for so long. To be called by the worker that
-    /// is the last one awake whenever it has looked around, `anew` if it has run something since
-    /// the last time.
+    /// Has notice given if nothing of the team has gone on for so long. To be called by the worker
+    /// that is the last one awake whenever it has looked around, `anew` if it has run something
+    /// since the last time.
     #[cold]
     pub(super) fn watch_for_stall(&self, after: Duration, anew: bool) {
         let before = self.quiet.take().filter(|_| !anew);
@@ -32,27 +38,21 @@ impl Worker {
             _ => Instant::now(),
         };
         self.quiet.set(Some(Quiet { since, awakenings }));
-        if since.elapsed() >= after && self.team.stall.begin(self.team.threads()) {
-            self.team.knock_at_all();
-            self.describe_for_stall();
+        if since.elapsed() >= after {
+            self.team.give_notice_of_stall(after);
         }
     }
 
-    /// Says what its tasks wait for, if it has not, and prints if all have.
+    /// Says what its tasks wait for, and draws the conclusion if all have.
     #[cold]
-    pub(super) fn describe_for_stall(&self) {
-        if self.told_stall.replace(true) {
-            return;
-        }
+    pub(super) fn answer(&self, survey: &Survey) {
         let mut reports = Vec::new();
         deadlock::describe(&self.started, self.clock.get(), &mut reports);
-        if let Some(reports) = self.team.stall.add(reports) {
-            let settings = &self.team.settings;
-            let deadlock = Deadlock::of(settings.name.clone(), reports);
-            complain(format_args!(
-                "{}",
-                deadlock.as_stall(settings.stall_notice.unwrap_or_default())
-            ));
+        let Some(reports) = survey.answer(reports) else { return };
+        let deadlock = Deadlock::of(self.team.settings.name.clone(), reports);
+        match survey.purpose {
+            Purpose::Deadlock => self.team.end_in(deadlock),
+            Purpose::Stall(duration) => complain(format_args!("{}", deadlock.as_stall(duration))),
         }
     }
 }

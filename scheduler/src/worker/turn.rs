@@ -12,6 +12,7 @@ use lisle_runtime::{no_suspend_depth, panics, prefetch};
 use super::waits::may_suspend;
 use super::{POLL_INTERVAL, Worker, current, locals, with_allowance};
 use crate::park::unwind_cancelled;
+use crate::post::{Mail, Notice, Request};
 use crate::run_queue::backlog::Refill;
 use crate::run_queue::ring::Entry;
 use crate::task::{Control, join};
@@ -74,7 +75,7 @@ impl Worker {
         with_allowance(Allowance::renew);
         // It was a long turn, in which much may have come and a timer fallen due.
         let may_be_due = !self.timers.borrow().is_empty() || self.driver.has_waits();
-        if may_be_due || self.post().inbox.has_mail() {
+        if may_be_due || self.post.has_mail() {
             self.poll();
         }
         self.give_way(me);
@@ -127,7 +128,7 @@ impl Worker {
     /// registers.
     #[inline(never)]
     fn pick_unstarted(&self) -> Option<NonNull<Control>> {
-        let backlog = &self.post().backlog;
+        let backlog = &self.post.backlog;
         loop {
             let task = backlog.pop();
             if backlog.wants_refill() {
@@ -150,7 +151,7 @@ impl Worker {
     fn refill_front(&self) {
         let most = self.behind.distance().unwrap_or(usize::MAX);
         // SAFETY: this worker owns the post, and the front of its backlog was seen to be empty.
-        let Refill { moved, taken } = unsafe { self.post().backlog.refill(self.ready.len(), most) };
+        let Refill { moved, taken } = unsafe { self.post.backlog.refill(self.ready.len(), most) };
         for _ in 0..moved {
             self.ready.push_marker();
         }
@@ -189,48 +190,34 @@ impl Worker {
         }
     }
 
-    /// Looks at the inbox and the clock, and whether the team stops.
+    /// Looks at what has come: time, mail, and what descriptors have become ready.
     #[cold]
     pub(super) fn poll(&self) {
         locals::mark();
-        self.post().counters.switches.add(self.uncounted_switches());
+        self.post.add(|counters| &counters.switches, self.uncounted_switches());
         self.until_poll.set(POLL_INTERVAL);
         self.publish(0);
-        self.open_inbox();
-        // Asked after the inbox was opened, so that whoever was woken by what the end has set off
-        // on another worker does not go on as if there were no end.
-        if self.team.is_stopping() && !self.shutting_down.get() {
-            self.shut_down(None);
-            // New tasks that were posted before the end, but after the inbox was opened.
-            self.open_inbox();
-        }
-        self.accept_posted();
         self.clock.set(self.epoch.elapsed());
+        self.post.read(|mail| self.receive(mail));
+        self.accept_posted();
         self.fire_timers();
-        if self.team.stall.is_wanted() {
-            self.describe_for_stall();
-        }
         self.driver.look_now_and_then(self.clock.get());
     }
 
-    fn open_inbox(&self) {
-        let inbox = &self.post().inbox;
-        if inbox.has_mail() {
-            inbox.drain(|task| self.receive(task));
-        }
-    }
-
-    /// Takes what another thread has posted: a task to be woken, or a new one.
-    fn receive(&self, task: NonNull<Control>) {
-        // SAFETY: a posted task has not finished.
-        let control = unsafe { task.as_ref() };
-        if control.home().is_null() {
-            self.posted.push(task);
-        } else if control.take_posted_as_abandoned() {
-            self.deliver_abandonment(task);
-        } else {
-            self.post().counters.wakes_received.add(1);
-            self.deliver_unpark(task);
+    fn receive(&self, mail: Mail) {
+        match mail {
+            Mail::Notice(task, Notice::Unparked) => {
+                self.post.add(|counters| &counters.wakes_received, 1);
+                self.deliver_unpark(task);
+            }
+            Mail::Notice(task, Notice::Abandoned) => self.deliver_abandonment(task),
+            Mail::Request(Request::Start(task)) => self.posted.push(task.into_raw()),
+            Mail::Request(Request::Describe(survey)) => self.answer(&survey),
+            Mail::Request(Request::Stop) => {
+                if !self.shutting_down.get() {
+                    self.shut_down(None);
+                }
+            }
         }
     }
 
@@ -351,7 +338,7 @@ impl Worker {
         if self.shutting_down.get() {
             task.cancel();
         }
-        task.start(self.post, stack);
+        task.start(&*self.post, stack);
         // SAFETY: a task starts once, so it is in no list; `retire` removes it before it is freed.
         unsafe { self.started.insert(NonNull::from(task)) };
     }

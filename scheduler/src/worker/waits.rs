@@ -6,7 +6,6 @@ use std::time::Instant;
 use lisle_runtime::{no_suspend_depth, panics, prefetch};
 
 use super::{Worker, locals, with_allowance};
-use crate::deadlock;
 use crate::park::{COMMIT_PANICKED, Object, Party, Place, Unparker, Wake, undisturbed};
 use crate::task::{Control, ParkRecord, Phase};
 use crate::turn::Allowance;
@@ -170,13 +169,7 @@ impl Worker {
     /// Gives up every task but the spared one: each unwinds from where it waits at its next turn.
     /// Tasks that have not started yet are cancelled when they begin.
     pub(crate) fn shut_down(&self, spared: Option<NonNull<Control>>) {
-        let first = !self.shutting_down.replace(true);
-        if first {
-            if let Some(mut reports) = self.team.reports() {
-                deadlock::describe(&self.started, self.clock.get(), &mut reports);
-            }
-            self.team.note_described();
-        }
+        self.shutting_down.set(true);
         self.started.for_each(|task| {
             if Some(NonNull::from(task)) != spared {
                 task.cancel();

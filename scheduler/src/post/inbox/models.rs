@@ -25,7 +25,8 @@ fn every_push_arrives_and_wakes() {
                 thread::spawn(move || {
                     for task in tasks {
                         // SAFETY: every task is pushed by one thread, once.
-                        if unsafe { inbox.push(task.0) } == Pushed::OwnerAsleep {
+                        let pushed = unsafe { inbox.push(task.0, Notice::Unparked) };
+                        if pushed == Pushed::OwnerAsleep {
                             owner.unpark();
                         }
                     }
@@ -40,7 +41,7 @@ fn every_push_arrives_and_wakes() {
                     thread::park();
                 }
             }
-            inbox.drain(|task| {
+            inbox.drain(|task, _| {
                 arrived.push(tasks.iter().position(|known| known.0 == task).unwrap());
             });
         }

@@ -1,0 +1,58 @@
+//! The counters of one worker. What they count is told in [`metrics`](crate::metrics).
+//!
+//! Their atomics are std's even in a model: nothing is decided by them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::metrics::WorkerMetrics;
+
+/// Only the owner of the post writes them, but for `lost`.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) switches: Counter,
+    pub(crate) searches: Counter,
+    pub(crate) steals: Counter,
+    pub(crate) wakes_sent: Counter,
+    pub(crate) wakes_received: Counter,
+    pub(crate) sleeps: Counter,
+    pub(crate) live: Counter,
+    pub(crate) runnable: Counter,
+    pub(crate) parked: Counter,
+    pub(crate) stacks: Counter,
+    /// Tasks that thieves have taken, as they say.
+    pub(super) lost: AtomicU64,
+}
+
+/// A number that one thread writes and any may read.
+#[derive(Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// By the owner of the post alone, to whom this module belongs: two writers would lose counts.
+    #[inline]
+    pub(super) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counters {
+    pub(super) fn read(&self) -> WorkerMetrics {
+        WorkerMetrics {
+            switches: self.switches.get(),
+            searches: self.searches.get(),
+            steals: self.steals.get(),
+            wakes_sent: self.wakes_sent.get(),
+            wakes_received: self.wakes_received.get(),
+            sleeps: self.sleeps.get(),
+            live_tasks: self.live.get(),
+            parked_tasks: self.parked.get(),
+            runnable_tasks: self.runnable.get(),
+            cached_stacks: self.stacks.get(),
+        }
+    }
+}

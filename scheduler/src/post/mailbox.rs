@@ -1,0 +1,86 @@
+//! The mailbox of a worker: what it is asked to do, beside waking tasks.
+//!
+//! A request lies in the mailbox before the knock that calls for it, and both happen under the
+//! mailbox's lock. So an owner that has been knocked at finds the request, and one that finds a
+//! request has been knocked at.
+
+use std::mem;
+use std::ptr::NonNull;
+
+use lisle_runtime::primitive::{Arc, Mutex, MutexGuard};
+
+use crate::deadlock::Survey;
+use crate::task::Control;
+
+/// What a worker may be asked to do by other threads. It does so at its next look around.
+pub(crate) enum Request {
+    /// Start a new task.
+    Start(NewTask),
+    /// Say what the parked tasks wait for.
+    Describe(Arc<Survey>),
+    /// Give up all tasks: the team ends.
+    Stop,
+}
+
+/// A task that has not started, and that no other thread knows.
+pub(crate) struct NewTask(NonNull<Control>);
+
+// SAFETY: the maker has promised that closure and result may go to any thread.
+unsafe impl Send for NewTask {}
+
+impl NewTask {
+    /// # Safety
+    ///
+    /// The task has not started, the caller has the only right to start it, and its closure and its
+    /// result are `Send`.
+    pub(crate) unsafe fn new(task: NonNull<Control>) -> Self {
+        Self(task)
+    }
+
+    pub(crate) fn into_raw(self) -> NonNull<Control> {
+        self.0
+    }
+}
+
+pub(super) struct Mailbox {
+    /// What is to be done, in the order in which it came; `None` once the owner reads no more.
+    requests: Mutex<Option<Vec<Request>>>,
+}
+
+impl Mailbox {
+    pub(super) fn new() -> Self {
+        Self { requests: Mutex::new(Some(Vec::new())) }
+    }
+
+    /// Takes all requests.
+    pub(super) fn take(&self) -> Vec<Request> {
+        self.requests.lock().as_mut().map(mem::take).unwrap_or_default()
+    }
+
+    /// Lets no more requests in. False if some are there, which have to be met first.
+    pub(super) fn close(&self) -> bool {
+        let mut requests = self.requests.lock();
+        let is_empty = requests.as_ref().is_none_or(Vec::is_empty);
+        if is_empty {
+            *requests = None;
+        }
+        is_empty
+    }
+
+    pub(super) fn open(&self) -> Slot<'_> {
+        Slot(self.requests.lock())
+    }
+}
+
+/// The slot of a mailbox, through which requests come in.
+pub(super) struct Slot<'a>(MutexGuard<'a, Option<Vec<Request>>>);
+
+impl Slot<'_> {
+    /// Puts a request in, or gives it back if the owner reads no more.
+    pub(super) fn put(&mut self, request: Request) -> Result<(), Request> {
+        match self.0.as_mut() {
+            Some(requests) => Ok(requests.push(request)),
+            None => Err(request),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! How other threads reach a worker, and what they may know of it.
+//!
+//! The two halves of a post are two types. A [`Post`] is what the team holds: anybody may wake a
+//! task through it, [ask](Post::ask) the worker for something, or look at its backlog. A
+//! [`PostOwner`] is the worker's own half: it alone reads what has come, sleeps, and counts.
+//!
+//! | | what it carries | how |
+//! |---|---|---|
+//! | [`inbox`] | wake-ups of started tasks | one word and a link in the task |
+//! | [`mailbox`] | everything else: typed requests | a list behind a lock, and a knock |
+
+mod counters;
+mod inbox;
+mod mailbox;
+#[cfg(all(test, lisle_loom))]
+mod models;
+mod owner;
+
+pub(crate) use inbox::Notice;
+pub(crate) use mailbox::{NewTask, Request};
+pub(crate) use owner::{Mail, PostOwner};
+
+use std::ptr::NonNull;
+
+use crossbeam_utils::CachePadded;
+use lisle_runtime::primitive::Mutex;
+use lisle_runtime::primitive::atomic::{AtomicBool, Ordering};
+
+use self::counters::Counters;
+use self::inbox::{Inbox, Pushed};
+use self::mailbox::Mailbox;
+use crate::driver::Bell;
+use crate::metrics::WorkerMetrics;
+use crate::run_queue::backlog::Backlog;
+use crate::task::Control;
+
+/// The half of a post that is everybody's.
+pub(crate) struct Post {
+    inbox: Inbox,
+    mailbox: Mailbox,
+    pub(crate) backlog: Backlog,
+    /// Set when the worker gets its thread, before it can sleep.
+    bell: Mutex<Option<Bell>>,
+    /// Whether the worker, which was asleep, has been made the watcher.
+    appointed: AtomicBool,
+    /// Whether a timer or a descriptor may wake a task of the worker, which sleeps, some time.
+    has_wake_source: AtomicBool,
+    /// Whether the worker has finished all its tasks, for good.
+    ended: AtomicBool,
+    counters: CachePadded<Counters>,
+}
+
+impl Post {
+    fn new() -> Self {
+        Self {
+            inbox: Inbox::new(),
+            mailbox: Mailbox::new(),
+            backlog: Backlog::new(),
+            bell: Mutex::new(None),
+            appointed: AtomicBool::new(false),
+            has_wake_source: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            counters: CachePadded::default(),
+        }
+    }
+
+    /// Tells a started task's home of the end of its unparker, from a thread that does not keep the
+    /// post alive.
+    ///
+    /// # Safety
+    ///
+    /// `post` is the home of `task`, alive until it is told. The caller has had the task's
+    /// unparker.
+    #[cold]
+    pub(crate) unsafe fn notify_home(post: *const Self, task: NonNull<Control>, notice: Notice) {
+        // SAFETY: the caller's promise. The bell is taken before the task is handed over, because
+        // afterwards the worker may finish the task, and itself.
+        let bell = unsafe { (*post).bell() };
+        // SAFETY: the caller's promise again: with the unparker it has the right to the task's
+        // link. Nothing touches the post after the push.
+        let pushed = unsafe { (*post).inbox.push(task, notice) };
+        if pushed == Pushed::OwnerAsleep {
+            bell.ring();
+        }
+    }
+
+    /// The same from a thread that keeps the post alive.
+    ///
+    /// # Safety
+    ///
+    /// The post is the home of `task`. The caller has had the task's unparker.
+    pub(crate) unsafe fn notify(&self, task: NonNull<Control>, notice: Notice) {
+        // SAFETY: the unparker gives the right to the task's link.
+        let pushed = unsafe { self.inbox.push(task, notice) };
+        self.call(pushed);
+    }
+
+    /// Asks the worker for something, which may not have its thread yet.
+    ///
+    /// # Errors
+    ///
+    /// The request, if the worker has ended.
+    pub(crate) fn ask(&self, request: Request) -> Result<(), Request> {
+        let mut slot = self.mailbox.open();
+        slot.put(request)?;
+        let pushed = self.inbox.knock();
+        drop(slot);
+        self.call(pushed);
+        Ok(())
+    }
+
+    /// Makes sure that the owner looks around once more, awake or not.
+    fn knock(&self) {
+        self.call(self.inbox.knock());
+    }
+
+    /// Wakes the owner if it was found asleep.
+    fn call(&self, pushed: Pushed) {
+        if pushed == Pushed::OwnerAsleep {
+            // Asked only now: a worker that sleeps has come, and before the push it might not have.
+            self.bell().ring();
+        }
+    }
+
+    /// The bell of a worker that has its thread.
+    fn bell(&self) -> Bell {
+        self.bell.lock().clone().expect("only a worker that has come is called")
+    }
+
+    /// Makes the future owner the watcher: its thread is being started.
+    pub(crate) fn appoint_first(&self) {
+        self.appointed.store(true, Ordering::Release);
+    }
+
+    /// Makes the owner the watcher if it sleeps.
+    pub(crate) fn appoint(&self) -> bool {
+        if !self.inbox.is_asleep() {
+            return false;
+        }
+        self.appointed.store(true, Ordering::Relaxed);
+        if self.inbox.end_sleep() {
+            self.bell().ring();
+            return true;
+        }
+        // It is awake already, and has seen the appointment, or that is taken back.
+        !self.appointed.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether the owner sleeps, or is about to.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.inbox.is_asleep()
+    }
+
+    /// Whether nothing but another worker or a foreign thread can make a task of the owner's go on.
+    /// It may be about to look around.
+    pub(crate) fn sleeps_for_good(&self) -> bool {
+        self.has_ended() || self.inbox.is_asleep() && !self.has_wake_source.load(Ordering::Acquire)
+    }
+
+    /// Whether the owner wakes nobody any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// What the owner has counted.
+    pub(crate) fn metrics(&self) -> WorkerMetrics {
+        self.counters.read()
+    }
+
+    /// The caller has taken tasks out of the backlog, which the owner still counts.
+    pub(crate) fn note_stolen(&self, tasks: usize) {
+        self.counters.lost.fetch_add(tasks as u64, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// The posts of a team, one for each worker.
+pub(crate) struct Posts(Box<[Post]>);
+
+impl Posts {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self((0..workers).map(|_| Post::new()).collect())
+    }
+
+    pub(crate) fn all(&self) -> &[Post] {
+        &self.0
+    }
+
+    /// The posts of the workers but one. Each worker begins with another post.
+    pub(crate) fn others(&self, index: usize) -> impl Iterator<Item = &Post> {
+        self.0[index + 1..].iter().chain(&self.0[..index])
+    }
+
+    /// The post, if it is one of these.
+    pub(crate) fn find(&self, post: *const Post) -> Option<&Post> {
+        // SAFETY: the pointer points to one of the posts, which this reference keeps alive.
+        self.0.as_ptr_range().contains(&post).then(|| unsafe { &*post })
+    }
+
+    /// Makes sure that all owners look around once more.
+    pub(crate) fn knock_at_all(&self) {
+        self.0.iter().for_each(Post::knock);
+    }
+
+    /// Asks the first `workers` for the same at once: a task that is woken by what one worker does
+    /// about it finds that its own worker has been asked, too. Those that have ended are left out.
+    pub(crate) fn ask_first(&self, workers: usize, request: impl Fn() -> Request) {
+        let posts = &self.0[..workers];
+        let mut slots: Vec<_> = posts.iter().map(|post| post.mailbox.open()).collect();
+        // All are knocked at before the first slot is closed, and so before one of them can read.
+        let knocks: Vec<_> = posts
+            .iter()
+            .zip(&mut slots)
+            .filter_map(|(post, slot)| {
+                slot.put(request()).ok().map(|()| (post, post.inbox.knock()))
+            })
+            .collect();
+        drop(slots);
+        knocks.into_iter().for_each(|(post, pushed)| post.call(pushed));
+    }
+}

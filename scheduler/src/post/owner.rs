@@ -1,0 +1,163 @@
+//! The worker's own half of a post.
+
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+use lisle_runtime::primitive::Arc;
+use lisle_runtime::primitive::atomic::Ordering;
+
+use super::counters::{Counter, Counters};
+use super::{Notice, Post, Posts, Request};
+use crate::driver::Driver;
+use crate::task::Control;
+
+/// After a sleep of this length nothing is likely to come soon, and what is kept at hand for tasks
+/// to come may go.
+const LONG_SLEEP: Duration = Duration::from_millis(100);
+
+/// The half of a post that is the worker's own. There is one for each post, and it stays on the
+/// worker's thread.
+pub(crate) struct PostOwner {
+    post: NonNull<Post>,
+    /// Keeps the post alive.
+    _posts: Arc<Posts>,
+    _stays_on_its_thread: PhantomData<*const ()>,
+}
+
+/// What a worker finds in its post.
+pub(crate) enum Mail {
+    /// Another thread has used a task's unparker, or dropped it.
+    Notice(NonNull<Control>, Notice),
+    Request(Request),
+}
+
+impl PostOwner {
+    /// Makes the calling thread, whose driver is given, the owner of a post.
+    ///
+    /// # Panics
+    ///
+    /// If the post has had an owner.
+    pub(crate) fn claim(posts: Arc<Posts>, index: usize, driver: &Driver) -> Self {
+        let post = &posts.all()[index];
+        let before = post.bell.lock().replace(driver.bell());
+        assert!(before.is_none(), "a post has one owner");
+        Self { post: NonNull::from(post), _posts: posts, _stays_on_its_thread: PhantomData }
+    }
+
+    /// Whether this is the post.
+    #[inline]
+    pub(crate) fn is(&self, post: *const Post) -> bool {
+        self.post.as_ptr().cast_const() == post
+    }
+
+    /// Whether there is a reason to read.
+    #[inline]
+    pub(crate) fn has_mail(&self) -> bool {
+        self.inbox.has_mail()
+    }
+
+    /// Takes all that has come, wake-ups first.
+    ///
+    /// Requests are looked for after the wake-ups: a task that was woken by what another worker has
+    /// done about a request to all finds that its own worker has read that request.
+    pub(crate) fn read(&self, mut receive: impl FnMut(Mail)) {
+        if !self.has_mail() {
+            return;
+        }
+        let knocked = self.inbox.drain(|task, notice| receive(Mail::Notice(task, notice)));
+        if knocked {
+            let requests = self.mailbox.take();
+            requests.into_iter().for_each(|request| receive(Mail::Request(request)));
+        }
+    }
+
+    /// Blocks the owner, whose driver is given, until something has come, somebody wakes it, a
+    /// descriptor has woken a task, its next timer is due, in `timer` from now, or `pause` has
+    /// passed. Calls `rest` if that takes long; the owner counts as asleep then.
+    pub(crate) fn sleep(
+        &self,
+        driver: &Driver,
+        timer: Option<Duration>,
+        pause: Option<Duration>,
+        rest: impl FnOnce(),
+    ) {
+        self.has_wake_source.store(timer.is_some() || driver.has_waits(), Ordering::Release);
+        if !self.inbox.prepare_sleep() {
+            return;
+        }
+        self.add(|counters| &counters.sleeps, 1);
+        let timeout = timer.into_iter().chain(pause).min();
+        let start = Instant::now();
+        // A model has no clock.
+        let mut rest = Some(rest).filter(|_| !cfg!(lisle_loom));
+        while self.inbox.is_asleep() {
+            let slept = start.elapsed();
+            let left = timeout.map(|timeout| timeout.saturating_sub(slept));
+            if left.is_some_and(|left| left.is_zero()) {
+                break;
+            }
+            if slept >= LONG_SLEEP
+                && let Some(rest) = rest.take()
+            {
+                rest();
+                continue;
+            }
+            let until_rest = rest.as_ref().map(|_| LONG_SLEEP.saturating_sub(slept));
+            if driver.block(left.into_iter().chain(until_rest).min()) {
+                break;
+            }
+        }
+        self.inbox.end_sleep();
+    }
+
+    /// Whether the owner was made the watcher. It is told once.
+    pub(crate) fn was_appointed(&self) -> bool {
+        self.appointed.swap(false, Ordering::AcqRel)
+    }
+
+    /// Lets no more requests in: what is asked from now on is given back. False if there are some,
+    /// which have to be read first.
+    pub(crate) fn close(&self) -> bool {
+        self.mailbox.close()
+    }
+
+    /// The owner wakes nobody any more.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// Adds to one of the counters.
+    #[inline]
+    pub(crate) fn add(&self, counter: impl FnOnce(&Counters) -> &Counter, more: u64) {
+        let counter = counter(&self.counters);
+        counter.set(counter.get() + more);
+    }
+
+    /// Sets one of the counters.
+    pub(crate) fn set(&self, counter: impl FnOnce(&Counters) -> &Counter, value: u64) {
+        counter(&self.counters).set(value);
+    }
+
+    /// Begins a sleep, for models that look at an owner from outside. False if something has come.
+    #[cfg(all(test, lisle_loom))]
+    pub(crate) fn falls_asleep(&self) -> bool {
+        self.inbox.prepare_sleep()
+    }
+
+    /// How many tasks thieves have taken out of the backlog.
+    pub(crate) fn stolen(&self) -> u64 {
+        self.counters.lost.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+impl Deref for PostOwner {
+    type Target = Post;
+
+    #[inline]
+    fn deref(&self) -> &Post {
+        // SAFETY: the post is one of `_posts`, which this keeps alive.
+        unsafe { self.post.as_ref() }
+    }
+}
