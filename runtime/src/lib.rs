@@ -14,6 +14,7 @@ mod generator;
 #[doc(hidden)]
 pub mod last_words;
 mod no_suspend;
+mod once;
 #[doc(hidden)]
 pub mod panics;
 mod prefetch;

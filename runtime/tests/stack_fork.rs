@@ -155,6 +155,7 @@ fn a_child_can_make_stacks_whatever_the_other_threads_did() {
                     drop(Stack::allocate(StackSize::new(SIZE)).unwrap());
                 }
             });
+            let _done = SetOnDrop(&done);
             for _ in 0..200 {
                 // SAFETY: the child uses memory of its own and ends with `_exit`, or by the alarm.
                 let child = unsafe { libc::fork() };
@@ -170,8 +171,16 @@ fn a_child_can_make_stacks_whatever_the_other_threads_did() {
                 unsafe { libc::waitpid(child, &mut status, 0) };
                 assert_eq!(status, 0);
             }
-            done.store(true, Ordering::Relaxed);
         });
     })
     .assert_success();
+}
+
+/// Also if an assertion fails: the scope waits for a thread that watches the flag.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use lisle_runtime::last_words::abort_with;
 use lisle_runtime::panics;
 use lisle_runtime::primitive;
-use lisle_runtime::stack::{StackSize, describe, overflow};
+use lisle_runtime::stack::describe::{self, Describer};
+use lisle_runtime::stack::{StackSize, overflow};
 
 use crate::background::Background;
 use crate::deadlock::{Deadlock, ForeignThreads, stay_for_ever};
@@ -417,8 +418,8 @@ pub(crate) fn prepare_process(settings: &Settings) {
     // SAFETY: the function only reads: a thread-local that needs no initialisation, and the worker
     // and the task to which it leads, which stay while anything runs on the task's stack, or inside
     // it.
-    unsafe { describe::set_describer(worker::describe_current) };
-    panics::set_note(worker::note_unwinding_below);
+    unsafe { describe::set_describer(&(worker::describe_current as Describer)) };
+    panics::set_note(&(worker::note_unwinding_below as panics::Note));
 }
 
 /// What a thread that a team has started does.

@@ -59,11 +59,11 @@
 mod pool;
 mod token;
 
-use std::sync::OnceLock;
 use std::thread;
 
 use self::token::Spare;
 use crate::last_words::abort_with;
+use crate::once::FirstSet;
 use crate::stack::fork;
 
 /// Whether the calling stack unwinds, and may be left only after [`set_aside`].
@@ -162,11 +162,11 @@ pub fn helper_threads() -> usize {
 /// was noted before; on a plain thread does nothing.
 pub type Note = fn(bool) -> bool;
 
-static NOTE: OnceLock<Note> = OnceLock::new();
+static NOTE: FirstSet<Note> = FirstSet::new();
 
 /// Says what keeps the notes. The first call wins.
-pub fn set_note(note: Note) {
-    let _ = NOTE.set(note);
+pub fn set_note(note: &'static Note) {
+    NOTE.set(note);
 }
 
 /// Calls `enter`, which leaves the calling stack, with its panics set aside. `None`, without a

@@ -3,7 +3,7 @@
 //!
 //! This module serves Lisle's own crates and is not part of the stable API.
 
-use std::sync::OnceLock;
+use crate::once::FirstSet;
 
 /// The task that runs on a thread.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ pub struct Running<'a> {
 /// overflowed, or does nothing if none runs.
 pub type Describer = unsafe fn(top: usize, tell: &mut dyn FnMut(Running<'_>));
 
-static DESCRIBER: OnceLock<Describer> = OnceLock::new();
+static DESCRIBER: FirstSet<Describer> = FirstSet::new();
 
 /// Says who knows the running tasks. The first call wins.
 ///
@@ -29,8 +29,8 @@ static DESCRIBER: OnceLock<Describer> = OnceLock::new();
 /// of ours. It must neither lock, nor allocate, nor panic, nor switch to another stack, and a
 /// thread-local that it reads must need no initialisation. Whatever it looks at must be sound to
 /// look at whenever something runs on a stack of ours.
-pub unsafe fn set_describer(describer: Describer) {
-    let _ = DESCRIBER.set(describer);
+pub unsafe fn set_describer(describer: &'static Describer) {
+    DESCRIBER.set(describer);
 }
 
 /// Asks. To be called in the handler.

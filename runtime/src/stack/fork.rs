@@ -5,8 +5,8 @@
 //! even return from `fork`. In the child the pool begins anew, and what is left of older stacks is
 //! told by its generation and never touched.
 
+use std::cell::Cell;
 use std::ptr;
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::RawMutex;
@@ -14,6 +14,7 @@ use parking_lot::lock_api::RawMutex as _;
 
 use super::pool::POOL;
 use super::regions::{self, CHANGES};
+use crate::once::Step;
 use crate::stack_pointer::stack_pointer;
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -33,23 +34,44 @@ pub fn watched_generation() -> u32 {
 
 /// From now on forks are handled.
 pub(super) fn watch() {
-    static WATCH: Once = Once::new();
+    static WATCH: Step = Step::new();
     WATCH.call_once(|| {
         // SAFETY: the three functions do not allocate, and the locks that they take are never held
         // while a fork can be called. The call fails only for want of memory; a fork from a task
-        // would then not work.
+        // would then not work. A child may have to repeat it, see `LOANS`.
         unsafe { libc::pthread_atfork(Some(lend), Some(take_back), Some(begin_anew)) };
     });
+}
+
+thread_local! {
+    /// How often `lend` was called for the fork that this thread makes: once, or more often if a
+    /// process has registered the functions though its parent had.
+    static LOANS: Cell<u32> = const { Cell::new(0) };
+}
+
+fn is_first_loan() -> bool {
+    LOANS.replace(LOANS.get() + 1) == 0
+}
+
+fn is_last_return() -> bool {
+    LOANS.set(LOANS.get() - 1);
+    LOANS.get() == 0
 }
 
 /// What is locked here is unlocked behind the fork: the child would find it held for ever by a
 /// thread that it has not got.
 unsafe extern "C" fn lend() {
+    if !is_first_loan() {
+        return;
+    }
     std::mem::forget((POOL.lock(), CHANGES.lock()));
     advise_current_stack(libc::MADV_DOFORK);
 }
 
 unsafe extern "C" fn take_back() {
+    if !is_last_return() {
+        return;
+    }
     advise_current_stack(libc::MADV_DONTFORK);
     // SAFETY: this thread has locked both in `lend`.
     unsafe {
@@ -59,6 +81,9 @@ unsafe extern "C" fn take_back() {
 }
 
 unsafe extern "C" fn begin_anew() {
+    if !is_last_return() {
+        return;
+    }
     GENERATION.fetch_add(1, Ordering::Relaxed);
     regions::forget_all();
     // SAFETY: the only thread of the child has locked both in `lend`. Those that wait for them are

@@ -7,7 +7,7 @@
 
 use std::io;
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::advice::{self, Refused};
 use super::size::{StackSize, page_size};
@@ -39,11 +39,23 @@ impl GuardKind {
     /// If the variable has another value, or forces `install` where such a guard does not fault.
     /// Every stack that is asked for then fails with this error.
     pub fn of_process() -> io::Result<Self> {
-        static KIND: OnceLock<Result<GuardKind, String>> = OnceLock::new();
-        KIND.get_or_init(decide)
-            .as_ref()
-            .copied()
-            .map_err(|text| io::Error::new(io::ErrorKind::InvalidInput, text.as_str()))
+        // Several threads may decide at the same time, and come to the same result.
+        static KIND: AtomicU8 = AtomicU8::new(UNDECIDED);
+        const UNDECIDED: u8 = 0;
+        const INSTALL: u8 = 1;
+        const MPROTECT: u8 = 2;
+        match KIND.load(Ordering::Relaxed) {
+            INSTALL => return Ok(Self::Install),
+            MPROTECT => return Ok(Self::Mprotect),
+            _ => {}
+        }
+        let kind = decide().map_err(|text| io::Error::new(io::ErrorKind::InvalidInput, text))?;
+        let known = match kind {
+            Self::Install => INSTALL,
+            Self::Mprotect => MPROTECT,
+        };
+        KIND.store(known, Ordering::Relaxed);
+        Ok(kind)
     }
 }
 

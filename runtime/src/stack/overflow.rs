@@ -7,9 +7,10 @@
 //! thread's signal stack, since there is no room left on the one that overflowed, and does only
 //! what is allowed in a signal handler: no lock, no allocation.
 
-use std::mem;
+use std::cell::UnsafeCell;
+use std::mem::{self, MaybeUninit};
 use std::ptr;
-use std::sync::{Once, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use libc::{c_int, c_void, sigaction, siginfo_t};
 
@@ -17,13 +18,46 @@ use super::describe::describe;
 use super::regions::{self, Room};
 use crate::coroutine::default_size_in_use;
 use crate::last_words::write_to_stderr;
+use crate::once::Step;
 
 pub use super::signal_stack::ensure_signal_stack;
 
 const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
 /// What was done about the signals before, in the order of [`SIGNALS`].
-static PREVIOUS: [OnceLock<sigaction>; 2] = [OnceLock::new(), OnceLock::new()];
+static PREVIOUS: [Previous; 2] = [Previous::new(), Previous::new()];
+
+struct Previous {
+    action: UnsafeCell<MaybeUninit<sigaction>>,
+    is_known: AtomicBool,
+}
+
+// SAFETY: the action is written by one thread before it is known, and read afterwards.
+unsafe impl Sync for Previous {}
+
+impl Previous {
+    const fn new() -> Self {
+        Self { action: UnsafeCell::new(MaybeUninit::uninit()), is_known: AtomicBool::new(false) }
+    }
+
+    /// # Safety
+    ///
+    /// No other thread sets it.
+    unsafe fn set(&self, action: sigaction) {
+        if !self.is_known.load(Ordering::Relaxed) {
+            // SAFETY: nobody reads what is not known, and nobody else writes.
+            unsafe { (*self.action.get()).write(action) };
+            self.is_known.store(true, Ordering::Release);
+        }
+    }
+
+    fn get(&self) -> Option<&sigaction> {
+        // SAFETY: what is known is initialised and stays as it is.
+        self.is_known
+            .load(Ordering::Acquire)
+            .then(|| unsafe { (*self.action.get()).assume_init_ref() })
+    }
+}
 
 type PlainHandler = extern "C" fn(c_int);
 type InfoHandler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
@@ -32,21 +66,30 @@ type InfoHandler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
 ///
 /// A thread also needs a signal stack: see [`ensure_signal_stack`].
 pub(super) fn install() {
-    static INSTALL: Once = Once::new();
+    static INSTALL: Step = Step::new();
     INSTALL.call_once(|| {
         for (signal, previous) in SIGNALS.into_iter().zip(&PREVIOUS) {
-            install_one(signal, previous);
+            // SAFETY: this is the one call of the step.
+            unsafe { install_one(signal, previous) };
         }
     });
 }
 
-fn install_one(signal: c_int, previous: &OnceLock<sigaction>) {
+/// # Safety
+///
+/// No other thread does the same.
+unsafe fn install_one(signal: c_int, previous: &Previous) {
     // SAFETY: for this plain C struct all bytes zero is a valid value.
     let mut old: sigaction = unsafe { mem::zeroed() };
     // SAFETY: asks for the present action, to be written to `old`. It cannot fail for this signal.
     unsafe { libc::sigaction(signal, ptr::null(), &mut old) };
+    if old.sa_sigaction == on_fault as InfoHandler as usize {
+        // This is a fork child; a thread of its parent had come as far as that.
+        return;
+    }
     // The handler may run as soon as it is installed, so it must find the old action by then.
-    let _ = previous.set(old);
+    // SAFETY: the caller's promise.
+    unsafe { previous.set(old) };
 
     // What the kernel did for the old handler it must go on doing.
     let kept = libc::SA_NODEFER | libc::SA_RESETHAND | libc::SA_RESTART;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const KIB: usize = 1024;
 const VARIABLE: &str = "LISLE_STACK_SIZE";
@@ -109,12 +109,16 @@ fn parse_bytes(text: &str) -> Option<usize> {
 
 /// The size of a page.
 pub(super) fn page_size() -> usize {
-    static PAGE: OnceLock<usize> = OnceLock::new();
-    *PAGE.get_or_init(|| {
-        // SAFETY: `sysconf` reads a constant of the system and touches no memory of ours.
-        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-        usize::try_from(page).expect("the page size is known")
-    })
+    static PAGE: AtomicUsize = AtomicUsize::new(0);
+    let known = PAGE.load(Ordering::Relaxed);
+    if known != 0 {
+        return known;
+    }
+    // SAFETY: `sysconf` reads a constant of the system and touches no memory of ours.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let page = usize::try_from(page).expect("the page size is known");
+    PAGE.store(page, Ordering::Relaxed);
+    page
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ pub(crate) fn others_may_wake_us(policy: ForeignThreads, own: usize, earlier: &[
         ForeignThreads::MayWake => {
             // Known before the threads are counted, so that none is left out which is known here.
             let idle = staying_threads().load(Ordering::Acquire) + panics::helper_threads();
-            threads::list().is_none_or(|threads| threads.len() != own + idle)
+            threads::count().is_none_or(|threads| threads != own + idle)
         }
         // A thread of Lisle's that is older is among the earlier ones; one that is not puts the
         // report off.

@@ -464,14 +464,18 @@ impl Block {
 #[cfg(not(lisle_loom))]
 mod pool {
     use super::{Block, Mutex};
+    use crate::per_process::PerProcess;
 
     const CHUNK: usize = 64;
 
-    static FREE: std::sync::LazyLock<Mutex<Vec<&'static Block>>> =
-        std::sync::LazyLock::new(Mutex::default);
+    static FREE: PerProcess<Mutex<Vec<&'static Block>>> = PerProcess::new();
+
+    fn free() -> &'static Mutex<Vec<&'static Block>> {
+        FREE.get_or(Mutex::default)
+    }
 
     pub(super) fn take() -> &'static Block {
-        let mut free = FREE.lock();
+        let mut free = free().lock();
         if free.is_empty() {
             let chunk: Box<[Block]> = (0..CHUNK).map(|_| Block::new()).collect();
             free.extend(Box::leak(chunk).iter());
@@ -480,7 +484,7 @@ mod pool {
     }
 
     pub(super) fn give(block: &'static Block) {
-        FREE.lock().push(block);
+        free().lock().push(block);
     }
 }
 
