@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::convert::identity;
 use std::time::Instant;
 
-use lisle_runtime::no_suspend_depth;
+use lisle_runtime::in_section;
 use lisle_scheduler::park::{Place, Wake, park, unwind_cancelled_at};
 
 use crate::channel::{Channel, Guard, Opening};
@@ -58,7 +58,7 @@ impl<T> Channel<T> {
     #[cold]
     #[track_caller]
     pub(crate) fn try_recv_selected(&self, sender: Chosen) -> Result<T, TryRecvError> {
-        if no_suspend_depth() > 0 && lisle_scheduler::current().is_some() {
+        if in_section() && lisle_scheduler::current().is_some() {
             sender.grant(Grant::LookAgain);
             return Err(TryRecvError::Empty);
         }

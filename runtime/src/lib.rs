@@ -32,5 +32,5 @@ pub use coroutine::{
 pub use generator::{Generator, Items};
 pub use no_suspend::no_suspend;
 #[doc(hidden)]
-pub use no_suspend::{never_suspend_again, no_suspend_depth};
+pub use no_suspend::{in_section, never_suspend_again};
 pub use prefetch::prefetch;

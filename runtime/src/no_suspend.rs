@@ -6,14 +6,13 @@ use crate::primitive;
 use crate::stack_pointer::stack_pointer;
 
 primitive::thread_local! {
-    /// How many `no_suspend` calls the running stack is inside of.
-    static DEPTH: Cell<u32> = Cell::new(0)
-}
-
-primitive::thread_local! {
-    /// An address in the frame of the innermost of these calls, which tells on whose stack it is.
+    /// An address in the frame of the innermost call of `no_suspend`, which tells on whose stack
+    /// that is; 0 outside of all.
     static INNERMOST: Cell<usize> = Cell::new(0)
 }
+
+/// Stands for a section that is on no stack.
+const NOWHERE: usize = usize::MAX;
 
 /// Runs `section`, in which the caller may not be suspended: to park, to yield to other tasks, or
 /// to suspend a coroutine that was entered before the section panics.
@@ -38,11 +37,9 @@ pub fn no_suspend<R>(section: impl FnOnce() -> R) -> R {
     impl Drop for Leave {
         #[inline]
         fn drop(&mut self) {
-            DEPTH.with(|depth| depth.set(depth.get() - 1));
             INNERMOST.with(|innermost| innermost.set(self.outer));
         }
     }
-    DEPTH.with(|depth| depth.set(depth.get() + 1));
     let _leave = Leave { outer: INNERMOST.with(|innermost| innermost.replace(stack_pointer())) };
     section()
 }
@@ -50,18 +47,20 @@ pub fn no_suspend<R>(section: impl FnOnce() -> R) -> R {
 /// Puts all that this thread will ever do into a section.
 #[doc(hidden)]
 pub fn never_suspend_again() {
-    DEPTH.with(|depth| depth.set(depth.get() + 1));
+    if !in_section() {
+        INNERMOST.with(|innermost| innermost.set(NOWHERE));
+    }
 }
 
-/// How many sections the caller is in. For schedulers, which panic rather than switch if it is not
-/// 0.
+/// Whether the caller is in a section. For schedulers, which panic there rather than switch.
 #[doc(hidden)]
 #[inline]
-pub fn no_suspend_depth() -> u32 {
-    DEPTH.with(Cell::get)
+pub fn in_section() -> bool {
+    innermost_section() != 0
 }
 
 /// Where the innermost section is, if the caller is in one.
+#[inline]
 pub(crate) fn innermost_section() -> usize {
     INNERMOST.with(Cell::get)
 }

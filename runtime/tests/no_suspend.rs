@@ -7,7 +7,9 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
 
-use lisle_runtime::{Coroutine, CoroutineState, Generator, Yielder, no_suspend, no_suspend_depth};
+use lisle_runtime::{
+    Coroutine, CoroutineState, Generator, Yielder, in_section, never_suspend_again, no_suspend,
+};
 use support::coroutine::{OnDrop, panic_text};
 
 type Plain = Yielder<(), (), ()>;
@@ -22,7 +24,7 @@ fn suspending_inside_panics_and_says_why() {
     assert_eq!(coroutine.resume(()), CoroutineState::Yielded(2));
     let CoroutineState::Returned(text) = coroutine.resume(()) else { panic!() };
     assert!(text.starts_with("a coroutine cannot be suspended inside no_suspend: "), "{text}");
-    assert_eq!(no_suspend_depth(), 0);
+    assert!(!in_section());
 }
 
 #[test]
@@ -44,11 +46,11 @@ fn it_returns_what_the_section_returns() {
 #[test]
 fn sections_nest() {
     no_suspend(|| {
-        assert_eq!(no_suspend_depth(), 1);
-        no_suspend(|| assert_eq!(no_suspend_depth(), 2));
-        assert_eq!(no_suspend_depth(), 1);
+        assert!(in_section());
+        no_suspend(|| assert!(in_section()));
+        assert!(in_section());
     });
-    assert_eq!(no_suspend_depth(), 0);
+    assert!(!in_section());
 
     let coroutine = Coroutine::new(|yielder: &Plain, ()| {
         no_suspend(|| {
@@ -63,7 +65,7 @@ fn sections_nest() {
 fn a_panic_inside_ends_the_section() {
     let result = catch_unwind(|| no_suspend(|| no_suspend(|| panic_any("out"))));
     assert!(result.is_err());
-    assert_eq!(no_suspend_depth(), 0);
+    assert!(!in_section());
     let coroutine = Coroutine::new(|yielder: &Plain, ()| {
         let _ = catch_unwind(|| no_suspend(|| panic_any("out")));
         yielder.suspend(());
@@ -137,6 +139,23 @@ fn one_that_is_dropped_inside_is_unwound() {
 }
 
 #[test]
+fn a_thread_that_suspends_never_again_still_runs_coroutines() {
+    let thread = std::thread::spawn(|| {
+        never_suspend_again();
+        no_suspend(|| ());
+        assert!(in_section(), "the end of an inner section does not end it");
+        let coroutine = Coroutine::new(|yielder: &Plain, ()| {
+            yielder.suspend(());
+            no_suspend(|| yielder.suspend(()));
+        });
+        assert_eq!(coroutine.resume(()), CoroutineState::Yielded(()));
+        assert!(panic_text(|| coroutine.resume(())).contains("inside no_suspend"));
+    });
+    thread.join().unwrap();
+    assert!(!in_section(), "it was another thread");
+}
+
+#[test]
 fn a_section_in_a_destructor_that_unwinds_is_left() {
     let coroutine = Coroutine::new(move |yielder: &Plain, ()| {
         let _section = OnDrop::new(|| no_suspend(|| ()));
@@ -144,5 +163,5 @@ fn a_section_in_a_destructor_that_unwinds_is_left() {
     });
     coroutine.resume(());
     assert!(catch_unwind(AssertUnwindSafe(|| drop(coroutine))).is_ok());
-    assert_eq!(no_suspend_depth(), 0);
+    assert!(!in_section());
 }

@@ -42,7 +42,7 @@ use super::mailbox::{Argument, Mailbox};
 use super::stacks::Placed;
 use super::weak::{self, WeakCoroutine};
 use super::{CoroutineState, CoroutineStatus};
-use crate::no_suspend::{innermost_section, no_suspend_depth};
+use crate::no_suspend::{in_section, innermost_section};
 use crate::panics::{self, Aside};
 use crate::stack_pointer::distance_below;
 use crate::switch::{Context, Word, answer, call};
@@ -381,7 +381,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     /// amid a panic.
     #[inline]
     fn is_special(&self) -> bool {
-        if no_suspend_depth() != 0 {
+        if in_section() {
             cold_path();
             return true;
         }
@@ -461,7 +461,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         }
         // Sections of the resumer may be open, but they are on other stacks.
         let to_section = ptr::from_ref(self).addr().wrapping_sub(innermost_section());
-        if no_suspend_depth() != 0 && to_section <= self.room {
+        if in_section() && to_section <= self.room {
             panic!(
                 "a coroutine cannot be suspended inside no_suspend: the section holds something of \
                  the thread's that other code must not see"

@@ -18,8 +18,8 @@ use std::panic::{Location, resume_unwind};
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
+use lisle_runtime::in_section;
 use lisle_runtime::last_words::{abort_with, complain};
-use lisle_runtime::no_suspend_depth;
 use lisle_runtime::switch::{Context, switch};
 
 use super::Worker;
@@ -48,7 +48,7 @@ impl Worker {
     pub(crate) fn strike(&self, place: &'static Location<'static>) -> ! {
         let me = self.current_task();
         let strikes = me.count_strike();
-        let may_suspend = no_suspend_depth() == 0;
+        let may_suspend = !in_section();
         if !cfg!(panic = "unwind") {
             if !may_suspend {
                 forbidden();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lisle_runtime::last_words;
 use lisle_runtime::stack::Stack;
 use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
-use lisle_runtime::{no_suspend_depth, panics, prefetch};
+use lisle_runtime::{in_section, panics, prefetch};
 
 use super::waits::may_suspend;
 use super::{POLL_INTERVAL, Worker, current, locals, with_allowance};
@@ -69,7 +69,7 @@ impl Worker {
         let Some(me) = self.current.get() else { return };
         // SAFETY: the current task has not finished.
         let me = unsafe { me.as_ref() };
-        if no_suspend_depth() != 0 {
+        if in_section() {
             return with_allowance(Allowance::postpone);
         }
         with_allowance(Allowance::renew);

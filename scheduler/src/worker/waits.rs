@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use lisle_runtime::{no_suspend_depth, panics, prefetch};
+use lisle_runtime::{in_section, panics, prefetch};
 
 use super::{Worker, locals, with_allowance};
 use crate::park::{COMMIT_PANICKED, Object, Party, Place, Unparker, Wake, undisturbed};
@@ -26,7 +26,7 @@ impl Worker {
         if me.is_cancelled() {
             return Wake::Cancelled;
         }
-        if me.is_parking() || no_suspend_depth() != 0 {
+        if me.is_parking() || in_section() {
             // It may hold a lock, which the panic hook could want.
             drop(commit);
             return refuse(me);
@@ -201,7 +201,7 @@ fn ended(me: &Control) -> Wake {
 #[inline]
 #[track_caller]
 pub(super) fn may_suspend() -> bool {
-    no_suspend_depth() == 0 || refuse_to_yield()
+    !in_section() || refuse_to_yield()
 }
 
 #[cold]
