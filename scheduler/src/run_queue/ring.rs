@@ -72,6 +72,23 @@ impl Queue {
         Some(NonNull::new(entry).map_or(Entry::Marker, Entry::Task))
     }
 
+    /// Puts `task` at the tail and takes the entry at the head, which is another one. Does nothing
+    /// if the queue is empty.
+    #[inline]
+    pub(crate) fn exchange(&self, task: NonNull<Control>) -> Option<Entry> {
+        let (head, tail) = (self.head.get(), self.tail.get());
+        if head == tail {
+            return None;
+        }
+        let (first, last) = (self.slot(head), self.slot(tail));
+        // In a full ring they are one slot.
+        let entry = first.get();
+        last.set(task.as_ptr());
+        self.head.set(head.wrapping_add(1));
+        self.tail.set(tail.wrapping_add(1));
+        Some(NonNull::new(entry).map_or(Entry::Marker, Entry::Task))
+    }
+
     /// The task `ahead` places behind the head, if there is one.
     #[inline]
     pub(crate) fn peek(&self, ahead: usize) -> Option<NonNull<Control>> {
@@ -158,6 +175,31 @@ mod tests {
             assert_eq!(queue.len(), pushed - popped);
         }
         assert!(pushed - popped > FIRST_CAPACITY, "the test must make the queue grow");
+    }
+
+    #[test]
+    fn an_exchange_is_a_push_and_a_pop() {
+        let queue = Queue::new();
+        assert!(queue.exchange(address(1)).is_none());
+        assert!(queue.is_empty(), "there was nothing to exchange");
+        let mut number = 0;
+        for len in 1..=FIRST_CAPACITY {
+            queue.push(address(number + 1));
+            number += 1;
+            // All the way round, and in the end in a full ring.
+            for _ in 0..2 * FIRST_CAPACITY {
+                number += 1;
+                let entry = queue.exchange(address(number));
+                let oldest = address(number - len);
+                assert!(matches!(entry, Some(Entry::Task(task)) if task == oldest));
+                assert_eq!(queue.len(), len);
+            }
+        }
+        queue.push_marker();
+        for _ in 0..FIRST_CAPACITY {
+            queue.pop();
+        }
+        assert!(matches!(queue.exchange(address(1)), Some(Entry::Marker)));
     }
 
     #[test]

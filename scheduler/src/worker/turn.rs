@@ -47,18 +47,34 @@ impl Worker {
         if panics::under_way() {
             return self.give_way_amid_panic(me);
         }
-        self.enqueue(NonNull::from(me));
-        self.suspend(me);
+        self.go_last(me);
     }
 
     #[cold]
     #[inline(never)]
     fn give_way_amid_panic(&self, me: &Control) {
         if let Some(panics) = panics::set_aside() {
-            self.enqueue(NonNull::from(me));
-            self.suspend(me);
+            self.go_last(me);
             panics.restore();
         }
+    }
+
+    /// Puts the running task at the tail of the queue and returns when it has its turn. Mostly one
+    /// step puts it there and takes the task whose turn it is.
+    #[inline(always)]
+    fn go_last(&self, me: &Control) {
+        let poll_is_due = self.begin_turn();
+        let next = if poll_is_due || self.behind.is_needed() {
+            self.enqueue(NonNull::from(me));
+            if poll_is_due {
+                self.poll();
+            }
+            self.next()
+        } else {
+            let Some(entry) = self.ready.exchange(NonNull::from(me)) else { return };
+            self.at(entry)
+        };
+        self.leave_to(next, me);
     }
 
     /// Ends the turn of a task that has used up what it may do in one; see [`turn`](crate::turn).
@@ -98,7 +114,13 @@ impl Worker {
     /// when it has its next turn.
     #[inline(always)]
     pub(super) fn suspend(&self, me: &Control) {
-        match self.pick() {
+        self.leave_to(self.pick(), me);
+    }
+
+    /// Runs `next`, or the base if there is none, until `me` has its turn.
+    #[inline(always)]
+    fn leave_to(&self, next: Option<&Control>, me: &Control) {
+        match next {
             Some(next) if ptr::eq(next, me) => {}
             Some(next) => self.switch_to(me.context_slot(), next),
             None => self.switch_to_base(me.context_slot()),
@@ -108,13 +130,30 @@ impl Worker {
     /// Takes the task whose turn it is out of the queue.
     #[inline(always)]
     pub(super) fn pick<'a>(&self) -> Option<&'a Control> {
+        if self.begin_turn() {
+            self.poll();
+        }
+        self.next()
+    }
+
+    /// Counts a turn that is about to begin. Tells whether it is time to poll before.
+    #[inline(always)]
+    fn begin_turn(&self) -> bool {
         with_allowance(Allowance::renew);
         let left = self.until_poll.get() - 1;
         self.until_poll.set(left);
-        if left == 0 {
-            self.poll();
-        }
-        let task = match self.ready.pop()? {
+        left == 0
+    }
+
+    #[inline(always)]
+    fn next<'a>(&self) -> Option<&'a Control> {
+        self.at(self.ready.pop()?)
+    }
+
+    /// The task for which an entry stands that was just taken out of the queue.
+    #[inline(always)]
+    fn at<'a>(&self, entry: Entry) -> Option<&'a Control> {
+        let task = match entry {
             Entry::Task(task) => task,
             Entry::Marker => self.pick_unstarted()?,
         };
