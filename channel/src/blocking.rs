@@ -13,7 +13,7 @@ use lisle_scheduler::park::{
 };
 use lisle_scheduler::turn;
 
-use crate::channel::{Channel, End, Guard, Opening};
+use crate::channel::{Channel, End, Guard, Opening, Side, State};
 use crate::error::{RecvTimeoutError, SendTimeoutError};
 use crate::meeting::Unreceived;
 use crate::waiter::{Slot, Verdict, Waiter};
@@ -33,6 +33,14 @@ enum Outcome {
     Cancelled,
 }
 
+/// Counts an operation that need not wait, before it does anything. Tells whether the turn has to
+/// end before. A wait ends it anyway, and is not counted.
+#[inline(always)]
+fn ends_turn<T>(state: &State<T>) -> bool {
+    // Without a limit a send never lets others run.
+    state.buffer.is_limited() && turn::spend()
+}
+
 // `send` and `recv` are inlined up to the user's code, with the parking and the switch in them: a
 // processor predicts that a function returns to where the last call came from, and after a switch
 // that was another task's call. Each return after a switch is a misprediction, which costs as much
@@ -48,17 +56,16 @@ impl<T> Channel<T> {
         deadline: Option<Instant>,
     ) -> Result<(), SendTimeoutError<T>> {
         let mut state = self.state.lock();
-        // Without a limit it never lets others run.
-        if state.buffer.is_limited() && turn::spend() {
-            return self.send_in_next_turn(state, message, deadline);
-        }
-        if let Some(receiver) = state.receivers.parked.dequeue_sole(Verdict::Transferred) {
-            drop(state);
-            // SAFETY: it comes from the receivers of this channel.
-            unsafe { receiver.put(message) };
-            return Ok(());
-        }
         if !state.receivers.parked.is_empty() {
+            if ends_turn(&state) {
+                return self.send_in_next_turn(state, message, deadline);
+            }
+            if let Some(receiver) = state.receivers.parked.dequeue_sole(Verdict::Transferred) {
+                drop(state);
+                // SAFETY: it comes from the receivers of this channel.
+                unsafe { receiver.put(message) };
+                return Ok(());
+            }
             if let Some(receiver) = state.receivers.parked.dequeue_select() {
                 drop(state);
                 receiver.send(message);
@@ -70,11 +77,18 @@ impl<T> Channel<T> {
             }
         }
         if state.receivers.handles == 0 {
+            let ends_turn = ends_turn(&state);
             drop(state);
+            if ends_turn {
+                turn::next();
+            }
             unwind_cancelled();
             return Err(SendTimeoutError::Disconnected(message));
         }
         if !state.buffer.is_full() {
+            if ends_turn(&state) {
+                return self.send_in_next_turn(state, message, deadline);
+            }
             self.push(&mut state, message);
             return Ok(());
         }
@@ -95,19 +109,22 @@ impl<T> Channel<T> {
         place: Place,
         error: impl FnOnce(RecvTimeoutError) -> E,
     ) -> Result<T, E> {
-        if turn::spend() {
-            return self.recv_in_next_turn(deadline, place).map_err(error);
-        }
         let mut state = self.state.lock();
         if !state.buffer.is_empty() {
+            if turn::spend() {
+                return self.recv_in_next_turn(state, deadline, place).map_err(error);
+            }
             return Ok(self.take_buffered(state));
         }
-        if let Some(sender) = state.senders.parked.dequeue_sole(Verdict::Transferred) {
-            drop(state);
-            // SAFETY: it comes from the senders of this channel, whose slots are full.
-            return Ok(unsafe { sender.receive() });
-        }
         if !state.senders.parked.is_empty() {
+            if turn::spend() {
+                return self.recv_in_next_turn(state, deadline, place).map_err(error);
+            }
+            if let Some(sender) = state.senders.parked.dequeue_sole(Verdict::Transferred) {
+                drop(state);
+                // SAFETY: it comes from the senders of this channel, whose slots are full.
+                return Ok(unsafe { sender.receive() });
+            }
             let sender = state.senders.parked.dequeue_select();
             if sender.is_some() || !state.senders.parked.is_empty() {
                 drop(state);
@@ -116,6 +133,9 @@ impl<T> Channel<T> {
         }
         if state.senders.handles == 0 {
             drop(state);
+            if turn::spend() {
+                turn::next();
+            }
             return self.recv_selected(None, deadline, place).map_err(error);
         }
         if is_large::<T>() {
@@ -144,9 +164,11 @@ impl<T> Channel<T> {
     #[track_caller]
     fn recv_in_next_turn(
         &self,
+        state: Guard<'_, T>,
         deadline: Option<Instant>,
         place: Place,
     ) -> Result<T, RecvTimeoutError> {
+        drop(state);
         if !turn::extend(self.backlog()) {
             turn::next();
         }
@@ -193,7 +215,8 @@ impl<T> Channel<T> {
         deadline: Option<Instant>,
     ) -> Outcome {
         let not_parked = DropOnUnwind(slot);
-        let outcome = self.wait(state, End::Sending, slot, deadline, Location::caller());
+        let outcome =
+            self.wait(state, State::sending, self.as_sending(), slot, deadline, Location::caller());
         mem::forget(not_parked);
         outcome
     }
@@ -264,7 +287,7 @@ impl<T> Channel<T> {
     ) -> Result<T, E> {
         let slot = Slot::empty();
         let outcome = match self.linger(state, End::Receiving) {
-            Some(state) => self.wait(state, End::Receiving, &slot, deadline, place),
+            Some(state) => self.wait_to_receive(state, &slot, deadline, place),
             None => Outcome::Served(Verdict::Released),
         };
         match outcome {
@@ -272,6 +295,18 @@ impl<T> Channel<T> {
             Outcome::Served(Verdict::Transferred) => Ok(unsafe { slot.into_value() }),
             outcome => self.not_received(outcome, deadline, place).map_err(error),
         }
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn wait_to_receive(
+        &self,
+        state: Guard<'_, T>,
+        slot: &Slot<T>,
+        deadline: Option<Instant>,
+        place: Place,
+    ) -> Outcome {
+        self.wait(state, State::receiving, self.as_receiving(), slot, deadline, place)
     }
 
     /// Goes on after a wait without a message.
@@ -287,7 +322,7 @@ impl<T> Channel<T> {
                 Ok(message) => return Ok(message),
                 Err(Unreceived::Blocked(state)) => {
                     let slot = Slot::empty();
-                    outcome = self.wait(state, End::Receiving, &slot, deadline, place);
+                    outcome = self.wait_to_receive(state, &slot, deadline, place);
                     if let Outcome::Served(Verdict::Transferred) = outcome {
                         // SAFETY: a sender filled the slot before it woke us, and it is done with
                         // it.
@@ -306,23 +341,22 @@ impl<T> Channel<T> {
         Err(RecvTimeoutError::Disconnected)
     }
 
-    /// Parks the caller at `end` with its `slot` until it is served, the deadline has passed or it
+    /// Parks the caller at a `side` with its `slot` until it is served, the deadline has passed or it
     /// is cancelled. In the last two cases nobody has touched the slot.
     #[inline(always)]
     #[track_caller]
     fn wait(
         &self,
         mut state: Guard<'_, T>,
-        end: End,
+        side: impl Fn(&mut State<T>) -> &mut Side + Copy,
+        object: &dyn Object,
         slot: &Slot<T>,
         deadline: Option<Instant>,
         place: Place,
     ) -> Outcome {
         let waiter = Waiter::new(slot);
-        let object: &dyn Object = match end {
-            End::Sending => self.as_sending(),
-            End::Receiving => self.as_receiving(),
-        };
+        // `retract` takes along two words, which stay in registers.
+        let (lock, parked) = (&self.state, &waiter);
         let wake = park(
             Wait::on(object).at(place),
             deadline,
@@ -330,17 +364,21 @@ impl<T> Channel<T> {
                 self.change();
                 // SAFETY: `state` is the lock. `waiter` and `slot` stay where they are until `park`
                 // has returned, which is after the unparker was used, retracted or dropped.
-                unsafe { state.side(end).parked.enqueue(&waiter, unparker) };
+                unsafe { side(&mut state).parked.enqueue(&waiter, unparker) };
                 drop(state);
             },
-            || {
+            move || {
                 // SAFETY: `park` calls this after the closure above, which enqueued the waiter at
-                // this end.
-                unsafe { self.state.lock().side(end).parked.remove(&waiter) }
+                // this side.
+                unsafe { side(&mut lock.lock()).parked.remove(parked) }
             },
         );
         match (wake, waiter.verdict()) {
-            (Wake::Unparked, Some(verdict)) => Outcome::Served(verdict),
+            (Wake::Unparked, Some(verdict)) => {
+                // Its unparker was taken out: nothing to drop.
+                mem::forget(waiter);
+                Outcome::Served(verdict)
+            }
             (Wake::Unparked, None) => unreachable!("woken without a verdict"),
             (Wake::TimedOut, None) => Outcome::TimedOut,
             (Wake::Cancelled, None) => Outcome::Cancelled,

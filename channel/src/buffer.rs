@@ -136,21 +136,21 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// The oldest message.
+    /// Takes the oldest message out. The buffer is not empty.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<T> {
-        if self.front.len() == 1 && !self.rest.is_empty() {
-            return self.pop_last_of_block();
+    pub(crate) fn pop(&mut self) -> T {
+        let message = self.front.pop_front().expect("the buffer was seen not to be empty");
+        if self.front.is_empty() && !self.rest.is_empty() {
+            self.replace_front();
         }
-        self.front.pop_front()
+        message
     }
 
-    /// Takes the last message of `front` and replaces it by the next block.
+    /// Replaces `front`, which is empty, by the next block.
     #[cold]
     #[inline(never)]
-    fn pop_last_of_block(&mut self) -> Option<T> {
-        let next = self.rest.pop_front().unwrap_or_default();
-        std::mem::replace(&mut self.front, next).pop_front()
+    fn replace_front(&mut self) {
+        self.front = self.rest.pop_front().unwrap_or_default();
     }
 
     /// Takes all messages out, with their memory: first the oldest ones, then the rest in blocks.

@@ -231,13 +231,13 @@ impl<T> Channel<T> {
             return self.take_and_refill(state);
         }
         self.change();
-        state.buffer.pop().expect(NOT_EMPTY)
+        state.buffer.pop()
     }
 
     #[inline(never)]
     fn take_and_refill(&self, mut state: Guard<'_, T>) -> T {
         let sender = state.senders.parked.dequeue(Verdict::Transferred);
-        let message = state.buffer.pop().expect(NOT_EMPTY);
+        let message = state.buffer.pop();
         match sender {
             // SAFETY: this sender of the same channel was won just now.
             Some(sender) => unsafe { refill(state, sender) },
@@ -260,13 +260,21 @@ impl<T> State<T> {
     #[inline]
     pub(crate) fn side(&mut self, end: End) -> &mut Side {
         match end {
-            End::Sending => &mut self.senders,
-            End::Receiving => &mut self.receivers,
+            End::Sending => self.sending(),
+            End::Receiving => self.receiving(),
         }
     }
-}
 
-const NOT_EMPTY: &str = "the buffer was seen not to be empty";
+    #[inline]
+    pub(crate) fn sending(&mut self) -> &mut Side {
+        &mut self.senders
+    }
+
+    #[inline]
+    pub(crate) fn receiving(&mut self) -> &mut Side {
+        &mut self.receivers
+    }
+}
 
 /// Gives a free place in the buffer to a sender.
 ///

@@ -103,6 +103,7 @@ impl Drop for Unparker {
 impl Party {
     /// Calls `retract`, which gives back this party's unparker or nothing: true if it did. Any
     /// other would mean that this one is still out, with a wait that is about to end.
+    #[inline(always)]
     pub(crate) fn take_back(self, retract: impl FnOnce() -> Option<Unparker>) -> bool {
         undisturbed(RETRACT_PANICKED, || {
             let retracted = retract().map(Unparker::into_party);

@@ -116,9 +116,9 @@ impl Allowance {
     }
 }
 
-/// Counts an operation that may wait, at its beginning. If it returns true the calling task has
-/// begun 256 of them in this turn and has not waited; then the operation calls [`next`] before it
-/// looks at anything.
+/// Counts an operation that could wait and need not, before it does anything. If it returns true
+/// the calling task has carried out 256 of them in this turn and has not waited; then the operation
+/// calls [`next`], and looks again whether it has to wait. One that waits need not be counted.
 #[inline(always)]
 pub fn spend() -> bool {
     with_allowance(Allowance::spend)

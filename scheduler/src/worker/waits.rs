@@ -1,5 +1,6 @@
 //! Parking the current task, and everything that can end its wait.
 
+use std::hint::cold_path;
 use std::ptr::NonNull;
 use std::time::Instant;
 
@@ -26,7 +27,8 @@ impl Worker {
         if me.is_cancelled() {
             return Wake::Cancelled;
         }
-        if me.is_parking() || in_section() {
+        // The closures of a park are in a section, too.
+        if in_section() {
             // It may hold a lock, which the panic hook could want.
             drop(commit);
             return refuse(me);
@@ -40,6 +42,7 @@ impl Worker {
             Some(deadline) => self.wait_until(me, deadline),
         };
         if wake != Wake::Unparked {
+            cold_path();
             wake = self.end_early(me, wake, retract);
         }
         me.end_park();
@@ -47,7 +50,7 @@ impl Worker {
     }
 
     /// Suspends the current task until something ends its wait.
-    #[inline]
+    #[inline(always)]
     fn wait(&self, me: &Control) -> Wake {
         // `commit` may have used the unparker itself, or let somebody on this thread use it.
         if me.phase.get() == Phase::Running {
@@ -74,7 +77,8 @@ impl Worker {
     }
 
     /// Makes sure that the unparker of a wait that nobody has ended is not used later.
-    #[cold]
+    // Inlined, so that what `retract` has borrowed need not lie in memory at each wait.
+    #[inline(always)]
     fn end_early(
         &self,
         me: &Control,
@@ -84,6 +88,13 @@ impl Worker {
         if Party::Task(NonNull::from(me)).take_back(retract) {
             return wake;
         }
+        self.await_unpark(me, wake)
+    }
+
+    /// Waits for a waker that has taken the unparker away, and is about to use or to drop it.
+    #[cold]
+    #[inline(never)]
+    fn await_unpark(&self, me: &Control, wake: Wake) -> Wake {
         if me.take_abandoned() {
             return wake;
         }
@@ -190,11 +201,12 @@ impl Worker {
 /// What has ended the wait of a task that goes on now.
 #[inline]
 fn ended(me: &Control) -> Wake {
-    match me.phase.replace(Phase::Running) {
-        Phase::TimedOut => Wake::TimedOut,
-        Phase::Cancelled => Wake::Cancelled,
-        _ => Wake::Unparked,
+    let phase = me.phase.replace(Phase::Running);
+    if phase == Phase::Unparked {
+        return Wake::Unparked;
     }
+    cold_path();
+    if phase == Phase::Cancelled { Wake::Cancelled } else { Wake::TimedOut }
 }
 
 /// Whether the task can be left. Panics inside [`no_suspend`](lisle_runtime::no_suspend).
