@@ -39,7 +39,7 @@ impl<Item: 'static> Generator<Item> {
         Self { coroutine: Coroutine::new(|yielder: &Yielder<_, _, _>, ()| body(yielder)) }
     }
 
-    /// A generator whose body runs on a stack of at least so many bytes: for deep recursion.
+    /// A generator whose body runs on a stack of at least `bytes` bytes: for deep recursion.
     ///
     /// # Panics
     ///
@@ -113,7 +113,7 @@ impl<Item> Generator<Item> {
         )
     }
 
-    /// [`scope`](Self::scope), with a body that runs on a stack of at least so many bytes.
+    /// [`scope`](Self::scope), with a body that runs on a stack of at least `bytes` bytes.
     ///
     /// # Panics
     ///

@@ -1,26 +1,26 @@
-//! What is said on standard error where no panic may be: before the process is aborted, and on
-//! paths that have to be gone to their end.
+//! Messages to standard error where a panic is not allowed: before the process is aborted, and on
+//! paths that must run to their end.
 //!
-//! `eprintln!` panics when standard error is closed or full, locks, and may be captured. This goes
-//! to the descriptor itself, and a failure is ignored.
+//! `eprintln!` panics when standard error is closed or full, locks, and may be captured. This
+//! writes to the descriptor itself, and ignores failures.
 
 use std::fmt::{self, Write};
 use std::io;
 use std::process::abort;
 
-/// Says `lisle: `, the message and a line's end on standard error, or nothing if that cannot be.
+/// Writes `lisle: `, the message and a newline to standard error, or nothing if that fails.
 ///
-/// It neither panics nor allocates nor waits for a lock, as long as the formatting of what the
-/// message names does not.
+/// It neither panics nor allocates nor waits for a lock, provided that formatting the arguments of
+/// the message does not.
 #[cold]
 pub fn complain(message: fmt::Arguments<'_>) {
     let mut line = Line::new();
-    // A line never fails: only the formatting of a part of the message could.
+    // A line never fails: only the formatting of an argument could.
     let _ = writeln!(line, "lisle: {message}");
     line.flush();
 }
 
-/// As [`complain`], and then aborts the process, whatever becomes of the message.
+/// Like [`complain`], and then aborts the process, whatever becomes of the message.
 #[cold]
 pub fn abort_with(message: fmt::Arguments<'_>) -> ! {
     let _bomb = AbortOnDrop;
@@ -28,7 +28,7 @@ pub fn abort_with(message: fmt::Arguments<'_>) -> ! {
     abort()
 }
 
-/// Calls `section`, out of which no panic may come: one that does aborts the process with
+/// Calls `section`, which must not unwind: a panic that leaves it aborts the process with
 /// `message`.
 #[inline]
 pub fn abort_on_unwind<R>(message: &'static str, section: impl FnOnce() -> R) -> R {
@@ -44,7 +44,7 @@ pub fn abort_on_unwind<R>(message: &'static str, section: impl FnOnce() -> R) ->
 pub struct AbortOnUnwind(&'static str);
 
 impl AbortOnUnwind {
-    /// One that says `message`.
+    /// A guard that says `message`.
     #[inline(always)]
     pub fn new(message: &'static str) -> Self {
         Self(message)
@@ -64,7 +64,7 @@ impl Drop for AbortOnUnwind {
     }
 }
 
-/// Without a word: the words have panicked.
+/// Aborts silently: formatting the message has panicked.
 struct AbortOnDrop;
 
 impl Drop for AbortOnDrop {
@@ -73,7 +73,7 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Text on its way to standard error, in few writes so that seldom anything comes in between.
+/// Text for standard error, written in few pieces so that other output rarely comes in between.
 struct Line {
     bytes: [u8; 512],
     length: usize,
@@ -103,7 +103,7 @@ impl Write for Line {
     }
 }
 
-/// Writes all of it, or as much as can be written. Does nothing that a signal handler may not.
+/// Writes all of it, or as much as can be written. Safe in a signal handler.
 pub(crate) fn write_to_stderr(mut rest: &[u8]) {
     while !rest.is_empty() {
         // SAFETY: `rest` is that many readable bytes.

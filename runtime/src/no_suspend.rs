@@ -44,7 +44,7 @@ pub fn no_suspend<R>(section: impl FnOnce() -> R) -> R {
     section()
 }
 
-/// Puts all that this thread will ever do into a section.
+/// Opens a section that never ends: from now on nothing on this thread may suspend.
 #[doc(hidden)]
 pub fn never_suspend_again() {
     if !in_section() {

@@ -1,4 +1,4 @@
-//! Where a function runs.
+//! Where the running function's frame is.
 
 /// An address in the frame of the caller, into which this is inlined.
 ///
@@ -28,8 +28,8 @@ pub(crate) fn stack_pointer() -> usize {
     }
 }
 
-/// How far the frame of the caller is below `place`, if both are on one stack. Something enormous
-/// if it is above.
+/// How far the frame of the caller is below `place`, if both are on one stack. A huge number if it
+/// is above.
 #[inline(always)]
 pub(crate) fn distance_below<T>(place: *const T) -> usize {
     #[cfg(target_arch = "x86_64")]

@@ -30,7 +30,7 @@ fn assert_in_order(frames: &[String], names: &[&str]) {
     }
 }
 
-/// A backtrace that does not find the end of the stack goes on for ever.
+/// Bounds the memory of a backtrace that does not find the end of the stack and goes on for ever.
 fn end_before_a_loop_fills_the_memory() {
     let seconds = libc::rlimit { rlim_cur: 60, rlim_max: 60 };
     // SAFETY: the call reads the limit and changes a setting of this process.
@@ -83,7 +83,7 @@ fn the_calls_of_a_suspended_body_appear_in_order_and_its_resumer_does_not() {
             let expected = if turn == 0 { 0 } else { 2 * (turn + 2) };
             assert_eq!(the_resumer(&coroutine, turn), CoroutineState::Yielded(expected));
             let backtrace = coroutine.backtrace().unwrap();
-            // Names take long.
+            // Finding the names takes long.
             if turn % 100 == 0 {
                 let frames = frames(&backtrace);
                 assert_in_order(&frames, &["innermost", "middle", "outermost", "ends::base"]);

@@ -86,7 +86,7 @@ fn a_destructor_may_suspend_amid_a_panic() {
     let log = Log::default();
     let coroutine = suspended_amid_panic(2, log.clone());
     assert_eq!(coroutine.resume(()), CoroutineState::Yielded(1));
-    assert!(!panicking(), "nobody else is in its panic");
+    assert!(!panicking(), "its panic is no other stack's");
     assert_eq!(coroutine.status(), CoroutineStatus::Suspended);
 
     // Others live on, and may panic and be unwound themselves.
@@ -152,9 +152,9 @@ fn one_amid_a_panic_goes_on_amid_another() {
     assert_eq!(log.take(), ["went on", "after"]);
 }
 
-/// The destructors of a coroutine run whatever panic it has been near to.
+/// The destructors of a coroutine run, whatever other panics happened during its life.
 #[test]
-fn one_in_whose_time_another_has_panicked_is_unwound() {
+fn one_during_which_another_panicked_is_unwound() {
     let log = Log::default();
     let (inside, kept) = (log.clone(), Rc::new(RefCell::new(None)));
     let keep = kept.clone();
@@ -194,7 +194,7 @@ fn one_that_got_over_its_panic_is_unwound_again() {
 
 /// A panic in a destructor that another panic has called, and a suspension inside both.
 #[test]
-fn several_panics_of_one_coroutine_come_back_all() {
+fn all_panics_of_one_coroutine_come_back() {
     let coroutine = Coroutine::new(|yielder: &Plain, ()| {
         let _nests = OnDrop::new(|| {
             let inner = catch_unwind(AssertUnwindSafe(|| {
@@ -269,7 +269,7 @@ fn a_call_amid_a_panic_calls_into_none() {
 }
 
 #[test]
-fn a_mutex_is_poisoned_by_those_who_panic_alone() {
+fn a_mutex_is_poisoned_only_by_a_stack_that_panics() {
     let (theirs, ours) = (Rc::new(Mutex::new(0)), Rc::new(Mutex::new(0)));
     let mutex = theirs.clone();
     let coroutine = Coroutine::new(move |yielder: &Plain, ()| {

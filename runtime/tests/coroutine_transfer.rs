@@ -1,5 +1,5 @@
-//! Symmetric transfer: one coroutine leaves to another, and the answer comes from whoever ends up
-//! with it.
+//! Symmetric transfer: one coroutine leaves to another, and the answer comes from whichever of them
+//! suspends or returns first.
 #![cfg(not(lisle_loom))]
 
 mod support;
@@ -275,7 +275,7 @@ fn one_that_borrows_can_transfer_away() {
 }
 
 #[test]
-fn names_tell_where_their_coroutine_stands() {
+fn weak_handles_tell_where_their_coroutine_stands() {
     let coroutine = Coroutine::new(|yielder: &Yielder<(), (), ()>, ()| yielder.suspend(()));
     let weak = coroutine.downgrade();
     let copy = weak.clone();
@@ -289,7 +289,7 @@ fn names_tell_where_their_coroutine_stands() {
 }
 
 #[test]
-fn a_name_survives_that_its_coroutine_is_forgotten() {
+fn a_weak_handle_survives_a_forgotten_coroutine() {
     let coroutine = Coroutine::new(|yielder: &Yielder<(), u32, ()>, ()| {
         for n in 0.. {
             yielder.suspend(n);
@@ -338,7 +338,7 @@ fn one_that_drops_its_own_handle_may_be_left_for_ever() {
         let _member = member;
         drop(own.take().expect("its own handle"));
         yielder.suspend(1);
-        unreachable!("nobody can resume it");
+        unreachable!("nothing can resume it");
     });
     let weak = loner.downgrade();
     handle.replace(Some(loner));

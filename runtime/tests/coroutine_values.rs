@@ -1,4 +1,4 @@
-//! Values of every size and alignment go both ways, by each of the ways that there are.
+//! Values of every size and alignment go both ways, by every kind of resume and suspension.
 #![cfg(not(lisle_loom))]
 
 mod support;

@@ -11,10 +11,10 @@ use lisle_runtime::{ScopedCoroutine, Yielder};
 use support::coroutine::OnDrop;
 use support::stack::{Ended, in_child};
 
-/// How standard error comes to take nothing: it is closed, full, or a pipe without a reader.
+/// Why standard error takes nothing: it is closed, full, or a pipe without a reader.
 const DEAF: [&str; 3] = ["closed", "full", "broken"];
 
-/// Makes the standard error of this process so.
+/// Makes the standard error of this process one of these.
 fn make_stderr(deaf: &str) {
     let mut pipe = [-1; 2];
     // SAFETY: the calls get valid pointers, and descriptors that nobody else uses.
@@ -32,7 +32,7 @@ fn make_stderr(deaf: &str) {
     }
 }
 
-/// Runs `body` in children that cannot say anything, and hands out how each has ended.
+/// Runs `body` in children that cannot write to standard error, and returns how each has ended.
 fn in_deaf_children(name: &str, body: impl Fn()) -> impl Iterator<Item = Ended> {
     DEAF.into_iter().map(move |deaf| {
         in_child(name, &[("LISLE_TEST_STDERR", deaf)], || {
@@ -72,16 +72,16 @@ fn a_long_complaint_is_complete() {
 }
 
 #[test]
-fn a_complaint_that_nobody_can_hear_is_no_failure() {
-    let name = "a_complaint_that_nobody_can_hear_is_no_failure";
+fn a_complaint_that_cannot_be_written_is_no_failure() {
+    let name = "a_complaint_that_cannot_be_written_is_no_failure";
     for ended in in_deaf_children(name, || complain(format_args!("so be it"))) {
         ended.assert_success();
     }
 }
 
 #[test]
-fn an_abort_that_nobody_can_hear_is_one() {
-    let name = "an_abort_that_nobody_can_hear_is_one";
+fn an_abort_whose_message_cannot_be_written_aborts() {
+    let name = "an_abort_whose_message_cannot_be_written_aborts";
     for ended in in_deaf_children(name, || {
         let _ = catch_unwind(|| abort_with(format_args!("so be it")));
     }) {
@@ -90,14 +90,14 @@ fn an_abort_that_nobody_can_hear_is_one() {
 }
 
 #[test]
-fn an_abort_whose_words_panic_is_one() {
+fn an_abort_whose_message_panics_aborts() {
     struct Clumsy;
     impl fmt::Display for Clumsy {
         fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
             resume_unwind(Box::new("clumsy"))
         }
     }
-    let ended = in_child("an_abort_whose_words_panic_is_one", &[], || {
+    let ended = in_child("an_abort_whose_message_panics_aborts", &[], || {
         let _ = catch_unwind(|| abort_with(format_args!("{Clumsy}")));
     });
     ended.assert_killed_by(libc::SIGABRT);
@@ -117,8 +117,8 @@ fn a_section_returns_its_value_and_may_not_unwind() {
 
 /// Its frames refer to what the scope has lent, and so the scope may not be left alive.
 #[test]
-fn a_scope_that_cannot_end_its_coroutine_aborts_unheard() {
-    let name = "a_scope_that_cannot_end_its_coroutine_aborts_unheard";
+fn a_scope_that_cannot_end_its_coroutine_aborts_without_stderr() {
+    let name = "a_scope_that_cannot_end_its_coroutine_aborts_without_stderr";
     for ended in in_deaf_children(name, || {
         let _ = catch_unwind(AssertUnwindSafe(|| {
             let text = String::from("borrowed");

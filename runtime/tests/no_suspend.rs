@@ -29,7 +29,7 @@ fn suspending_inside_panics_and_says_why() {
 
 #[test]
 fn transferring_inside_panics() {
-    let other = Coroutine::new(|_: &Plain, ()| unreachable!("nobody comes here"));
+    let other = Coroutine::new(|_: &Plain, ()| unreachable!("this is never entered"));
     let weak = other.downgrade();
     let coroutine = Coroutine::new(move |yielder: &Plain, ()| {
         no_suspend(|| yielder.transfer(&weak, ()));

@@ -83,7 +83,7 @@ fn a_fork_child_goes_on_amid_the_panic_of_its_parent() {
     ended.assert_success();
 }
 
-/// No thread can be had, since there is no room for its stack.
+/// No thread can be started, since there is no room for its stack.
 #[test]
 fn without_a_helper_a_coroutine_is_not_suspended_amid_its_panic() {
     let name = "without_a_helper_a_coroutine_is_not_suspended_amid_its_panic";

@@ -170,7 +170,7 @@ fn many_sizes_take_no_more_than_few() {
     .assert_success();
 }
 
-/// What stacks of other sizes leave idle is given up for those that are wanted.
+/// Idle stacks of other sizes are given up for those that are wanted.
 #[test]
 fn idle_stacks_of_one_size_do_not_keep_another_from_being_made() {
     let name = "idle_stacks_of_one_size_do_not_keep_another_from_being_made";
@@ -189,8 +189,8 @@ fn idle_stacks_of_one_size_do_not_keep_another_from_being_made() {
 }
 
 #[test]
-fn a_size_that_is_none_is_reported_where_a_coroutine_is_made() {
-    let name = "a_size_that_is_none_is_reported_where_a_coroutine_is_made";
+fn an_invalid_size_is_reported_where_a_coroutine_is_made() {
+    let name = "an_invalid_size_is_reported_where_a_coroutine_is_made";
     in_child(name, &[("LISLE_STACK_SIZE", "junk")], || {
         for _ in 0..2 {
             let panic = catch_unwind(|| Generator::new(|out| out.suspend(1)).next()).unwrap_err();

@@ -19,7 +19,7 @@ fn resident(stack: &Stack) -> usize {
     pages.iter().filter(|page| **page & 1 == 1).count()
 }
 
-/// Writes to so many pages, from the top, as a task does that goes so deep.
+/// Writes to the `pages` highest pages, as a task that goes deep does.
 fn go_deep(stack: &Stack, pages: usize) {
     for page in 1..=pages {
         // SAFETY: the stack is ours, and larger than that.
@@ -57,7 +57,7 @@ fn idle_stacks_beyond_the_bound_are_given_back() {
         stacks.into_iter().for_each(|stack| cache.put(stack));
         assert!(cache.len() <= WARM, "{} are kept", cache.len());
 
-        // All of them again: the warm ones, and those that were given back.
+        // All of the stacks again: the warm ones, and those that were given back.
         let stacks = take(&mut cache, COUNT);
         let left: usize = stacks.iter().map(resident).sum();
         assert!(left <= 3 * WARM, "{left} pages are left of {}", 3 * COUNT);
@@ -73,9 +73,9 @@ fn status(field: &str) -> usize {
 }
 
 #[test]
-fn addresses_and_page_tables_go_back_when_nobody_has_the_stacks() {
+fn addresses_and_page_tables_of_unused_stacks_go_back() {
     const COUNT: usize = 20_000;
-    in_child("addresses_and_page_tables_go_back_when_nobody_has_the_stacks", &[], || {
+    in_child("addresses_and_page_tables_of_unused_stacks_go_back", &[], || {
         let before = ["VmSize", "VmPTE"].map(status);
         let mut cache = StackCache::new(StackSize::DEFAULT);
         for round in 0..3 {

@@ -1,4 +1,4 @@
-//! Who hears of a fault: a guard page names the task, and anything else takes its old way.
+//! Where a fault is reported: an overflow with the name of its task, any other fault as before.
 
 mod support;
 
@@ -32,7 +32,7 @@ extern "C" fn recurse_for_ever() {
     black_box(recurse(0));
 }
 
-/// Says for the test what runs.
+/// Tells the handler what runs.
 fn describe_as(describer: describe::Describer) {
     // SAFETY: the functions of these tests only call back with constants.
     unsafe { describe::set_describer(Box::leak(Box::new(describer))) };
@@ -113,8 +113,8 @@ fn a_generator_without_any_runtime_reports_too() {
     let ended = in_child(name, &[], overflow_in_a_generator);
     ended.assert_killed_by(libc::SIGABRT);
     let expected = "\na coroutine has overflowed its stack\n\
-                    the stack has 262144 bytes: raise LISLE_STACK_SIZE, or create the coroutine with \
-                    Coroutine::with_stack_size or Generator::with_stack_size\n";
+                    the stack has 262144 bytes: raise LISLE_STACK_SIZE, or create the coroutine \
+                    with Coroutine::with_stack_size or Generator::with_stack_size\n";
     assert!(ended.stderr.contains(expected), "{}", ended.stderr);
 }
 

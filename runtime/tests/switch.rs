@@ -150,7 +150,7 @@ fn a_stack_resumes_another_to_any_depth() {
 const RING: usize = 10;
 const ROUNDS: usize = 1_000;
 
-/// Places that pass the turn on to the next one, without going home in between.
+/// Stacks that pass the turn on to the next one, without returning to the test in between.
 struct Ring {
     places: [Cell<Context>; RING],
     home: Cell<Context>,
@@ -297,7 +297,7 @@ fn a_caught_panic_does_not_disturb_a_stack_that_is_suspended() {
 struct Parcel(Fiber);
 
 // SAFETY: the test below sends fibers whose body, and all that it holds, may change thread, while
-// they have not started or after they have finished; nobody else has a part of them.
+// they have not started or after they have finished; nothing else refers to them.
 unsafe impl Send for Parcel {}
 
 impl Parcel {

@@ -37,7 +37,7 @@ fn frames(trace: &str) -> Vec<&str> {
     trace.lines().filter_map(|line| line.trim().split_once(": ")).map(|(_, name)| name).collect()
 }
 
-/// A backtrace that does not find the end of the stack goes on for ever.
+/// Bounds the memory of a backtrace that does not find the end of the stack and goes on for ever.
 fn end_before_a_loop_fills_the_memory() {
     let seconds = libc::rlimit { rlim_cur: 20, rlim_max: 20 };
     // SAFETY: the call reads the limit and changes a setting of this process.
@@ -93,8 +93,8 @@ fn the_message_of_a_panic_shows_the_stack_it_happened_on() {
 }
 
 #[test]
-fn a_panic_that_nobody_catches_aborts_at_the_base() {
-    let name = "a_panic_that_nobody_catches_aborts_at_the_base";
+fn an_uncaught_panic_aborts_at_the_base() {
+    let name = "an_uncaught_panic_aborts_at_the_base";
     let ended = in_child(name, &[("RUST_BACKTRACE", "1")], || {
         end_before_a_loop_fills_the_memory();
         let fiber = Fiber::with_entry(stack(), first_frame_without_catch, |_| panic!("uncaught"));

@@ -125,7 +125,7 @@ fn values_of_every_kind_survive_an_inlined_switch_on_both_sides() {
 }
 
 /// What a sampling profiler that follows frame pointers relies on. The C library's contexts begin
-/// with the frame pointer of whoever made them.
+/// with the frame pointer of their maker.
 #[cfg(not(lisle_switch = "ucontext"))]
 #[test]
 fn the_chain_of_frame_pointers_ends_at_the_base() {

@@ -1,5 +1,5 @@
 //! The contract of the switch, the part about what it carries: the words of a call and its answer,
-//! and where the one who answers can be continued.
+//! and where the answering side can be continued.
 
 mod support;
 
@@ -11,7 +11,7 @@ use lisle_runtime::stack::Stack;
 use lisle_runtime::switch::{Context, Entry, Word, answer, call, prepare, switch_for_good};
 use support::switch::stack;
 
-/// What the two sides share. The stack is leaked if a test fails, since somebody may be on it.
+/// What the two sides share. The stack is leaked if a test fails, since it may be in use.
 struct Talk {
     caller: Cell<Context>,
     answerer: Cell<Context>,

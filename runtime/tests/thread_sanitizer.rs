@@ -11,7 +11,7 @@ use std::thread;
 use lisle_runtime::{Coroutine, Yielder};
 use support::stack::{Ended, in_child};
 
-/// A number that nobody protects.
+/// A number without protection.
 struct Bare(UnsafeCell<u64>);
 
 // SAFETY: it is not safe, and that is what is to be found out.

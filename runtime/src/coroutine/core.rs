@@ -16,9 +16,9 @@
 //! A resume has an *answer*: what the coroutine yields or returns, or the panic that ended it. A
 //! plain yield goes to the resumer with the switch, which also tells where the coroutine continues.
 //! Any other answer is put into the [`Mailbox`] of the coroutine that was resumed, right before the
-//! switch to the resumer, who takes it out at once. A symmetric transfer passes on who waits and in
-//! which mailbox, and so the answer comes from whichever coroutine of the group suspends or returns
-//! first.
+//! switch to the resumer, which takes it out at once. A symmetric transfer passes on the waiting
+//! resumer and its mailbox, so the answer comes from the first coroutine of the group that suspends
+//! or returns.
 //!
 //! Invariants:
 //!
@@ -27,9 +27,9 @@
 //! - One that is suspended is in no such chain, and its context is good for one continuation.
 //!
 //! A resume and a suspension together take some ten processor cycles, seven of them for the two
-//! switches, and every store or comparison shows. Hence the thrift: values go through registers, no
-//! flag for what other fields tell, one limit, `reach`, that stands for most of what is unusual
-//! about a suspension, and whatever is unusual is dealt with elsewhere.
+//! switches, and every store or comparison shows. Hence values go through registers, no flag
+//! repeats what other fields tell, one limit, `reach`, stands for most of what can be unusual about
+//! a suspension, and the unusual cases are handled out of line.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -68,7 +68,7 @@ pub(super) struct Core<Input, Yield, Return> {
     elsewhere: Cell<*const Mailbox<Yield, Return>>,
     /// The handle is being dropped: every suspension unwinds.
     closing: Cell<bool>,
-    /// Its panics, while it is suspended by a destructor that they run.
+    /// Its panics, set aside while a destructor that they have called suspends it.
     panics: Cell<Option<Aside>>,
     /// The body has begun, so that its captures are no longer below this core.
     pub(super) begun: Cell<bool>,
@@ -161,11 +161,11 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
             return Ok(self.last_answer());
         }
         self.context.set(context);
-        // SAFETY: whoever says where it continues has sent a yield.
+        // SAFETY: an answer that says where the coroutine continues is a yield.
         Ok(CoroutineState::Yielded(unsafe { self.mailbox.receive_yield(word) }))
     }
 
-    /// The first resume. Inlined for those that are never suspended.
+    /// The first resume. Inlined for coroutines that never suspend.
     #[inline]
     fn begin(&self, input: Input) -> Result<CoroutineState<Yield, Return>, Input> {
         if self.status() != CoroutineStatus::Suspended {
@@ -241,8 +241,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         self.context.set(Context::NONE);
         // SAFETY: the coroutine is suspended, so its context belongs to a stack of this thread,
         // since coroutines are not `Send`; and it is continued once, since the core does not have
-        // it any more. Whoever continues this frame does so by `answer`, `call` or
-        // `switch_for_good`.
+        // it any more. This frame is continued by `answer`, `call` or `switch_for_good` alone.
         unsafe { call(self.opposite.as_ptr(), context, word) }
     }
 
@@ -333,7 +332,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     ) -> Word {
         next.elsewhere.set(mailbox);
         next.reach.set(0);
-        // SAFETY: this coroutine executes, so that the resumer whom it hands on waits. `next` is
+        // SAFETY: this coroutine executes, so the resumer that it hands on is waiting. `next` is
         // suspended, and of this thread.
         unsafe {
             let (context, word) = next.give(input);
@@ -373,12 +372,13 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     /// The body has just been entered for the first time.
     #[inline]
     pub(super) unsafe fn first_argument(&self) -> Input {
-        // SAFETY: whoever enters a body for the first time puts its argument there.
+        // SAFETY: the resume or transfer that enters a body for the first time puts its argument
+        // there.
         unsafe { self.argument.take() }
     }
 
-    /// Whether a suspension by the running code needs a closer look, or is not allowed. So does one
-    /// amid a panic.
+    /// Whether a suspension by the running code needs a closer look, or is not allowed. The same
+    /// holds amid a panic, which the caller looks for itself.
     #[inline]
     fn is_special(&self) -> bool {
         if in_section() {
@@ -426,7 +426,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         unsafe { self.arrive(word) }
     }
 
-    /// Unwinds what is on the stack. Returns the panic of a destructor, if it was none of ours.
+    /// Unwinds what is on the stack. Returns the panic of a destructor, if there was one.
     ///
     /// # Safety
     ///
@@ -489,7 +489,7 @@ fn unwind() -> ! {
 #[inline(never)]
 fn refuse_amid_panic(what: &str) -> ! {
     panic!(
-        "a coroutine cannot be {what} a destructor in the middle of a panic: that takes a thread and some \
-         stacks, and the system has none left"
+        "a coroutine cannot be {what} a destructor in the middle of a panic: that takes a thread \
+         and some stacks, and the system has none left"
     )
 }

@@ -135,9 +135,9 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
 #[inline(never)]
 fn refuse(size: usize, stack: &Placed) -> ! {
     panic!(
-        "the body of a coroutine captures too much for its stack of {} bytes: {size} bytes with what \
-         the coroutine needs itself, and a {CAPTURES_SHARE}th of the stack is allowed. Box the \
-         captures or use a larger stack",
+        "the body of a coroutine captures too much for its stack of {} bytes: {size} bytes with \
+         what the coroutine needs itself, and a {CAPTURES_SHARE}th of the stack is allowed. Box \
+         the captures or use a larger stack",
         stack.size().bytes(),
     )
 }
@@ -150,7 +150,7 @@ unsafe fn drop_body<F, Input, Yield, Return>(core: NonNull<Core<Input, Yield, Re
     unsafe { ptr::drop_in_place(Fresh::<F, Input, Yield, Return>::body_of(core)) };
 }
 
-/// The bottom of a coroutine's stack.
+/// The base of a coroutine's stack.
 ///
 /// # Safety
 ///

@@ -57,13 +57,13 @@ pub type Coroutine<Input, Yield, Return> = ScopedCoroutine<'static, Input, Yield
 ///
 /// A new coroutine is suspended at the beginning of its body. The first [`resume`](Self::resume)
 /// gives the body its argument; the argument of a later one becomes the value of the
-/// [`suspend`](Yielder::suspend) in which the body waits. A panic of the body continues in whoever
-/// resumed it.
+/// [`suspend`](Yielder::suspend) in which the body waits. A panic of the body continues in its
+/// resumer.
 ///
 /// # The end
 ///
 /// Dropping a suspended coroutine unwinds its stack on the spot, so that the destructors run; no
-/// panic message is printed. Some remarks on that:
+/// panic message is printed. In detail:
 ///
 /// - A destructor that suspends during this unwinding panics, which aborts the process.
 /// - A coroutine that was suspended by a destructor while it unwound from a panic cannot be unwound
@@ -186,7 +186,7 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
         Self::make(stacks::take(), body)
     }
 
-    /// A coroutine that will run `body`, on a stack of at least so many bytes. See
+    /// A coroutine that will run `body`, on a stack of at least `bytes` bytes. See
     /// [`StackSize`](crate::stack::StackSize).
     ///
     /// Stacks of the default size are kept by the thread when a coroutine ends; one of another size
@@ -294,7 +294,7 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
         Self::lend(stacks::take(), body, user)
     }
 
-    /// [`scope`](Self::scope), on a stack of at least so many bytes.
+    /// [`scope`](Self::scope), on a stack of at least `bytes` bytes.
     ///
     /// # Panics
     ///

@@ -18,7 +18,7 @@ impl Placed {
     pub(super) fn new(stack: Stack) -> Self {
         let place = stack.top().cast::<Stack>().wrapping_sub(1);
         // SAFETY: the end of a stack is aligned to the page and not null; the bytes below are
-        // writable, and whoever owns the stack owns them.
+        // writable and belong to the owner of the stack.
         unsafe {
             place.write(stack);
             Self(NonNull::new_unchecked(place))
@@ -63,7 +63,7 @@ impl Drop for Placed {
     }
 }
 
-/// A stack that is kept. A forked child has not got it, nor its description, and leaves it alone.
+/// A stack that is kept. A fork child has neither it nor its description, and leaves it alone.
 struct Kept {
     stack: ManuallyDrop<Placed>,
     generation: u32,
@@ -97,7 +97,7 @@ impl Drop for Kept {
     }
 }
 
-/// More of them, for one process.
+/// More warm stacks, of one process.
 struct Cache {
     stacks: StackCache,
     generation: u32,
@@ -151,7 +151,7 @@ pub(super) fn take() -> Placed {
     }
 }
 
-/// A stack of at least so many bytes.
+/// A stack of at least `bytes` bytes.
 ///
 /// # Panics
 ///
@@ -180,7 +180,7 @@ fn take_cached() -> io::Result<Placed> {
     cached.unwrap_or_else(|| Stack::allocate(size)).map(place)
 }
 
-/// Keeps a stack that nobody runs on any more, if it has the default size.
+/// Keeps a stack that nothing runs on any more, if it has the default size.
 #[inline]
 pub(super) fn put(stack: Placed) {
     if default_size_in_use() != Some(stack.size().bytes()) {

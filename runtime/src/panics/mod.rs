@@ -1,5 +1,4 @@
-//! Panics are a matter of the stack that unwinds, although the standard library counts them by
-//! thread.
+//! Panics belong to the stack that unwinds, although the standard library counts them by thread.
 //!
 //! `std::thread::panicking()` asks whether the calling *thread* unwinds. If a task, or a coroutine,
 //! is suspended by a destructor in the middle of its panic, whatever runs next on the thread would
@@ -20,19 +19,19 @@
 //! What has ended is a `Spare`, which can begin again. No panic hook runs and nothing is printed.
 //!
 //! ```text
-//!                      count of the helper    of the worker    tokens in the pool
+//!                      count of the helper    of the worker    in the pool
 //!  a task unwinds                0                  1                  0
 //!  the helper begins one         1                  1                  1
-//!  the task is left              1                  0                  0     the task keeps the spare
-//!  the task goes on              1                  1                  1     which it has begun
+//!  the task is left              1                  0                  0    the task keeps the spare
+//!  the task goes on              1                  1                  1    which it has begun
 //!  ... and is unwound            1                  0                  1
 //!  the helper ends the token     0                  0                  0
 //! ```
 //!
-//! A token that takes off must have been added somewhere: on the thread of the pool's *helper*,
-//! whose own count matters to nobody. As long as there is a token, the count of the whole process
-//! is not zero, and then `panicking()` takes a nanosecond longer everywhere; so the helper ends
-//! those that were not asked for lately. To go on needs no helper and cannot fail.
+//! What a token takes off must have been added somewhere: on the thread of the pool's *helper*,
+//! whose own count does not matter. As long as there is a token, the count of the whole process is
+//! not zero, and then `panicking()` takes a nanosecond longer everywhere; so the helper ends those
+//! that were not asked for lately. Going on needs no helper and cannot fail.
 //!
 //! To set one panic aside and put it back takes two unwindings of a short stack, some microseconds,
 //! and the first time the start of a thread. A stack that does not unwind pays for one load, that
@@ -43,12 +42,13 @@
 //! All this relies on how the standard library counts, so the helper tries it before the first use.
 //! If it fails, or if there is no memory or no thread, [`set_aside`] says so: the wait of a task
 //! that unwinds ends at once as if the other side were gone, and a coroutine that is to be entered
-//! or suspended amid a panic panics instead. With `panic = "abort"` nothing unwinds, and in a model
-//! all threads are one, so nothing is ever set aside.
+//! or suspended amid a panic panics instead. With `panic = "abort"` nothing unwinds, and in a loom
+//! model all threads are one; nothing is ever set aside there.
 //!
 //! # Where panics are set aside
 //!
-//! - Where a task is left; see `lisle-scheduler`. And where a thread enters a runtime amid a panic.
+//! - Where a task is left (see `lisle-scheduler`), and where a thread enters a runtime amid a
+//!   panic.
 //! - Where a coroutine is suspended: its own panics, which it keeps until it goes on.
 //! - Where a coroutine is resumed: the panics of the resumer's stack and of those below, until the
 //!   coroutine has answered. Meanwhile the coroutine seems to be in no panic, but may not start an
@@ -81,13 +81,13 @@ pub struct Aside {
     /// As many as there are panics, each linked to the next.
     first: Option<Spare>,
     count: u32,
-    /// Of the process that has set them aside: a fork child has not got the spares.
+    /// Of the process that has set them aside: a fork child does not have the spares.
     generation: u32,
 }
 
 /// Takes all panics that are under way off the calling thread's count.
 ///
-/// `None` if that cannot be; then nothing has changed.
+/// `None` if that is not possible; then nothing has changed.
 #[cold]
 #[inline(never)]
 pub fn set_aside() -> Option<Aside> {
@@ -158,19 +158,19 @@ pub fn helper_threads() -> usize {
     pool::helper_threads()
 }
 
-/// Notes of the running task whether a destructor that unwinds waits for what it does. Returns what
-/// was noted before; on a plain thread does nothing.
+/// Notes whether a destructor that unwinds waits for what the running task does, and returns the
+/// note before. Does nothing on a plain thread.
 pub type Note = fn(bool) -> bool;
 
 static NOTE: FirstSet<Note> = FirstSet::new();
 
-/// Says what keeps the notes. The first call wins.
+/// Sets the function that keeps the notes. The first call wins.
 pub fn set_note(note: &'static Note) {
     NOTE.set(note);
 }
 
-/// Calls `enter`, which leaves the calling stack, with its panics set aside. `None`, without a
-/// call, if that cannot be.
+/// Calls `enter`, which leaves the calling stack, with its panics set aside. `None`, without
+/// calling it, if they cannot be set aside.
 #[cold]
 #[inline(never)]
 pub(crate) fn amid_panic<R>(enter: impl FnOnce() -> R) -> Option<R> {

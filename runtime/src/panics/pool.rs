@@ -3,12 +3,11 @@
 //! A token in the pool has begun, on the helper or on a thread whose panic has gone on with it. To
 //! take it and to end it takes one off the count of the thread that asks. The count of the helper's
 //! thread is the number of tokens in the pool and of those that have ended elsewhere since, so that
-//! the helper can end all that are in the pool. (In a fork child, where a panic of the parent's
-//! goes on, it may be less, and below zero for a while, which matters to nothing that the helper
-//! does.)
+//! the helper can end all that are in the pool. (In a fork child in which a panic of the parent
+//! goes on it may be less, even below zero for a while, which does not disturb the helper.)
 //!
-//! A fork child has neither the helper nor the stacks of the tokens, and perhaps a lock that nobody
-//! will release. So each process has a pool of its own, found by the generation.
+//! A fork child has neither the helper nor the stacks of the tokens, and perhaps a lock that will
+//! never be released. So each process has a pool of its own, found by the generation.
 
 use std::mem;
 use std::ptr;
@@ -20,7 +19,7 @@ use std::time::Duration;
 use super::token::{self, Spare, Token};
 use crate::stack::fork;
 
-/// How long a token waits in the pool for somebody to ask for it.
+/// How long an unused token stays in the pool.
 const LINGER: Duration = Duration::from_millis(100);
 
 /// The most tokens that are begun on one request, and the most spares that are kept.
@@ -33,7 +32,7 @@ struct Pool {
     asked: Condvar,
     /// For the threads that have asked.
     answered: Condvar,
-    /// The helper's thread runs, and will for ever.
+    /// The helper's thread runs, and never ends.
     serves: AtomicBool,
 }
 
@@ -42,13 +41,13 @@ struct State {
     tokens: Vec<Token>,
     spares: Vec<Spare>,
     helper: Helper,
-    /// How many wait for a token.
+    /// How many threads wait for a token.
     wanted: usize,
     /// How many requests were refused, so that each waiter notices.
     refusals: usize,
     /// How many tokens the next request brings.
     batch: usize,
-    /// Somebody has asked for a token or given one back, since the helper has last seen to it.
+    /// A token was asked for or given back since the helper last looked.
     in_use: bool,
 }
 
@@ -63,7 +62,7 @@ enum Helper {
 
 static POOL: AtomicPtr<Pool> = AtomicPtr::new(ptr::null_mut());
 
-/// What is known of [`token::work`]: nothing, or one of the others.
+/// What [`token::work`] has found, if it was asked.
 static VERDICT: AtomicU8 = AtomicU8::new(UNKNOWN);
 const UNKNOWN: u8 = 0;
 const WORKS: u8 = 1;
@@ -145,7 +144,7 @@ impl Pool {
         }
     }
 
-    /// Sees to it that the helper looks at the state. False if there is no thread for it.
+    /// Makes the helper look at the state. False if no thread can be had for it.
     fn call_helper(&'static self, state: &mut State) -> bool {
         if VERDICT.load(Ordering::Relaxed) == FAILS {
             return false;
@@ -215,7 +214,7 @@ impl Pool {
         state
     }
 
-    /// Ends the tokens that nobody has asked for.
+    /// Ends the tokens that were not asked for.
     fn clear<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let tokens = mem::take(&mut state.tokens);
         let mut spares = mem::take(&mut state.spares);
@@ -256,8 +255,8 @@ mod tests {
     use crate::panics::set_aside;
     use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-    /// Sets as many panics aside at once, each of which has called the destructor in which the next
-    /// began.
+    /// Sets `panics` panics aside at once, each of which has called the destructor in which the
+    /// next began.
     fn set_aside_at_once(panics: usize) {
         struct Deeper(usize);
         impl Drop for Deeper {
@@ -278,7 +277,7 @@ mod tests {
         assert!(thread::panicking());
     }
 
-    /// While nobody needs a token there is none, so that no panic is counted in the process. Spares
+    /// While no token is needed there is none, so that no panic is counted in the process. Spares
     /// are kept, but not as many as were ever needed.
     #[test]
     fn tokens_that_are_not_asked_for_end() {

@@ -29,11 +29,11 @@ unsafe impl Send for Spare {}
 struct Core {
     /// Where the token goes on.
     context: Cell<Context>,
-    /// Where whoever has entered it goes on.
+    /// Where the code that entered it goes on.
     user: Cell<Context>,
     /// It is entered for the last time.
     retires: Cell<bool>,
-    /// For whoever has several spares.
+    /// The next in a list of spares.
     next: Cell<Option<Spare>>,
     stack: ManuallyDrop<Stack>,
 }
@@ -115,10 +115,10 @@ impl Core {
         }
     }
 
-    /// Lets whoever has entered the token go on.
+    /// Lets the code that entered the token go on.
     #[inline(never)]
     fn wait(&self) {
-        // SAFETY: the token runs, so that whoever has entered it waits, in `enter`.
+        // SAFETY: the token runs, so the code that entered it waits, in `enter`.
         unsafe { switch(self.context.as_ptr(), self.user.get()) }
     }
 }
@@ -133,7 +133,8 @@ unsafe extern "C" fn base(data: *mut ()) -> ! {
         panic_once(core);
         core.wait();
     }
-    // SAFETY: whoever has entered the token waits, in `enter`, and nothing on this stack is needed.
+    // SAFETY: the code that entered the token waits, in `enter`, and nothing on this stack is
+    // needed.
     unsafe { switch_for_good(core.user.get()) }
 }
 
@@ -154,8 +155,8 @@ fn panic_once(core: &Core) {
     }));
 }
 
-/// Whether all this has the effect that it should have. Leaves the calling thread's count as it
-/// was, which must be zero.
+/// Whether tokens change the counts as they should. Leaves the calling thread's count as it was,
+/// which must be zero.
 pub(super) fn work() -> io::Result<bool> {
     let (first, second) = (Spare::new()?, Spare::new()?);
     let mut right = !panicking();

@@ -75,7 +75,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// The lock itself has a model of its own, in `brief.rs`.
+/// The lock itself has a model of its own, in `brief/models.rs`.
 pub type BriefMutex<T> = Mutex<T>;
 /// See [`BriefMutex`].
 pub type BriefMutexGuard<'a, T> = MutexGuard<'a, T>;

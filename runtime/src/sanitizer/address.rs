@@ -57,7 +57,7 @@ pub(crate) const KEEPS_REGIONS: bool = false;
 
 /// What is mapped there next has none of the marks of the frames that were there.
 pub(crate) fn unmapped(base: usize, length: usize) {
-    // SAFETY: marks have no effect but on the tool, and nobody uses these stacks any more.
+    // SAFETY: marks have no effect but on the tool, and these stacks are not used any more.
     unsafe { __asan_unpoison_memory_region(ptr::without_provenance(base), length) };
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn fresh(top: *mut u8, entry: Entry, data: *mut ()) -> (*mut u8, Entr
         "under AddressSanitizer only stacks of lisle_runtime::stack can be used"
     );
     let top = top.wrapping_byte_sub(size_of::<Beginning>());
-    // SAFETY: whoever prepares a stack owns what is below its aligned top.
+    // SAFETY: the caller of `prepare` owns what is below its aligned top.
     unsafe { top.cast::<Beginning>().write(Beginning { entry, data }) };
     (top, begin, top.cast())
 }

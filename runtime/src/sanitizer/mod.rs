@@ -1,7 +1,7 @@
 //! What tools that watch the memory of a program must be told about stacks.
 //!
-//! Such a tool keeps books on the stack of each thread, and takes a switch for the wildest of
-//! errors unless it is told. `RUSTFLAGS='--cfg lisle_sanitize="…"'` compiles that in, for one tool:
+//! Such a tool keeps books on the stack of each thread, and takes a switch for a gross error unless
+//! it is told. `RUSTFLAGS='--cfg lisle_sanitize="…"'` compiles that in, for one tool:
 //!
 //! - `address`: AddressSanitizer, together with the compiler's `-Zsanitizer=address`.
 //! - `thread`: ThreadSanitizer, together with the compiler's `-Zsanitizer=thread`.
@@ -9,13 +9,14 @@
 //!
 //! Without it nothing of this is left. There is one file for each tool, with these functions:
 //!
-//! - `mapped(base, bytes, count)`: so many stacks lie there side by side;
-//! - `KEEPS_REGIONS`: whether they have to stay there. Else `unmapped(base, bytes)`: they go;
+//! - `mapped(base, stride, count)`: `count` stacks lie side by side there;
+//! - `KEEPS_REGIONS`: whether they have to stay there for ever;
 //! - `fresh(top, entry, data)`: a stack will begin with `entry(data)`; returns how it really
 //!   begins;
 //! - `leave(to)`, the switch, `arrive(departure)`: a stack is left and continued later;
 //! - `leave_for_good(to, nowhere)`: it is left, and will never be continued. Its memory is free for
-//!   any use. Returns the place, `nowhere` or a better one, for the continuation that nobody wants;
+//!   any use. Returns the place, `nowhere` or a better one, for the continuation that is not
+//!   wanted;
 //! - `visit()` and `leave_visit(stay)`: the first and the last thing to be done by what runs on top
 //!   of a suspended stack. The visitor calls `leave` and `arrive` on its own side.
 

@@ -50,8 +50,9 @@ fn place_of(stack: usize) -> Option<*mut Fiber> {
 pub(crate) fn fresh(top: *mut u8, entry: Entry, data: *mut ()) -> (*mut u8, Entry, *mut ()) {
     let place = place_of(top.addr() - 1)
         .expect("under ThreadSanitizer only stacks of lisle_runtime::stack can be used");
-    // SAFETY: whoever prepares a stack owns it. What lies at the place was put there here, or is
-    // zero: on a stack that is new, or whose memory was given back (then the old fiber is leaked).
+    // SAFETY: the caller of `prepare` owns the stack. What lies at the place was put there here, or
+    // is zero: on a stack that is new, or whose memory was given back (then the old fiber is
+    // leaked).
     unsafe {
         if !place.read().is_null() {
             __tsan_destroy_fiber(place.read());
@@ -72,7 +73,7 @@ pub(crate) fn leave(to: Context) -> Departure {
     Departure(left)
 }
 
-/// Whoever switches back to a stack has said so. A visitor comes back without a word.
+/// A switch back to a stack has announced it. A visitor comes back without announcing it.
 #[inline(always)]
 pub(crate) fn arrive(departure: Departure) {
     // SAFETY: the stack that has this fiber runs.

@@ -75,7 +75,7 @@ pub(crate) fn leave(_to: Context) -> Departure {
 #[inline(always)]
 pub(crate) fn arrive(_: Departure) {}
 
-/// Whoever gets the stack next may write to it before running there.
+/// The next owner of the stack may write to it before running there.
 #[inline(always)]
 pub(crate) fn leave_for_good(_to: Context, nowhere: *mut Context) -> *mut Context {
     let used_from = stack_pointer();

@@ -1,7 +1,7 @@
 //! [`StackCache`]: one worker's warm stacks.
 //!
-//! Invariant: `promised + credit <= warm.len() + quota.count()`, so whoever holds a reservation
-//! finds a warm stack or a promise of the pool.
+//! Invariant: `promised + credit <= warm.len() + quota.count()`, so every reservation is backed by
+//! a warm stack or by a promise of the pool.
 
 use std::io;
 
@@ -13,9 +13,9 @@ use super::{Stack, fork};
 
 /// How many stacks, or promises, the first batch fetches; every further one fetches twice as many.
 const FIRST_BATCH: usize = 16;
-/// A few stacks are trimmed once in so many reservations.
+/// Once in this many reservations some stacks are trimmed.
 const TRIM_INTERVAL: usize = 4096;
-/// How many.
+/// How many stacks are trimmed then.
 const TRIM_BATCH: usize = 4;
 /// What trimming leaves of a stack, counted from its top.
 const TRIM_KEEP: usize = 16 * 1024;
@@ -53,7 +53,7 @@ pub struct StackCache {
     warm: Vec<Stack>,
     /// Reservations that are neither taken nor cancelled.
     promised: usize,
-    /// Reservations that may be made before the books are looked at.
+    /// Reservations that may be made before the accounts are reviewed.
     credit: usize,
     /// What the pool has promised to this cache.
     quota: Promises,
@@ -149,7 +149,7 @@ impl StackCache {
         Ok(stack)
     }
 
-    /// Takes a stack back that nobody runs on any more. One of another size goes to the pool.
+    /// Takes back a stack that nothing runs on any more. One of another size goes to the pool.
     #[inline]
     pub fn put(&mut self, stack: Stack) {
         if stack.size != self.size {
@@ -169,7 +169,7 @@ impl StackCache {
     }
 
     /// Gives all stacks back to the process, and the process what it does not need to the kernel:
-    /// for a worker that has had nothing to do for long, and may have nothing for longer.
+    /// for a worker that has been idle for long, and may stay so.
     ///
     /// No stack stays warm, since it would keep its whole region. It costs about a microsecond a
     /// stack.
@@ -182,7 +182,7 @@ impl StackCache {
         pool::tidy();
     }
 
-    /// Sees what has become of the last credit, and gives a new one.
+    /// Accounts for the last credit, and gives a new one.
     #[cold]
     fn review(&mut self) -> io::Result<()> {
         if self.until_trim == 0 {

@@ -1,4 +1,4 @@
-//! The stacks of one size that nobody uses, and the promises that were given on them.
+//! The unused stacks of one size, and the promises that were given on them.
 //!
 //! Invariants: `promised` is never more than [`Class::backing`], so a promise is always good for a
 //! stack, except where a guard that is installed only then is refused. And a slot is idle, or
@@ -21,11 +21,11 @@ const PROTECT_BATCH: usize = 16;
 /// needs some memory maps for other things.
 const SPARE_MAPS: usize = 16;
 
-/// While there is work, regions that are free are kept up to so many bytes of stacks, since it
-/// costs a third of a stack's first use to map it anew: of 65,536 stacks of the default size, whose
-/// page tables take 37 MB. If there are more, half of that is kept.
+/// While there is work, free regions are kept up to this many bytes of stacks, since mapping a
+/// stack anew costs a third of its first use. These are 65,536 stacks of the default size, whose
+/// page tables take 37 MB. When there are more, half of this is kept.
 pub(super) const MOST_FREE: usize = 16 << 30;
-/// When there is no work.
+/// The same while there is no work.
 pub(super) const KEEP_IDLE: usize = 16 << 20;
 
 /// The most stacks that are dealt with at once: mapped, promised, kept warm.
@@ -87,7 +87,7 @@ impl Class {
         }
     }
 
-    /// Stacks that are spoken for.
+    /// Stacks that are handed out or promised.
     pub fn in_use(&self) -> usize {
         self.issued + self.promised
     }
@@ -116,7 +116,7 @@ impl Class {
         self.promised -= count;
     }
 
-    /// What cannot be had is an error, but what was got until then stays.
+    /// If it fails, what was gained before stays.
     fn grow(&mut self, need: usize, kind: GuardKind) -> io::Result<()> {
         loop {
             let missing = need.saturating_sub(self.backing(kind));

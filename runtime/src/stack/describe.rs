@@ -1,5 +1,5 @@
-//! Who knows what runs on a stack that overflows: the scheduler, which has installed a function for
-//! the handler to ask.
+//! How the handler of an overflow learns which task runs: the scheduler has installed a function
+//! for it to ask.
 //!
 //! This module serves Lisle's own crates and is not part of the stable API.
 
@@ -21,7 +21,7 @@ pub type Describer = unsafe fn(top: usize, tell: &mut dyn FnMut(Running<'_>));
 
 static DESCRIBER: FirstSet<Describer> = FirstSet::new();
 
-/// Says who knows the running tasks. The first call wins.
+/// Installs the function to ask. The first call wins.
 ///
 /// # Safety
 ///
@@ -33,10 +33,10 @@ pub unsafe fn set_describer(describer: &'static Describer) {
     DESCRIBER.set(describer);
 }
 
-/// Asks. To be called in the handler.
+/// Asks the function. To be called in the handler.
 pub(super) fn describe(top: usize, tell: &mut dyn FnMut(Running<'_>)) {
     if let Some(describer) = DESCRIBER.get() {
-        // SAFETY: this is the handler, as was promised to whoever has set the function.
+        // SAFETY: this is the handler, for which the function was set.
         unsafe { describer(top, tell) };
     }
 }

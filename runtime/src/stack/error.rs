@@ -20,7 +20,7 @@ pub(super) fn cannot_map(size: StackSize, in_use: usize, source: io::Error) -> i
     )
 }
 
-/// A guard page could not be had.
+/// The kernel refused a guard.
 pub(super) fn cannot_guard(
     size: StackSize,
     in_use: usize,

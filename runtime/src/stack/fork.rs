@@ -2,8 +2,8 @@
 //!
 //! A child gets none of them, which makes `fork` some three times faster at 10,000 tasks, with one
 //! exception: the stack that the forking thread is running on, without which the child could not
-//! even return from `fork`. In the child the pool begins anew, and what is left of older stacks is
-//! told by its generation and never touched.
+//! even return from `fork`. In the child the pool begins anew; older stacks are recognised by their
+//! generation and never touched.
 
 use std::cell::Cell;
 use std::ptr;
@@ -59,7 +59,7 @@ fn is_last_return() -> bool {
 }
 
 /// What is locked here is unlocked behind the fork: the child would find it held for ever by a
-/// thread that it has not got.
+/// thread that it does not have.
 unsafe extern "C" fn lend() {
     if !is_first_loan() {
         return;

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::Read;
 
-/// Why so many bytes could not be mapped, and what to do about it.
+/// Why memory could not be mapped, and what to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
     AddressSpace,
@@ -24,8 +24,8 @@ impl Limit {
             Self::Data => "raise RLIMIT_DATA (ulimit -d)",
             Self::Maps => "raise vm.max_map_count, of which the process has all",
             Self::Commit => {
-                "the system does not promise more memory than it has: set vm.overcommit_memory to 0, or \
-                 raise vm.overcommit_ratio"
+                "the system does not promise more memory than it has: set vm.overcommit_memory to \
+                 0, or raise vm.overcommit_ratio"
             }
             Self::Unknown => {
                 "look at the other limits of the process (ulimit -a) and of its control group"
@@ -49,7 +49,7 @@ pub(super) fn in_the_way_of(bytes: usize) -> Limit {
     }
 }
 
-/// Whether the process would have more than a limit allows if it got so many bytes more.
+/// Whether the process would have more than a limit allows if it got `bytes` more.
 fn exceeds(resource: libc::__rlimit_resource_t, field: &str, bytes: usize) -> bool {
     let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
     // SAFETY: the call writes to `limit` only.

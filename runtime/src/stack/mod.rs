@@ -14,9 +14,9 @@
 //!
 //! Stacks lie side by side in regions, which are mapped without memory behind them. A stack is made
 //! by turning its lowest pages into a guard ([`GuardKind`]); nothing touches the others before it
-//! is run on. Whoever is done with it returns it for reuse, at once and warm to the [`StackCache`]
-//! of a worker, or without its memory to a pool of the whole process. The pool gives a region back
-//! to the kernel when it has all of its stacks and has others at hand.
+//! is run on. A stack that is no longer needed is returned for reuse: warm to the [`StackCache`] of
+//! a worker, or without its memory to a pool of the whole process. The pool gives a region back to
+//! the kernel when it has all of its stacks and has others at hand.
 //!
 //! A program that runs into a guard has overflowed its stack, and [`overflow`] says so.
 //!
@@ -91,12 +91,11 @@ impl Stack {
         self.slot.bottom().as_ptr().wrapping_add(self.size.bytes())
     }
 
-    /// Where a task had better begin: up to 15 cache lines below [`Stack::top`], at another
-    /// distance for each of 16 neighbours.
+    /// Where a task should begin: up to 15 cache lines below [`Stack::top`], at another distance
+    /// for each of 16 neighbours.
     ///
-    /// Thousands of tasks wait at the same depth, most of them. If all began at the top of a page,
-    /// their frames would share a few sets of the processor's caches, and push each other out of
-    /// them.
+    /// Most of thousands of tasks wait at the same depth. If all began at the top of a page, their
+    /// frames would share a few sets of the processor's caches, and push each other out of them.
     ///
     /// # Examples
     ///

@@ -1,5 +1,5 @@
-//! What happens when a stack overflows: the process says whose it was and what makes it larger, and
-//! aborts.
+//! What happens when a stack overflows: the process reports which task or coroutine has the stack
+//! and what makes it larger, and aborts.
 //!
 //! The handler of SIGSEGV and SIGBUS is installed before the first stack is made. It decides by the
 //! address alone: an address in the guard of one of our stacks is an overflow, and any other fault
@@ -148,7 +148,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void
     }
 }
 
-/// Prints whose stack has overflowed, and aborts.
+/// Reports the overflow of the stack in `room`, and aborts.
 fn report(room: Room) -> ! {
     let mut message = Message::new();
     let mut told = false;
@@ -205,7 +205,7 @@ impl Message {
         self.length += count;
     }
 
-    /// What follows whoever has overflowed the stack of `room`.
+    /// What follows the name of the task or coroutine in a report.
     fn push_rest(&mut self, room: Room, remedy: Option<&str>) {
         let bytes = room.top - room.bottom;
         self.push(b" has overflowed its stack\nthe stack has ");

@@ -1,7 +1,7 @@
 //! The process-wide pool: where stacks come from and go back to, one [`Class`] a size.
 //!
-//! The pool is entered in batches; what runs a task at a time is the worker's own cache. Kernel
-//! calls on stacks that somebody holds are made outside the lock.
+//! The pool is entered in batches; single stacks come from the worker's own cache. Kernel calls on
+//! stacks that are handed out are made outside the lock.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -60,7 +60,7 @@ impl Promises {
         let promised = class(self.size).promise(want, kind);
         self.count += match promised {
             Ok(count) => count,
-            // Stacks of other sizes may have what is missing.
+            // Unused stacks of other sizes may hold what is missing.
             Err(_) => {
                 tidy();
                 class(self.size).promise(want, kind)?
@@ -176,7 +176,7 @@ pub(super) fn give(size: StackSize, slots: &[Slot], keep: usize) {
     give_back(surplus);
 }
 
-/// Gives regions of which nobody has a stack back to the kernel, except a few.
+/// Gives regions with no stack in use back to the kernel, except a few.
 pub(super) fn tidy() {
     let mut pool = POOL.lock();
     if pool.generation != fork::generation() {
@@ -207,7 +207,7 @@ fn give_back(surplus: Vec<Surplus>) {
     }
 }
 
-/// Gives the memory of stacks that the caller holds, and nobody runs on, back to the kernel, except
+/// Gives the memory of stacks that the caller holds and nothing runs on back to the kernel, except
 /// their highest `keep` bytes.
 pub(super) fn release(size: StackSize, slots: &[Slot], keep: usize) {
     let mut ranges: Vec<_> = slots.iter().map(|slot| slot.usable(size, keep)).collect();

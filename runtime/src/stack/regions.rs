@@ -4,8 +4,7 @@
 //! an entry is never freed and never taken out of the list: it is emptied before its region is
 //! unmapped, and describes another region later. A *version* that is odd during a change, and
 //! another one afterwards, tells a reader that it may have mixed up two regions. It then passes the
-//! entry over: its address lies on a stack that somebody has, and the region of such a stack does
-//! not change.
+//! entry over: its address lies on a stack in use, and the region of such a stack does not change.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -57,19 +56,25 @@ trait Word {
     fn set(&self, value: usize, ordering: Ordering);
 }
 
-impl Word for AtomicUsize {
-    fn new(value: usize) -> Self {
-        Self::new(value)
-    }
+macro_rules! impl_word {
+    ($atomic:ty) => {
+        impl Word for $atomic {
+            fn new(value: usize) -> Self {
+                Self::new(value)
+            }
 
-    fn get(&self, ordering: Ordering) -> usize {
-        self.load(ordering)
-    }
+            fn get(&self, ordering: Ordering) -> usize {
+                self.load(ordering)
+            }
 
-    fn set(&self, value: usize, ordering: Ordering) {
-        self.store(value, ordering);
-    }
+            fn set(&self, value: usize, ordering: Ordering) {
+                self.store(value, ordering);
+            }
+        }
+    };
 }
+
+impl_word!(AtomicUsize);
 
 /// A region that may be replaced, by one thread at a time, while others read it.
 struct Entry<W> {
@@ -127,7 +132,7 @@ struct Node {
 
 static HEAD: AtomicPtr<Node> = AtomicPtr::new(ptr::null_mut());
 
-/// Held by whoever changes the list.
+/// Held while the list is changed.
 pub(super) static CHANGES: Mutex<()> = Mutex::new(());
 
 /// All entries, the newest first.
@@ -142,7 +147,7 @@ fn entries() -> impl Iterator<Item = &'static Entry<AtomicUsize>> {
     })
 }
 
-/// Lists a region, before anybody has one of its stacks.
+/// Lists a region, before any of its stacks is handed out.
 pub(super) fn register(region: Region) {
     let _turn = CHANGES.lock();
     match entries().find(|entry| entry.read() == Some(Region::NONE)) {
@@ -150,13 +155,13 @@ pub(super) fn register(region: Region) {
         None => {
             let node =
                 Box::new(Node { entry: Entry::new(region), next: HEAD.load(Ordering::Relaxed) });
-            // Release: whoever finds the node finds its fields.
+            // Release: a thread that sees the node sees its fields.
             HEAD.store(Box::leak(node), Ordering::Release);
         }
     }
 }
 
-/// Takes a region off the list, before it is unmapped and when nobody has any of its stacks.
+/// Takes a region off the list, before it is unmapped, when none of its stacks is in use.
 pub(super) fn unregister(start: usize) {
     let _turn = CHANGES.lock();
     let mine = |entry: &&Entry<_>| entry.read().is_some_and(|region| region.start == start);

@@ -29,8 +29,7 @@ pub fn ensure_signal_stack() -> io::Result<()> {
     if unsafe { libc::sigaltstack(&stack.describe(), ptr::null_mut()) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // While the thread ends and its locals are gone there is nobody to keep it, and it goes at
-    // once.
+    // While the thread ends and its locals are gone nothing can keep it, and it goes at once.
     let _ = OWN.try_with(|own| own.set(Some(stack)));
     Ok(())
 }

@@ -26,7 +26,7 @@ const VARIABLE: &str = "LISLE_STACK_SIZE";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StackSize(usize);
 
-/// As many sizes are there from a power of two up to the next, which is not counted.
+/// How many sizes lie from a power of two up to the next, which is not counted.
 const STEPS: usize = 4;
 
 impl StackSize {
@@ -34,7 +34,7 @@ impl StackSize {
     pub const DEFAULT: Self = Self(256 * KIB);
 
     /// 32 KiB. A panic that prints a backtrace alone needs about 20 KiB, and a task that cannot
-    /// even panic helps nobody.
+    /// even panic is of no use.
     ///
     /// Where pages are larger than that, [`StackSize::new`] gives a page at least.
     pub const MIN: Self = Self(32 * KIB);
@@ -43,7 +43,7 @@ impl StackSize {
     const MOST: usize = isize::MAX as usize / 2 + 1;
 
     /// A size of at least `bytes`: zero and small sizes become [`StackSize::MIN`], and any other is
-    /// rounded up to the next that there is.
+    /// rounded up to the next of the sizes.
     ///
     /// An absurdly large size is accepted here; getting a stack of that size fails with an error.
     pub fn new(bytes: usize) -> Self {

@@ -12,7 +12,7 @@ use crate::sanitizer;
 /// last byte to stacks cannot allocate what it needs to report the error, or to go on without.
 pub(super) const HEADROOM: usize = 1 << 20;
 
-/// What a guard has at least. Rust's functions touch each page of their frames in order and would
+/// The least size of a guard. Rust's functions touch each page of their frames in order and would
 /// be caught by a single page; those of C need not, and jump over a guard that is smaller than
 /// their frame.
 const GUARD: usize = 32 << 10;
@@ -21,7 +21,7 @@ const GUARD: usize = 32 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Slot(NonNull<u8>);
 
-// SAFETY: a slot is an address; what may be done there is up to whoever owns the stack.
+// SAFETY: a slot is an address; what may be done there is up to the owner of the stack.
 unsafe impl Send for Slot {}
 
 impl Slot {

@@ -24,8 +24,8 @@
 //! - *Branch targets (BTI).* On pages that enforce them a `br` must land on a marker. Both places
 //!   that a switch jumps to begin with one; elsewhere it does nothing.
 //! - *Signed return addresses (PAC).* A function signs its own return address with its own stack
-//!   pointer, and gets both back unchanged. The resume address is not signed: who can overwrite the
-//!   frame can choose where it continues.
+//!   pointer, and gets both back unchanged. The resume address is not signed: code that can
+//!   overwrite the frame can choose where it continues.
 //! - *Shadow stacks* (x18 under `-Zsanitizer=shadow-call-stack`, and the processor's guarded
 //!   control stack) are one for each thread and do not follow a switch. Neither may be on.
 
@@ -72,8 +72,8 @@ pub(super) unsafe fn switch(
 ) -> (Word, Word) {
     let (word_back, from_back);
     // SAFETY: every register that the code reached through `to` may change is an output, declared
-    // clobbered, or stored here and loaded by whoever continues this context; that also makes the
-    // stack pointer the same before and after, since it loads the value stored to `save`.
+    // clobbered, or stored here and loaded by the switch that continues this context; that also
+    // makes the stack pointer the same before and after, since it loads the value stored to `save`.
     unsafe {
         asm!(
             "adr x9, 2f",
@@ -154,9 +154,9 @@ pub(super) unsafe fn answer(to: Context, word: Word) -> Word {
 
 /// The base frame of every stack: `entry(data)`, and the end of every backtrace.
 ///
-/// On arrival x19 is `data`, x10 is `entry`, x29 is zero and sp is `top`. x30 is whatever the
-/// resumer left there: without the note that it is undefined, an unwinder would take the call below
-/// for its own caller, again and again.
+/// On arrival x19 is `data`, x10 is `entry`, x29 is zero and sp is `top`. x30 is what the resumer
+/// left there: without the note that it is undefined, an unwinder would take the call below for its
+/// own caller, again and again.
 #[unsafe(naked)]
 unsafe extern "C" fn trampoline() {
     naked_asm!(

@@ -5,7 +5,8 @@
 //! - `prepare(top, entry, data)`: lay out a fresh stack so that the first switch to it calls
 //!   `entry(data)` with an aligned stack and a frame at which every unwinder stops;
 //! - `switch(save, to, word, from)`: store where the caller can be continued in `*save`, then
-//!   continue `to`, which gets the two words; returns those that the caller's continuer had for it;
+//!   continue `to`, which gets the two words; returns the two words with which the caller is
+//!   continued;
 //! - `answer(to, word)`: the same, but where the caller can be continued is the second word;
 //! - `CALL_ON_TOP`: how to run a function on top of a suspended stack, for backtraces.
 //!
@@ -14,8 +15,8 @@
 //! floating-point control words (mxcsr, x87, fpcr) are not saved; they belong to the OS thread, so
 //! a task that changes a rounding mode restores it before it lets others run.
 //!
-//! A switch carries two words in registers, if somebody fills them in: what a [`call`] and its
-//! [`answer`] have to say, and who has answered. A word that nobody fills in costs nothing.
+//! A switch can carry two words in registers: what a [`call`] and its [`answer`] have to say, and
+//! where the answering side can be continued. A word that is left empty costs nothing.
 //!
 //! The last switch away from a stack is a [`switch_for_good`], the same thing for a backend.
 //!
@@ -27,7 +28,7 @@
 //! 4. `ucontext`: the C library's `makecontext` and `swapcontext`, for every other architecture of
 //!    Linux with glibc. `RUSTFLAGS='--cfg lisle_switch="ucontext"'` forces it anywhere.
 //!
-//! One contract suite (`tests/switch*.rs`) runs on whichever is compiled in.
+//! One contract suite (`tests/switch*.rs`) runs on the one that is compiled in.
 
 mod on_top;
 
@@ -99,7 +100,7 @@ pub unsafe fn prepare(top: *mut u8, entry: Entry, data: *mut ()) -> Context {
 }
 
 /// Suspends the caller, leaves its continuation in `*save` and continues `to`. Returns when
-/// somebody switches to that continuation.
+/// something switches to that continuation.
 ///
 /// # Safety
 ///
@@ -117,8 +118,8 @@ pub unsafe fn switch(save: *mut Context, to: Context) {
     sanitizer::arrive(departure);
 }
 
-/// Like [`switch`], and gives `word` to what it continues. Returns the word of whoever continues
-/// the caller, and, if that was an [`answer`], where the one who answered can be continued;
+/// Like [`switch`], and gives `word` to what it continues. Returns the word with which the caller
+/// is continued and, if that is done by an [`answer`], where the answering side can be continued;
 /// otherwise [`Context::NONE`].
 ///
 /// # Safety
@@ -127,8 +128,8 @@ pub unsafe fn switch(save: *mut Context, to: Context) {
 #[inline(always)]
 pub unsafe fn call(save: *mut Context, to: Context, word: Word) -> (Word, Context) {
     let departure = sanitizer::leave(to);
-    // SAFETY: the caller's promise is the backend's requirement. All that continues the caller
-    // passes a context.
+    // SAFETY: the caller's promise is the backend's requirement. Everything that continues the
+    // caller passes a context.
     let (word, from) = unsafe {
         let (word, from) = backend::switch(save, to, word, Word::new(Context::NONE.0.cast()));
         (word, from.assume_init())
@@ -138,7 +139,7 @@ pub unsafe fn call(save: *mut Context, to: Context, word: Word) -> (Word, Contex
 }
 
 /// Like [`switch`], but where the caller can be continued is not stored: `to` gets it, together
-/// with `word`. Returns the word of whoever continues the caller.
+/// with `word`. Returns the word with which the caller is continued.
 ///
 /// # Safety
 ///
@@ -158,7 +159,7 @@ pub unsafe fn answer(to: Context, word: Word) -> Word {
 /// # Safety
 ///
 /// - As for [`switch`], as far as `to` is concerned.
-/// - Nobody relies on anything that is still on the stack of the caller: no destructor will run
+/// - Nothing relies on anything that is still on the stack of the caller: no destructor will run
 ///   there.
 #[inline(always)]
 pub unsafe fn switch_for_good(to: Context) -> ! {

@@ -22,7 +22,7 @@ use crate::sanitizer;
 /// `Backtrace::force_capture` takes about 5 KiB the first time and 2 KiB later.
 pub const ROOM_ON_TOP: usize = 16 * 1024;
 
-/// How a backend calls `function(data)` on top of a suspended stack. Without it, nothing can be.
+/// How a backend calls `function(data)` on top of a suspended stack.
 pub(super) type CallOnTop =
     unsafe fn(on: Context, function: unsafe extern "C" fn(*mut ()), data: *mut ());
 

@@ -65,8 +65,8 @@ pub(super) unsafe fn switch(
 ) -> (Word, Word) {
     let (word_back, from_back);
     // SAFETY: every register that the code reached through `to` may change is an output, declared
-    // clobbered, or stored here and loaded by whoever continues this context; that also makes the
-    // stack pointer the same before and after, since it loads the value stored to `save`.
+    // clobbered, or stored here and loaded by the switch that continues this context; that also
+    // makes the stack pointer the same before and after, since it loads the value stored to `save`.
     unsafe {
         asm!(
             "lla t0, 2f",

@@ -1,15 +1,15 @@
 //! The portable fallback: `makecontext` and `swapcontext` of the C library.
 //!
 //! A [`Context`] points to the `ucontext_t` of a suspended stack, which lives on that stack: at its
-//! top while it is fresh, in the frame of `switch` once it has run. Beside it lies what its
-//! continuer has to say.
+//! top while it is fresh, in the frame of `switch` once it has run. Beside it lie the words with
+//! which it is continued.
 //!
 //! `swapcontext` sets the signal mask, with a system call, and then loads the other stack pointer
 //! some instructions ahead of the rest. The unwinding tables of the C library say nothing of that,
 //! so that a profiler's signal handler would crash there. Hence every context has a mask that
-//! blocks all signals, and whoever arrives sets the one of whoever has left, with a second system
-//! call. That makes the mask the thread's, as with the other backends, and a switch hundreds of
-//! times dearer than assembly.
+//! blocks all signals, and the side that arrives sets the mask of the side that has left, with a
+//! second system call. That makes the mask the thread's, as with the other backends, and a switch
+//! hundreds of times dearer than assembly.
 
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -44,10 +44,10 @@ pub(super) const CALL_ON_TOP: Option<CallOnTop> = None;
 #[repr(C)]
 struct Suspended {
     context: ucontext_t,
-    /// Written by whoever continues it.
+    /// Written by the switch that continues it.
     word: Word,
     from: Word,
-    /// The signal mask of whoever continues it.
+    /// The signal mask of the side that continues it.
     mask: *const sigset_t,
 }
 
@@ -134,15 +134,15 @@ unsafe fn leave(here: *mut Suspended, to: Context, word: Word, from: Word) {
     }
 }
 
-/// Lets signals through as whoever has left did.
+/// Lets signals through as the side that has left did.
 ///
 /// # Safety
 ///
 /// `here` has just been continued.
 unsafe fn arrive(here: *const Suspended) {
-    // SAFETY: whoever has left has written the pointer, to a mask that `swapcontext` stored in a
-    // frame of its stack. That frame is still there, since nobody can have freed a stack that was
-    // left just now.
+    // SAFETY: the side that has left has written the pointer, to a mask that `swapcontext` stored
+    // in a frame of its stack. That frame is still there, since nobody can have freed a stack that
+    // was left just now.
     let failed = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, (*here).mask, ptr::null_mut()) };
     assert_eq!(failed, 0, "a signal mask can be set");
 }

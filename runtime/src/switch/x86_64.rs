@@ -20,9 +20,9 @@
 //!
 //! *A switch can be interrupted.* A signal handler must find these three words unharmed, and a
 //! profiler's handler unwinds from wherever it is. Hence the words lie in the red zone, the 128
-//! bytes that the kernel leaves alone: with a push the unwinding tables would be wrong, since from
-//! here nobody can tell whether those of the caller go by rsp or by rbp. Between the change of rsp
-//! and that of rbp, two instructions, no table can be right. There they say that this frame is the
+//! bytes that the kernel leaves alone: with a push the unwinding tables would be wrong, since it is
+//! not known here whether those of the caller go by rsp or by rbp. Between the change of rsp and
+//! that of rbp, two instructions, no table can be right. There they say that this frame is the
 //! outermost one.
 //!
 //! Why it looks as it does, with ns a switch as measured against the alternatives on one Zen 3
@@ -32,8 +32,8 @@
 //!   at that place, most often nothing. A naked function that saves all six callee-saved registers
 //!   costs 3.0. rbx and rbp must be stored by hand, since LLVM reserves them and an asm block may
 //!   not clobber them.
-//! - *A word and a context travel in rdi and rsi.* A party that goes on finds there what the other
-//!   one has left there. Whoever has nothing to say says nothing, which costs nothing.
+//! - *A word and a context travel in rdi and rsi.* A side that goes on finds there what the other
+//!   one has left. A side that has nothing to say leaves them as they are, at no cost.
 //! - *A jump, not a return.* The processor predicts a `ret` from the calls it has seen, and a
 //!   switch breaks that pairing: 8.7.
 //! - *mxcsr and the x87 control word stay alone.* Saving and restoring them costs 13.
@@ -83,8 +83,8 @@ pub(super) unsafe fn switch(
     let (word_back, from_back);
     // SAFETY: every register that the code reached through `to` may change is an output, declared
     // clobbered, or stored here and loaded at the resume address; the stack pointer is the same
-    // before and after, since whoever continues this context loads the value stored to `save`.
-    // Nobody writes to the red zone of a stack that is suspended.
+    // before and after, since the switch that continues this context loads the value stored to
+    // `save`. Nobody writes to the red zone of a stack that is suspended.
     unsafe {
         asm!(
             "lea rax, [rip + 2f]",
@@ -175,7 +175,7 @@ unsafe extern "C" fn trampoline() {
         ".cfi_undefined rbp",
         "mov rdi, [rsp - 16]",
         "mov rax, [rsp - 8]",
-        // And a null frame pointer says it to those who walk the frame chain.
+        // And a null frame pointer says it to code that walks the chain of frames.
         "xor ebp, ebp",
         // A call that the processor does not take for one. It would wait for a return that never
         // comes, and then predict each return of the resumer's callers wrongly.

@@ -94,7 +94,7 @@ mod context {
 #[cfg(target_env = "gnu")]
 pub fn run_on(stack: &Stack, entry: extern "C" fn()) {
     // SAFETY: both contexts are filled in by `getcontext` before they are used, and live until the
-    // entry has returned through `uc_link`; the stack is ours and nobody else runs on it.
+    // entry has returned through `uc_link`; the stack is ours and nothing else runs on it.
     unsafe {
         let mut here: libc::ucontext_t = std::mem::zeroed();
         let mut there: libc::ucontext_t = std::mem::zeroed();

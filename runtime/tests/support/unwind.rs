@@ -100,7 +100,7 @@ pub fn sample_at(signal: c_int) {
 }
 
 /// Does `work` on this thread, which is interrupted again and again, `samples` times in all. `work`
-/// ends when [`is_over`] says so. How the samples were.
+/// ends when [`is_over`] says so. Returns how the samples went.
 pub fn under_fire(samples: usize, work: impl FnOnce()) -> Tally {
     sample_at(libc::SIGPROF);
     let before = Tally::so_far();
@@ -131,7 +131,7 @@ pub fn is_over() -> bool {
     SAMPLES.load(Relaxed) >= GOAL.load(Relaxed)
 }
 
-/// What interrupts the thread that is under fire, until there are so many samples.
+/// What interrupts the thread that is under fire, until there are enough samples.
 static TIMER: AtomicPtr<c_void> = AtomicPtr::new(ptr::null_mut());
 static GOAL: AtomicUsize = AtomicUsize::new(0);
 
@@ -149,7 +149,7 @@ fn next_shot() {
     }
 }
 
-/// Does `work`, and interrupts it after each single instruction. How its samples were.
+/// Does `work`, and interrupts it after each single instruction. Returns how the samples went.
 #[cfg(target_arch = "x86_64")]
 pub fn step_through(work: impl FnOnce()) -> Tally {
     sample_at(libc::SIGTRAP);

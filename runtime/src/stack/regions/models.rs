@@ -1,19 +1,7 @@
 use super::*;
 use crate::primitive::{Arc, atomic};
 
-impl Word for atomic::AtomicUsize {
-    fn new(value: usize) -> Self {
-        Self::new(value)
-    }
-
-    fn get(&self, ordering: Ordering) -> usize {
-        self.load(ordering)
-    }
-
-    fn set(&self, value: usize, ordering: Ordering) {
-        self.store(value, ordering);
-    }
-}
+impl_word!(atomic::AtomicUsize);
 
 /// A region is given back and its entry used for another one, while a handler looks: it finds
 /// one of the two as they are, or nothing, and no mixture.

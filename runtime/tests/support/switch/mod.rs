@@ -36,7 +36,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Goes back to whoever resumed the fiber. To be called by its body.
+    /// Goes back to the resumer of the fiber. To be called by its body.
     #[inline(always)]
     pub fn suspend(&self) {
         // SAFETY: the body runs, so its resumer is suspended on this thread and waits to be
