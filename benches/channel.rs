@@ -18,12 +18,12 @@ const CAPACITY: usize = 128;
 /// nothing else ever makes it wait, the size of the sample would decide what is measured.
 const BURST: u64 = 1_024;
 
-/// What the games need of a sender, whoever made it.
+/// What the games need of a sender, of either library.
 trait SendEnd: Clone + Send + 'static {
     fn send(&self, message: u64);
 }
 
-/// What the games need of a receiver, whoever made it.
+/// What the games need of a receiver, of either library.
 trait RecvEnd: Clone + Send + 'static {
     /// The next message, or `None` when the sender is gone.
     fn recv(&self) -> Option<u64>;

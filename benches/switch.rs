@@ -49,7 +49,7 @@ fn one_way(c: &mut Criterion) {
 
 /// # Safety
 ///
-/// The bouncer is suspended, and nobody else has access to the players.
+/// The bouncer is suspended, and nothing else has access to the players.
 #[inline(never)]
 unsafe fn round_trips(players: *mut Players, count: u64) -> Duration {
     let start = Instant::now();

@@ -15,8 +15,8 @@ fail() {
     exit 1
 }
 
-# Ends the step because this machine cannot run it. On CI that is a failure: nobody would notice
-# a step that is skipped for ever.
+# Ends the step because this machine cannot run it. On CI that is a failure: a step
+# that is skipped for ever would not be noticed.
 skip() {
     echo "skipped: $*"
     ! in_ci || exit 1

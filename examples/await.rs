@@ -2,8 +2,8 @@
 //!
 //! The cook makes a pie and needs two things for it, each of which takes some steps.
 //! `Yielder::call` runs another coroutine to its end and gives its result; whatever that one yields
-//! meanwhile becomes a yield of the cook, so that whoever watches the cook sees every step. The
-//! other way is to `resume` it oneself, and to do what one likes with each of its yields.
+//! meanwhile becomes a yield of the cook, so that the caller of the cook sees every step. The other
+//! way is to `resume` it oneself, and to do what one likes with each of its yields.
 //!
 //! ```text
 //! cargo run --release --example await
@@ -71,7 +71,7 @@ fn make_dough() -> Work<&'static str> {
     })
 }
 
-/// Goes on for as long as somebody wants more.
+/// Goes on for as long as more is wanted.
 fn peel_apples() -> Work<()> {
     Coroutine::new(|steps: &Steps<()>, ()| {
         loop {

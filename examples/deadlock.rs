@@ -1,7 +1,7 @@
 //! Two tasks wait for each other for ever, and Lisle says so.
 //!
 //! Ann and Bob are so polite that each speaks only after the other. Nothing can wake them any more,
-//! so `lisle::run` panics with a report of who waits, for what, and where. Had the program other
+//! so `lisle::run` panics with a report of what each waits for, and where. Had the program other
 //! threads, one of them might send something some day, and there would be no report.
 //!
 //! ```text
@@ -51,6 +51,6 @@ fn main() {
 }
 
 fn be_polite(from_other: Receiver<&str>, to_other: Sender<&str>) {
-    from_other.recv().unwrap(); // nobody ever sends
+    from_other.recv().unwrap(); // nothing is ever sent
     to_other.send("Good morning!").unwrap();
 }

@@ -1,6 +1,6 @@
 //! Generators: functions that yield, used as iterators.
 //!
-//! A generator's body runs when somebody asks for an item, and waits while nobody does. So it may
+//! A generator's body runs when an item is asked for, and waits in between. So it may
 //! be endless, and it may yield from the depth of a recursion, where an iterator written by hand
 //! would have to keep a stack of its own.
 //!

@@ -30,7 +30,7 @@ use lisle::channel::unbounded;
 use lisle::coroutine::StackSize;
 use support::{Args, Progress, grouped};
 
-/// After so many the tasks get their turn: to run until they wait, and later to their end.
+/// After this many spawns the tasks get their turn: to run until they wait, and later to their end.
 const BATCH: usize = 1000;
 
 fn main() {

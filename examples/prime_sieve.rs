@@ -65,7 +65,7 @@ fn first_primes(count: usize) -> Vec<usize> {
     primes
 }
 
-/// Sends every number from 2 on, until nobody wants more.
+/// Sends every number from 2 on, until the receiver is gone.
 fn generate(to: Sender<usize>) {
     for number in 2.. {
         if to.send(number).is_err() {

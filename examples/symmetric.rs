@@ -1,7 +1,7 @@
 //! Producer and consumer, each of which transfers to the other: symmetric coroutines.
 //!
 //! They share a queue of eight places. The producer fills it and transfers to the consumer, which
-//! drains it and transfers back, in one step each time: nobody in between resumes them, and however
+//! drains it and transfers back, in one step each time: with no resumer in between, and however
 //! often they do it, no stack becomes deeper. When the consumer has got everything, it returns, and
 //! that is the answer to the `resume` which had started the producer.
 //!

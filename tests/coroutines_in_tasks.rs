@@ -149,7 +149,7 @@ fn a_task_transfers_to_a_coroutine_of_another_one() {
     run_in_order(|| {
         let (sender, receiver) = bounded(0);
         let theirs = Coroutine::new(move |yielder: &Yielder<u32, u32, ()>, n| {
-            let received: u32 = receiver.recv().unwrap(); // parks whoever has come here
+            let received: u32 = receiver.recv().unwrap(); // parks the task that has come here
             yielder.suspend(received + n);
         });
         let weak = theirs.downgrade();
@@ -209,7 +209,7 @@ fn a_cancelled_task_unwinds_its_coroutines() {
             let coroutine = Coroutine::new(move |_: &Yielder<(), (), ()>, ()| {
                 let _running = running;
                 let _ = receiver.recv();
-                unreachable!("nobody sends");
+                unreachable!("nothing is sent");
             });
             coroutine.resume(());
         });

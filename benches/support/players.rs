@@ -14,7 +14,7 @@ const LEAST: u64 = 1_000;
 
 /// A game that is set up: the part of each player.
 pub struct Game<T> {
-    /// Measures the time of the game. Played by who starts it.
+    /// Measures the time of the game. Played by the task that starts it.
     pub timed: T,
     pub others: Vec<Box<dyn FnOnce() + Send>>,
 }

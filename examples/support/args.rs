@@ -6,7 +6,7 @@ use std::process;
 
 use super::grouped;
 
-/// The arguments that nobody has taken yet.
+/// The arguments that were not taken yet.
 ///
 /// Take the flags and the options first, then the number, and then [`finish`](Args::finish). What
 /// cannot be understood ends the program with a message and exit code 2.

@@ -67,7 +67,7 @@ impl Function {
     }
 }
 
-/// What is there instead of an item that cannot be understood, so that nobody misses it.
+/// What stands in for an item that cannot be understood, so that uses of it do not fail too.
 pub(crate) fn stand_in(item: TokenStream) -> TokenStream {
     let mut rest = item.clone().into_iter().skip_while(|token| !is_fn(token)).skip(1);
     match rest.next() {

@@ -89,8 +89,8 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// deadlock. A harness runs tests on threads of its own, so threads that were there when the test
 /// began are not expected to wake a task, and those that were started later are:
 /// `ForeignThreads::LaterMayWake`. While there is such a thread, be it one of another test, the
-/// test waits; after 10 s in which nothing has happened it says on standard error, once, what
-/// everybody waits for.
+/// test waits; after 10 s in which nothing has happened it says on standard error, once, what all
+/// tasks wait for.
 ///
 /// A test whose tasks are woken by a thread that is older than itself, one of a pool in a `static`
 /// say, asks for `foreign_threads = MayWake`: it is never taken for a deadlock while the process

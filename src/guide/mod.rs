@@ -3,9 +3,9 @@
 //! | Page | Read it |
 //! |---|---|
 //! | [`start`] | first: tasks, channels, `select!`, time, how a program ends |
-//! | [`blocking_and_io`] | before the first file, socket or lock: what blocks a worker, and what to do instead |
+//! | [`blocking_and_io`] | before the first file, socket or lock: what blocks a worker |
 //! | [`stacks_and_memory`] | when there are many tasks, deep recursion or large values |
-//! | [`safety`] | when you use thread-locals, `unsafe`, destructors that wait, or `panic = "abort"` |
+//! | [`safety`] | for thread-locals, `unsafe`, destructors that wait, `panic = "abort"` |
 //! | [`from_go`] | if you know goroutines: there and here, side by side |
 //! | [`from_std_and_crossbeam`] | if you have threads and channels already and want to move over |
 //!

@@ -10,7 +10,7 @@ use crate::args::Args;
 pub struct Peer {
     pub systems: &'static [&'static str],
     source: Source,
-    /// What a user does who wants to have it.
+    /// How a user installs it.
     get: &'static str,
 }
 

@@ -116,7 +116,8 @@ pub fn report(results: &Results) -> String {
     }
     verdicts.sort_by(|a, b| b.miss.total_cmp(&a.miss));
     let mut text = format!(
-        "\ntargets, by the median: 1.00 is reached exactly, more is missed\n  {:>6}  {:<42} {:>10}   {}\n",
+        "\ntargets, by the median: 1.00 is reached exactly, more is missed\n  \
+         {:>6}  {:<42} {:>10}   {}\n",
         "", "", "Lisle", "held against"
     );
     for verdict in verdicts {

@@ -58,7 +58,7 @@ impl Race {
     ///
     /// # Panics
     ///
-    /// If not everybody has arrived: then the program has not done its work.
+    /// If some have not arrived: then the program has not done its work.
     pub fn time(&self) -> Duration {
         let end = self.end.get().expect("all tasks have arrived");
         *end - *self.start.get().expect("a task has started")

@@ -6,7 +6,7 @@ use harness::{Outcome, Params};
 use lisle_runtime::stack::{Stack, StackSize};
 use lisle_runtime::switch::{Context, prepare, switch};
 
-/// A caller on its own stack, and one on another who counts.
+/// A caller on its own stack, and a counter on another.
 struct Two {
     caller: Context,
     counter: Context,
@@ -26,7 +26,7 @@ pub fn bare(params: &Params) -> Outcome {
     // to it; `two` is never freed.
     unsafe { (*two).counter = prepare(stack.top(), count_up, two.cast()) };
     let play = |rounds: u64| {
-        // SAFETY: the counter is suspended, so nobody else has access to `two`.
+        // SAFETY: the counter is suspended, so nothing else has access to `two`.
         unsafe { (*two).count = 0 };
         let start = Instant::now();
         for _ in 0..rounds {

@@ -69,7 +69,7 @@ fn yield_often(rounds: u64) {
 /// Until the gate opens, which is when its sender is dropped.
 fn wait_at(closed_gate: &Receiver<()>, race: &Race) {
     race.at_gate();
-    assert!(closed_gate.recv().is_err(), "nobody sends");
+    assert!(closed_gate.recv().is_err(), "nothing is sent");
 }
 
 fn wait_until(condition: impl Fn() -> bool) {

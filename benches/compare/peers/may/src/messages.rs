@@ -16,7 +16,7 @@ pub trait Channel: 'static {
 
     fn new() -> (Self::Sender, Self::Receiver);
     fn send(sender: &Self::Sender, message: u64);
-    /// `None` if nobody can send any more.
+    /// `None` if no sender is left.
     fn recv(receiver: &Self::Receiver) -> Option<u64>;
 }
 

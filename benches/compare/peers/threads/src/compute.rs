@@ -1,4 +1,4 @@
-//! The best that plain threads can do: each takes the next part that nobody has taken.
+//! The best that plain threads can do: each takes the next part that was not taken.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;

@@ -101,7 +101,7 @@ pub fn select(params: &Params) -> Outcome {
     })
 }
 
-/// Four tasks send `messages` each through a rendezvous channel of their own to one who selects.
+/// Four tasks send `messages` each through a rendezvous channel of their own to one that selects.
 fn merge_four(messages: u64) -> Duration {
     let source = |_| {
         let (sender, receiver) = bounded(0);

@@ -16,10 +16,10 @@ pub trait Channel: Send + Sync + 'static {
     /// Another receiver of the same channel, if there can be one.
     fn another(receiver: &Self::Receiver) -> Option<Self::Receiver>;
 
-    /// False if nobody can receive any more.
+    /// False if no receiver is left.
     fn send(sender: &Self::Sender, message: u64) -> impl Future<Output = bool> + Send;
 
-    /// `None` if nobody can send any more.
+    /// `None` if no sender is left.
     fn recv(receiver: &mut Self::Receiver) -> impl Future<Output = Option<u64>> + Send;
 }
 

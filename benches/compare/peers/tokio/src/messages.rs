@@ -112,7 +112,7 @@ pub fn select<C: Channel>(params: &Params) -> Outcome {
     })
 }
 
-/// Four tasks send `messages` each through a rendezvous channel of their own to one who selects.
+/// Four tasks send `messages` each through a rendezvous channel of their own to one that selects.
 async fn merge_four<C: Channel>(messages: u64) -> Duration {
     let source = |_| {
         let (sender, receiver) = C::new(RENDEZVOUS);

@@ -9,7 +9,7 @@ use tokio::task::yield_now;
 
 use crate::run;
 
-/// A gate is a semaphore without permits: whoever waits goes on when it is closed.
+/// A gate is a semaphore without permits: all waiting tasks go on when it is closed.
 async fn wait_at(gate: &Semaphore, race: &Race) {
     race.at_gate();
     assert!(gate.acquire().await.is_err(), "there are no permits");
