@@ -1,4 +1,4 @@
-//! Descriptors that wake tasks, whatever their worker does at that moment.
+//! Descriptors that wake tasks.
 #![cfg(not(lisle_loom))]
 
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use lisle_scheduler::internal::{Direction, Source};
 use lisle_scheduler::park::Reason;
-use lisle_scheduler::{Runtime, RuntimeBuilder, sleep, spawn, yield_now};
+use lisle_scheduler::{ForeignThreads, Runtime, RuntimeBuilder, metrics, sleep, spawn, yield_now};
 
 const READING: Reason = Reason::new("reading from a test's socket");
 const WRITING: Reason = Reason::new("writing to a test's socket");
@@ -49,109 +49,6 @@ fn workers(count: usize) -> RuntimeBuilder {
 
 fn on(builder: RuntimeBuilder, main: impl FnOnce()) {
     builder.build().unwrap().run(main).unwrap();
-}
-
-/// Writes a byte from a thread of its own each time it is asked.
-struct Peer {
-    ask: std::sync::mpsc::Sender<(u8, Duration)>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-impl Peer {
-    fn new(mut stream: UnixStream) -> Self {
-        let (ask, asked) = std::sync::mpsc::channel();
-        let thread = thread::spawn(move || {
-            for (byte, pause) in asked {
-                thread::sleep(pause);
-                stream.write_all(&[byte]).unwrap();
-            }
-        });
-        Self { ask, thread: Some(thread) }
-    }
-
-    fn write(&self, byte: u8) {
-        self.ask.send((byte, Duration::ZERO)).unwrap();
-    }
-
-    fn write_later(&self, byte: u8) {
-        self.ask.send((byte, Duration::from_millis(20))).unwrap();
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        self.ask = std::sync::mpsc::channel().0;
-        self.thread.take().unwrap().join().unwrap();
-    }
-}
-
-#[test]
-fn an_idle_worker_is_woken_by_a_descriptor() {
-    for spin in [Duration::ZERO, Duration::from_millis(50)] {
-        let (source, theirs) = pair();
-        let peer = Peer::new(theirs);
-        on(workers(1).spin(spin), || {
-            for byte in 0..100 {
-                peer.write(byte);
-                assert_eq!(read(&source), Some(byte));
-            }
-        });
-    }
-}
-
-#[test]
-fn a_busy_worker_looks_at_its_descriptors() {
-    let (source, mut theirs) = pair();
-    on(workers(1), || {
-        let done = Arc::new(AtomicBool::new(false));
-        let busy = spawn({
-            let done = done.clone();
-            move || {
-                while !done.load(Ordering::Relaxed) {
-                    yield_now();
-                }
-            }
-        });
-        let reader = spawn(move || (0..100).map(|_| read(&source).unwrap()).collect::<Vec<_>>());
-        for byte in 0..100 {
-            theirs.write_all(&[byte]).unwrap();
-            yield_now();
-        }
-        assert!(reader.join().unwrap().into_iter().eq(0..100));
-        done.store(true, Ordering::Relaxed);
-        busy.join().unwrap();
-    });
-}
-
-#[test]
-fn a_watching_worker_is_woken_by_a_descriptor() {
-    let (source, mut theirs) = pair();
-    on(workers(2), || {
-        let parked = Arc::new(AtomicBool::new(false));
-        let read_all = Arc::new(AtomicBool::new(false));
-        let reader = spawn({
-            let (parked, read_all) = (parked.clone(), read_all.clone());
-            move || {
-                parked.store(true, Ordering::Release);
-                for byte in 0..20 {
-                    assert_eq!(read(&source), Some(byte));
-                }
-                read_all.store(true, Ordering::Release);
-            }
-        });
-        // This worker computes and never looks: the other one has taken the reader, and then
-        // watches.
-        while !parked.load(Ordering::Acquire) {
-            std::hint::spin_loop();
-        }
-        for byte in 0..20 {
-            theirs.write_all(&[byte]).unwrap();
-        }
-        while !read_all.load(Ordering::Acquire) {
-            std::hint::spin_loop();
-        }
-        reader.join().unwrap();
-    });
 }
 
 #[test]
@@ -356,18 +253,60 @@ fn the_end_of_a_run_unwinds_a_task_that_waits_for_a_descriptor() {
     assert!(told.load(Ordering::Relaxed));
 }
 
+/// Writes a byte some time after the flag is set, which is said when all tasks wait: a detector of
+/// deadlocks that is wrong has this time.
+fn write_later(mut stream: UnixStream, byte: u8) -> (Arc<AtomicBool>, thread::JoinHandle<()>) {
+    let all_wait = Arc::new(AtomicBool::new(false));
+    let writer = thread::spawn({
+        let all_wait = all_wait.clone();
+        move || {
+            while !all_wait.load(Ordering::Acquire) {
+                thread::yield_now();
+            }
+            thread::sleep(Duration::from_millis(20));
+            stream.write_all(&[byte]).unwrap();
+        }
+    });
+    (all_wait, writer)
+}
+
 #[test]
 fn a_wait_for_a_descriptor_is_no_deadlock() {
     let (source, theirs) = pair();
-    let peer = Peer::new(theirs);
-    let builder = workers(1).foreign_threads(lisle_scheduler::ForeignThreads::NeverWake);
-    on(builder, || {
+    let (all_wait, writer) = write_later(theirs, 3);
+    on(workers(1).foreign_threads(ForeignThreads::NeverWake), || {
         let reader = spawn(move || read(&source));
-        // Everybody waits from now on, and no timer is pending. The peer takes its time, so that a
-        // detector that is wrong has some.
-        peer.write_later(3);
+        all_wait.store(true, Ordering::Release);
         assert_eq!(reader.join().unwrap(), Some(3));
     });
+    writer.join().unwrap();
+}
+
+/// The worker that sleeps last, and looks for a deadlock, is not the one whose task waits.
+#[test]
+fn a_wait_for_a_descriptor_on_another_worker_is_no_deadlock() {
+    let (source, theirs) = pair();
+    let (all_wait, writer) = write_later(theirs, 3);
+    on(workers(2).foreign_threads(ForeignThreads::NeverWake), || {
+        let taken = Arc::new(AtomicBool::new(false));
+        let reader = spawn({
+            let taken = taken.clone();
+            move || {
+                taken.store(true, Ordering::Release);
+                // The worker of main is idle before this one, and so watches.
+                while metrics().unwrap().workers()[0].sleeps == 0 {
+                    std::hint::spin_loop();
+                }
+                all_wait.store(true, Ordering::Release);
+                read(&source)
+            }
+        });
+        while !taken.load(Ordering::Acquire) {
+            std::hint::spin_loop();
+        }
+        assert_eq!(reader.join().unwrap(), Some(3));
+    });
+    writer.join().unwrap();
 }
 
 #[test]
