@@ -7,7 +7,7 @@ use std::mem;
 use std::panic::Location;
 use std::time::Instant;
 
-use lisle_runtime::last_words::abort_with;
+use lisle_runtime::internal::last_words::abort_with;
 use lisle_scheduler::park::{
     Object, Place, Wait, Wake, park, unwind_cancelled, unwind_cancelled_at,
 };

@@ -18,7 +18,7 @@ use std::mem::{forget, needs_drop};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lisle_runtime::primitive::{Arc, BriefMutex, BriefMutexGuard};
+use lisle_runtime::internal::primitive::{Arc, BriefMutex, BriefMutexGuard};
 
 use crate::buffer::Buffer;
 use crate::claim::Grant;

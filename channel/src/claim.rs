@@ -17,9 +17,9 @@
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
-use lisle_runtime::erased::Erased;
-use lisle_runtime::primitive::atomic::{AtomicBool, Ordering};
-use lisle_runtime::primitive::cell::UnsafeCell;
+use lisle_runtime::internal::Erased;
+use lisle_runtime::internal::primitive::atomic::{AtomicBool, Ordering};
+use lisle_runtime::internal::primitive::cell::UnsafeCell;
 use lisle_scheduler::park::Unparker;
 
 use crate::waiter::Won;

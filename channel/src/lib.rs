@@ -27,7 +27,7 @@ mod waitlist;
 use std::convert::identity;
 use std::time::{Duration, Instant};
 
-use lisle_runtime::primitive::Arc;
+use lisle_runtime::internal::primitive::Arc;
 
 pub use crate::error::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,

@@ -13,7 +13,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use lisle_runtime::primitive::thread;
+use lisle_runtime::internal::primitive::thread;
 use lisle_scheduler::park::in_task;
 
 use crate::channel::{Channel, End, Guard};
@@ -27,7 +27,7 @@ const SLICE: Duration = Duration::from_micros(500);
 /// How many times a thread parks at once after such a yield.
 const HURRIES: u32 = 100;
 
-lisle_runtime::primitive::thread_local! {
+lisle_runtime::internal::primitive::thread_local! {
     /// How many times the thread is still going to park at once.
     static HURRIED: Cell<u32> = Cell::new(0)
 }

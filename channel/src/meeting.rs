@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::convert::identity;
 use std::time::Instant;
 
-use lisle_runtime::in_section;
+use lisle_runtime::internal::in_section;
 use lisle_scheduler::park::{Place, Wake, park, unwind_cancelled_at};
 
 use crate::channel::{Channel, Guard, Opening};

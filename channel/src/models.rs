@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use lisle_runtime::primitive::Arc;
+use lisle_runtime::internal::primitive::Arc;
 use loom::thread;
 
 use crate::error::{RecvTimeoutError, SendError, SendTimeoutError};

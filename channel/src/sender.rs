@@ -5,7 +5,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use lisle_runtime::primitive::Arc;
+use lisle_runtime::internal::primitive::Arc;
 use lisle_scheduler::turn;
 
 use crate::channel::{Channel, End};

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use lisle_runtime::primitive::Mutex;
+use lisle_runtime::internal::primitive::Mutex;
 use lisle_scheduler::park::{Place, Reason, Wait, Wake, park, unwind_cancelled_at};
 
 use crate::error::{RecvTimeoutError, TryRecvError};

@@ -15,8 +15,8 @@
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-use lisle_runtime::primitive::atomic::{AtomicBool, Ordering};
-use lisle_runtime::primitive::cell::UnsafeCell;
+use lisle_runtime::internal::primitive::atomic::{AtomicBool, Ordering};
+use lisle_runtime::internal::primitive::cell::UnsafeCell;
 use lisle_scheduler::park::Unparker;
 
 use crate::claim::{Chosen, Claim, Grant};

@@ -8,18 +8,16 @@
 //! This crate knows no queues and no policy.
 
 mod coroutine;
-#[doc(hidden)]
-pub mod erased;
+mod erased;
 mod generator;
 #[doc(hidden)]
-pub mod last_words;
+pub mod internal;
+mod last_words;
 mod no_suspend;
 mod once;
-#[doc(hidden)]
-pub mod panics;
+mod panics;
 mod prefetch;
-#[doc(hidden)]
-pub mod primitive;
+mod primitive;
 mod sanitizer;
 pub mod stack;
 mod stack_pointer;
@@ -31,6 +29,3 @@ pub use coroutine::{
 };
 pub use generator::{Generator, Items};
 pub use no_suspend::no_suspend;
-#[doc(hidden)]
-pub use no_suspend::{in_section, never_suspend_again};
-pub use prefetch::prefetch;

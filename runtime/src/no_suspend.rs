@@ -45,7 +45,6 @@ pub fn no_suspend<R>(section: impl FnOnce() -> R) -> R {
 }
 
 /// Opens a section that never ends: from now on nothing on this thread may suspend.
-#[doc(hidden)]
 pub fn never_suspend_again() {
     if !in_section() {
         INNERMOST.with(|innermost| innermost.set(NOWHERE));
@@ -53,7 +52,6 @@ pub fn never_suspend_again() {
 }
 
 /// Whether the caller is in a section. For schedulers, which panic there rather than switch.
-#[doc(hidden)]
 #[inline]
 pub fn in_section() -> bool {
     innermost_section() != 0

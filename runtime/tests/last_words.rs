@@ -6,7 +6,7 @@ mod support;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use lisle_runtime::last_words::{abort_on_unwind, abort_with, complain};
+use lisle_runtime::internal::last_words::{abort_on_unwind, abort_with, complain};
 use lisle_runtime::{ScopedCoroutine, Yielder};
 use support::coroutine::OnDrop;
 use support::stack::{Ended, in_child};

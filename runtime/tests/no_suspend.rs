@@ -7,9 +7,8 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
 
-use lisle_runtime::{
-    Coroutine, CoroutineState, Generator, Yielder, in_section, never_suspend_again, no_suspend,
-};
+use lisle_runtime::internal::{in_section, never_suspend_again};
+use lisle_runtime::{Coroutine, CoroutineState, Generator, Yielder, no_suspend};
 use support::coroutine::{OnDrop, panic_text};
 
 type Plain = Yielder<(), (), ()>;

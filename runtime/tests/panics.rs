@@ -8,7 +8,8 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::panicking;
 
-use lisle_runtime::{Coroutine, CoroutineState, Yielder, panics};
+use lisle_runtime::internal::panics;
+use lisle_runtime::{Coroutine, CoroutineState, Yielder};
 use support::coroutine::OnDrop;
 use support::stack::in_child;
 

@@ -6,8 +6,8 @@ use std::hint::black_box;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lisle_runtime::stack::describe::{self, Running};
-use lisle_runtime::stack::{Stack, StackSize, overflow};
+use lisle_runtime::internal::overflow::{Describer, Running, ensure_signal_stack, set_describer};
+use lisle_runtime::stack::{Stack, StackSize};
 use lisle_runtime::{Coroutine, Generator};
 use support::stack::{in_child, writable};
 
@@ -33,9 +33,9 @@ extern "C" fn recurse_for_ever() {
 }
 
 /// Tells the handler what runs.
-fn describe_as(describer: describe::Describer) {
+fn describe_as(describer: Describer) {
     // SAFETY: the functions of these tests only call back with constants.
-    unsafe { describe::set_describer(Box::leak(Box::new(describer))) };
+    unsafe { set_describer(Box::leak(Box::new(describer))) };
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn on_a_thread_of_others(main: extern "C" fn(*mut libc::c_void) -> *mut libc::c_
 #[test]
 fn a_thread_that_rust_did_not_make_reports_too() {
     extern "C" fn main(_: *mut libc::c_void) -> *mut libc::c_void {
-        overflow::ensure_signal_stack().unwrap();
+        ensure_signal_stack().unwrap();
         support::stack::run_on(&stack(), recurse_for_ever);
         ptr::null_mut()
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::panic::Location;
 
-use lisle_runtime::primitive::Arc;
+use lisle_runtime::internal::primitive::Arc;
 use lisle_runtime::stack::Stack;
 
 use crate::metrics::Metrics;

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-use lisle_runtime::primitive::{Arc, Mutex};
+use lisle_runtime::internal::primitive::{Arc, Mutex};
 
 use crate::park::{Reason, Unparker, Wake, park};
 use crate::{ForeignThreads, Runtime, spawn};

@@ -20,7 +20,7 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use lisle_runtime::last_words::AbortOnUnwind;
+use lisle_runtime::internal::last_words::AbortOnUnwind;
 use lisle_runtime::no_suspend;
 
 use crate::task::Control;

@@ -4,7 +4,7 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use lisle_runtime::stack::watched_generation;
+use lisle_runtime::internal::fork::watched_generation;
 
 /// A value of which each process has one, made when it is first wanted and never dropped.
 pub(crate) struct PerProcess<T: 'static>(AtomicPtr<Entry<T>>);

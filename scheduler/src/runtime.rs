@@ -6,11 +6,11 @@ use std::panic::{Location, resume_unwind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use lisle_runtime::last_words::abort_with;
-use lisle_runtime::panics;
-use lisle_runtime::primitive;
-use lisle_runtime::stack::describe::{self, Describer};
-use lisle_runtime::stack::{StackSize, overflow};
+use lisle_runtime::internal::last_words::abort_with;
+use lisle_runtime::internal::overflow::{Describer, ensure_signal_stack, set_describer};
+use lisle_runtime::internal::panics;
+use lisle_runtime::internal::primitive;
+use lisle_runtime::stack::StackSize;
 
 use crate::background::Background;
 use crate::deadlock::{Deadlock, ForeignThreads, stay_for_ever};
@@ -367,7 +367,7 @@ impl Runtime {
             "lisle::run was called inside a task: spawn and join a task instead"
         );
         prepare_process(&self.settings);
-        if let Err(error) = overflow::ensure_signal_stack() {
+        if let Err(error) = ensure_signal_stack() {
             panic!("{error}");
         }
         let team = primitive::Arc::new(Team::new(self.settings.clone(), serve));
@@ -418,13 +418,13 @@ pub(crate) fn prepare_process(settings: &Settings) {
     // SAFETY: the function only reads: a thread-local that needs no initialisation, and the worker
     // and the task to which it leads, which stay while anything runs on the task's stack, or inside
     // it.
-    unsafe { describe::set_describer(&(worker::describe_current as Describer)) };
+    unsafe { set_describer(&(worker::describe_current as Describer)) };
     panics::set_note(&(worker::note_unwinding_below as panics::Note));
 }
 
 /// What a thread that a team has started does.
 pub(crate) fn serve(team: primitive::Arc<Team>, index: usize) {
-    if let Err(error) = overflow::ensure_signal_stack() {
+    if let Err(error) = ensure_signal_stack() {
         // The team counts on this thread, which has nobody to return an error to.
         abort_with(format_args!("a worker cannot start: {error}"));
     }

@@ -14,11 +14,12 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use lisle_runtime::last_words::{abort_with, complain};
-use lisle_runtime::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
-use lisle_runtime::primitive::thread::{Builder, JoinHandle};
-use lisle_runtime::primitive::{Arc, Mutex};
-use lisle_runtime::stack::{StackSize, generation, watched_generation};
+use lisle_runtime::internal::fork::{generation, watched_generation};
+use lisle_runtime::internal::last_words::{abort_with, complain};
+use lisle_runtime::internal::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
+use lisle_runtime::internal::primitive::thread::{Builder, JoinHandle};
+use lisle_runtime::internal::primitive::{Arc, Mutex};
+use lisle_runtime::stack::StackSize;
 
 use crate::deadlock::{self, Deadlock, ForeignThreads, Purpose, Survey};
 use crate::metrics::Metrics;

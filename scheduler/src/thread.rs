@@ -3,9 +3,9 @@
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use lisle_runtime::primitive::atomic::{AtomicU8, Ordering};
-use lisle_runtime::primitive::hint;
-use lisle_runtime::primitive::thread::{self, Thread};
+use lisle_runtime::internal::primitive::atomic::{AtomicU8, Ordering};
+use lisle_runtime::internal::primitive::hint;
+use lisle_runtime::internal::primitive::thread::{self, Thread};
 
 use crate::park::{COMMIT_PANICKED, Party, Unparker, Wake, undisturbed};
 

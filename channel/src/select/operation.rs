@@ -6,7 +6,7 @@
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use lisle_runtime::primitive::Arc;
+use lisle_runtime::internal::primitive::Arc;
 use lisle_scheduler::park::{Awaited, Object};
 
 use crate::channel::{Channel, End, Opening, State, refill};

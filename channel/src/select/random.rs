@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use lisle_runtime::primitive::thread_local;
+use lisle_runtime::internal::primitive::thread_local;
 
 thread_local! {
     static STATE: Cell<u32> = Cell::new(0)

@@ -3,8 +3,6 @@
 //! Code on a modelled path takes its atomics, cells, locks and thread functions from here and from
 //! nowhere else. A normal build maps them to std and parking_lot; `--cfg lisle_loom` maps them to
 //! loom. Both sides export the same names, so no other file mentions the cfg to choose a type.
-//!
-//! This module serves Lisle's own crates and is not part of the stable API.
 
 #[cfg(any(not(lisle_loom), test))]
 mod brief;

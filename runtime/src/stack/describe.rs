@@ -1,7 +1,5 @@
 //! How the handler of an overflow learns which task runs: the scheduler has installed a function
 //! for it to ask.
-//!
-//! This module serves Lisle's own crates and is not part of the stable API.
 
 use crate::once::FirstSet;
 

@@ -18,7 +18,8 @@
 //! a worker, or without its memory to a pool of the whole process. The pool gives a region back to
 //! the kernel when it has all of its stacks and has others at hand.
 //!
-//! A program that runs into a guard has overflowed its stack, and [`overflow`] says so.
+//! A program that runs into a guard has overflowed its stack. The process says whose it
+//! was, and aborts.
 //!
 //! A `fork` child has no stacks but the one it was forked on. It may run another program, or end,
 //! or start afresh with a new cache; it must not look at other stacks of its parent.
@@ -26,16 +27,15 @@
 mod advice;
 mod cache;
 mod class;
-#[doc(hidden)]
-pub mod describe;
+pub(crate) mod describe;
 mod error;
 pub(crate) mod fork;
 mod guard;
 mod limits;
-pub mod overflow;
+mod overflow;
 mod pool;
 mod regions;
-mod signal_stack;
+pub(crate) mod signal_stack;
 mod size;
 mod slab;
 
@@ -43,8 +43,6 @@ use std::io;
 use std::ops::Range;
 
 pub use self::cache::StackCache;
-#[doc(hidden)]
-pub use self::fork::{generation, watched_generation};
 pub use self::guard::GuardKind;
 pub(crate) use self::signal_stack::prepare_thread;
 pub use self::size::StackSize;
@@ -91,32 +89,6 @@ impl Stack {
         self.slot.bottom().as_ptr().wrapping_add(self.size.bytes())
     }
 
-    /// Where a task should begin: up to 15 cache lines below [`Stack::top`], at another distance
-    /// for each of 16 neighbours.
-    ///
-    /// Most of thousands of tasks wait at the same depth. If all began at the top of a page, their
-    /// frames would share a few sets of the processor's caches, and push each other out of them.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use lisle_runtime::stack::{Stack, StackSize};
-    ///
-    /// let stack = Stack::allocate(StackSize::DEFAULT)?;
-    /// let shift = stack.top().addr() - stack.staggered_top().addr();
-    /// assert!(shift < 1024 && shift.is_multiple_of(64));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    #[inline]
-    pub fn staggered_top(&self) -> *mut u8 {
-        const LINE: usize = 64;
-        const NEIGHBOURS: usize = 16;
-        let top = self.top();
-        // Neighbours lie an odd number of pages apart.
-        let number = top.addr() >> 12;
-        top.wrapping_sub(number % NEIGHBOURS * LINE)
-    }
-
     /// The lowest usable byte.
     pub fn bottom(&self) -> *mut u8 {
         self.slot.bottom().as_ptr()
@@ -142,6 +114,21 @@ impl Stack {
     }
 }
 
+/// Where a task should begin: up to 15 cache lines below the top of its stack, at another
+/// distance for each of 16 neighbours.
+///
+/// Most of thousands of tasks wait at the same depth. If all began at the top of a page, their
+/// frames would share a few sets of the processor's caches, and push each other out of them.
+#[inline]
+pub fn staggered_top(stack: &Stack) -> *mut u8 {
+    const LINE: usize = 64;
+    const NEIGHBOURS: usize = 16;
+    let top = stack.top();
+    // Neighbours lie an odd number of pages apart.
+    let number = top.addr() >> 12;
+    top.wrapping_sub(number % NEIGHBOURS * LINE)
+}
+
 /// The usable bytes of the stack that `address` lies on, if it is one of ours.
 #[cfg(any(lisle_sanitize = "address", lisle_sanitize = "thread", lisle_sanitize = "valgrind"))]
 pub(crate) fn bounds_at(address: usize) -> Option<Range<usize>> {
@@ -153,5 +140,23 @@ impl Drop for Stack {
         if self.generation == fork::generation() {
             pool::give(self.size, &[self.slot], 0);
         }
+    }
+}
+
+#[cfg(all(test, not(lisle_loom)))]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn tasks_of_neighbouring_stacks_begin_at_different_lines() {
+        let stacks: Vec<Stack> =
+            (0..16).map(|_| Stack::allocate(StackSize::MIN).unwrap()).collect();
+        let shift = |stack: &Stack| stack.top().addr() - staggered_top(stack).addr();
+        let shifts: HashSet<usize> = stacks.iter().map(shift).collect();
+        assert!(shifts.iter().all(|shift| *shift < 1024 && shift.is_multiple_of(64)));
+        // They need not all be neighbours, but most of them are.
+        assert!(shifts.len() > 4, "{shifts:?}");
     }
 }

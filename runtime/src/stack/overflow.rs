@@ -20,8 +20,6 @@ use crate::coroutine::default_size_in_use;
 use crate::last_words::write_to_stderr;
 use crate::once::Step;
 
-pub use super::signal_stack::ensure_signal_stack;
-
 const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
 /// What was done about the signals before, in the order of [`SIGNALS`].
@@ -64,7 +62,7 @@ type InfoHandler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
 
 /// Installs the handlers. Later calls do nothing.
 ///
-/// A thread also needs a signal stack: see [`ensure_signal_stack`].
+/// A thread also needs a signal stack: see [`signal_stack`](super::signal_stack).
 pub(super) fn install() {
     static INSTALL: Step = Step::new();
     INSTALL.call_once(|| {

@@ -16,7 +16,7 @@ pub(crate) use survey::{Purpose, Survey};
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lisle_runtime::panics;
+use lisle_runtime::internal::panics;
 
 use crate::per_process::PerProcess;
 use crate::task::{Phase, TaskList};

@@ -4,7 +4,7 @@
 use std::mem;
 use std::time::Duration;
 
-use lisle_runtime::primitive::Mutex;
+use lisle_runtime::internal::primitive::Mutex;
 
 use super::TaskReport;
 

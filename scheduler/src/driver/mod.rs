@@ -20,8 +20,8 @@ use std::cell::{Cell, OnceCell};
 use std::io;
 use std::time::Duration;
 
-use lisle_runtime::primitive::thread::{self, Thread};
-use lisle_runtime::primitive::{Arc, Mutex};
+use lisle_runtime::internal::primitive::thread::{self, Thread};
+use lisle_runtime::internal::primitive::{Arc, Mutex};
 
 use self::poller::Poller;
 

@@ -16,7 +16,7 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::time::Instant;
 
-use lisle_runtime::primitive::{self, Arc, BriefMutex, Mutex};
+use lisle_runtime::internal::primitive::{self, Arc, BriefMutex, Mutex};
 
 use super::poller::{Descriptor, Poller, Readiness, wait_on_thread};
 use crate::park::{Reason, Unparker, Wake, park, unwind_cancelled};

@@ -28,7 +28,7 @@ mod models;
 
 use std::ptr::{self, NonNull};
 
-use lisle_runtime::primitive::atomic::{AtomicPtr, Ordering};
+use lisle_runtime::internal::primitive::atomic::{AtomicPtr, Ordering};
 
 use crate::task::Control;
 

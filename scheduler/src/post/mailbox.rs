@@ -7,7 +7,7 @@
 use std::mem;
 use std::ptr::NonNull;
 
-use lisle_runtime::primitive::{Arc, Mutex, MutexGuard};
+use lisle_runtime::internal::primitive::{Arc, Mutex, MutexGuard};
 
 use crate::deadlock::Survey;
 use crate::task::Control;

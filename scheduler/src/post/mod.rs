@@ -23,8 +23,8 @@ pub(crate) use owner::{Mail, PostOwner};
 use std::ptr::NonNull;
 
 use crossbeam_utils::CachePadded;
-use lisle_runtime::primitive::Mutex;
-use lisle_runtime::primitive::atomic::{AtomicBool, Ordering};
+use lisle_runtime::internal::primitive::Mutex;
+use lisle_runtime::internal::primitive::atomic::{AtomicBool, Ordering};
 
 use self::counters::Counters;
 use self::inbox::{Inbox, Pushed};

@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use lisle_runtime::primitive::Arc;
+use lisle_runtime::internal::primitive::Arc;
 use loom::thread;
 
 use super::{Mail, NewTask, Notice, PostOwner, Posts, Request};

@@ -5,8 +5,8 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use lisle_runtime::primitive::Arc;
-use lisle_runtime::primitive::atomic::Ordering;
+use lisle_runtime::internal::primitive::Arc;
+use lisle_runtime::internal::primitive::atomic::Ordering;
 
 use super::counters::{Counter, Counters};
 use super::{Notice, Post, Posts, Request};

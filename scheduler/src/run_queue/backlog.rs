@@ -15,8 +15,8 @@
 
 use std::ptr::NonNull;
 
-use lisle_runtime::primitive::BriefMutex;
-use lisle_runtime::primitive::atomic::{AtomicUsize, Ordering};
+use lisle_runtime::internal::primitive::BriefMutex;
+use lisle_runtime::internal::primitive::atomic::{AtomicUsize, Ordering};
 
 use super::deferred::Deferred;
 use super::front::{self, Front};

@@ -10,7 +10,7 @@
 
 use std::ptr::{self, NonNull};
 
-use lisle_runtime::primitive::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use lisle_runtime::internal::primitive::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use crate::task::Control;
 

@@ -21,8 +21,8 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::thread;
 
-use lisle_runtime::primitive::atomic::{AtomicU8, Ordering};
-use lisle_runtime::primitive::cell;
+use lisle_runtime::internal::primitive::atomic::{AtomicU8, Ordering};
+use lisle_runtime::internal::primitive::cell;
 
 use super::payload::Payload;
 use super::{Cancelled, Control, Detached, Slab, Task};

@@ -23,7 +23,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lisle_runtime::primitive;
+use lisle_runtime::internal::primitive;
 use lisle_runtime::stack::{Stack, StackSize};
 use lisle_runtime::switch::Context;
 

@@ -7,7 +7,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
-use lisle_runtime::erased::Erased;
+use lisle_runtime::internal::Erased;
 
 use crate::task::Cancelled;
 use crate::worker::MOST_STRIKES;

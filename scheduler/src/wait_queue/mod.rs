@@ -28,7 +28,7 @@ mod tests;
 
 use std::ptr::NonNull;
 
-use lisle_runtime::primitive::cell::UnsafeCell;
+use lisle_runtime::internal::primitive::cell::UnsafeCell;
 
 use crate::park::Unparker;
 

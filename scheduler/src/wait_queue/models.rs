@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use lisle_runtime::primitive::{Arc, Mutex};
+use lisle_runtime::internal::primitive::{Arc, Mutex};
 use loom::thread;
 
 use super::{Taken, WaitQueue, Waiter};

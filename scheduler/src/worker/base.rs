@@ -3,7 +3,7 @@
 use std::hint;
 use std::time::{Duration, Instant};
 
-use lisle_runtime::last_words::abort_on_unwind;
+use lisle_runtime::internal::last_words::abort_on_unwind;
 
 use super::{LOCAL, Worker, locals};
 use crate::deadlock::{self, ForeignThreads};

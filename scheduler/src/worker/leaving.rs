@@ -18,8 +18,8 @@ use std::panic::{Location, resume_unwind};
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use lisle_runtime::in_section;
-use lisle_runtime::last_words::{abort_with, complain};
+use lisle_runtime::internal::in_section;
+use lisle_runtime::internal::last_words::{abort_with, complain};
 use lisle_runtime::switch::{Context, switch};
 
 use super::Worker;

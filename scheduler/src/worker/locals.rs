@@ -15,7 +15,7 @@ use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
-use lisle_runtime::never_suspend_again;
+use lisle_runtime::internal::never_suspend_again;
 
 use super::current;
 

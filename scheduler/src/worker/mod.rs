@@ -32,7 +32,7 @@ use std::io;
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
 
-use lisle_runtime::primitive::{self, Arc};
+use lisle_runtime::internal::primitive::{self, Arc};
 use lisle_runtime::stack::{Stack, StackCache};
 use lisle_runtime::switch::Context;
 

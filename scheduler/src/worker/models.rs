@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use lisle_runtime::primitive::atomic::{AtomicBool, Ordering};
-use lisle_runtime::primitive::{Arc, Mutex};
+use lisle_runtime::internal::primitive::atomic::{AtomicBool, Ordering};
+use lisle_runtime::internal::primitive::{Arc, Mutex};
 use loom::thread;
 
 use crate::park::{Reason, Unparker, Wake, park};

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::ptr::NonNull;
 
+use lisle_runtime::internal::overflow::Running;
 use lisle_runtime::stack::StackSize;
-use lisle_runtime::stack::describe::Running;
 
 use super::{Worker, current};
 use crate::task::Control;

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use lisle_runtime::last_words::complain;
+use lisle_runtime::internal::last_words::complain;
 
 use super::Worker;
 use crate::deadlock::{self, Deadlock, Purpose, Survey};

@@ -4,10 +4,10 @@ use std::io;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
-use lisle_runtime::last_words;
+use lisle_runtime::internal::last_words;
+use lisle_runtime::internal::{in_section, panics, prefetch, staggered_top};
 use lisle_runtime::stack::Stack;
 use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
-use lisle_runtime::{in_section, panics, prefetch};
 
 use super::waits::may_suspend;
 use super::{POLL_INTERVAL, Worker, current, locals, with_allowance};
@@ -347,7 +347,7 @@ impl Worker {
                 }
             },
         };
-        let top = stack.staggered_top();
+        let top = staggered_top(&stack);
         self.begin(task, stack);
         // SAFETY: the stack is unused and stays allocated until `retire` takes it from the task.
         Some(unsafe { prepare(top, task_main, ptr::null_mut()) })

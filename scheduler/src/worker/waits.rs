@@ -4,7 +4,7 @@ use std::hint::cold_path;
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use lisle_runtime::{in_section, panics, prefetch};
+use lisle_runtime::internal::{in_section, panics, prefetch};
 
 use super::{Worker, locals, with_allowance};
 use crate::park::{COMMIT_PANICKED, Object, Party, Place, Unparker, Wake, undisturbed};

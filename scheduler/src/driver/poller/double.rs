@@ -3,8 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use lisle_runtime::primitive::thread::{self, Thread};
-use lisle_runtime::primitive::{Arc, Mutex};
+use lisle_runtime::internal::primitive::thread::{self, Thread};
+use lisle_runtime::internal::primitive::{Arc, Mutex};
 
 use super::Readiness;
 use crate::driver::Direction;

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
-use lisle_runtime::primitive::Mutex;
+use lisle_runtime::internal::primitive::Mutex;
 
 /// What has become possible, as the operating system reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Instant;
 
-use lisle_runtime::primitive::{Arc, Mutex};
+use lisle_runtime::internal::primitive::{Arc, Mutex};
 use loom::thread;
 
 use super::{Direction, Source, deliver};

@@ -1,7 +1,7 @@
 use super::*;
 use crate::task::Slab;
 use crate::task::testing::task_numbered;
-use lisle_runtime::primitive::Arc;
+use lisle_runtime::internal::primitive::Arc;
 use loom::thread;
 
 /// Two threads push, the owner sleeps when there is nothing: every task arrives once, each

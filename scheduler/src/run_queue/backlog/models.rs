@@ -1,7 +1,7 @@
 use super::*;
 use crate::task::Slab;
 use crate::task::testing::{Sample, task_numbered};
-use lisle_runtime::primitive::Arc;
+use lisle_runtime::internal::primitive::Arc;
 use loom::thread;
 
 /// The owner pushes more than fit in front and then takes them one by one, while a thief takes

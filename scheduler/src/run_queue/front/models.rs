@@ -1,7 +1,7 @@
 use super::*;
 use crate::task::Slab;
 use crate::task::testing::{Sample, task_numbered};
-use lisle_runtime::primitive::Arc;
+use lisle_runtime::internal::primitive::Arc;
 use loom::thread;
 
 /// The owner pushes and pops while a thief takes, and the ring wraps. Every task is taken once,
