@@ -138,7 +138,7 @@ fn tasks_that_wait_at_channels_of_their_own_are_one_group() {
 }
 
 #[test]
-fn each_operation_of_a_select_is_told_with_those_who_wait_at_its_other_end() {
+fn each_operation_of_a_select_is_told_with_the_waiters_at_its_other_end() {
     let deadlock = deadlock(|| {
         let (first, second) = (bounded::<u8>(0), bounded::<u8>(0));
         let _more = second.1.clone();

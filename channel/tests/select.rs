@@ -41,7 +41,7 @@ fn a_parked_select_is_served_by_each_of_its_operations() {
 }
 
 #[test]
-fn who_loses_leaves_nothing_behind() {
+fn a_losing_select_leaves_nothing_behind() {
     // A select that was served through one channel, or gave up, is in no other list any more.
     everywhere(|ground| {
         let channels: [(Sender<u32>, Receiver<u32>); 4] = std::array::from_fn(|_| bounded(0));
@@ -397,7 +397,7 @@ fn the_end_of_the_runtime_unwinds_selects() {
 }
 
 #[test]
-fn a_deadlock_report_says_who_selects_and_where() {
+fn a_deadlock_report_says_which_task_selects_and_where() {
     let runtime = lisle_scheduler::Runtime::builder()
         .foreign_threads(lisle_scheduler::ForeignThreads::NeverWake)
         .build()

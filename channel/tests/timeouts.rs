@@ -76,7 +76,7 @@ fn a_timeout_beyond_all_time_is_no_deadline() {
 }
 
 #[test]
-fn who_gives_up_leaves_its_place_in_the_queue() {
+fn a_waiter_that_gives_up_leaves_its_place_in_the_queue() {
     // On tasks of one worker the order of parking is the order of spawning.
     on_one_worker(|| {
         let (sender, receiver) = bounded(0);

@@ -70,7 +70,7 @@ fn a_receive_may_give_up_before_the_time() {
 }
 
 #[test]
-fn ticks_are_a_period_apart_for_who_waits() {
+fn ticks_are_a_period_apart_for_waiting_receivers() {
     everywhere(|_| {
         let begin = Instant::now();
         let ticks = tick(SHORT);

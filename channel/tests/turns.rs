@@ -548,7 +548,7 @@ fn many_poll_each_other() {
 
 /// Tasks that would poll, or never wait, for ever unwind when their runtime ends.
 #[test]
-fn those_who_never_wait_end_with_the_runtime() {
+fn tasks_that_never_wait_end_with_the_runtime() {
     struct Gone(Arc<AtomicUsize>);
     impl Drop for Gone {
         fn drop(&mut self) {
@@ -626,7 +626,7 @@ fn destructors_may_poll_while_they_unwind() {
 
 /// It does not panic there either; and the first operation outside makes up for it.
 #[test]
-fn nobody_else_runs_inside_no_suspend() {
+fn no_other_task_runs_inside_no_suspend() {
     on_one_worker(|| {
         let (sender, receiver) = unbounded();
         let turns = turns_during(|| {

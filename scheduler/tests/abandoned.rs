@@ -1,4 +1,4 @@
-//! Unparkers that are dropped instead of used: nobody is woken, and nobody hangs who could go on.
+//! Unparkers that are dropped instead of used: no task is woken, and none hangs that could go on.
 #![cfg(not(lisle_loom))]
 
 mod support;
@@ -14,7 +14,7 @@ use support::{Bell, run_alone, run_in_order, run_on};
 const REASON: Reason = Reason::new("waiting for nobody");
 
 /// A wait whose unparker is dropped at once.
-fn wait_for_nobody(deadline: Option<Instant>) -> Wake {
+fn wait_for_nothing(deadline: Option<Instant>) -> Wake {
     park(REASON, deadline, drop, || None)
 }
 
@@ -24,11 +24,11 @@ fn soon() -> Option<Instant> {
 
 #[test]
 fn the_deadline_ends_the_wait() {
-    assert_eq!(wait_for_nobody(soon()), Wake::TimedOut, "a plain thread's");
-    assert_eq!(wait_for_nobody(Some(Instant::now())), Wake::TimedOut);
+    assert_eq!(wait_for_nothing(soon()), Wake::TimedOut, "a plain thread's");
+    assert_eq!(wait_for_nothing(Some(Instant::now())), Wake::TimedOut);
     run_in_order(|| {
-        assert_eq!(wait_for_nobody(soon()), Wake::TimedOut);
-        assert_eq!(wait_for_nobody(Some(Instant::now())), Wake::TimedOut);
+        assert_eq!(wait_for_nothing(soon()), Wake::TimedOut);
+        assert_eq!(wait_for_nothing(Some(Instant::now())), Wake::TimedOut);
         // The next wait is like any other.
         let bell = Bell::new();
         let ringer = bell.clone();
@@ -39,12 +39,12 @@ fn the_deadline_ends_the_wait() {
 }
 
 #[test]
-fn nobody_is_woken() {
+fn no_task_is_woken() {
     run_in_order(|| {
         let ended = std::rc::Rc::new(Cell::new(false));
         let flag = ended.clone();
         let sleeper = spawn_local(move || {
-            wait_for_nobody(None);
+            wait_for_nothing(None);
             flag.set(true);
         });
         (0..1000).for_each(|_| yield_now());
@@ -52,13 +52,13 @@ fn nobody_is_woken() {
     });
 }
 
-/// Who waits for nobody can be given up when the runtime ends.
+/// A task that waits for nothing can be given up when the runtime ends.
 #[test]
 fn the_end_cancels_the_wait() {
     let wake = std::rc::Rc::new(Cell::new(None));
     let seen = wake.clone();
     run_in_order(|| {
-        drop(spawn_local(move || seen.set(Some(wait_for_nobody(None)))));
+        drop(spawn_local(move || seen.set(Some(wait_for_nothing(None)))));
         yield_now();
     });
     assert_eq!(wake.get(), Some(Wake::Cancelled));
@@ -68,8 +68,8 @@ fn the_end_cancels_the_wait() {
 #[test]
 fn it_is_reported_as_deadlocked() {
     let deadlock = run_alone(|| {
-        drop(spawn(|| wait_for_nobody(None)));
-        wait_for_nobody(None);
+        drop(spawn(|| wait_for_nothing(None)));
+        wait_for_nothing(None);
     });
     let deadlock = deadlock.unwrap_err();
     assert_eq!(deadlock.tasks().len(), 2);

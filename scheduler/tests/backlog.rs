@@ -42,7 +42,7 @@ fn what_is_spawned_in_a_row_starts_in_that_order_whatever_its_number() {
 
 /// Tasks that yield keep their places among those that come.
 #[test]
-fn whoever_yields_comes_after_all_that_were_there() {
+fn a_task_that_yields_comes_after_all_that_were_there() {
     let _alone = alone();
     let begun = Arc::new(AtomicUsize::new(0));
     let spawn_some = |count| {
@@ -140,7 +140,7 @@ fn a_task_is_not_held_up_for_ever_by_those_with_descendants() {
     });
 }
 
-/// Bound: while N others are runnable, who wake each other for ever, a quarter of N get a place at
+/// Bound: while N others are runnable that wake each other for ever, a quarter of N get a place at
 /// a time. So those have some 4 turns for each task that starts, and not N for every 16.
 #[test]
 fn a_crowd_that_is_woken_again_and_again_does_not_hold_them_up() {
@@ -177,10 +177,10 @@ fn a_crowd_that_is_woken_again_and_again_does_not_hold_them_up() {
     });
 }
 
-/// Who is woken does not wait until all have started: only those come before it that have a place
+/// A woken task does not wait until all have started: only those come before it that have a place
 /// in the queue, which are 4,096 at first and then batches of 16.
 #[test]
-fn who_is_woken_comes_before_those_without_a_place() {
+fn a_woken_task_comes_before_those_without_a_place() {
     let _alone = alone();
     run_in_order(|| {
         let begun = Arc::new(AtomicUsize::new(0));
@@ -322,7 +322,7 @@ impl Seed {
         }
         for child in children {
             if let Err(panic) = child.join() {
-                assert!(panic.is::<()>() || panic.is::<Cancelled>(), "who panics, means it");
+                assert!(panic.is::<()>() || panic.is::<Cancelled>(), "no task panics by mistake");
             }
         }
         drop(late);

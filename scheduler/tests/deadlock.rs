@@ -156,7 +156,7 @@ fn tasks_of_a_group_wait_for_as_long_as_the_first_and_the_last() {
     assert!(seconds(least) >= 0.02 && seconds(most) >= 0.04, "{text}");
 }
 
-/// Something with two ends: who waits at one has a handle to it.
+/// Something with two ends: a party that waits at one has a handle to it.
 struct Pipe {
     own: &'static str,
     other: &'static str,
@@ -184,7 +184,7 @@ fn wait_at(own: &'static str, other: &'static str, alive: usize, address: usize)
 }
 
 #[test]
-fn the_report_says_what_is_left_at_the_other_end_and_who_has_it() {
+fn the_report_says_what_is_left_at_the_other_end_and_which_task_has_it() {
     let deadlock = run_alone(|| {
         for (n, alive) in [1, 5, 2].into_iter().enumerate() {
             drop(spawn(move || wait_at("reader", "writer", alive, 100 + n)));
@@ -391,7 +391,7 @@ fn the_default_reports_on_the_only_thread() {
     ended.assert_success();
 }
 
-/// A thread that nobody knows holds the bell. While it lives, nothing is said.
+/// A thread unknown to Lisle holds the bell. While it lives, nothing is said.
 #[test]
 fn another_thread_puts_the_report_off() {
     let ended = alone_in_child("another_thread_puts_the_report_off", &[], || {

@@ -1,8 +1,8 @@
-//! Who is always ready keeps nobody waiting. Each test states its bound, in switches.
+//! Tasks that are always ready keep none waiting. Each test states its bound, in switches.
 //!
 //! What is measured is counted, not timed: the tasks that are always ready count their own turns,
-//! and whatever comes from outside is complete before the counting begins, since the one who begins
-//! it blocks the worker until then.
+//! and whatever comes from outside is complete before the counting begins, since the thread that
+//! begins it blocks the worker until then.
 #![cfg(not(lisle_loom))]
 
 mod support;
@@ -125,7 +125,7 @@ fn held_up_by(size: usize, wake: impl FnOnce(Bell)) -> usize {
 /// Bound: after a wake-up from a plain thread a task runs within 64 + N + 1 switches, if N others
 /// are always ready: the worker looks into its inbox every 64, and the queue is first-in first-out.
 #[test]
-fn a_wake_from_a_thread_is_not_held_up_by_those_who_yield() {
+fn a_wake_from_a_thread_is_not_held_up_by_yielding_tasks() {
     for size in [1, 2, 5, 63, 64, 65, 200] {
         run_in_order(|| {
             for _ in 0..20 {
@@ -140,7 +140,7 @@ fn a_wake_from_a_thread_is_not_held_up_by_those_who_yield() {
 
 /// Bound: the same for a wake-up from another worker.
 #[test]
-fn a_wake_from_another_worker_is_not_held_up_by_those_who_yield() {
+fn a_wake_from_another_worker_is_not_held_up_by_yielding_tasks() {
     for size in [1, 10, 100] {
         run_on(2, || {
             let (asked, rung) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -173,7 +173,7 @@ fn a_wake_from_another_worker_is_not_held_up_by_those_who_yield() {
 
 /// Bound: the same for a deadline, counted from the moment at which it has passed.
 #[test]
-fn a_deadline_is_not_held_up_by_those_who_yield() {
+fn a_deadline_is_not_held_up_by_yielding_tasks() {
     for size in [1, 10, 64, 100] {
         run_in_order(|| {
             for _ in 0..10 {
@@ -200,7 +200,7 @@ fn a_deadline_is_not_held_up_by_those_who_yield() {
 
 /// Bound: a new task begins within N + 1 switches, if N others are always ready.
 #[test]
-fn a_new_task_is_not_held_up_by_those_who_yield() {
+fn a_new_task_is_not_held_up_by_yielding_tasks() {
     for size in [1, 10, 300] {
         run_in_order(|| {
             let crowd = Crowd::gather(size);
@@ -322,7 +322,7 @@ fn waits_without_time_let_others_run() {
         }
         other.join().unwrap();
 
-        // Somebody who has a turn at such a moment may use the unparker, which then counts.
+        // A task that has a turn at such a moment may use the unparker, which then counts.
         let bell = Bell::new();
         let theirs = bell.clone();
         let ringer = spawn_local(move || {

@@ -152,7 +152,7 @@ fn threads_join_and_drop_at_any_time() {
 /// A thread drops the handle just when the task ends, and the result's destructor waits: in the
 /// task, where the end of the runtime may cut the wait short, or on the thread.
 #[test]
-fn the_destructor_of_a_result_may_wait_whoever_runs_it() {
+fn the_destructor_of_a_result_may_wait_wherever_it_runs() {
     struct Waits(Arc<AtomicUsize>);
     impl Drop for Waits {
         fn drop(&mut self) {

@@ -1,5 +1,5 @@
-//! Tasks that cannot be brought to an end: the runtime ends all the same, and says whom it has left
-//! behind.
+//! Tasks that cannot be brought to an end: the runtime ends all the same, and names those that it
+//! has left behind.
 #![cfg(not(lisle_loom))]
 
 mod support;
@@ -22,7 +22,7 @@ use support::{
     run_in_order, run_on,
 };
 
-/// Waits for a bell that nobody rings, whatever comes.
+/// Waits for a bell that is never rung, whatever comes.
 fn wait_stubbornly() -> ! {
     let bell = Bell::new();
     loop {
@@ -64,7 +64,7 @@ fn one_that_catches_its_cancellation_for_ever_is_left_behind_and_named() {
     }
 }
 
-/// Nobody joins it, so that it drops its result itself, which is the last thing that it does.
+/// It is not joined, so that it drops its result itself, which is the last thing that it does.
 #[test]
 fn one_that_does_so_in_a_destructor_of_its_result_is_left_behind() {
     let name = "one_that_does_so_in_a_destructor_of_its_result_is_left_behind";
@@ -144,8 +144,8 @@ fn one_that_is_struck_again_lets_others_run() {
 }
 
 #[test]
-fn those_who_join_it_hear_that_it_is_cancelled() {
-    let name = "those_who_join_it_hear_that_it_is_cancelled";
+fn its_joiners_are_told_that_it_is_cancelled() {
+    let name = "its_joiners_are_told_that_it_is_cancelled";
     let ended = in_child(name, &[], || {
         let runtime = Runtime::builder().workers(2).build().unwrap();
         let (started, has_started) = mpsc::channel();
@@ -234,7 +234,7 @@ fn a_fork_child_still_sees_deadlocks() {
     ended.assert_success();
 }
 
-/// The main task may borrow from the caller of `run`, who must not go on while it is suspended.
+/// The main task may borrow from the caller of `run`, which must not go on while it is suspended.
 #[test]
 fn a_main_task_that_cannot_be_ended_aborts_with_the_report() {
     let name = "a_main_task_that_cannot_be_ended_aborts_with_the_report";
@@ -363,7 +363,7 @@ fn one_that_waits_for_a_forgotten_hand_over_is_left_behind_and_named() {
     }
 }
 
-/// Its time-out has passed, but its unparker is out, and nobody is left who could use it.
+/// Its time-out has passed, but its unparker is out, and nothing is left that could use it.
 #[test]
 fn one_that_waits_for_a_forgotten_hand_over_is_deadlocked() {
     let name = "one_that_waits_for_a_forgotten_hand_over_is_deadlocked";
@@ -444,7 +444,7 @@ fn a_crowd_that_waits_for_hand_overs_is_left_behind() {
     assert_eq!(ended.stderr.lines().count(), 11, "{}", ended.stderr);
 }
 
-/// Whoever holds the unparker may use it when the task, its worker and its runtime are gone.
+/// The holder of an unparker may use it when the task, its worker and its runtime are gone.
 #[test]
 fn a_hand_over_that_ends_too_late_does_no_harm() {
     static LATE: std::sync::Mutex<Vec<Unparker>> = std::sync::Mutex::new(Vec::new());

@@ -96,9 +96,9 @@ fn a_thread_that_cannot_be_had_is_named_with_its_limits() {
 }
 
 #[test]
-fn what_tasks_have_used_goes_back_while_nobody_works() {
+fn what_tasks_have_used_goes_back_while_none_works() {
     const COUNT: usize = 20_000;
-    let name = "what_tasks_have_used_goes_back_while_nobody_works";
+    let name = "what_tasks_have_used_goes_back_while_none_works";
     let ended = in_child(name, &[], || {
         let runtime = Runtime::builder().workers(2).build().unwrap();
         let before = [memory("VmRSS:"), memory("VmPTE:")];

@@ -163,7 +163,7 @@ fn a_task_cannot_park_inside_retract() {
     assert_named(ended, "retract", NESTED);
 }
 
-/// The refusal comes before anything has been done, so whoever catches it goes on.
+/// The refusal comes before anything has been done, so a task that catches it goes on.
 #[test]
 fn a_refused_wait_leaves_no_trace() {
     run_in_order(|| {

@@ -1,4 +1,4 @@
-//! The round robin: whoever becomes runnable goes to the tail of one queue, and nobody overtakes.
+//! The round robin: a task that becomes runnable goes to the tail of one queue, and none overtakes.
 #![cfg(not(lisle_loom))]
 
 mod support;

@@ -125,8 +125,8 @@ fn a_coroutine_in_a_task_is_not_taken_for_the_task() {
     });
     ended.assert_aborted();
     ended.assert_says(
-        "\na coroutine in task 'parser' has overflowed its stack\nthe stack has 262144 bytes: raise \
-         LISLE_STACK_SIZE, or create the coroutine with ",
+        "\na coroutine in task 'parser' has overflowed its stack\nthe stack has 262144 bytes: \
+         raise LISLE_STACK_SIZE, or create the coroutine with ",
     );
     assert!(!ended.stderr.contains("Builder::stack_size"), "{}", ended.stderr);
 }
@@ -174,8 +174,8 @@ fn a_stack_of_its_own_size_has_a_guard_too() {
     });
     ended.assert_aborted();
     ended.assert_says(
-        "\ntask 'large' has overflowed its stack\nthe stack has 1048576 bytes: give the task a larger \
-         one with Builder::stack_size\n",
+        "\ntask 'large' has overflowed its stack\nthe stack has 1048576 bytes: give the task a \
+         larger one with Builder::stack_size\n",
     );
 }
 

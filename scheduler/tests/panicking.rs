@@ -73,7 +73,7 @@ fn yielding_amid_a_panic_leaves_it_behind() {
     log.expect(&[false; 3]);
 }
 
-/// The end of the runtime strikes a task that does not unwind, whoever else does.
+/// The end of the runtime strikes a task that does not unwind, whichever others do.
 #[test]
 fn another_tasks_panic_does_not_swallow_a_cancellation() {
     let log = Log::<&str>::new();
@@ -219,7 +219,7 @@ fn dozens_unwind_at_once_on_several_workers() {
     }
 }
 
-/// A deadlock is found although the process has got a thread that serves those who unwind.
+/// A deadlock is found although the process has a thread that serves unwinding tasks.
 #[test]
 fn a_deadlock_of_tasks_that_unwind_is_reported() {
     let name = "a_deadlock_of_tasks_that_unwind_is_reported";

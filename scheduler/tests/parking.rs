@@ -97,7 +97,8 @@ fn a_deadline_that_has_passed_ends_the_wait_and_takes_the_unparker_back() {
     });
 }
 
-/// Whoever holds the unparker when the deadline passes has won: the wait goes on until it is used.
+/// A waker that holds the unparker when the deadline passes has won: the wait goes on until it is
+/// used.
 #[test]
 fn a_wait_outlasts_its_deadline_while_a_waker_holds_the_unparker() {
     on_both(|| {
@@ -252,7 +253,7 @@ fn a_thousand_deadlines_pass() {
     });
 }
 
-/// Both parties agree who won, whatever happens first.
+/// Both parties agree which of them won, whatever happens first.
 #[test]
 fn a_deadline_races_a_wake() {
     on_both(|| {

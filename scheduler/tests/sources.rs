@@ -166,7 +166,7 @@ fn a_source_outlives_its_runtime() {
 
 /// A task of one runtime waits for what is registered with the worker of another, which ends.
 #[test]
-fn an_owner_that_ends_leaves_nobody_behind() {
+fn an_owner_that_ends_leaves_no_waiter_behind() {
     let (source, mut theirs) = pair();
     let source = Arc::new(source);
     let other = Runtime::builder().workers(1).build().unwrap();
@@ -190,7 +190,7 @@ fn an_owner_that_ends_leaves_nobody_behind() {
     assert_eq!(task.unwrap().join().unwrap(), Some(9));
 }
 
-/// Whoever reads moves from worker to worker, and the source follows.
+/// The reader moves from worker to worker, and the source follows.
 #[test]
 fn a_source_follows_its_readers() {
     let (source, mut theirs) = pair();

@@ -29,7 +29,7 @@ use support::{Bell, OnDrop};
 /// What all parties of a program share.
 struct World {
     channels: Vec<Channel<Message>>,
-    /// Whoever takes one rings it.
+    /// A task that takes one rings it.
     bells: Channel<Bell>,
     handles: Channel<JoinHandle<u64>>,
     tasks_left: AtomicI64,
@@ -220,7 +220,7 @@ fn join_with_patience(task: JoinHandle<u64>) {
     }
 }
 
-/// Gives a handle to whoever asks next, or takes one.
+/// Gives a handle to the next to ask, or takes one.
 fn hand_over(world: &Arc<World>, random: &mut Random, children: &mut Vec<JoinHandle<u64>>) {
     match children.pop() {
         Some(child) => drop(world.handles.send_timeout(child, Duration::ZERO)),

@@ -74,8 +74,8 @@ fn a_sleep_of_no_time_takes_one_turn() {
     });
 }
 
-/// Those who sleep the longest come first, so each timer is set before all others. Every four have
-/// the same deadline: then whoever went to sleep first goes on first.
+/// Those that sleep the longest come first, so each timer is set before all others. Every four have
+/// the same deadline: then the first to go to sleep goes on first.
 #[test]
 fn sleepers_go_on_in_the_order_of_their_deadlines() {
     const SLEEPERS: u64 = 2_000;
@@ -197,7 +197,7 @@ fn random_waits_and_wakes_on_two_workers_agree() {
         let mut rung = 0;
         while !waiters.iter().all(|waiter| waiter.is_finished()) {
             rung += usize::from(bells[random.below(bells.len())].ring());
-            // Deadlines shall have a chance.
+            // Gives deadlines a chance.
             if random.one_in(3) {
                 sleep(random.a_moment() / 20);
             } else {

@@ -177,7 +177,7 @@ fn a_local_task_stays_with_its_spawner() {
 }
 
 #[test]
-fn a_storm_of_spawns_loses_nobody() {
+fn a_storm_of_spawns_loses_no_task() {
     const TASKS: usize = 5_000;
     for workers in TEAMS {
         let ran = Arc::new(AtomicUsize::new(0));

@@ -1,4 +1,5 @@
-//! Deadlocks across workers: reported when there is one, whoever falls asleep last, and never else.
+//! Deadlocks across workers: reported when there is one, whichever worker falls asleep last, and
+//! never otherwise.
 #![cfg(not(lisle_loom))]
 
 mod support;

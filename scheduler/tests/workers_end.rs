@@ -143,7 +143,7 @@ fn tasks_that_are_given_up_elsewhere_still_spawn_and_clean_up() {
 
 /// The runtime waits for a task that computes on another worker.
 #[test]
-fn the_end_waits_for_whoever_computes() {
+fn the_end_waits_for_a_task_that_computes() {
     run_on(4, || {
         let (computing, over) =
             (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));

@@ -1,6 +1,6 @@
 //! A small channel on `park` alone, for programs in which tasks and threads talk: rendezvous,
-//! bounded and unbounded. A party that waits lies in a queue with its unparker; whoever comes from
-//! the other side serves the oldest.
+//! bounded and unbounded. A party that waits lies in a queue with its unparker; a party that comes
+//! from the other side serves the oldest.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -7,7 +7,7 @@ pub struct Random(u64);
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        // Seeds that follow each other shall not resemble each other.
+        // Seeds that follow each other must not resemble each other.
         Self((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 

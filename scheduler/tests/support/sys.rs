@@ -28,7 +28,7 @@ const CORE_FILE: c_int = 4;
 const PROCESSES: c_int = 6;
 const ADDRESS_SPACE: c_int = 9;
 
-/// Has the kernel end this process after so many seconds.
+/// Has the kernel end this process after this many seconds.
 pub fn die_in(seconds: u32) {
     alarm(seconds);
 }
@@ -58,7 +58,7 @@ pub fn become_the_only_thread() {
     std::process::exit(status.code().expect("the child was not killed"));
 }
 
-/// Ends the calling thread and no other, without a word to anybody. Its stack stays.
+/// Ends the calling thread and no other, without telling anything. Its stack stays.
 pub fn end_this_thread() -> ! {
     const EXIT: c_long = if cfg!(target_arch = "x86_64") { 60 } else { 93 };
     // SAFETY: nothing is unwound and nothing runs after it; frames and thread-locals are leaked.
