@@ -14,7 +14,7 @@ use players::{Game, play};
 /// Places of a bounded buffer.
 const CAPACITY: usize = 128;
 
-/// The sender of an unbounded stream lets the receiver catch up after so many messages. Where
+/// The sender of an unbounded stream lets the receiver catch up after this many messages. Where
 /// nothing else ever makes it wait, the size of the sample would decide what is measured.
 const BURST: u64 = 1_024;
 

@@ -1,6 +1,6 @@
 //! Deadlines of waits: those that are woken before, and those that fall due.
 //!
-//! Nobody sleeps while the clock runs. The peers are the same games without deadlines.
+//! No worker sleeps while the clock runs. The peers are the same games without deadlines.
 
 mod support;
 

@@ -1,5 +1,5 @@
-//! Who plays the games of messages: tasks of one worker and of two and plain threads, over the same
-//! channels, and plain threads over crossbeam-channel's.
+//! The players of the games of messages: tasks of one worker and of two and plain threads, over the
+//! same channels, and plain threads over crossbeam-channel's.
 
 use std::thread;
 use std::time::Duration;

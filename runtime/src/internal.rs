@@ -5,7 +5,7 @@ pub use crate::no_suspend::{in_section, never_suspend_again};
 pub use crate::prefetch::prefetch;
 pub use crate::stack::staggered_top;
 
-/// How to speak where no panic may be, and before an abort.
+/// Messages where a panic is not allowed, and before an abort.
 pub mod last_words {
     pub use crate::last_words::{AbortOnUnwind, abort_on_unwind, abort_with, complain};
 }

@@ -83,7 +83,7 @@ fn a_word_goes_each_way() {
             let said = turn.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
             assert_eq!(talk.call(word(said)), Some(said.wrapping_mul(2)));
         }
-        assert_eq!(talk.call(word(0)), None, "who leaves for good has not answered");
+        assert_eq!(talk.call(word(0)), None, "a side that leaves for good has not answered");
     });
 }
 
