@@ -11,6 +11,7 @@
 //! - `rest` is empty in a bounded buffer, and all its blocks but the last are full.
 
 use std::collections::{LinkedList, VecDeque};
+use std::hint::cold_path;
 
 #[derive(Debug)]
 pub(crate) struct Buffer<T> {
@@ -140,8 +141,11 @@ impl<T> Buffer<T> {
     #[inline]
     pub(crate) fn pop(&mut self) -> T {
         let message = self.front.pop_front().expect("the buffer was seen not to be empty");
-        if self.front.is_empty() && !self.rest.is_empty() {
-            self.replace_front();
+        if self.front.is_empty() {
+            cold_path();
+            if !self.rest.is_empty() {
+                self.replace_front();
+            }
         }
         message
     }

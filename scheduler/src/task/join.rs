@@ -46,12 +46,14 @@ impl JoinState {
         Self { word: AtomicU8::new(RUNNING), joiner: cell::UnsafeCell::new(None) }
     }
 
+    #[inline]
     fn is_finished(&self) -> bool {
         // Acquire pairs with the release in `end`: the result is visible.
         matches!(self.word.load(Ordering::Acquire), FINISHED | LEFT)
     }
 
     /// Whether the task, which has finished, was left behind.
+    #[inline]
     fn is_left(&self) -> bool {
         self.word.load(Ordering::Relaxed) == LEFT
     }

@@ -42,8 +42,10 @@ const ALL_TAKEN: u64 = 64;
 /// An occasion to set a mark. Later ones are taken if they are the 128th, the 256th and so on of
 /// this thread.
 pub(super) fn mark() {
-    let occasions = OCCASIONS.get() + 1;
-    OCCASIONS.set(occasions);
+    let occasions = OCCASIONS.with(|occasions| {
+        occasions.set(occasions.get() + 1);
+        occasions.get()
+    });
     // The thread of a model outlives it.
     if (occasions <= ALL_TAKEN || occasions.is_power_of_two()) && !cfg!(lisle_loom) {
         // SAFETY: the function ignores its argument, and belongs to this image. If there is no
