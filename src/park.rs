@@ -8,7 +8,8 @@
 //! - The waker calls [`Unparker::unpark`], which consumes it. So a wait is woken once, and no
 //!   wake-up is spurious.
 //! - When a deadline has passed instead, or the task is cancelled, a second closure takes the
-//!   unparker back. The [`Wake`] says what has ended the wait.
+//!   unparker back, and `park` unwinds a task that is cancelled. The [`Wake`] says what has ended
+//!   the wait.
 //! - The report of a deadlock shows the [`Reason`] and the caller's place; a [`Wait`] can tell
 //!   more.
 //!
@@ -16,7 +17,7 @@
 //! other tasks have their turns all the same.
 //!
 //! ```
-//! use lisle::park::{Reason, Unparker, park};
+//! use lisle::park::{Reason, Unparker, Wake, park};
 //! use std::mem::replace;
 //! use std::sync::Mutex;
 //!
@@ -36,7 +37,7 @@
 //!     }
 //! }
 //!
-//! fn wait() {
+//! fn wait() -> Wake {
 //!     park(
 //!         Reason::new("waiting for the bell"),
 //!         None, // no deadline
@@ -57,20 +58,19 @@
 //!                 }
 //!             }
 //!         },
-//!     );
+//!     )
 //! }
 //!
 //! lisle::run(|| {
 //!     let sleeper = lisle::spawn(wait);
 //!     ring();
-//!     sleeper.join().unwrap();
+//!     assert_eq!(sleeper.join().unwrap(), Wake::Unparked);
 //! });
 //! ```
 
 #[doc(inline)]
 pub use lisle_scheduler::park::{
-    AsWait, Object, Place, Reason, Unparker, Wait, Wake, in_task, park, unwind_cancelled,
-    unwind_cancelled_at,
+    AsWait, Object, Place, Reason, Unparker, Wait, Wake, in_task, park,
 };
 #[doc(inline)]
 pub use lisle_scheduler::turn;

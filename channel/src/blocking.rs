@@ -8,10 +8,9 @@ use std::panic::Location;
 use std::time::Instant;
 
 use lisle_runtime::internal::last_words::abort_with;
-use lisle_scheduler::park::{
-    Object, Place, Wait, Wake, park, unwind_cancelled, unwind_cancelled_at,
-};
-use lisle_scheduler::turn;
+use lisle_scheduler::internal::check_cancelled_at;
+use lisle_scheduler::park::{Object, Place, Wait, Wake, park};
+use lisle_scheduler::{check_cancelled, turn};
 
 use crate::channel::{Channel, End, Guard, Opening, Side, State};
 use crate::error::{RecvTimeoutError, SendTimeoutError};
@@ -30,7 +29,7 @@ const LOOK_AGAIN: Outcome = Outcome::Served(Verdict::Released);
 enum Outcome {
     Served(Verdict),
     TimedOut,
-    Cancelled,
+    Failed,
 }
 
 /// Counts an operation that need not wait, before it does anything. Tells whether the turn has to
@@ -82,7 +81,7 @@ impl<T> Channel<T> {
             if ends_turn {
                 turn::next();
             }
-            unwind_cancelled();
+            check_cancelled();
             return Err(SendTimeoutError::Disconnected(message));
         }
         if !state.buffer.is_full() {
@@ -260,7 +259,7 @@ impl<T> Channel<T> {
         }
         // A cancelled task may be told that the other side is gone just because that was cancelled
         // first.
-        unwind_cancelled();
+        check_cancelled();
         Err(SendTimeoutError::Disconnected(message))
     }
 
@@ -318,7 +317,7 @@ impl<T> Channel<T> {
         place: Place,
     ) -> Result<T, RecvTimeoutError> {
         while let Outcome::Served(Verdict::Released) = outcome {
-            match self.recv_now(None) {
+            match self.recv_now(None, place) {
                 Ok(message) => return Ok(message),
                 Err(Unreceived::Blocked(state)) => {
                     let slot = Slot::empty();
@@ -329,7 +328,7 @@ impl<T> Channel<T> {
                         return Ok(unsafe { slot.into_value() });
                     }
                 }
-                Err(Unreceived::Disconnected | Unreceived::Cancelled) => break,
+                Err(Unreceived::Disconnected | Unreceived::Failed) => break,
             }
         }
         if let Outcome::TimedOut = outcome {
@@ -337,12 +336,12 @@ impl<T> Channel<T> {
         }
         // A cancelled task may be told that the other side is gone just because that was cancelled
         // first.
-        unwind_cancelled_at(place);
+        check_cancelled_at(place);
         Err(RecvTimeoutError::Disconnected)
     }
 
-    /// Parks the caller at a `side` with its `slot` until it is served, the deadline has passed or it
-    /// is cancelled. In the last two cases nobody has touched the slot.
+    /// Parks the caller at a `side` with its `slot` until it is served or the deadline has passed.
+    /// If it was not served, and when this unwinds, nobody has touched the slot.
     #[inline(always)]
     #[track_caller]
     fn wait(
@@ -357,6 +356,7 @@ impl<T> Channel<T> {
         let waiter = Waiter::new(slot);
         // `retract` takes along two words, which stay in registers.
         let (lock, parked) = (&self.state, &waiter);
+        let unwinding = UnwindUnserved(&waiter);
         let wake = park(
             Wait::on(object).at(place),
             deadline,
@@ -373,6 +373,7 @@ impl<T> Channel<T> {
                 unsafe { side(&mut lock.lock()).parked.remove(parked) }
             },
         );
+        mem::forget(unwinding);
         match (wake, waiter.verdict()) {
             (Wake::Unparked, Some(verdict)) => {
                 // Its unparker was taken out: nothing to drop.
@@ -381,7 +382,7 @@ impl<T> Channel<T> {
             }
             (Wake::Unparked, None) => unreachable!("woken without a verdict"),
             (Wake::TimedOut, None) => Outcome::TimedOut,
-            (Wake::Cancelled, None) => Outcome::Cancelled,
+            (Wake::Failed, None) => Outcome::Failed,
             (_, Some(_)) => served_but_not_woken(),
         }
     }
@@ -394,13 +395,24 @@ fn served_but_not_woken() -> ! {
     abort_with(format_args!("a party was served by a channel and not woken"))
 }
 
-/// Drops the message of a sender whose `park` panics, which it does only before it has published
-/// the waiter: inside `no_suspend`.
+/// Aborts if a party that was served unwinds.
+struct UnwindUnserved<'a>(&'a Waiter);
+
+impl Drop for UnwindUnserved<'_> {
+    fn drop(&mut self) {
+        if self.0.verdict().is_some() {
+            served_but_not_woken();
+        }
+    }
+}
+
+/// Drops the message of a sender whose `park` unwinds: it is cancelled, or inside `no_suspend`.
 struct DropOnUnwind<'a, T>(&'a Slot<T>);
 
 impl<T> Drop for DropOnUnwind<'_, T> {
     fn drop(&mut self) {
-        // SAFETY: the slot was made full, and no other party has seen it.
+        // SAFETY: the slot was made full, and no other party has touched it: `park` unwinds only
+        // where the waiter is not published, or has been retracted.
         unsafe { self.0.drop_value() };
     }
 }

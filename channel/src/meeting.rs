@@ -7,12 +7,13 @@
 //!
 //! This happens only where nothing is buffered, that is, in a rendezvous.
 
-use std::cell::Cell;
 use std::convert::identity;
+use std::panic::Location;
 use std::time::Instant;
 
 use lisle_runtime::internal::in_section;
-use lisle_scheduler::park::{Place, Wake, park, unwind_cancelled_at};
+use lisle_scheduler::internal::check_cancelled_at;
+use lisle_scheduler::park::{Place, Wait, Wake, park};
 
 use crate::channel::{Channel, Guard, Opening};
 use crate::claim::{Chosen, Grant};
@@ -24,13 +25,14 @@ use crate::waiter::{Slot, Verdict, Waiter, Won};
 pub(crate) enum Unreceived<'a, T> {
     Blocked(Guard<'a, T>),
     Disconnected,
-    Cancelled,
+    Failed,
 }
 
 /// How a meeting ended without a message.
 enum Parted {
     Released,
-    Cancelled,
+    /// The receiver cannot wait.
+    Failed,
 }
 
 impl<T> Channel<T> {
@@ -43,11 +45,11 @@ impl<T> Channel<T> {
         deadline: Option<Instant>,
         place: Place,
     ) -> Result<T, RecvTimeoutError> {
-        match self.recv_now(sender) {
+        match self.recv_now(sender, place) {
             Ok(message) => Ok(message),
             Err(Unreceived::Blocked(state)) => self.park_receiver(state, deadline, place, identity),
-            Err(Unreceived::Disconnected | Unreceived::Cancelled) => {
-                unwind_cancelled_at(place);
+            Err(Unreceived::Disconnected | Unreceived::Failed) => {
+                check_cancelled_at(place);
                 Err(RecvTimeoutError::Disconnected)
             }
         }
@@ -62,16 +64,19 @@ impl<T> Channel<T> {
             sender.grant(Grant::LookAgain);
             return Err(TryRecvError::Empty);
         }
-        self.recv_now(Some(sender)).map_err(|unreceived| match unreceived {
-            Unreceived::Blocked(_) | Unreceived::Cancelled => TryRecvError::Empty,
+        self.recv_now(Some(sender), Location::caller()).map_err(|unreceived| match unreceived {
+            Unreceived::Blocked(_) | Unreceived::Failed => TryRecvError::Empty,
             Unreceived::Disconnected => TryRecvError::Disconnected,
         })
     }
 
     /// Receives unless that means to park in the wait list. Begins with the select that was `won`.
     #[cold]
-    #[track_caller]
-    pub(crate) fn recv_now(&self, mut won: Option<Chosen>) -> Result<T, Unreceived<'_, T>> {
+    pub(crate) fn recv_now(
+        &self,
+        mut won: Option<Chosen>,
+        place: Place,
+    ) -> Result<T, Unreceived<'_, T>> {
         loop {
             let sender = match won.take() {
                 Some(sender) => sender,
@@ -84,28 +89,28 @@ impl<T> Channel<T> {
                     Opening::Disconnected => return Err(Unreceived::Disconnected),
                 },
             };
-            match meet(sender) {
+            match meet(sender, place) {
                 Ok(message) => return Ok(message),
                 Err(Parted::Released) => {}
-                Err(Parted::Cancelled) => return Err(Unreceived::Cancelled),
+                Err(Parted::Failed) => return Err(Unreceived::Failed),
             }
         }
     }
 }
 
 /// Waits for the message of a select that was won at the sending end of a channel of `T`.
-#[track_caller]
-fn meet<T>(sender: Chosen) -> Result<T, Parted> {
+fn meet<T>(sender: Chosen, place: Place) -> Result<T, Parted> {
     let slot = Slot::empty();
     let waiter = Waiter::new(&slot);
-    let sender = LetGo(Cell::new(Some(sender)));
+    let mut sender = LetGo(Some(sender));
+    let me = &waiter;
     let wake = park(
-        RECEIVING,
+        Wait::on(&RECEIVING).at(place),
         None,
-        |unparker| {
+        move |unparker| {
             // SAFETY: `waiter` and `slot` stay until `park` has returned, and that waits for the
             // unparker since `retract` does not give it back.
-            let me = unsafe { waiter.surrender(unparker) };
+            let me = unsafe { me.surrender(unparker) };
             let sender = sender.0.take().expect("nobody has taken the sender");
             sender.grant(Grant::Partner(Won::Sole(me)));
         },
@@ -115,13 +120,13 @@ fn meet<T>(sender: Chosen) -> Result<T, Parted> {
         // SAFETY: the sender filled the slot before it woke us, and it is done with it.
         (Wake::Unparked, Some(Verdict::Transferred)) => Ok(unsafe { slot.into_value() }),
         (Wake::Unparked, _) => Err(Parted::Released),
-        (Wake::Cancelled, _) => Err(Parted::Cancelled),
+        (Wake::Failed, _) => Err(Parted::Failed),
         (Wake::TimedOut, _) => unreachable!("there is no deadline"),
     }
 }
 
 /// Lets the sender go if the receiver does not park, because it is cancelled or must not.
-struct LetGo(Cell<Option<Chosen>>);
+struct LetGo(Option<Chosen>);
 
 impl Drop for LetGo {
     fn drop(&mut self) {

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Mutex;
-use lisle_scheduler::park::{Place, Reason, Wait, Wake, park, unwind_cancelled_at};
+use lisle_scheduler::park::{Place, Reason, Wait, Wake, park};
 
 use crate::error::{RecvTimeoutError, TryRecvError};
 
@@ -120,10 +120,7 @@ pub(crate) fn sleep_until(end: Option<Instant>, place: Place) -> Result<(), Recv
         || asleep.take(),
     ) {
         Wake::TimedOut => Ok(()),
-        Wake::Cancelled => {
-            unwind_cancelled_at(place);
-            Err(RecvTimeoutError::Disconnected)
-        }
+        Wake::Failed => Err(RecvTimeoutError::Disconnected),
         Wake::Unparked => unreachable!("nobody else has the unparker"),
     }
 }

@@ -33,6 +33,7 @@
 //! Everything that blocks does so through [`park`](mod@park).
 
 mod background;
+mod cancel;
 mod deadlock;
 mod driver;
 mod metrics;
@@ -58,10 +59,12 @@ mod worker;
 /// What Lisle's other crates use and users do not.
 #[doc(hidden)]
 pub mod internal {
+    pub use crate::cancel::check_cancelled_at;
     pub use crate::driver::{Direction, Source};
     pub use crate::wait_queue::{Chain, Taken, WaitQueue, Waiter};
 }
 
+pub use cancel::check_cancelled;
 pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
 pub use metrics::{Metrics, WorkerMetrics};
 pub use runtime::{Runtime, RuntimeBuilder, run};

@@ -115,13 +115,12 @@ fn the_end_reaches_every_worker() {
                 let count = CountDrop(ended.clone());
                 spawn(move || {
                     let bell = std::cell::Cell::new(None);
-                    park(
+                    let _ = park(
                         Reason::new("waiting"),
                         None,
                         |unparker| bell.set(Some(unparker)),
                         || bell.take(),
                     );
-                    crate::park::unwind_cancelled();
                     drop(count);
                 });
             }

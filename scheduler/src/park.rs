@@ -7,9 +7,16 @@
 //! 2. The caller, a task or a plain OS thread, stops.
 //! 3. It continues because somebody used the unparker, because the deadline passed, or because the
 //!    task is being cancelled.
-//! 4. In the last two cases the unparker is still out. `retract` takes it back, which proves that
-//!    nobody else can use it any more. If it is no longer there, a waker holds it and is about to
-//!    use it, so `park` waits for that and reports [`Wake::Unparked`].
+//! 4. In the last two cases the unparker is still out. `retract` undoes what `commit` has done and
+//!    gives the unparker back, which proves that nobody else can use it any more. If it is no
+//!    longer there, a waker holds it and is about to use it, so `park` waits for that and reports
+//!    [`Wake::Unparked`].
+//!
+//! **Cancellation.** After `retract`, `park` itself unwinds a task that is cancelled. What its
+//! caller holds is undone by destructors, as in any other unwinding; but a task that cannot be
+//! unwound is left behind at this point, so that what others could still find must be gone by then:
+//! that is what `retract` is for. A hand-over that was won is kept, and the cancellation strikes at
+//! the next wait.
 //!
 //! An unparker is used at most once and outlives no wait: it cannot be cloned, `unpark` consumes
 //! it, and `park` returns only when it was used, retracted or dropped. Hence a wake-up is never
@@ -30,18 +37,23 @@ use crate::worker;
 pub use crate::wait::{AsWait, Awaited, Handles, Object, Place, Reason, Wait};
 
 /// What ended a wait.
+#[must_use = "a wait may have failed"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
     /// The unparker was used.
     Unparked,
     /// The deadline passed, and the unparker was retracted.
     TimedOut,
-    /// The task is being cancelled, and the unparker was retracted or never handed out. The caller
-    /// undoes what it has begun and then calls [`unwind_cancelled`].
+    /// The task cannot wait here, and cannot be unwound either. The unparker was retracted or never
+    /// handed out. The caller fails as if the other side were gone, so that the destructor that
+    /// waits comes to an end.
     ///
-    /// So ends, too, the wait of a task that unwinds, if there is no memory or no thread for what
-    /// it takes to let others run meanwhile.
-    Cancelled,
+    /// That is so in a destructor which
+    /// - a task runs that unwinds and is cancelled, outside of a [`shield`](fn@crate::shield);
+    /// - runs amid a panic, without memory or a thread for what it takes to let others run
+    ///   meanwhile;
+    /// - belongs to a thread-local of a thread that ends.
+    Failed,
 }
 
 /// The right to end one wait, once.
@@ -131,9 +143,13 @@ pub(crate) fn undisturbed<R>(message: &'static str, closure: impl FnOnce() -> R)
 /// Parks the calling task, or the calling plain thread, until its unparker is used, `deadline`
 /// passes or the task is cancelled. The module documentation explains the protocol.
 ///
-/// `commit` runs on the caller before it stops and must not itself suspend. It is not called if the
-/// task is already cancelled. `retract` must give back the unparker that `commit` was given, or
-/// `None` if a waker has taken it. Plain threads are never cancelled.
+/// `commit` runs on the caller before it stops and must not itself suspend. It is dropped uncalled
+/// if the task cannot wait. `retract` undoes what `commit` has done, and gives back the unparker
+/// that `commit` was given, or `None` if a waker has taken it.
+///
+/// A cancelled task is unwound, by a panic with the payload [`Cancelled`](crate::Cancelled): in a
+/// wait, once `retract` has given the unparker back, and before the next one. Plain threads are
+/// never cancelled.
 ///
 /// The report of a deadlock says what the [`Wait`] tells: the reason, the caller's place unless it
 /// names another, and what its object says.
@@ -145,7 +161,8 @@ pub(crate) fn undisturbed<R>(message: &'static str, closure: impl FnOnce() -> R)
 ///
 /// # Panics
 ///
-/// Inside [`no_suspend`](fn@lisle_runtime::no_suspend), before `commit` is called.
+/// Unwinds a task that is cancelled. Panics inside [`no_suspend`](fn@lisle_runtime::no_suspend),
+/// before `commit` is called.
 ///
 /// # Examples
 ///
@@ -192,31 +209,4 @@ pub fn park(
 #[inline]
 pub fn in_task() -> bool {
     worker::current().is_some()
-}
-
-/// Unwinds the calling task if it is being cancelled. Call it after a wait has ended with
-/// [`Wake::Cancelled`] and everything it had begun has been undone.
-///
-/// It returns if the task is already unwinding, in the calling coroutine or in one that waits for
-/// that: a second panic would abort the process. The caller then fails as if the other side were
-/// gone, so that a destructor that waits comes to an end. It also returns on a plain thread and in
-/// a task that is not cancelled.
-///
-/// A task that catches this and waits again is unwound again, after the other runnable tasks have
-/// had a turn. After 100 times that is reported and the task is left behind, and so is in the first
-/// place any task of a program built with `panic = "abort"`: its stack is leaked, and it does not
-/// go on.
-#[track_caller]
-pub fn unwind_cancelled() {
-    unwind_cancelled_at(Location::caller());
-}
-
-/// As [`unwind_cancelled`], for a wait at a place that is not the caller's: see [`Wait::at`].
-pub fn unwind_cancelled_at(place: Place) {
-    if let Some(worker) = worker::current()
-        && worker.may_strike()
-        && !std::thread::panicking()
-    {
-        worker.strike(place);
-    }
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use crate::park::{Reason, Wake, park, unwind_cancelled};
+use crate::park::{Reason, park};
 use crate::worker::yield_now;
 
 /// Lets at least `duration` pass while other tasks run.
@@ -64,8 +64,5 @@ pub fn sleep_until(deadline: Instant) {
 fn wait_until(deadline: Option<Instant>) {
     const REASON: Reason = Reason::new("sleeping");
     let unparker = Cell::new(None);
-    let wake = park(REASON, deadline, |mine| unparker.set(Some(mine)), || unparker.take());
-    if wake == Wake::Cancelled {
-        unwind_cancelled();
-    }
+    let _ = park(REASON, deadline, |mine| unparker.set(Some(mine)), || unparker.take());
 }

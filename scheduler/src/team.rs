@@ -291,7 +291,7 @@ impl Team {
                 },
                 || self.threads.lock().joiner.take(),
             );
-            if wake == Wake::Cancelled {
+            if wake == Wake::Failed {
                 return None;
             }
         }

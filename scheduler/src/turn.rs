@@ -141,6 +141,7 @@ pub fn extend(operations: usize) -> bool {
 ///
 /// As [`next`].
 #[inline(always)]
+#[track_caller]
 pub fn fail() {
     if with_allowance(Allowance::fail) {
         next();
@@ -157,6 +158,7 @@ pub fn fail() {
 /// already.
 #[cold]
 #[inline(never)]
+#[track_caller]
 pub fn next() {
     match worker::current() {
         Some(worker) => worker.next_turn(),

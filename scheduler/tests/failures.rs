@@ -147,7 +147,7 @@ fn tasks_that_are_handed_in_survive_a_lack_of_memory() {
         let first = runtime.spawn(move || {
             theirs.store(true, Ordering::Release);
             block_until(|| end.load(Ordering::Acquire));
-            Bell::new().wait_until(Some(std::time::Instant::now()));
+            let _ = Bell::new().wait_until(Some(std::time::Instant::now()));
         });
         block_until(|| busy.load(Ordering::Acquire));
         // There is memory for each when it is handed in, and not for all when they are accepted.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use lisle_scheduler::{JoinHandle, spawn, spawn_local, yield_now};
-use support::{Bell, Log, NoteDrop, run_alone, run_in_order};
+use support::{Bell, Log, NoteDrop, OnDrop, run_alone, run_in_order};
 
 #[test]
 fn is_finished_tells_when_join_would_not_wait() {
@@ -157,18 +157,18 @@ fn the_destructor_of_a_result_may_wait_wherever_it_runs() {
     impl Drop for Waits {
         fn drop(&mut self) {
             let (bell, over) = (Bell::new(), Arc::new(AtomicBool::new(false)));
-            let ringer = {
-                let (bell, over) = (bell.clone(), over.clone());
-                thread::spawn(move || {
-                    while !bell.ring() && !over.load(Ordering::Acquire) {
-                        thread::yield_now();
-                    }
-                })
-            };
-            bell.wait_until(None);
-            over.store(true, Ordering::Release);
-            ringer.join().unwrap();
-            self.0.fetch_add(1, Ordering::Relaxed);
+            let (theirs, ends) = (bell.clone(), over.clone());
+            thread::spawn(move || {
+                while !theirs.ring() && !ends.load(Ordering::Acquire) {
+                    thread::yield_now();
+                }
+            });
+            // Also if the wait unwinds.
+            let _ends = OnDrop(|| {
+                over.store(true, Ordering::Release);
+                self.0.fetch_add(1, Ordering::Relaxed);
+            });
+            let _ = bell.wait_until(None);
         }
     }
 

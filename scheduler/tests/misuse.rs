@@ -92,7 +92,7 @@ fn an_unparker_of_another_task_is_not_accepted() {
             let theirs = bell.clone();
             drop(spawn(move || theirs.wait()));
             yield_now();
-            park(REASON, Some(Instant::now()), leave, || bell.take());
+            let _ = park(REASON, Some(Instant::now()), leave, || bell.take());
             use_left();
         });
     });
@@ -108,7 +108,7 @@ fn an_unparker_of_another_thread_is_not_accepted() {
         while !bell.is_awaited() {
             thread::yield_now();
         }
-        park(REASON, Some(Instant::now()), leave, || bell.take());
+        let _ = park(REASON, Some(Instant::now()), leave, || bell.take());
         use_left();
     });
     assert_named(ended, "retract", STRANGE);
@@ -121,7 +121,7 @@ const NESTED: &str = "a task cannot park inside the commit or retract closure of
 fn a_task_cannot_park_inside_commit() {
     let ended = in_child("a_task_cannot_park_inside_commit", &[], || {
         run_in_order(|| {
-            park(
+            let _ = park(
                 REASON,
                 None,
                 |outer| {
@@ -129,7 +129,7 @@ fn a_task_cannot_park_inside_commit() {
                         leave(inner);
                         outer.unpark();
                     };
-                    park(REASON, None, nested, || None);
+                    let _ = park(REASON, None, nested, || None);
                 },
                 || None,
             );
@@ -144,7 +144,7 @@ fn a_task_cannot_park_inside_retract() {
     let ended = in_child("a_task_cannot_park_inside_retract", &[], || {
         run_in_order(|| {
             let outer = RefCell::new(None::<Unparker>);
-            park(
+            let _ = park(
                 REASON,
                 Some(Instant::now()),
                 |unparker| *outer.borrow_mut() = Some(unparker),
@@ -153,7 +153,7 @@ fn a_task_cannot_park_inside_retract() {
                         leave(inner);
                         outer.take().unwrap().unpark();
                     };
-                    park(REASON, None, nested, || None);
+                    let _ = park(REASON, None, nested, || None);
                     outer.take()
                 },
             );

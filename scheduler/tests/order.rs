@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use lisle_scheduler::park::{Reason, Unparker, Wake, park, unwind_cancelled};
+use lisle_scheduler::park::{Reason, Unparker, park};
 use lisle_scheduler::{Builder, JoinHandle, spawn, spawn_local, yield_now};
 use support::{Bell, Log, run_in_order};
 
@@ -273,7 +273,7 @@ impl World {
     }
 
     fn park(&self, me: usize) {
-        let wake = park(
+        let _ = park(
             Reason::new("following a script"),
             None,
             |unparker| self.parked.borrow_mut().push_back((me, unparker)),
@@ -283,9 +283,6 @@ impl World {
                 parked.remove(place).map(|(_, unparker)| unparker)
             },
         );
-        if wake == Wake::Cancelled {
-            unwind_cancelled();
-        }
     }
 }
 

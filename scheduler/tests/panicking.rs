@@ -267,7 +267,7 @@ fn a_wait_that_cannot_leave_a_panic_behind_fails_at_once() {
             assert_panicked(task, "slow");
             innocent.join().unwrap();
         });
-        log.expect(&[Wake::Cancelled; 2]);
+        log.expect(&[Wake::Failed; 2]);
     });
     ended.assert_success();
 }

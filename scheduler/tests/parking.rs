@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lisle_scheduler::park::{Reason, Unparker, Wake, park, unwind_cancelled};
-use lisle_scheduler::{spawn, spawn_local, yield_now};
+use lisle_scheduler::park::{Reason, Unparker, Wake, park};
+use lisle_scheduler::{check_cancelled, spawn, spawn_local, yield_now};
 use support::{Bell, Log, run_in_order};
 
 const REASON: Reason = Reason::new("being tested");
@@ -328,6 +328,6 @@ fn tasks_wake_threads_and_threads_wake_tasks() {
 
 #[test]
 fn a_plain_thread_is_never_unwound() {
-    unwind_cancelled();
-    run_in_order(unwind_cancelled);
+    check_cancelled();
+    run_in_order(check_cancelled);
 }

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lisle_scheduler::park::unwind_cancelled;
+use lisle_scheduler::check_cancelled;
 use lisle_scheduler::{Builder, Cancelled, ForeignThreads, JoinHandle, Runtime, sleep, yield_now};
 use support::channel::Channel;
 use support::random::Random;
@@ -238,7 +238,7 @@ fn ring_or_wait(world: &Arc<World>, random: &mut Random) {
         let bell = Bell::new();
         assert!(world.bells.send_timeout(bell.clone(), Duration::ZERO).is_ok());
         let _ = bell.wait_until(Some(Instant::now() + random.a_moment()));
-        unwind_cancelled();
+        check_cancelled();
     }
 }
 

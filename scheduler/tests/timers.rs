@@ -180,7 +180,7 @@ fn random_waits_and_wakes_on_two_workers_agree() {
             match bell.wait_until(Some(deadline)) {
                 Wake::TimedOut => assert!(Instant::now() >= deadline),
                 Wake::Unparked => woken += 1,
-                Wake::Cancelled => unreachable!("the runtime waits for all"),
+                Wake::Failed => unreachable!("the runtime waits for all"),
             }
         }
         woken

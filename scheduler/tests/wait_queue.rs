@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lisle_scheduler::internal::{WaitQueue, Waiter};
-use lisle_scheduler::park::{Reason, Wake, in_task, park, unwind_cancelled};
+use lisle_scheduler::park::{Reason, Wake, in_task, park};
 use lisle_scheduler::{Runtime, spawn, spawn_local, yield_now};
 
 const REASON: Reason = Reason::new("waiting for a permit");
@@ -38,18 +38,16 @@ impl Semaphore {
                 unsafe { state.waiting.push(&waiter, unparker) };
                 drop(state);
             },
-            // SAFETY: it was pushed into this queue.
-            || unsafe { self.0.lock().unwrap().waiting.remove(&waiter) },
+            || {
+                // SAFETY: it was pushed into this queue.
+                let unparker = unsafe { self.0.lock().unwrap().waiting.remove(&waiter) }?;
+                // It may have been in the way of others.
+                self.release(0);
+                Some(unparker)
+            },
         );
         let is_served = waiter.into_payload() == 0;
         assert_eq!(is_served, wake == Wake::Unparked);
-        if !is_served {
-            // It may have been in the way of others.
-            self.release(0);
-        }
-        if wake == Wake::Cancelled {
-            unwind_cancelled();
-        }
         is_served
     }
 

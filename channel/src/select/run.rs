@@ -10,8 +10,8 @@ use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
-use lisle_scheduler::park::{self, Awaited, Object, Reason, Wake, park, unwind_cancelled};
-use lisle_scheduler::{turn, yield_now};
+use lisle_scheduler::park::{self, Awaited, Object, Reason, Wake, park};
+use lisle_scheduler::{check_cancelled, turn, yield_now};
 
 use super::operation::Operation;
 use super::random::{random, random_walk};
@@ -58,7 +58,7 @@ pub(super) enum Patience {
 enum Ended {
     Granted(usize),
     LookAgain,
-    Cancelled,
+    Failed,
 }
 
 impl<'a> Case<'a> {
@@ -167,8 +167,7 @@ pub(super) fn select(
                 return Some(begun(index, patience, grant));
             }
             Ended::LookAgain => withdrawals += 1,
-            Ended::Cancelled => {
-                unwind_cancelled();
+            Ended::Failed => {
                 // In a destructor, an operation fails as if the other end were gone.
                 grant.put(Grant::Disconnected);
                 return (!cases.is_empty()).then(|| begun(0, patience, grant));
@@ -198,8 +197,7 @@ pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) ->
         let claim = Claim::new(Purpose::Watch, &nothing);
         match wait(cases, walk, &claim, patience.deadline(), withdrawals) {
             Ended::Granted(..) | Ended::LookAgain => withdrawals += 1,
-            Ended::Cancelled => {
-                unwind_cancelled();
+            Ended::Failed => {
                 // In a destructor, which is going to ask again: let others run meanwhile.
                 yield_now();
                 return (!cases.is_empty()).then_some(0);
@@ -256,7 +254,7 @@ fn wait(
         unsafe { sort_for_enlisting(cases) };
         walk = Walk::new(cases.len(), Order::Listed);
     }
-    let enlisted = Cell::new(0);
+    let enlisted = Enlisted { cases, walk, count: Cell::new(0) };
     let object = Operations(cases);
     let wake = park(
         park::Wait::on(&object),
@@ -264,16 +262,16 @@ fn wait(
         |unparker| {
             // SAFETY: nothing is enlisted yet.
             unsafe { claim.arm(unparker) };
-            for at in walk.clone() {
+            for at in enlisted.walk.clone() {
                 let case = &cases[at];
-                // SAFETY: cases and claim stay where they are until `park` has returned and
-                // everything that was enlisted is delisted, below. The wait was written above.
+                // SAFETY: cases and claim stay where they are until `park` has come to its end and
+                // everything that was enlisted is delisted, by `Enlisted`. The wait was written above.
                 let enlists = unsafe {
                     let Wait { waiter, place } = case.wait();
                     case.operation.enlist(waiter, claim, *place)
                 };
                 if enlists {
-                    enlisted.set(enlisted.get() + 1);
+                    enlisted.count.set(enlisted.count.get() + 1);
                 } else if let Some(unparker) = claim.withdraw() {
                     return unparker.unpark();
                 }
@@ -282,15 +280,15 @@ fn wait(
                 }
             }
         },
-        || claim.withdraw(),
+        || {
+            let unparker = claim.withdraw()?;
+            enlisted.delist();
+            Some(unparker)
+        },
     );
+    drop(enlisted);
     // SAFETY: the wait is over.
     let granted = unsafe { claim.granted() };
-    for at in walk.take(enlisted.get()) {
-        let case = &cases[at];
-        // SAFETY: the wait was written and the case enlisted above.
-        unsafe { case.operation.delist(&case.wait().waiter) };
-    }
     if withdrawals > 0 {
         // SAFETY: the waits were written above.
         cases.sort_unstable_by_key(|case| unsafe { case.wait().place });
@@ -298,7 +296,32 @@ fn wait(
     match (wake, granted) {
         (_, Some(index)) => Ended::Granted(index),
         (Wake::TimedOut | Wake::Unparked, None) => Ended::LookAgain,
-        (Wake::Cancelled, None) => Ended::Cancelled,
+        (Wake::Failed, None) => Ended::Failed,
+    }
+}
+
+/// The cases that are enlisted: as many as `count` says, in the order of the walk.
+struct Enlisted<'c, 'a> {
+    cases: &'c [Case<'a>],
+    walk: Walk,
+    count: Cell<usize>,
+}
+
+impl Enlisted<'_, '_> {
+    #[inline]
+    fn delist(&self) {
+        for at in self.walk.clone().take(self.count.take()) {
+            let case = &self.cases[at];
+            // SAFETY: a case is counted once its wait was written and it was enlisted.
+            unsafe { case.operation.delist(&case.wait().waiter) };
+        }
+    }
+}
+
+impl Drop for Enlisted<'_, '_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.delist();
     }
 }
 
@@ -320,7 +343,7 @@ impl Object for Operations<'_, '_> {
 fn begun(place: usize, patience: Patience, grant: &mut GrantCell) -> usize {
     if !matches!(patience, Patience::None) && grant.is_disconnected() {
         // The other end may be gone just because its task was cancelled before ours.
-        unwind_cancelled();
+        check_cancelled();
     }
     place
 }

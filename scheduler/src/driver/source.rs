@@ -19,7 +19,7 @@ use std::time::Instant;
 use lisle_runtime::internal::primitive::{self, Arc, BriefMutex, Mutex};
 
 use super::poller::{Descriptor, Poller, Readiness, wait_on_thread};
-use crate::park::{Reason, Unparker, Wake, park, unwind_cancelled};
+use crate::park::{Reason, Unparker, Wake, park};
 use crate::worker;
 
 /// What a wait is for.
@@ -178,23 +178,26 @@ impl Turn {
         };
         let driver = worker.driver();
         self.block.register(driver.poller()?, descriptor)?;
-        let waiter = Waiter::new();
-        let counted = driver.begin_wait();
+        let (waiter, counted) = (Waiter::new(), Cell::new(None));
         let wake = park(
             reason,
             deadline,
-            |unparker| self.block.enqueue(self.direction, self.edges, &waiter, unparker),
-            || self.block.dequeue(self.direction, &waiter),
+            |unparker| {
+                counted.set(Some(driver.begin_wait()));
+                self.block.enqueue(self.direction, self.edges, &waiter, unparker);
+            },
+            || {
+                let unparker = self.block.dequeue(self.direction, &waiter)?;
+                counted.take();
+                Some(unparker)
+            },
         );
         drop(counted);
         self.has_baton = waiter.has_baton.get();
         match wake {
             Wake::Unparked => Ok(()),
             Wake::TimedOut => Err(io::ErrorKind::TimedOut.into()),
-            Wake::Cancelled => {
-                unwind_cancelled();
-                Err(io::Error::other("the task is being cancelled and cannot wait"))
-            }
+            Wake::Failed => Err(io::Error::other("the task is being cancelled and cannot wait")),
         }
     }
 }

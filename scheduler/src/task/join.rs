@@ -26,7 +26,8 @@ use lisle_runtime::internal::primitive::cell;
 
 use super::payload::Payload;
 use super::{Cancelled, Control, Detached, Slab, Task};
-use crate::park::{Awaited, Object, Reason, Unparker, Wait, Wake, park, unwind_cancelled};
+use crate::cancel::check_cancelled;
+use crate::park::{Awaited, Object, Reason, Unparker, Wait, Wake, park};
 use crate::{turn, worker};
 
 const RUNNING: u8 = 0;
@@ -210,15 +211,13 @@ impl<T> JoinHandle<T> {
         let joined = Joined(self.control());
         let wait = Wait::on(&joined);
         if !state.is_finished()
-            && park(wait, None, |joiner| state.announce(joiner), || state.retract())
-                == Wake::Cancelled
+            && park(wait, None, |joiner| state.announce(joiner), || state.retract()) == Wake::Failed
         {
-            unwind_cancelled();
             return Err(Box::new(Detached));
         }
         let this = ManuallyDrop::new(self);
         if state.is_left() {
-            unwind_cancelled();
+            check_cancelled();
             return Err(Box::new(Cancelled));
         }
         // SAFETY: the task has finished, so its side is done with the block; the result is there,
@@ -229,7 +228,7 @@ impl<T> JoinHandle<T> {
             result
         };
         if result.is_err() {
-            unwind_cancelled();
+            check_cancelled();
         }
         result
     }

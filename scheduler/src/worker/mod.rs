@@ -283,14 +283,6 @@ impl Worker {
         unsafe { task.as_ref() }
     }
 
-    /// Whether the running task is cancelled and may be unwound. False at the base, too, where a
-    /// runtime takes the result of its main task.
-    pub(crate) fn may_strike(&self) -> bool {
-        // SAFETY: the current task has not finished, so its block is alive.
-        let task = self.current.get().map(|task| unsafe { task.as_ref() });
-        task.is_some_and(|task| task.is_cancelled() && !task.unwinds_below())
-    }
-
     /// The next task number. Workers take numbers from the process by the block.
     pub(crate) fn next_id(&self) -> TaskId {
         let mut ids = self.next_ids.take();

@@ -1,6 +1,7 @@
 //! Taking turns: picking the next task and switching to it.
 
 use std::io;
+use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
 
 use super::waits::may_suspend;
 use super::{POLL_INTERVAL, Worker, current, locals, with_allowance};
-use crate::park::unwind_cancelled;
 use crate::post::{Mail, Notice, Request};
 use crate::run_queue::backlog::Refill;
 use crate::run_queue::ring::Entry;
@@ -36,7 +36,7 @@ impl Worker {
         let me = self.current_task();
         self.give_way(me);
         if me.is_cancelled() {
-            unwind_cancelled();
+            self.check_cancelled(Location::caller());
         }
     }
 
@@ -80,6 +80,7 @@ impl Worker {
     /// Ends the turn of a task that has used up what it may do in one; see [`turn`](crate::turn).
     /// It goes on at once where it must not be suspended.
     #[cold]
+    #[track_caller]
     pub(crate) fn next_turn(&self) {
         // Destructors of what the main task has returned run at the base.
         let Some(me) = self.current.get() else { return };
@@ -96,7 +97,7 @@ impl Worker {
         }
         self.give_way(me);
         if me.is_cancelled() {
-            unwind_cancelled();
+            self.check_cancelled(Location::caller());
         }
     }
 

@@ -24,14 +24,11 @@ impl Worker {
         retract: impl FnOnce() -> Option<Unparker>,
     ) -> Wake {
         let me = self.current_task();
-        if me.is_cancelled() {
-            return Wake::Cancelled;
-        }
         // The closures of a park are in a section, too.
-        if in_section() {
-            // It may hold a lock, which the panic hook could want.
-            drop(commit);
-            return refuse(me);
+        if me.is_cancelled() || in_section() {
+            // They may hold a lock, which the panic hook could want, and what the caller has begun.
+            drop((commit, retract));
+            return self.refuse(me, place);
         }
         let record = ParkRecord { object, place, since: self.clock.get() };
         me.begin_park(&record);
@@ -76,19 +73,31 @@ impl Worker {
         wake
     }
 
-    /// Makes sure that the unparker of a wait that nobody has ended is not used later.
+    /// Makes sure that the unparker of a wait that nobody has ended is not used later; then unwinds
+    /// the task, if that is why its wait ends.
     // Inlined, so that what `retract` has borrowed need not lie in memory at each wait.
     #[inline(always)]
     fn end_early(
         &self,
         me: &Control,
-        wake: Wake,
+        mut wake: Wake,
         retract: impl FnOnce() -> Option<Unparker>,
     ) -> Wake {
-        if Party::Task(NonNull::from(me)).take_back(retract) {
-            return wake;
+        if !Party::Task(NonNull::from(me)).take_back(retract) {
+            wake = self.await_unpark(me, wake);
         }
-        self.await_unpark(me, wake)
+        if wake == Wake::Failed {
+            self.fail_wait(me);
+        }
+        wake
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fail_wait(&self, me: &Control) {
+        let place = me.park_record().expect("the wait has not ended").place;
+        me.end_park();
+        self.check_cancelled(place);
     }
 
     /// Waits for a waker that has taken the unparker away, and is about to use or to drop it.
@@ -104,6 +113,34 @@ impl Worker {
         }
         me.phase.set(Phase::Running);
         if me.take_abandoned() { wake } else { Wake::Unparked }
+    }
+
+    /// The current task cannot wait: it is unwound, or fails, or has made a mistake.
+    #[cold]
+    #[track_caller]
+    fn refuse(&self, me: &Control, place: Place) -> Wake {
+        if me.is_cancelled() {
+            self.check_cancelled(place);
+            return Wake::Failed;
+        }
+        if me.is_parking() {
+            panic!("a task cannot park inside the commit or retract closure of a park");
+        }
+        if locals::are_gone() {
+            return Wake::Failed;
+        }
+        forbidden()
+    }
+
+    /// See [`check_cancelled`](crate::cancel::check_cancelled).
+    pub(crate) fn check_cancelled(&self, place: Place) {
+        // There is no task at the base, where a runtime takes the result of its main task.
+        // SAFETY: the current task has not finished, so its block is alive.
+        let task = self.current.get().map(|task| unsafe { task.as_ref() });
+        let strikes = task.is_some_and(|task| task.is_cancelled() && !task.unwinds_below());
+        if strikes && !std::thread::panicking() && !locals::are_gone() {
+            self.strike(place);
+        }
     }
 
     #[inline(always)]
@@ -206,7 +243,7 @@ fn ended(me: &Control) -> Wake {
         return Wake::Unparked;
     }
     cold_path();
-    if phase == Phase::Cancelled { Wake::Cancelled } else { Wake::TimedOut }
+    if phase == Phase::Cancelled { Wake::Failed } else { Wake::TimedOut }
 }
 
 /// Whether the task can be left. Panics inside [`no_suspend`](lisle_runtime::no_suspend).
@@ -214,18 +251,6 @@ fn ended(me: &Control) -> Wake {
 #[track_caller]
 pub(super) fn may_suspend() -> bool {
     !in_section() || refuse_to_yield()
-}
-
-#[cold]
-#[track_caller]
-fn refuse(me: &Control) -> Wake {
-    if me.is_parking() {
-        panic!("a task cannot park inside the commit or retract closure of a park");
-    }
-    if locals::are_gone() {
-        return Wake::Cancelled;
-    }
-    forbidden()
 }
 
 /// False if the task must not be left and goes on.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use lisle_scheduler::park::{Reason, Unparker, Wake, park, unwind_cancelled};
+use lisle_scheduler::park::{Reason, Unparker, park};
 
 use super::lock;
 
@@ -74,7 +74,7 @@ impl<T> Channel<T> {
         }
         let number = core.take_number();
         let mut refused = None;
-        let wake = park(
+        let _ = park(
             REASON,
             deadline,
             move |unparker| core.offers.push_back((number, message, unparker)),
@@ -86,7 +86,6 @@ impl<T> Channel<T> {
                 Some(unparker)
             },
         );
-        leave_if_cancelled(wake);
         refused.map_or(Ok(()), Err)
     }
 
@@ -113,7 +112,7 @@ impl<T> Channel<T> {
         let number = core.take_number();
         let slot = Slot::default();
         let theirs = slot.clone();
-        let wake = park(
+        let _ = park(
             REASON,
             deadline,
             move |unparker| core.requests.push_back((number, theirs, unparker)),
@@ -123,7 +122,6 @@ impl<T> Channel<T> {
                 core.requests.remove(place).map(|request| request.2)
             },
         );
-        leave_if_cancelled(wake);
         lock(&slot).take()
     }
 }
@@ -138,11 +136,5 @@ impl<T> Core<T> {
     fn take_number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
-    }
-}
-
-fn leave_if_cancelled(wake: Wake) {
-    if wake == Wake::Cancelled {
-        unwind_cancelled();
     }
 }

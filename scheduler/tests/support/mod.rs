@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use lisle_scheduler::park::{Reason, Unparker, Wake, park, unwind_cancelled};
+use lisle_scheduler::park::{Reason, Unparker, Wake, park};
 use lisle_scheduler::{Deadlock, ForeignThreads, JoinHandle, Runtime, spawn};
 
 /// Runs `main` on one worker, where the order of the tasks is exact.
@@ -138,9 +138,7 @@ impl Bell {
     /// Waits to be rung. Unwinds if the task is given up.
     #[track_caller]
     pub fn wait(&self) {
-        if self.wait_until(None) == Wake::Cancelled {
-            unwind_cancelled();
-        }
+        let _ = self.wait_until(None);
     }
 
     #[track_caller]
