@@ -53,6 +53,19 @@ pub(crate) enum Source<T> {
     Never,
 }
 
+// SAFETY: all that it holds is so too, which the function below lets the compiler check. It is said
+// here, and not derived, so that an error speaks of the message and not of what holds it.
+unsafe impl<T: Send> Send for Receiver<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Receiver<T> {}
+
+const _: () = {
+    fn may_change_threads<X: Send + Sync>() {}
+    fn _holds_what_may<T: Send>() {
+        may_change_threads::<Source<T>>();
+    }
+};
+
 impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 

@@ -33,6 +33,19 @@ pub struct Sender<T> {
     pub(crate) channel: Arc<Channel<T>>,
 }
 
+// SAFETY: all that it holds is so too, which the function below lets the compiler check. It is said
+// here, and not derived, so that an error speaks of the message and not of what holds it.
+unsafe impl<T: Send> Send for Sender<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Sender<T> {}
+
+const _: () = {
+    fn may_change_threads<X: Send + Sync>() {}
+    fn _holds_what_may<T: Send>() {
+        may_change_threads::<Arc<Channel<T>>>();
+    }
+};
+
 impl<T> UnwindSafe for Sender<T> {}
 impl<T> RefUnwindSafe for Sender<T> {}
 

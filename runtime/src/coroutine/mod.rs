@@ -11,6 +11,7 @@
 mod backtrace;
 mod core;
 mod ends;
+mod here;
 mod mailbox;
 mod stacks;
 mod weak;
@@ -26,6 +27,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use self::core::Core;
+use self::here::{Hidden, StaysHere};
 use self::stacks::Placed;
 use crate::last_words::abort_with;
 use crate::stack::Stack;
@@ -133,8 +135,9 @@ pub type Coroutine<Input, Yield, Return> = ScopedCoroutine<'static, Input, Yield
 /// ScopedCoroutine::scope(|yielder, ()| escaped = Some(yielder), |coroutine| coroutine.resume(()));
 /// ```
 pub struct ScopedCoroutine<'scope, Input, Yield, Return> {
-    core: NonNull<Core<Input, Yield, Return>>,
-    _body: PhantomData<Box<Body<'scope, Input, Yield, Return>>>,
+    core: Hidden<NonNull<Core<Input, Yield, Return>>>,
+    _body: Hidden<PhantomData<Box<Body<'scope, Input, Yield, Return>>>>,
+    _stays_here: StaysHere,
 }
 
 /// Like a body: it may hold what lives for `'scope`, and no type can be exchanged for another.
@@ -333,12 +336,16 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     where
         F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'scope,
     {
-        Self { core: Core::create(stack, body), _body: PhantomData }
+        Self {
+            core: Hidden(Core::create(stack, body)),
+            _body: Hidden(PhantomData),
+            _stays_here: PhantomData,
+        }
     }
 
     fn core(&self) -> &Core<Input, Yield, Return> {
         // SAFETY: the core lies at the top of a stack that this handle keeps.
-        unsafe { self.core.as_ref() }
+        unsafe { self.core.0.as_ref() }
     }
 
     /// Where the coroutine stands.
@@ -392,7 +399,7 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     pub fn into_stack(self) -> Option<Stack> {
         let this = ManuallyDrop::new(self);
         // SAFETY: the handle is not used or dropped any more.
-        let stack = unsafe { Core::close(this.core) };
+        let stack = unsafe { Core::close(this.core.0) };
         stack.map(Placed::into_stack)
     }
 }
@@ -401,7 +408,7 @@ impl<Input, Yield, Return> Drop for ScopedCoroutine<'_, Input, Yield, Return> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: the handle is not used any more.
-        if let Some(stack) = unsafe { Core::close(self.core) } {
+        if let Some(stack) = unsafe { Core::close(self.core.0) } {
             stacks::put(stack);
         }
     }
@@ -418,7 +425,7 @@ impl<Input, Yield, Return> Drop for Lent<'_, Input, Yield, Return> {
     fn drop(&mut self) {
         let owns_all = self.0.core().has_weak_handles();
         // SAFETY: the handle is not used any more.
-        match unsafe { Core::close(self.0.core) } {
+        match unsafe { Core::close(self.0.core.0) } {
             Some(stack) => stacks::put(stack),
             None if owns_all => {}
             None if cfg!(panic = "unwind") => abort_with(format_args!(

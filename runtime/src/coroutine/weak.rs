@@ -2,11 +2,13 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
 use super::CoroutineStatus;
 use super::core::Core;
+use super::here::{Hidden, StaysHere};
 
 /// Shared by a coroutine and its weak handles; empty once the coroutine is dropped.
 pub(super) type Tag<Input, Yield, Return> = Rc<Cell<Option<NonNull<Core<Input, Yield, Return>>>>>;
@@ -30,7 +32,10 @@ pub(super) type Tag<Input, Yield, Return> = Rc<Cell<Option<NonNull<Core<Input, Y
 /// drop(coroutine);
 /// assert_eq!(weak.status(), None);
 /// ```
-pub struct WeakCoroutine<Input, Yield, Return>(Tag<Input, Yield, Return>);
+pub struct WeakCoroutine<Input, Yield, Return> {
+    tag: Hidden<Tag<Input, Yield, Return>>,
+    _stays_here: StaysHere,
+}
 
 pub(super) fn tag<Input, Yield, Return>(
     core: NonNull<Core<Input, Yield, Return>>,
@@ -46,20 +51,20 @@ pub(super) fn forget<Input, Yield, Return>(tag: Tag<Input, Yield, Return>) {
 
 impl<Input, Yield, Return> WeakCoroutine<Input, Yield, Return> {
     pub(super) fn of(tag: &Tag<Input, Yield, Return>) -> Self {
-        Self(tag.clone())
+        Self { tag: Hidden(tag.clone()), _stays_here: PhantomData }
     }
 
     /// Where the coroutine stands, or `None` if it was dropped.
     #[inline]
     pub fn status(&self) -> Option<CoroutineStatus> {
         // SAFETY: a coroutine empties its tag before its core goes away.
-        self.0.get().map(|core| unsafe { core.as_ref() }.status())
+        self.tag.0.get().map(|core| unsafe { core.as_ref() }.status())
     }
 
     #[inline]
     #[track_caller]
     pub(super) fn suspended_core(&self) -> NonNull<Core<Input, Yield, Return>> {
-        match (self.status(), self.0.get()) {
+        match (self.status(), self.tag.0.get()) {
             (Some(CoroutineStatus::Suspended), Some(core)) => core,
             (status, _) => refuse(status),
         }
@@ -81,7 +86,7 @@ fn refuse(status: Option<CoroutineStatus>) -> ! {
 
 impl<Input, Yield, Return> Clone for WeakCoroutine<Input, Yield, Return> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self::of(&self.tag.0)
     }
 }
 

@@ -1,22 +1,26 @@
 //! The body's view of its coroutine.
 
+use std::marker::PhantomData;
+
 use super::core::Core;
+use super::here::{Hidden, StaysHere};
 use super::{CoroutineState, ScopedCoroutine, WeakCoroutine};
 
 /// How a coroutine's body suspends. Every body gets one.
 pub struct Yielder<Input, Yield, Return> {
-    core: *const Core<Input, Yield, Return>,
+    core: Hidden<*const Core<Input, Yield, Return>>,
+    _stays_here: StaysHere,
 }
 
 impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
     pub(super) fn new(core: &Core<Input, Yield, Return>) -> Self {
-        Self { core }
+        Self { core: Hidden(core), _stays_here: PhantomData }
     }
 
     #[inline]
     fn core(&self) -> &Core<Input, Yield, Return> {
         // SAFETY: a yielder is lent to the body for its run and lies on its stack, below the core.
-        unsafe { &*self.core }
+        unsafe { &*self.core.0 }
     }
 
     /// Suspends the coroutine: `value` is the result of the resume that let it run, and the
