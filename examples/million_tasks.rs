@@ -42,9 +42,9 @@ fn main() {
     let count = args.count("N", 100_000);
     args.finish();
 
-    let runtime = lisle::Runtime::builder().stack_size(stack_size.bytes()).build().unwrap();
+    let builder = lisle::Runtime::builder().stack_size(stack_size.bytes());
     println!("{} tasks, each with a stack of {} KiB", grouped(count), stack_size.bytes() / 1024);
-    runtime.run(|| park_and_wake(count)).unwrap();
+    builder.run(|| park_and_wake(count)).unwrap();
 }
 
 fn park_and_wake(count: usize) {

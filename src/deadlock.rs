@@ -9,8 +9,8 @@
 //! ```
 //! use lisle::deadlock::ForeignThreads;
 //!
-//! let runtime = lisle::Runtime::builder().foreign_threads(ForeignThreads::NeverWake).build()?;
-//! let deadlock = runtime
+//! let deadlock = lisle::Runtime::builder()
+//!     .foreign_threads(ForeignThreads::NeverWake)
 //!     .run(|| {
 //!         let (_sender, receiver) = lisle::channel::unbounded::<u8>();
 //!         receiver.recv() // the only sender is our own
@@ -18,7 +18,6 @@
 //!     .unwrap_err();
 //! assert_eq!(deadlock.tasks().len(), 1);
 //! println!("{deadlock}");
-//! # Ok::<_, std::io::Error>(())
 //! ```
 
 #[doc(inline)]

@@ -23,11 +23,7 @@ pub fn for_test(name: &str) -> RuntimeBuilder {
 #[track_caller]
 pub fn run<R>(builder: RuntimeBuilder, main: impl FnOnce() -> R) -> R {
     // Not `unwrap_or_else`: a panic in a closure would not be located at the caller.
-    let runtime = match builder.build() {
-        Ok(runtime) => runtime,
-        Err(error) => panic!("{error}"),
-    };
-    match runtime.run(main) {
+    match builder.run(main) {
         Ok(result) => result,
         Err(deadlock) => panic!("{deadlock}"),
     }

@@ -17,7 +17,7 @@ use lisle::{Runtime, no_suspend};
 /// Runs `main` on one worker, where the order of the tasks is exact.
 #[track_caller]
 fn run_in_order<R>(main: impl FnOnce() -> R) -> R {
-    Runtime::builder().workers(1).build().unwrap().run(main).unwrap()
+    Runtime::builder().workers(1).run(main).unwrap()
 }
 
 /// Notes an event when it is dropped.

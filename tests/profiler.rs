@@ -51,7 +51,7 @@ fn talk() {
 fn tasks_under_fire(name: &str, workers: usize) {
     in_child(name, &[], || {
         learn_the_base();
-        let runtime = || Runtime::builder().workers(workers).build().unwrap();
+        let runtime = || Runtime::builder().workers(workers);
         runtime().run(learn_the_base).unwrap();
         let main = || {
             let tasks = [spawn(yields), spawn(sums_what_a_generator_yields), spawn(talk)];

@@ -42,14 +42,14 @@ pub fn play<L, C>(
 }
 
 fn on_tasks(workers: usize, game: Game<impl FnOnce() -> Duration>) -> Duration {
-    let runtime = lisle::Runtime::builder().workers(workers).build().unwrap();
+    let builder = lisle::Runtime::builder().workers(workers);
     let main = || {
         let others: Vec<_> = game.others.into_iter().map(lisle::spawn).collect();
         let time = (game.timed)();
         others.into_iter().for_each(|other| other.join().unwrap());
         time
     };
-    runtime.run(main).unwrap()
+    builder.run(main).unwrap()
 }
 
 fn on_threads(game: Game<impl FnOnce() -> Duration>) -> Duration {

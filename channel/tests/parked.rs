@@ -144,10 +144,9 @@ fn a_cancelled_iteration_does_not_end_while_another_task_unwinds() {
 
 #[test]
 fn a_deadlock_report_names_the_blocked_call() {
-    let runtime =
-        Runtime::builder().workers(1).foreign_threads(ForeignThreads::NeverWake).build().unwrap();
+    let builder = Runtime::builder().workers(1).foreign_threads(ForeignThreads::NeverWake);
     let mut lines = [0; 5];
-    let deadlock = runtime
+    let deadlock = builder
         .run(|| {
             let (sender, receiver) = bounded(0);
             let other = sender.clone();

@@ -15,7 +15,7 @@ fn deadlock<R>(main: impl FnOnce() -> R) -> Deadlock {
 
 fn deadlock_on<R>(workers: usize, main: impl FnOnce() -> R) -> Deadlock {
     let builder = Runtime::builder().workers(workers).foreign_threads(ForeignThreads::NeverWake);
-    match builder.build().unwrap().run(main) {
+    match builder.run(main) {
         Ok(_) => panic!("there was no deadlock"),
         Err(deadlock) => deadlock,
     }
@@ -183,7 +183,7 @@ fn a_task_that_swallows_its_cancellation_in_an_iterator_does_so_where_that_was_m
     if std::env::var_os(CHILD).is_some() {
         let (sender, receiver) = unbounded::<u32>();
         let builder = Runtime::builder().workers(1);
-        builder.build().unwrap().run(swallower(receiver)).unwrap();
+        builder.run(swallower(receiver)).unwrap();
         return drop(sender);
     }
     let program = std::env::current_exe().unwrap();

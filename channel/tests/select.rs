@@ -398,12 +398,10 @@ fn the_end_of_the_runtime_unwinds_selects() {
 
 #[test]
 fn a_deadlock_report_says_which_task_selects_and_where() {
-    let runtime = lisle_scheduler::Runtime::builder()
-        .foreign_threads(lisle_scheduler::ForeignThreads::NeverWake)
-        .build()
-        .unwrap();
+    let builder = lisle_scheduler::Runtime::builder()
+        .foreign_threads(lisle_scheduler::ForeignThreads::NeverWake);
     let mut line = 0;
-    let deadlock = runtime
+    let deadlock = builder
         .run(|| {
             line = line!() + 1;
             select! { recv(never::<u8>()) -> _ => (), recv(never::<u8>()) -> _ => () }

@@ -24,8 +24,8 @@ impl<F: FnMut()> Drop for OnDrop<F> {
 
 /// Ends a run with a task that waits in `wait`, and calls `last_words` while that task is unwound.
 fn give_up(wait: impl FnOnce() + Send + 'static, last_words: impl FnMut() + Send + 'static) {
-    let runtime = Runtime::builder().workers(1).build().unwrap();
-    let done = runtime.run(|| {
+    let builder = Runtime::builder().workers(1);
+    let done = builder.run(|| {
         drop(spawn(move || {
             let _last = OnDrop(last_words);
             wait();
@@ -115,9 +115,9 @@ fn a_task_that_selects_is_unwound_and_leaves_no_trace() {
 #[test]
 fn the_partner_of_a_forgotten_operation_is_left_behind() {
     let policy = ForeignThreads::NeverWake;
-    let runtime = Runtime::builder().workers(1).foreign_threads(policy).build().unwrap();
+    let builder = Runtime::builder().workers(1).foreign_threads(policy);
     let (sender, receiver) = bounded::<u32>(0);
-    let partner = runtime.run(|| {
+    let partner = builder.run(|| {
         let theirs = receiver.clone();
         let partner = spawn(move || theirs.recv());
         yield_now();

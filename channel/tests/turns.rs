@@ -503,8 +503,6 @@ fn many_poll_each_other() {
     for (workers, capacity) in [(1, 0), (1, 1), (1, 3), (2, 0), (2, 3)] {
         Runtime::builder()
             .workers(workers)
-            .build()
-            .unwrap()
             .run(|| {
                 let (sender, receiver) = bounded(capacity);
                 // In a rendezvous somebody has to wait to be met.
@@ -568,8 +566,6 @@ fn tasks_that_never_wait_end_with_the_runtime() {
         };
         Runtime::builder()
             .workers(workers)
-            .build()
-            .unwrap()
             .run(|| {
                 for which in 0..failing_operations().len() {
                     leave(Box::new(move || {

@@ -10,7 +10,7 @@
 //! use std::sync::{Arc, Mutex};
 //!
 //! let order = Arc::new(Mutex::new(Vec::new()));
-//! let one_worker = lisle::Runtime::builder().workers(1).build().unwrap();
+//! let one_worker = lisle::Runtime::builder().workers(1);
 //! let done = one_worker.run(|| {
 //!     let tasks: Vec<_> = (0..3)
 //!         .map(|n| {
@@ -32,7 +32,6 @@
 //!
 //! Everything that blocks does so through [`park`](mod@park).
 
-mod background;
 mod cancel;
 mod deadlock;
 mod driver;
@@ -45,6 +44,7 @@ mod per_process;
 mod post;
 mod run_queue;
 mod runtime;
+mod settings;
 mod sleep;
 mod spawn;
 mod task;
@@ -67,7 +67,7 @@ pub mod internal {
 pub use cancel::check_cancelled;
 pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
 pub use metrics::{Metrics, WorkerMetrics};
-pub use runtime::{Runtime, RuntimeBuilder, run};
+pub use runtime::{Handle, Runtime, RuntimeBuilder, run};
 pub use sleep::{sleep, sleep_until};
 pub use spawn::{Builder, spawn, spawn_local};
 pub use task::{Cancelled, Detached, JoinHandle, Task, TaskId};

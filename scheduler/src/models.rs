@@ -13,7 +13,7 @@ use crate::{ForeignThreads, Runtime, spawn};
 /// Runs `main` with the detector of deadlocks awake: it must not find one.
 fn on_two_workers<R>(main: impl FnOnce() -> R) -> R {
     let builder = Runtime::builder().workers(2).foreign_threads(ForeignThreads::NeverWake);
-    builder.build().unwrap().run(main).unwrap()
+    builder.run(main).unwrap()
 }
 
 /// Counts its drops.

@@ -20,6 +20,11 @@ impl<T: Send + Sync> PerProcess<T> {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
+    /// The value, if there is one.
+    pub(crate) fn get(&'static self) -> Option<&'static T> {
+        Self::of(self.0.load(Ordering::Acquire), watched_generation())
+    }
+
     /// The value, which `make` makes if there is none yet. If several threads make one at the same
     /// time, one of them is taken.
     pub(crate) fn get_or_try<E>(

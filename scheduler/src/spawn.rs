@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use lisle_runtime::stack::{Stack, StackSize};
 
-use crate::background::{default_runtime, left_in_the_parent};
-use crate::runtime::Runtime;
-use crate::task::{Birth, Control, JoinHandle};
+use crate::runtime::{Handle, default_runtime};
+use crate::task::{Birth, Control, JoinHandle, Slab, TaskId, join};
+use crate::team::{NewTask, Team};
 use crate::worker::{self, Worker};
 
 /// Spawns a task: `body` runs on a stack of its own, at its turn in the run queue.
@@ -147,28 +147,55 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let Some(worker) = worker::current() else {
-            return self.spawn_on(default_runtime()?, body);
-        };
-        // SAFETY: closure and result are `Send` and may live for ever.
-        let (task, handle) = unsafe { create(worker, self, Location::caller(), body)? };
-        worker.accept(task);
-        Ok(handle)
+        match worker::current() {
+            Some(worker) => self.spawn_here(worker, Location::caller(), body),
+            None => self.spawn_on(default_runtime()?.handle(), body),
+        }
     }
 
-    /// Spawns a task on the threads of a runtime. See [`Runtime::spawn`].
+    /// Spawns a task onto a runtime, from any thread. See [`Handle`].
     ///
     /// # Errors
     ///
-    /// As for [`spawn`](Self::spawn); also if the runtime's first thread cannot be started, and if
-    /// it was started by the parent of a `fork`, whose threads are not in this process.
+    /// As for [`spawn`](Self::spawn); also if the runtime has ended, or if it was started by the
+    /// parent of a `fork`, whose threads are not in this process. `body` is dropped. While the
+    /// runtime ends, the task may also be accepted and then given up at once: that is
+    /// [`Cancelled`](crate::Cancelled) to the one who joins it.
     #[track_caller]
-    pub fn spawn_on<F, T>(self, runtime: &Runtime, body: F) -> io::Result<JoinHandle<T>>
+    pub fn spawn_on<F, T>(self, runtime: &Handle, body: F) -> io::Result<JoinHandle<T>>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        runtime.background()?.spawn(self, Location::caller(), body)
+        let (team, spawned_at) = (&runtime.team, Location::caller());
+        if let Some(worker) = worker::current().filter(|worker| worker.is_of(team)) {
+            return self.spawn_here(worker, spawned_at, body);
+        }
+        // SAFETY: closure and result are `Send` and may live for ever.
+        let (task, handle) = unsafe { create(&Outside(team), self, spawned_at, body)? };
+        // SAFETY: the task is new, and closure and result are `Send`.
+        if Team::inject(team, unsafe { NewTask::new(task) }).is_ok() {
+            return Ok(handle);
+        }
+        // SAFETY: the task is new, and was given back.
+        unsafe { join::discard(handle) };
+        Err(has_ended(team))
+    }
+
+    fn spawn_here<F, T>(
+        self,
+        worker: &Worker,
+        spawned_at: &'static Location<'static>,
+        body: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        // SAFETY: closure and result are `Send` and may live for ever.
+        let (task, handle) = unsafe { create(worker, self, spawned_at, body)? };
+        worker.accept(task);
+        Ok(handle)
     }
 
     /// Spawns a task that stays on the calling worker. See [`spawn_local`].
@@ -197,13 +224,105 @@ fn no_runtime() -> io::Error {
     )
 }
 
-/// Makes a task that no worker knows yet.
+fn has_ended(team: &Team) -> io::Error {
+    io::Error::other(format!(
+        "the runtime '{}' has ended and takes no more tasks: spawn while it lives",
+        team.settings.title()
+    ))
+}
+
+/// The threads of a runtime do not come along into a fork child.
+fn left_in_the_parent() -> io::Error {
+    io::Error::other(
+        "this runtime was started before the process forked, and its threads are not in this process: \
+         make a new runtime here, or use the default one by calling spawn",
+    )
+}
+
+/// Where a task is spawned: what it takes from there beside its closure.
+pub(crate) trait Birthplace {
+    fn team(&self) -> &Team;
+    fn next_id(&self) -> TaskId;
+    fn allocate(&self) -> NonNull<Control>;
+
+    /// A stack of special size.
+    fn special_stack(&self, size: StackSize) -> io::Result<Stack>;
+
+    /// Makes sure that a task can start. Also if it brings its own stack: so every task that has
+    /// not started has one reserved on the worker that holds its place, and a worker from which it
+    /// is stolen need not know which kind it was.
+    fn reserve_stack(&self) -> io::Result<()>;
+
+    /// Cancels the task at once if the runtime ends.
+    fn note_birth(&self, task: &Control);
+}
+
+impl Birthplace for Worker {
+    fn team(&self) -> &Team {
+        self.team()
+    }
+
+    fn next_id(&self) -> TaskId {
+        self.next_id()
+    }
+
+    fn allocate(&self) -> NonNull<Control> {
+        self.slab().allocate()
+    }
+
+    fn special_stack(&self, size: StackSize) -> io::Result<Stack> {
+        // The retired one may be the very one that is wanted.
+        self.release_retired();
+        Stack::allocate(size)
+    }
+
+    fn reserve_stack(&self) -> io::Result<()> {
+        self.reserve_stack()
+    }
+
+    fn note_birth(&self, task: &Control) {
+        if self.is_shutting_down() {
+            self.cancel_from_birth(task);
+        }
+    }
+}
+
+/// The outside of a team. The worker that will take the task reserves the stack, and cancels the
+/// task if the team ends.
+struct Outside<'a>(&'a Team);
+
+impl Birthplace for Outside<'_> {
+    fn team(&self) -> &Team {
+        self.0
+    }
+
+    fn next_id(&self) -> TaskId {
+        TaskId::next()
+    }
+
+    fn allocate(&self) -> NonNull<Control> {
+        Slab::allocate_shared()
+    }
+
+    fn special_stack(&self, size: StackSize) -> io::Result<Stack> {
+        Stack::allocate(size)
+    }
+
+    fn reserve_stack(&self) -> io::Result<()> {
+        // Only to see now whether there is memory: the worker has warm ones.
+        Stack::allocate(self.0.settings.stack_size).map(drop)
+    }
+
+    fn note_birth(&self, _: &Control) {}
+}
+
+/// Makes a task that no worker knows yet. All tasks are born here.
 ///
 /// # Safety
 ///
 /// `F` and `T` may go wherever the task and its handle go, and live as long.
 pub(crate) unsafe fn create<F, T>(
-    worker: &Worker,
+    place: &impl Birthplace,
     builder: Builder,
     spawned_at: &'static Location<'static>,
     body: F,
@@ -211,30 +330,18 @@ pub(crate) unsafe fn create<F, T>(
 where
     F: FnOnce() -> T,
 {
-    if worker.is_of_parent() {
+    if place.team().is_of_parent() {
         return Err(left_in_the_parent());
     }
-    let stack = match builder.stack_size {
-        Some(size) => {
-            // It may be the very one that is wanted.
-            worker.release_retired();
-            Some(Stack::allocate(size)?)
-        }
-        None => None,
-    };
-    // Also if the task brings its own stack: so every task that has not started has one reserved on
-    // the worker that holds its place, and a worker from which it is stolen need not know which
-    // kind it was.
-    worker.reserve_stack()?;
-    let birth = Birth { id: worker.next_id(), name: builder.name, spawned_at, stack };
-    let slot = worker.slab().allocate();
-    // SAFETY: the slot comes from the slab; the caller answers for the types. The handle is the
-    // only one, and its type is the closure's.
+    let stack = builder.stack_size.map(|size| place.special_stack(size)).transpose()?;
+    place.reserve_stack()?;
+    let birth = Birth { id: place.next_id(), name: builder.name, spawned_at, stack };
+    let slot = place.allocate();
+    // SAFETY: the slot comes from a slab; the caller answers for the types. The handle is the only
+    // one, and its type is the closure's.
     unsafe {
         Control::create(slot, birth, body);
-        if worker.is_shutting_down() {
-            worker.cancel_from_birth(slot.as_ref());
-        }
+        place.note_birth(slot.as_ref());
         Ok((slot, JoinHandle::new(slot)))
     }
 }

@@ -36,11 +36,11 @@ fn names_and_stack_sizes_hold_on_a_runtime() {
         let frame = std::hint::black_box([0u8; 1024]);
         if left == 0 { frame[0] as usize } else { 1 + depth(left - 1) }
     }
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = Runtime::builder().workers(2).start().unwrap();
     let task = Builder::new()
         .name("deep")
         .stack_size(16 << 20)
-        .spawn_on(&runtime, || (depth(3_000), current().unwrap().name().map(str::to_owned)))
+        .spawn_on(runtime.handle(), || (depth(3_000), current().unwrap().name().map(str::to_owned)))
         .unwrap();
     assert_eq!(task.join().unwrap(), (3_000, Some("deep".to_owned())));
 }
@@ -55,7 +55,7 @@ fn dropping_a_runtime_unwinds_what_waits_and_joins_its_threads() {
     }
     for workers in [1, 2, 4] {
         let drops = Arc::new(AtomicUsize::new(0));
-        let runtime = Runtime::builder().workers(workers).build().unwrap();
+        let runtime = Runtime::builder().workers(workers).start().unwrap();
         let tasks: Vec<_> = (0..100)
             .map(|_| {
                 let guard = CountDrop(drops.clone());
@@ -78,7 +78,7 @@ fn dropping_a_runtime_unwinds_what_waits_and_joins_its_threads() {
 
 #[test]
 fn a_task_may_drop_the_runtime_it_runs_on() {
-    let runtime = Arc::new(Runtime::builder().workers(2).build().unwrap());
+    let runtime = Arc::new(Runtime::builder().workers(2).start().unwrap());
     let (hand_over, take) = std::sync::mpsc::channel::<Arc<Runtime>>();
     let task = runtime.spawn(move || drop(take.recv()));
     hand_over.send(runtime).unwrap();
@@ -89,7 +89,7 @@ fn a_task_may_drop_the_runtime_it_runs_on() {
 #[test]
 fn runtimes_do_not_disturb_each_other() {
     let runtimes: Vec<_> =
-        (1..4).map(|workers| Runtime::builder().workers(workers).build().unwrap()).collect();
+        (1..4).map(|workers| Runtime::builder().workers(workers).start().unwrap()).collect();
     let total = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..300)
         .map(|n| {
@@ -108,9 +108,10 @@ fn runtimes_do_not_disturb_each_other() {
 
 #[test]
 fn a_task_inside_run_joins_one_on_another_runtime() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = Runtime::builder().workers(2).start().unwrap();
     let answer = run(|| {
-        let there = Builder::new().spawn_on(&runtime, || spawn(|| 42).join().unwrap()).unwrap();
+        let there =
+            Builder::new().spawn_on(runtime.handle(), || spawn(|| 42).join().unwrap()).unwrap();
         there.join().unwrap()
     });
     assert_eq!(answer, 42);

@@ -382,7 +382,7 @@ fn run_panics_with_the_report() {
 #[test]
 fn the_default_reports_on_the_only_thread() {
     let ended = alone_in_child("the_default_reports_on_the_only_thread", &[], || {
-        let deadlock = Runtime::new().unwrap().run(|| Bell::new().wait()).unwrap_err();
+        let deadlock = Runtime::builder().run(|| Bell::new().wait()).unwrap_err();
         assert_eq!(deadlock.tasks().len(), 1);
     });
     ended.assert_success();
@@ -416,7 +416,7 @@ fn the_report_comes_when_the_last_other_thread_has_ended() {
     let ended = alone_in_child(name, &[], || {
         let ended = Arc::new(AtomicBool::new(false));
         let flag = ended.clone();
-        let deadlock = Runtime::new().unwrap().run(|| {
+        let deadlock = Runtime::builder().run(|| {
             let bells: Vec<_> = (0..3).map(|_| Bell::new()).collect();
             let rung = bells[0].clone();
             drop(thread::spawn(move || {
@@ -440,7 +440,7 @@ fn the_report_comes_when_the_last_other_thread_has_ended() {
 fn the_report_comes_when_the_first_thread_has_ended() {
     let ended = alone_in_child("the_report_comes_when_the_first_thread_has_ended", &[], || {
         thread::spawn(|| {
-            let deadlock = Runtime::new().unwrap().run(|| Bell::new().wait()).unwrap_err();
+            let deadlock = Runtime::builder().run(|| Bell::new().wait()).unwrap_err();
             std::process::exit(if deadlock.tasks().len() == 1 { 7 } else { 1 });
         });
         sys::end_this_thread();

@@ -11,7 +11,7 @@ use std::thread;
 
 use lisle_scheduler::{Builder, JoinHandle, Runtime, run, spawn, spawn_local, yield_now};
 use support::sys::{limit_address_space, unlimit_address_space};
-use support::{Bell, OnDrop, block_until, in_child, on_each_worker, run_on};
+use support::{Bell, block_until, in_child, on_each_worker, run_on};
 
 /// No address space is left for the stack of a thread, though there is for those of tasks. The team
 /// says so, once, and goes on with the workers that it has.
@@ -76,11 +76,15 @@ fn a_team_goes_on_with_the_threads_that_it_already_has() {
 fn a_runtime_whose_first_thread_cannot_be_had_is_an_error() {
     let name = "a_runtime_whose_first_thread_cannot_be_had_is_an_error";
     let ended = in_child(name, &[], || {
-        let runtime = Runtime::builder().workers(2).build().unwrap();
+        let builder = Runtime::builder().workers(2);
         limit_address_space(1 << 20);
-        assert!(Builder::new().spawn_on(&runtime, || ()).is_err());
+        let error = builder.clone().start().unwrap_err().to_string();
+        assert!(error.starts_with("no thread could be started for a worker"), "{error}");
+        assert!(Builder::new().spawn(|| ()).is_err(), "nor for the default runtime");
         unlimit_address_space();
+        let runtime = builder.start().unwrap();
         assert_eq!(runtime.spawn(|| 7).join().unwrap(), 7, "a later call may succeed");
+        assert_eq!(spawn(|| 8).join().unwrap(), 8);
     });
     ended.assert_success();
 }
@@ -141,7 +145,7 @@ fn tasks_that_are_handed_in_survive_a_lack_of_memory() {
     const STACK: usize = 64 << 20;
     let name = "tasks_that_are_handed_in_survive_a_lack_of_memory";
     let ended = in_child(name, &[], || {
-        let runtime = Runtime::builder().workers(1).stack_size(STACK).build().unwrap();
+        let runtime = Runtime::builder().workers(1).stack_size(STACK).start().unwrap();
         let (busy, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (theirs, end) = (busy.clone(), over.clone());
         let first = runtime.spawn(move || {
@@ -308,16 +312,14 @@ fn too_many_workers_are_as_many_as_there_can_be() {
         });
     });
     ended.assert_success();
-    assert!(Runtime::builder().workers(usize::MAX).build().is_ok());
+    assert!(Runtime::builder().workers(usize::MAX).start().is_ok());
 }
 
 #[test]
 fn no_workers_at_all_are_an_error() {
-    let error = Runtime::builder().workers(0).build().unwrap_err();
+    let error = Runtime::builder().workers(0).start().unwrap_err();
     assert_eq!(error.to_string(), "a runtime needs at least one worker");
-    let _unused = OnDrop(|| ());
-    let refused = catch_unwind(AssertUnwindSafe(|| {
-        Runtime::builder().workers(0).build().map(|runtime| runtime.run(|| ()))
-    }));
-    assert!(refused.unwrap().is_err());
+    let refused = catch_unwind(|| Runtime::builder().workers(0).run(|| unreachable!("no worker")));
+    let text = refused.unwrap_err().downcast::<String>().unwrap();
+    assert_eq!(*text, "a runtime needs at least one worker");
 }

@@ -33,18 +33,17 @@ fn a_child_has_a_default_runtime_of_its_own() {
 #[test]
 fn a_runtime_of_the_parent_is_an_error_in_the_child() {
     let ended = in_child("a_runtime_of_the_parent_is_an_error_in_the_child", &[], || {
-        let started = Runtime::builder().workers(2).build().unwrap();
+        let started = Runtime::builder().workers(2).start().unwrap();
         started.spawn(|| ()).join().unwrap();
-        let fresh = Runtime::builder().workers(2).build().unwrap();
         let ended = in_fork_child(|| {
-            let error = Builder::new().spawn_on(&started, || ()).unwrap_err();
+            let error = Builder::new().spawn_on(started.handle(), || ()).unwrap_err();
             assert!(
                 error.to_string().starts_with("this runtime was started before the process forked")
             );
+            let fresh = Runtime::builder().workers(2).start().unwrap();
             assert_eq!(fresh.spawn(|| 7).join().unwrap(), 7);
             // It has nobody to wait for.
             drop(started);
-            drop(fresh);
         });
         assert!(ended.success(), "{ended}");
     });

@@ -147,7 +147,7 @@ fn one_that_is_struck_again_lets_others_run() {
 fn its_joiners_are_told_that_it_is_cancelled() {
     let name = "its_joiners_are_told_that_it_is_cancelled";
     let ended = in_child(name, &[], || {
-        let runtime = Runtime::builder().workers(2).build().unwrap();
+        let runtime = Runtime::builder().workers(2).start().unwrap();
         let (started, has_started) = mpsc::channel();
         let task = runtime.spawn(move || {
             started.send(()).unwrap();
@@ -182,7 +182,7 @@ fn the_thread_of_one_keeps_its_thread_locals() {
 
     let name = "the_thread_of_one_keeps_its_thread_locals";
     let ended = in_child(name, &[], || {
-        let runtime = Runtime::builder().workers(1).build().unwrap();
+        let runtime = Runtime::builder().workers(1).start().unwrap();
         let (lent, is_lent) = mpsc::channel();
         let (counted, last_count) = mpsc::channel();
         drop(runtime.spawn(move || {
@@ -216,7 +216,7 @@ fn the_thread_of_one_keeps_its_thread_locals() {
 #[test]
 fn a_fork_child_still_sees_deadlocks() {
     let ended = in_child("a_fork_child_still_sees_deadlocks", &[], || {
-        let runtime = Runtime::builder().workers(1).build().unwrap();
+        let runtime = Runtime::builder().workers(1).start().unwrap();
         let (started, has_started) = mpsc::channel();
         drop(runtime.spawn(move || {
             started.send(()).unwrap();
@@ -226,8 +226,8 @@ fn a_fork_child_still_sees_deadlocks() {
         drop(runtime);
         let ended = in_fork_child(|| {
             die_in(20);
-            let runtime = Runtime::builder().workers(1).build().unwrap();
-            assert_eq!(runtime.run(|| Bell::new().wait()).unwrap_err().tasks().len(), 1);
+            let builder = Runtime::builder().workers(1);
+            assert_eq!(builder.run(|| Bell::new().wait()).unwrap_err().tasks().len(), 1);
         });
         assert!(ended.success(), "{ended}");
     });
@@ -366,8 +366,8 @@ fn one_that_waits_for_a_forgotten_hand_over_is_left_behind_and_named() {
 fn one_that_waits_for_a_forgotten_hand_over_is_deadlocked() {
     let name = "one_that_waits_for_a_forgotten_hand_over_is_deadlocked";
     let ended = alone_in_child(name, &[], || {
-        let runtime = Runtime::builder().workers(1).build().unwrap();
-        let deadlock = runtime
+        let builder = Runtime::builder().workers(1);
+        let deadlock = builder
             .run(|| {
                 let task = spawn_local(|| {
                     let soon = Some(Instant::now() + Duration::from_millis(2));
@@ -399,8 +399,8 @@ fn one_that_waits_for_the_hand_over_of_another_thread_is_not_left_behind() {
     });
     let log = Log::new();
     let policy = ForeignThreads::NeverWake;
-    let runtime = Runtime::builder().workers(1).foreign_threads(policy).build().unwrap();
-    runtime
+    let builder = Runtime::builder().workers(1).foreign_threads(policy);
+    builder
         .run(|| {
             let log = log.clone();
             drop(spawn_local(move || {
@@ -425,10 +425,10 @@ fn a_crowd_that_waits_for_hand_overs_is_left_behind() {
     let name = "a_crowd_that_waits_for_hand_overs_is_left_behind";
     let ended = in_child(name, &[], || {
         let policy = ForeignThreads::MayWake;
-        let runtime = Runtime::builder().workers(1).foreign_threads(policy).build().unwrap();
+        let builder = Runtime::builder().workers(1).foreign_threads(policy);
         let (stop, stopped) = mpsc::channel::<()>();
         let foreign = thread::spawn(move || stopped.recv().unwrap_err());
-        runtime
+        builder
             .run(|| {
                 (0..25).for_each(|_| drop(spawn_local(wait_for_a_promise)));
                 yield_now();
@@ -509,7 +509,7 @@ fn a_join_that_is_given_up_is_not_taken_for_the_end_of_the_task() {
 #[test]
 fn a_task_that_drops_a_runtime_lets_others_run() {
     run_on(1, || {
-        let runtime = Runtime::builder().workers(1).build().unwrap();
+        let runtime = Runtime::builder().workers(1).start().unwrap();
         let (up, down) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (started, released) = (up.clone(), down.clone());
         drop(runtime.spawn(move || {
@@ -530,7 +530,7 @@ fn a_task_that_drops_a_runtime_lets_others_run() {
 #[test]
 fn a_task_that_drops_its_own_runtime_lets_others_run() {
     for workers in [1, 2, 4] {
-        let runtime = Arc::new(Runtime::builder().workers(workers).build().unwrap());
+        let runtime = Arc::new(Runtime::builder().workers(workers).start().unwrap());
         let (theirs, (done, all_done)) = (runtime.clone(), mpsc::channel());
         let released = Arc::new(AtomicBool::new(false));
         let task = runtime.spawn(move || {
@@ -564,7 +564,7 @@ fn a_cancelled_task_drops_a_runtime_without_waiting() {
     let released = Arc::new(AtomicBool::new(false));
     let (ended, has_ended) = mpsc::channel();
     run_on(1, || {
-        let runtime = Runtime::builder().workers(1).build().unwrap();
+        let runtime = Runtime::builder().workers(1).start().unwrap();
         let (theirs, up) = (released.clone(), Arc::new(AtomicBool::new(false)));
         let started = up.clone();
         drop(runtime.spawn(move || {
@@ -590,7 +590,7 @@ fn a_cancelled_task_drops_a_runtime_without_waiting() {
 /// The panic of a task is not taken for its cancellation.
 #[test]
 fn a_panic_amid_the_cancellation_is_what_the_joiner_gets() {
-    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let runtime = Runtime::builder().workers(1).start().unwrap();
     let (started, has_started) = mpsc::channel();
     let task = runtime.spawn(move || {
         started.send(()).unwrap();

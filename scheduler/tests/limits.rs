@@ -100,7 +100,7 @@ fn what_tasks_have_used_goes_back_while_none_works() {
     const COUNT: usize = 20_000;
     let name = "what_tasks_have_used_goes_back_while_none_works";
     let ended = in_child(name, &[], || {
-        let runtime = Runtime::builder().workers(2).build().unwrap();
+        let runtime = Runtime::builder().workers(2).start().unwrap();
         let before = [memory("VmRSS:"), memory("VmPTE:")];
         let crowd = runtime.spawn(|| {
             let mut crowd = Crowd::default();
@@ -149,9 +149,9 @@ fn what_tasks_have_used_goes_back_at_the_end_of_the_run() {
 
 #[test]
 fn spawn_panics_with_the_text_of_the_error() {
-    let runtime = Runtime::builder().workers(1).stack_size(1 << 30).build().unwrap();
+    let builder = Runtime::builder().workers(1).stack_size(1 << 30);
     let ended = in_child("spawn_panics_with_the_text_of_the_error", &[], move || {
-        let done = runtime.run(|| {
+        let done = builder.run(|| {
             limit_address_space(512 << 20);
             let mut crowd = Crowd::default();
             let text = crowd.grow_to_the_limit(&Builder::new(), 1000);
@@ -225,7 +225,7 @@ fn the_limit_of_address_space_holds_for_promised_stacks() {
 fn main_may_be_what_does_not_fit() {
     let ended = in_child("main_may_be_what_does_not_fit", &[], || {
         limit_address_space(64 << 20);
-        let large = Runtime::builder().workers(1).stack_size(1 << 30).build().unwrap();
+        let large = Runtime::builder().workers(1).stack_size(1 << 30);
         let failed = catch_unwind(AssertUnwindSafe(|| large.run(|| unreachable!("no stack"))));
         let text = *failed.unwrap_err().downcast::<String>().unwrap();
         assert!(text.starts_with("no address space for another stack"), "{text}");
@@ -238,11 +238,11 @@ fn main_may_be_what_does_not_fit() {
 fn a_size_that_cannot_be_read_is_named() {
     let variables = [("LISLE_STACK_SIZE", "garbage")];
     let ended = in_child("a_size_that_cannot_be_read_is_named", &variables, || {
-        let error = Runtime::new().unwrap_err();
+        let error = Runtime::builder().start().unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
         assert!(error.to_string().contains("LISLE_STACK_SIZE=garbage "), "{error}");
         // A runtime that is told a size does not look.
-        let told = Runtime::builder().workers(1).stack_size(64 * 1024).build().unwrap();
+        let told = Runtime::builder().workers(1).stack_size(64 * 1024);
         assert_eq!(told.run(|| 1).unwrap(), 1);
         run(|| unreachable!("it does not start"));
     });

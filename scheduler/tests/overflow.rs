@@ -71,8 +71,8 @@ fn main_is_named_too() {
 #[test]
 fn main_with_a_stack_of_its_own_size_is_told_of_that() {
     let ended = in_child("main_with_a_stack_of_its_own_size_is_told_of_that", &[], || {
-        let runtime = Runtime::builder().main_stack_size(1 << 20).build().unwrap();
-        runtime.run(overflow).unwrap();
+        let builder = Runtime::builder().main_stack_size(1 << 20);
+        builder.run(overflow).unwrap();
     });
     ended.assert_aborted();
     ended.assert_says(
@@ -86,7 +86,7 @@ fn main_with_a_stack_of_its_own_size_is_told_of_that() {
 fn another_main_is_a_task_like_any_other() {
     let ended = in_child("another_main_is_a_task_like_any_other", &[], || {
         let body = || Builder::new().name("main").spawn(overflow).unwrap().join().unwrap();
-        Runtime::builder().main_stack_size(1 << 20).build().unwrap().run(body).unwrap();
+        Runtime::builder().main_stack_size(1 << 20).run(body).unwrap();
     });
     ended.assert_aborted();
     ended.assert_says("\ntask 'main' has overflowed its stack\nthe stack has 262144 bytes: ");
@@ -98,8 +98,8 @@ fn another_main_is_a_task_like_any_other() {
 fn a_size_that_the_runtime_was_built_with_is_what_is_to_be_raised() {
     let name = "a_size_that_the_runtime_was_built_with_is_what_is_to_be_raised";
     let ended = in_child(name, &[("LISLE_STACK_SIZE", "2M")], || {
-        let runtime = Runtime::builder().stack_size(512 << 10).build().unwrap();
-        runtime.run(|| spawn(overflow).join().unwrap()).unwrap();
+        let builder = Runtime::builder().stack_size(512 << 10);
+        builder.run(|| spawn(overflow).join().unwrap()).unwrap();
     });
     ended.assert_aborted();
     ended.assert_says(

@@ -18,7 +18,7 @@ fn said_in(
     body: fn(),
 ) -> String {
     let ended = in_child(name, &[], || {
-        settings(Runtime::builder()).workers(1).build().unwrap().run(body).unwrap();
+        settings(Runtime::builder()).workers(1).run(body).unwrap();
     });
     ended.assert_success();
     ended.stderr
@@ -101,8 +101,7 @@ fn a_runtime_that_does_without_leaves_the_hook_of_another_alone() {
         |settings| settings.panic_note(true),
         || {
             panics();
-            let silent =
-                || Runtime::builder().panic_note(false).build().unwrap().run(panics).unwrap();
+            let silent = || Runtime::builder().panic_note(false).run(panics).unwrap();
             thread::spawn(silent).join().unwrap();
             panics();
         },
@@ -117,7 +116,7 @@ fn the_environment_can_switch_it_off() {
     let ended = in_child("the_environment_can_switch_it_off", variable, || {
         run(panics);
         // The builder knows better.
-        Runtime::builder().panic_note(true).build().unwrap().run(panics).unwrap();
+        Runtime::builder().panic_note(true).run(panics).unwrap();
     });
     ended.assert_success();
     assert_eq!(ended.stderr.matches("somewhere").count(), 2, "{}", ended.stderr);
@@ -128,9 +127,9 @@ fn the_environment_can_switch_it_off() {
 fn a_variable_that_says_neither_is_an_error() {
     let name = "a_variable_that_says_neither_is_an_error";
     let ended = in_child(name, &[("LISLE_PANIC_NOTE", "no")], || {
-        let error = Runtime::new().unwrap_err();
+        let error = Runtime::builder().start().unwrap_err();
         assert_eq!(error.to_string(), "LISLE_PANIC_NOTE must be 0 or 1, but is \"no\"");
-        Runtime::builder().panic_note(false).build().unwrap();
+        Runtime::builder().panic_note(false).run(|| ()).unwrap();
     });
     ended.assert_success();
 }

@@ -192,7 +192,7 @@ fn tasks_that_unwind_at_the_same_time_do_not_mix_up_their_panics() {
 fn dozens_unwind_at_once_on_several_workers() {
     const EACH: usize = 40;
     for workers in [1, 2, 4] {
-        let runtime = Runtime::builder().workers(workers).build().unwrap();
+        let builder = Runtime::builder().workers(workers);
         let main = || {
             let bells: Arc<Vec<_>> = Arc::new((0..workers * EACH).map(|_| Bell::new()).collect());
             let theirs = bells.clone();
@@ -215,7 +215,7 @@ fn dozens_unwind_at_once_on_several_workers() {
             hosts.into_iter().for_each(|host| host.join().unwrap());
             ringer.join().unwrap();
         };
-        runtime.run(main).unwrap();
+        builder.run(main).unwrap();
     }
 }
 
@@ -224,8 +224,8 @@ fn dozens_unwind_at_once_on_several_workers() {
 fn a_deadlock_of_tasks_that_unwind_is_reported() {
     let name = "a_deadlock_of_tasks_that_unwind_is_reported";
     let ended = alone_in_child(name, &[], || {
-        let runtime = Runtime::builder().workers(1).build().unwrap();
-        let deadlock = runtime.run(|| {
+        let builder = Runtime::builder().workers(1);
+        let deadlock = builder.run(|| {
             drop(unwinds_slowly("slow", &Bell::new()));
             yield_now();
             Bell::new().wait();

@@ -50,8 +50,8 @@ fn values_of_any_size_arrive() {
 
 #[test]
 fn a_mebibyte_arrives() {
-    let runtime = Runtime::builder().workers(1).stack_size(64 << 20).build().unwrap();
-    runtime.run(round_trip::<{ 1 << 20 }>).unwrap();
+    let builder = Runtime::builder().workers(1).stack_size(64 << 20);
+    builder.run(round_trip::<{ 1 << 20 }>).unwrap();
 }
 
 #[test]
@@ -73,8 +73,8 @@ fn alignment_is_kept() {
     }
 
     // An unoptimised program copies what it moves at every call, a page at a time here.
-    let runtime = Runtime::builder().stack_size(1 << 20).build().unwrap();
-    let done = runtime.run(|| {
+    let builder = Runtime::builder().stack_size(1 << 20);
+    let done = builder.run(|| {
         for n in 0..20 {
             let (line, page) = (Line(n), Page(n));
             let task = spawn(move || {

@@ -46,16 +46,16 @@ fn the_panic_of_main_comes_out_as_it_is() {
 
     let panic = catch_unwind(|| run(|| panic_any(Oops(vec![1, 2, 3])))).unwrap_err();
     assert_eq!(*panic.downcast::<Oops>().unwrap(), Oops(vec![1, 2, 3]));
-    let runtime = Runtime::new().unwrap();
+    let builder = Runtime::builder();
     let panic = catch_unwind(AssertUnwindSafe(|| {
-        runtime.run(|| {
+        builder.clone().run(|| {
             yield_now();
             panic_any(Oops(vec![4]))
         })
     }));
     assert_eq!(*panic.unwrap_err().downcast::<Oops>().unwrap(), Oops(vec![4]));
     assert!(!thread::panicking());
-    assert_eq!(runtime.run(|| 5).unwrap(), 5, "the runtime can be used again");
+    assert_eq!(builder.run(|| 5).unwrap(), 5, "the builder can be used again");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn run_inside_a_task_panics_and_says_what_to_do() {
         let panic = nested.unwrap_err();
         assert_eq!(panic.downcast_ref::<&str>(), Some(&TEXT));
         let nested = catch_unwind(|| {
-            let _ = Runtime::new().unwrap().run(|| unreachable!("it does not run"));
+            let _ = Runtime::builder().run(|| unreachable!("it does not run"));
         });
         assert!(nested.is_err());
         let task = spawn(|| run(|| ()));
@@ -96,10 +96,11 @@ fn a_thread_that_a_task_started_may_run_its_own() {
 
 #[test]
 fn runtimes_follow_one_another() {
-    let runtime = Runtime::new().unwrap();
+    let builder = Runtime::builder();
     for round in 0..500 {
         let tasks = round % 20;
-        let sum: usize = runtime
+        let sum: usize = builder
+            .clone()
             .run(|| {
                 let tasks: Vec<_> = (0..tasks).map(|n| spawn(move || n)).collect();
                 tasks.into_iter().map(|task| task.join().unwrap()).sum()
@@ -237,7 +238,7 @@ fn a_thread_that_ends_may_run() {
 /// A thread cannot have such a name, and a worker's thread is started in the middle of a switch.
 #[test]
 fn a_thread_name_with_a_zero_byte_is_refused() {
-    let error = Runtime::builder().thread_name("a\0b").build().unwrap_err();
+    let error = Runtime::builder().thread_name("a\0b").start().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     assert_eq!(error.to_string(), "the name of a thread cannot contain a zero byte");
 }
@@ -255,8 +256,8 @@ fn a_main_that_gets_no_stack_is_dropped_on_a_plain_thread() {
     }
     let looked = Arc::new(AtomicUsize::new(0));
     let looks = Looks(looked.clone());
-    let runtime = Runtime::builder().stack_size(usize::MAX).build().unwrap();
-    let failed = catch_unwind(AssertUnwindSafe(|| runtime.run(move || drop(looks))));
+    let builder = Runtime::builder().stack_size(usize::MAX);
+    let failed = catch_unwind(AssertUnwindSafe(|| builder.run(move || drop(looks))));
     let text = *failed.unwrap_err().downcast::<String>().unwrap();
     assert!(text.starts_with("no address space for another stack"), "{text}");
     assert_eq!(looked.load(Ordering::Relaxed), 1);

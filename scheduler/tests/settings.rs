@@ -13,7 +13,7 @@ use support::{Bell, block_until};
 
 /// The name of the thread on which a runtime's own tasks run.
 fn name_of_thread(builder: RuntimeBuilder) -> String {
-    let runtime = builder.workers(1).build().unwrap();
+    let runtime = builder.workers(1).start().unwrap();
     let task = runtime.spawn(|| thread::current().name().map(str::to_owned));
     task.join().unwrap().expect("the thread has a name")
 }
@@ -29,14 +29,14 @@ fn threads_are_named_after_the_runtime() {
 
 #[test]
 fn a_runtime_is_not_named_by_what_no_thread_can_be_called() {
-    assert!(Runtime::builder().name("a\0b").build().is_err());
-    assert!(Runtime::builder().name("a\0b").thread_name("ab").build().is_ok());
+    assert!(Runtime::builder().name("a\0b").start().is_err());
+    assert!(Runtime::builder().name("a\0b").thread_name("ab").start().is_ok());
 }
 
 /// Main waits for a bell, which a thread rings when the detector has had time to look. That thread
 /// is said not to count.
 fn wait_for_a_thread(builder: RuntimeBuilder) -> Result<(), Deadlock> {
-    let runtime = builder.foreign_threads(ForeignThreads::NeverWake).build().unwrap();
+    let builder = builder.foreign_threads(ForeignThreads::NeverWake);
     let bell = Bell::new();
     let over = Arc::new(AtomicBool::new(false));
     let (theirs, ended) = (bell.clone(), over.clone());
@@ -45,7 +45,7 @@ fn wait_for_a_thread(builder: RuntimeBuilder) -> Result<(), Deadlock> {
         thread::sleep(Duration::from_millis(20));
         theirs.ring();
     });
-    let outcome = runtime.run(|| bell.wait());
+    let outcome = builder.run(|| bell.wait());
     over.store(true, Ordering::Release);
     ringer.join().unwrap();
     outcome
@@ -62,8 +62,8 @@ fn deadlock_detection_can_be_switched_off() {
 #[test]
 fn the_report_names_the_runtime() {
     let text = |builder: RuntimeBuilder| {
-        let runtime = builder.foreign_threads(ForeignThreads::NeverWake).build().unwrap();
-        runtime.run(|| Bell::new().wait()).unwrap_err().to_string()
+        let builder = builder.foreign_threads(ForeignThreads::NeverWake);
+        builder.run(|| Bell::new().wait()).unwrap_err().to_string()
     };
     let named = text(Runtime::builder().name("orders"));
     let begin = "deadlock: all tasks of runtime 'orders' are asleep and nothing can wake them\n\n";

@@ -48,7 +48,7 @@ fn workers(count: usize) -> RuntimeBuilder {
 }
 
 fn on(builder: RuntimeBuilder, main: impl FnOnce()) {
-    builder.build().unwrap().run(main).unwrap();
+    builder.run(main).unwrap();
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_source_outlives_its_runtime() {
 fn an_owner_that_ends_leaves_no_waiter_behind() {
     let (source, mut theirs) = pair();
     let source = Arc::new(source);
-    let other = Runtime::builder().workers(1).build().unwrap();
+    let other = Runtime::builder().workers(1).start().unwrap();
     let waits = Arc::new(AtomicBool::new(false));
     let mut task = None;
     on(workers(1), || {
@@ -195,7 +195,7 @@ fn an_owner_that_ends_leaves_no_waiter_behind() {
 fn a_source_follows_its_readers() {
     let (source, mut theirs) = pair();
     let source = Arc::new(source);
-    let runtimes: Vec<_> = (0..2).map(|_| Runtime::builder().workers(1).build().unwrap()).collect();
+    let runtimes: Vec<_> = (0..2).map(|_| Runtime::builder().workers(1).start().unwrap()).collect();
     for round in 0..200_u32 {
         let runtime = &runtimes[(round / 3 % 2) as usize];
         let source = source.clone();

@@ -155,9 +155,9 @@ fn the_default_stack_can_be_used_to_its_end() {
 
 #[test]
 fn the_size_of_a_runtime_holds_for_main_and_its_tasks() {
-    let runtime = Runtime::builder().stack_size(2 << 20).build().unwrap();
+    let builder = Runtime::builder().stack_size(2 << 20);
     let depth = (2 << 20) - 64 * 1024;
-    let deep = runtime.run(|| use_stack(depth) && spawn(move || use_stack(depth)).join().unwrap());
+    let deep = builder.run(|| use_stack(depth) && spawn(move || use_stack(depth)).join().unwrap());
     assert!(deep.unwrap());
 }
 

@@ -47,7 +47,7 @@ fn everybody_is_told_of_when_nothing_has_happened_for_long() {
             let said = Said::begin(name);
             let bells: Vec<_> = (0..=workers).map(|_| Bell::new()).collect();
             let theirs = bells.clone();
-            let runtime = with_notice(workers).name("quiet").build().unwrap();
+            let builder = with_notice(workers).name("quiet");
             thread::scope(|scope| {
                 scope.spawn(|| {
                     let last_words = " 'main': waiting for a bell for ";
@@ -55,7 +55,7 @@ fn everybody_is_told_of_when_nothing_has_happened_for_long() {
                     block_until(|| theirs.iter().all(Bell::is_awaited));
                     theirs.iter().for_each(|bell| assert!(bell.ring()));
                 });
-                let done = runtime.run(|| {
+                let done = builder.run(|| {
                     let waiting = bells.clone();
                     let tasks = on_each_worker(workers, move |n| waiting[n].wait());
                     bells[workers].wait();
@@ -82,7 +82,7 @@ fn nothing_is_said_while_something_happens() {
         for workers in [1, 2] {
             let settings = || Runtime::builder().workers(workers);
             // A timer, however late, and however short the patience.
-            let impatient = settings().stall_notice(Duration::ZERO).build().unwrap();
+            let impatient = settings().stall_notice(Duration::ZERO);
             impatient.run(|| sleep(Duration::from_millis(30))).unwrap();
             // Nobody asks for it.
             let bell = Bell::new();
@@ -91,7 +91,7 @@ fn nothing_is_said_while_something_happens() {
                 thread::sleep(Duration::from_millis(30));
                 block_until(|| theirs.ring());
             });
-            settings().build().unwrap().run(|| bell.wait()).unwrap();
+            settings().run(|| bell.wait()).unwrap();
             ringer.join().unwrap();
         }
     });
@@ -109,16 +109,16 @@ fn a_runtime_without_reports_gives_no_notice() {
             block_until(|| theirs.ring());
         });
         let settings = Runtime::builder().deadlock_detection(false);
-        settings.stall_notice(Duration::ZERO).build().unwrap().run(|| bell.wait()).unwrap();
+        settings.stall_notice(Duration::ZERO).run(|| bell.wait()).unwrap();
         ringer.join().unwrap();
     });
     ended.assert_success();
     assert_eq!(ended.stderr, "");
 }
 
-fn for_tests(workers: usize) -> Runtime {
+fn for_tests(workers: usize) -> RuntimeBuilder {
     let settings = Runtime::builder().foreign_threads(ForeignThreads::LaterMayWake);
-    settings.workers(workers).build().unwrap()
+    settings.workers(workers)
 }
 
 /// The harness has a thread of its own at least.

@@ -262,12 +262,12 @@ fn outsider(world: &Arc<World>, background: &Runtime, mut random: Random) {
     }
 }
 
-/// Takes a handle, or hands a task to the runtime that nobody has entered.
+/// Takes a handle, or hands a task to the runtime that was started.
 fn help(world: &Arc<World>, background: &Runtime, random: &mut Random) {
     if random.one_in(2) {
         drop(world.handles.recv_timeout(Duration::ZERO));
     } else if let Some((builder, body)) = new_task(world, random) {
-        let task = builder.spawn_on(background, body).expect("there is memory enough");
+        let task = builder.spawn_on(background.handle(), body).expect("there is memory enough");
         let _ = world.handles.send_timeout(task, Duration::ZERO);
     }
 }
@@ -277,7 +277,7 @@ fn program(seed: u64) {
     let mut random = Random::new(seed);
     let world = Arc::new(World::new(&mut random));
     let outsiders = random.below(3);
-    let mut runtime = || {
+    let mut settings = || {
         Runtime::builder()
             .workers(1 + random.below(4))
             .spin(Duration::from_micros([0, 1, 50][random.below(3)]))
@@ -285,10 +285,8 @@ fn program(seed: u64) {
                 0 => ForeignThreads::NeverWake,
                 _ => ForeignThreads::MayWake,
             })
-            .build()
-            .unwrap()
     };
-    let (runtime, background) = (runtime(), Arc::new(runtime()));
+    let (entered, background) = (settings(), Arc::new(settings().start().unwrap()));
     let outsiders: Vec<_> = (0..outsiders)
         .map(|_| {
             let (ours, theirs) = (world.clone(), Random::new(random.next()));
@@ -312,7 +310,7 @@ fn program(seed: u64) {
             resume_unwind(Box::new(PlannedPanic));
         }
     };
-    match catch_unwind(AssertUnwindSafe(|| runtime.run(main))) {
+    match catch_unwind(AssertUnwindSafe(|| entered.run(main))) {
         Ok(ended) => ended.expect("main waits for no longer than a moment"),
         Err(panic) if main_panics && panic.is::<PlannedPanic>() => {}
         Err(panic) => resume_unwind(panic),

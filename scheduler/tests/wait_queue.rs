@@ -79,7 +79,7 @@ impl Semaphore {
 }
 
 fn on_workers(workers: usize, f: impl FnOnce() + Send) {
-    Runtime::builder().workers(workers).build().unwrap().run(f).unwrap();
+    Runtime::builder().workers(workers).run(f).unwrap();
 }
 
 #[test]

@@ -273,8 +273,7 @@ fn runtimes_wake_each_others_tasks() {
             }
         });
     });
-    Runtime::new()
-        .unwrap()
+    Runtime::builder()
         .run(|| {
             for _ in 0..ROUNDS {
                 there.ring_until_heard();

@@ -87,7 +87,7 @@ impl Reader {
 }
 
 fn started(workers: usize, spin: Duration) -> Runtime {
-    Runtime::builder().workers(workers).spin(spin).build().unwrap()
+    Runtime::builder().workers(workers).spin(spin).start().unwrap()
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn a_foreign_thread_puts_the_report_off_until_it_has_ended() {
     let ended = alone_in_child(name, &[("LISLE_WORKERS", "4")], || {
         let over = Arc::new(AtomicBool::new(false));
         let flag = over.clone();
-        let deadlock = Runtime::new().unwrap().run(|| {
+        let deadlock = Runtime::builder().run(|| {
             let (bells, heard) = ((0..4).map(|_| Bell::new()).collect::<Vec<_>>(), Bell::new());
             let (theirs, caller) = (bells.clone(), heard.clone());
             let tasks = on_each_worker(4, move |n| {

@@ -259,7 +259,7 @@ fn several_runtimes_run_side_by_side() {
 /// On two workers, with the threads of others counted, as is the default.
 fn run_beside_others(main: impl FnOnce()) {
     support::sys::die_in(100);
-    Runtime::builder().workers(2).build().unwrap().run(main).unwrap();
+    Runtime::builder().workers(2).run(main).unwrap();
 }
 
 /// A task of one runtime waits for one of another, on each of its workers.
@@ -293,7 +293,7 @@ fn a_task_that_is_handed_in_is_never_forgotten() {
     support::sys::die_in(100);
     let (mut done, mut given_up) = (0, 0);
     for round in 0..600 {
-        let runtime = Runtime::builder().workers(1 + round % 3).build().unwrap();
+        let runtime = Runtime::builder().workers(1 + round % 3).start().unwrap();
         // Awake, asleep, or about to fall asleep.
         runtime.spawn(|| ()).join().unwrap();
         let until = Instant::now() + Duration::from_nanos(round as u64 * 300);

@@ -39,7 +39,7 @@ pub fn on_one_worker<R>(body: impl FnOnce() -> R) -> R {
 
 /// Runs `body` as the first task of a runtime.
 pub fn on_workers<R>(workers: usize, body: impl FnOnce() -> R) -> R {
-    Runtime::builder().workers(workers).build().unwrap().run(body).unwrap()
+    Runtime::builder().workers(workers).run(body).unwrap()
 }
 
 /// Runs `body` on every ground.

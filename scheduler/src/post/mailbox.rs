@@ -5,41 +5,17 @@
 //! request has been knocked at.
 
 use std::mem;
-use std::ptr::NonNull;
 
 use lisle_runtime::internal::primitive::{Arc, Mutex, MutexGuard};
 
 use crate::deadlock::Survey;
-use crate::task::Control;
 
 /// What a worker may be asked to do by other threads. It does so at its next look around.
 pub(crate) enum Request {
-    /// Start a new task.
-    Start(NewTask),
     /// Say what the parked tasks wait for.
     Describe(Arc<Survey>),
     /// Give up all tasks: the team ends.
     Stop,
-}
-
-/// A task that has not started, and that no other thread knows.
-pub(crate) struct NewTask(NonNull<Control>);
-
-// SAFETY: the maker has promised that closure and result may go to any thread.
-unsafe impl Send for NewTask {}
-
-impl NewTask {
-    /// # Safety
-    ///
-    /// The task has not started, the caller has the only right to start it, and its closure and its
-    /// result are `Send`.
-    pub(crate) unsafe fn new(task: NonNull<Control>) -> Self {
-        Self(task)
-    }
-
-    pub(crate) fn into_raw(self) -> NonNull<Control> {
-        self.0
-    }
 }
 
 pub(super) struct Mailbox {

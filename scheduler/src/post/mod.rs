@@ -1,7 +1,7 @@
 //! How other threads reach a worker, and what they may know of it.
 //!
 //! The two halves of a post are two types. A [`Post`] is what the team holds: anybody may wake a
-//! task through it, [ask](Post::ask) the worker for something, or look at its backlog. A
+//! task through it, [ask](Posts::ask_first) the worker for something, or look at its backlog. A
 //! [`PostOwner`] is the worker's own half: it alone reads what has come, sleeps, and counts.
 //!
 //! | | what it carries | how |
@@ -17,7 +17,7 @@ mod models;
 mod owner;
 
 pub(crate) use inbox::Notice;
-pub(crate) use mailbox::{NewTask, Request};
+pub(crate) use mailbox::Request;
 pub(crate) use owner::{Mail, PostOwner};
 
 use std::ptr::NonNull;
@@ -95,20 +95,6 @@ impl Post {
         self.call(pushed);
     }
 
-    /// Asks the worker for something, which may not have its thread yet.
-    ///
-    /// # Errors
-    ///
-    /// The request, if the worker has ended.
-    pub(crate) fn ask(&self, request: Request) -> Result<(), Request> {
-        let mut slot = self.mailbox.open();
-        slot.put(request)?;
-        let pushed = self.inbox.knock();
-        drop(slot);
-        self.call(pushed);
-        Ok(())
-    }
-
     /// Makes sure that the owner looks around once more, awake or not.
     fn knock(&self) {
         self.call(self.inbox.knock());
@@ -138,17 +124,17 @@ impl Post {
             return false;
         }
         self.appointed.store(true, Ordering::Relaxed);
-        if self.inbox.end_sleep() {
-            self.bell().ring();
-            return true;
-        }
-        // It is awake already, and has seen the appointment, or that is taken back.
-        !self.appointed.swap(false, Ordering::AcqRel)
+        // If it is awake already, it has seen the appointment, or that is taken back.
+        self.wake() || !self.appointed.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether the owner sleeps, or is about to.
-    pub(crate) fn is_asleep(&self) -> bool {
-        self.inbox.is_asleep()
+    /// Wakes the owner if it sleeps. False if it does not.
+    pub(crate) fn wake(&self) -> bool {
+        let slept = self.inbox.is_asleep() && self.inbox.end_sleep();
+        if slept {
+            self.bell().ring();
+        }
+        slept
     }
 
     /// Whether nothing but another worker or a foreign thread can make a task of the owner's go on.
@@ -202,8 +188,9 @@ impl Posts {
     }
 
     /// Asks the first `workers` for the same at once: a task that is woken by what one worker does
-    /// about it finds that its own worker has been asked, too. Those that have ended are left out.
-    pub(crate) fn ask_first(&self, workers: usize, request: impl Fn() -> Request) {
+    /// about it finds that its own worker has been asked, too. They may not have their threads yet;
+    /// those that have ended are left out. Returns how many were asked.
+    pub(crate) fn ask_first(&self, workers: usize, request: impl Fn() -> Request) -> usize {
         let posts = &self.0[..workers];
         let mut slots: Vec<_> = posts.iter().map(|post| post.mailbox.open()).collect();
         // All are knocked at before the first slot is closed, and so before one of them can read.
@@ -215,6 +202,7 @@ impl Posts {
             })
             .collect();
         drop(slots);
-        knocks.into_iter().for_each(|(post, pushed)| post.call(pushed));
+        knocks.iter().for_each(|(post, pushed)| post.call(*pushed));
+        knocks.len()
     }
 }

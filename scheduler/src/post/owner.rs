@@ -75,16 +75,21 @@ impl PostOwner {
 
     /// Blocks the owner, whose driver is given, until something has come, somebody wakes it, a
     /// descriptor has woken a task, its next timer is due, in `timer` from now, or `pause` has
-    /// passed. Calls `rest` if that takes long; the owner counts as asleep then.
+    /// passed. Does not block if it `is_wanted`, asked when it counts as asleep. Calls `rest` if that takes long; the owner counts as asleep then.
     pub(crate) fn sleep(
         &self,
         driver: &Driver,
         timer: Option<Duration>,
         pause: Option<Duration>,
+        is_wanted: impl FnOnce() -> bool,
         rest: impl FnOnce(),
     ) {
         self.has_wake_source.store(timer.is_some() || driver.has_waits(), Ordering::Release);
         if !self.inbox.prepare_sleep() {
+            return;
+        }
+        if is_wanted() {
+            self.inbox.end_sleep();
             return;
         }
         self.add(|counters| &counters.sleeps, 1);

@@ -129,6 +129,21 @@ pub(crate) unsafe fn finish(task: NonNull<Control>) -> bool {
     unsafe { task.as_ref() }.join.end(FINISHED)
 }
 
+/// Gets rid of a task that no runtime has taken: drops its closure, and frees it.
+///
+/// # Safety
+///
+/// The task is new, and nobody has it but this handle.
+pub(crate) unsafe fn discard<T>(handle: JoinHandle<T>) {
+    handle.control().cancel();
+    // SAFETY: the closure has not been run, and as the task is cancelled, it is only dropped. The
+    // handle, which is dropped last, keeps the block alive and frees it.
+    unsafe {
+        handle.control().run();
+        finish(handle.control);
+    }
+}
+
 /// Lets the joiner know that the task was left behind. Its block must stay for ever.
 pub(crate) fn leave(task: &Control) {
     task.join.end(LEFT);

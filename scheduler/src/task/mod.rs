@@ -154,8 +154,8 @@ impl Control {
     ///
     /// # Safety
     ///
-    /// The caller is the task's own stack, the closure has not been run, and nobody else has the
-    /// payload.
+    /// The closure has not been run, and nobody else has the payload. The caller is the task's own
+    /// stack, or the task is cancelled.
     pub(crate) unsafe fn run(&self) {
         // SAFETY: the payload holds the closure for which the vtable was made.
         unsafe { (self.vtable.run)(self.payload.get(), self.strikes.get()) }

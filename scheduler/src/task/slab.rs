@@ -43,6 +43,12 @@ impl Slab {
         free.unwrap_or_else(|| self.refill()).0
     }
 
+    /// Memory for one control block, on a thread that is no worker of the team.
+    pub(crate) fn allocate_shared() -> NonNull<Control> {
+        let reused = shared().pop();
+        reused.unwrap_or_else(|| Self::default().refill()).0
+    }
+
     #[cold]
     fn refill(&self) -> Free {
         let mut free = self.free.borrow_mut();

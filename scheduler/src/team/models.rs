@@ -1,8 +1,14 @@
 use std::sync::atomic::{AtomicBool as Flag, Ordering::Relaxed};
 
+use std::num::NonZeroUsize;
+
+use lisle_runtime::stack::StackSize;
+
 use super::*;
+use crate::deadlock::ForeignThreads;
 use crate::driver::Driver;
 use crate::post::{Notice, PostOwner};
+use crate::settings::StackSizeOrigin;
 use crate::task::Slab;
 use crate::task::testing::task_numbered;
 
@@ -54,7 +60,7 @@ fn quiescence_is_not_seen_too_early() {
 fn wait_for_mail(team: &Team, post: &PostOwner, driver: &Driver) {
     let mut came = false;
     while !came {
-        post.sleep(driver, None, None, || ());
+        post.sleep(driver, None, None, || false, || ());
         team.note_awakening();
         post.read(|_| came = true);
     }
@@ -74,7 +80,7 @@ fn team_of_three() -> Arc<Team> {
         name: None,
         thread_name: "model".into(),
     };
-    let team = Arc::new(Team::new(settings, |_, _| unreachable!("no thread is started")));
+    let team = Arc::new(Team::new(settings, Door::Entered, |_, _| unreachable!("no thread")));
     *team.threads.lock() =
         Threads { handles: Vec::new(), gone: Vec::new(), joiner: None, started: 3, missing: 0 };
     team

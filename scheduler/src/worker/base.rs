@@ -60,11 +60,14 @@ impl Worker {
         self.team.note_awakening();
         let mut recheck = FIRST_RECHECK;
         let mut quiet_since = None;
-        // A thread is started when a watcher is wanted.
+        // A thread is started when a watcher is wanted, or for a task from outside.
         if self.was_appointed() {
             let marks = self.mark_backlogs();
             self.spin();
             self.watch(marks, &mut recheck);
+        } else if self.index > 0 {
+            // It was counted as asleep.
+            self.team.leave_idle(Role::Sleeper);
         }
         loop {
             while let Some(next) = self.pick() {
@@ -103,7 +106,12 @@ impl Worker {
 
     /// Whether tasks are runnable, or would be if there were memory for them.
     fn has_more_to_do(&self) -> bool {
-        !self.ready.is_empty() || !self.posted.is_empty()
+        !self.ready.is_empty() || !self.team.injector.is_empty()
+    }
+
+    /// Whether other threads have something for this worker.
+    pub(super) fn has_arrivals(&self) -> bool {
+        self.post.has_mail() || !self.team.injector.is_empty()
     }
 
     /// Waits for work, or finds some. Returns when there may be something to run.
@@ -185,15 +193,18 @@ impl Worker {
         if timer.is_some() || self.driver.has_waits() {
             return self.sleep(timer, None);
         }
-        if !self.team.settings.deadlock_detection {
+        let stall_notice = self.team.settings.stall_notice;
+        if !self.team.detects_deadlocks() && stall_notice.is_none() {
             return self.sleep(None, None);
         }
-        let others_may_wake_us = self.team.others_may_wake_us(self.team.threads());
-        // Looked at after the threads: a thread that has gone cannot post anything any more.
-        if !others_may_wake_us && self.is_stuck() {
-            return self.team.declare_deadlock();
+        if self.team.detects_deadlocks() {
+            let others_may_wake_us = self.team.others_may_wake_us(self.team.threads());
+            // Looked at after the threads: a thread that has gone cannot post anything any more.
+            if !others_may_wake_us && self.is_stuck() {
+                return self.team.declare_deadlock();
+            }
         }
-        if let Some(after) = self.team.settings.stall_notice {
+        if let Some(after) = stall_notice {
             self.watch_for_stall(after, *recheck == FIRST_RECHECK);
         }
         // A model has no clock, and must notice a worker that only a timeout would wake.
@@ -204,13 +215,14 @@ impl Worker {
     /// As [`PostOwner::sleep`](crate::post::PostOwner::sleep). Memory that nobody needs goes back if it
     /// lasts.
     pub(super) fn sleep(&self, timer: Option<Duration>, pause: Option<Duration>) {
-        self.post.sleep(&self.driver, timer, pause, || self.rest());
+        let is_wanted = || self.team.is_wanted();
+        self.post.sleep(&self.driver, timer, pause, is_wanted, || self.rest());
     }
 
     /// Whether no task of this team goes on by itself. The caller has nothing to run, no timer and
     /// no task that waits for a descriptor.
     pub(super) fn is_stuck(&self) -> bool {
-        if !self.team.is_quiescent(self.index) || self.post.has_mail() {
+        if !self.team.is_quiescent(self.index) || self.has_arrivals() {
             return false;
         }
         // A wake that is under way is another thread's, whatever the user says of those. If there
@@ -241,7 +253,7 @@ impl Worker {
         let (start, spin) = (Instant::now(), self.team.settings.spin.min(timer));
         while start.elapsed() < spin {
             for _ in 0..16 {
-                if self.post.has_mail() {
+                if self.has_arrivals() {
                     return true;
                 }
                 hint::spin_loop();

@@ -65,8 +65,6 @@ pub(crate) struct Worker {
     ready: Queue,
     /// Runnable tasks that come after deferred ones.
     behind: Behind,
-    /// New tasks from other threads for which no stack is reserved yet.
-    posted: Queue,
     started: TaskList,
     /// Tasks that are not finished, with those of which it is not yet known that a thief took them.
     live: Cell<usize>,
@@ -135,7 +133,7 @@ pub(crate) fn current<'a>() -> Option<&'a Worker> {
 
 /// Whether the caller is a task of this team.
 pub(crate) fn current_team_is(team: &Team) -> bool {
-    current().is_some_and(|worker| ptr::eq(&*worker.team, team))
+    current().is_some_and(|worker| worker.is_of(team))
 }
 
 /// The identity of the calling task, or `None` on a plain thread.
@@ -177,11 +175,18 @@ pub fn yield_now() {
 /// What the workers of the calling task's runtime have done until now, and what they have to do.
 /// `None` on a plain thread.
 pub fn metrics() -> Option<Metrics> {
-    let worker = current()?;
+    Some(metrics_of(&current()?.team))
+}
+
+/// The same of any team. A task of the team gets what is true of its own worker now.
+pub(crate) fn metrics_of(team: &Team) -> Metrics {
+    let Some(worker) = current().filter(|worker| worker.is_of(team)) else {
+        return team.metrics();
+    };
     worker.publish(1);
-    let mut metrics = worker.team.metrics();
+    let mut metrics = team.metrics();
     metrics.workers[worker.index].switches += worker.uncounted_switches();
-    Some(metrics)
+    metrics
 }
 
 /// Notes of the running task, if there is one, whether a destructor that unwinds waits for what it
@@ -229,7 +234,6 @@ impl Worker {
             base: Cell::new(Context::NONE),
             ready: Queue::new(),
             behind: Behind::default(),
-            posted: Queue::new(),
             started: TaskList::default(),
             live: Cell::new(0),
             until_poll: Cell::new(POLL_INTERVAL),
@@ -294,11 +298,13 @@ impl Worker {
         id
     }
 
-    /// Whether the caller is a task that has forked, in the child: of its worker nothing but its
-    /// own stack has come along.
-    #[inline]
-    pub(crate) fn is_of_parent(&self) -> bool {
-        self.team.is_of_parent()
+    pub(crate) fn team(&self) -> &Arc<Team> {
+        &self.team
+    }
+
+    /// Whether this is a worker of the team.
+    pub(crate) fn is_of(&self, team: &Team) -> bool {
+        ptr::eq(&*self.team, team)
     }
 
     /// Makes sure that one more task of the default stack size can start.

@@ -7,8 +7,8 @@ use lisle_runtime::internal::overflow::Running;
 use lisle_runtime::stack::StackSize;
 
 use super::{Worker, current};
+use crate::settings::{Settings, StackSizeOrigin};
 use crate::task::Control;
-use crate::team::{Settings, StackSizeOrigin};
 
 /// Tells of the running task, when the stack that ends at `top` has overflowed. It is called in the
 /// handler of that: it allocates nothing, and changes nothing.

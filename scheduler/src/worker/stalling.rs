@@ -28,7 +28,8 @@ impl Worker {
     #[cold]
     pub(super) fn watch_for_stall(&self, after: Duration, anew: bool) {
         let before = self.quiet.take().filter(|_| !anew);
-        if !self.is_stuck() {
+        // Only a started runtime can be without tasks.
+        if !self.is_stuck() || self.team.metrics().total().live_tasks == 0 {
             return;
         }
         let awakenings = self.team.awakenings();

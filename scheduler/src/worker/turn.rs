@@ -92,7 +92,7 @@ impl Worker {
         with_allowance(Allowance::renew);
         // It was a long turn, in which much may have come and a timer fallen due.
         let may_be_due = !self.timers.borrow().is_empty() || self.driver.has_waits();
-        if may_be_due || self.post.has_mail() {
+        if may_be_due || self.has_arrivals() {
             self.poll();
         }
         self.give_way(me);
@@ -239,7 +239,8 @@ impl Worker {
         self.publish(0);
         self.clock.set(self.epoch.elapsed());
         self.post.read(|mail| self.receive(mail));
-        self.accept_posted();
+        // After the requests: once a worker is asked to stop, no task can come any more.
+        self.accept_injected();
         self.fire_timers();
         self.driver.look_now_and_then(self.clock.get());
     }
@@ -251,7 +252,6 @@ impl Worker {
                 self.deliver_unpark(task);
             }
             Mail::Notice(task, Notice::Abandoned) => self.deliver_abandonment(task),
-            Mail::Request(Request::Start(task)) => self.posted.push(task.into_raw()),
             Mail::Request(Request::Describe(survey)) => self.answer(&survey),
             Mail::Request(Request::Stop) => {
                 if !self.shutting_down.get() {
@@ -261,14 +261,16 @@ impl Worker {
         }
     }
 
-    /// Accepts the new tasks that were posted, as far as there is memory for their stacks.
-    fn accept_posted(&self) {
-        while !self.posted.is_empty() {
+    /// Accepts the new tasks from outside, as far as there is memory for their stacks.
+    fn accept_injected(&self) {
+        let injector = &self.team.injector;
+        while !injector.is_empty() {
             if let Err(error) = self.reserve_stack() {
                 return self.complain(&error);
             }
-            if let Some(Entry::Task(task)) = self.posted.pop() {
-                self.accept(task);
+            match injector.pop() {
+                Some(task) => self.accept(task.into_raw()),
+                None => return self.cancel_reservation(),
             }
         }
     }

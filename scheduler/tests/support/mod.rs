@@ -21,7 +21,7 @@ use lisle_scheduler::{Deadlock, ForeignThreads, JoinHandle, Runtime, spawn};
 /// Runs `main` on one worker, where the order of the tasks is exact.
 #[track_caller]
 pub fn run_in_order<R>(main: impl FnOnce() -> R) -> R {
-    match Runtime::builder().workers(1).build().unwrap().run(main) {
+    match Runtime::builder().workers(1).run(main) {
         Ok(result) => result,
         Err(deadlock) => panic!("{deadlock}"),
     }
@@ -32,7 +32,7 @@ pub fn run_in_order<R>(main: impl FnOnce() -> R) -> R {
 #[track_caller]
 pub fn run_alone<R>(main: impl FnOnce() -> R) -> Result<R, Deadlock> {
     let builder = Runtime::builder().foreign_threads(ForeignThreads::NeverWake);
-    builder.workers(1).build().unwrap().run(main)
+    builder.workers(1).run(main)
 }
 
 /// As [`run_alone`], on several workers. A program that hangs is killed.
@@ -40,7 +40,7 @@ pub fn run_alone<R>(main: impl FnOnce() -> R) -> Result<R, Deadlock> {
 pub fn run_on<R>(workers: usize, main: impl FnOnce() -> R) -> Result<R, Deadlock> {
     sys::die_in(LIMIT);
     let builder = Runtime::builder().foreign_threads(ForeignThreads::NeverWake);
-    builder.workers(workers).build().unwrap().run(main)
+    builder.workers(workers).run(main)
 }
 
 /// Spawns a task onto each worker and calls `body` there with a number. None of them switches

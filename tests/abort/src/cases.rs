@@ -65,7 +65,7 @@ impl Drop for Never {
 }
 
 fn run_on<R>(workers: usize, main: impl FnOnce() -> R) -> R {
-    Runtime::builder().workers(workers).build().unwrap().run(main).unwrap()
+    Runtime::builder().workers(workers).run(main).unwrap()
 }
 
 fn tasks_that_wait() {
@@ -154,7 +154,7 @@ fn no_waiter_stays() {
 }
 
 fn dropped_runtime() {
-    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let runtime = Runtime::builder().workers(2).start().unwrap();
     let (started, all_started) = unbounded();
     let tasks: Vec<_> = (0..10)
         .map(|_| {
@@ -174,7 +174,7 @@ fn dropped_runtime() {
 }
 
 fn own_runtime() {
-    let runtime = Arc::new(Runtime::builder().workers(2).build().unwrap());
+    let runtime = Arc::new(Runtime::builder().workers(2).start().unwrap());
     let theirs = runtime.clone();
     let (done, is_done) = unbounded();
     drop(runtime.spawn(move || {
@@ -207,7 +207,7 @@ fn thread_locals_stay() {
         }
     }
     thread_local!(static LOCAL: Local = const { Local });
-    let runtime = Runtime::builder().workers(1).build().unwrap();
+    let runtime = Runtime::builder().workers(1).start().unwrap();
     drop(runtime.spawn(|| {
         LOCAL.with(|_| {
             STARTED.store(true, Ordering::Release);
@@ -274,7 +274,7 @@ fn deadlock_of_run() {
 fn deadlock_of_runtime() {
     let text = String::from("borrowed");
     let builder = Runtime::builder().workers(2).foreign_threads(ForeignThreads::NeverWake);
-    let outcome = builder.build().unwrap().run(|| {
+    let outcome = builder.run(|| {
         let (_sender, receiver) = bounded::<u32>(0);
         let _ = receiver.recv();
         text.len()

@@ -16,7 +16,7 @@ const FREQUENCY: i32 = 999;
 
 fn main() {
     let guard = ProfilerGuardBuilder::default().frequency(FREQUENCY).build().unwrap();
-    Runtime::builder().workers(2).build().unwrap().run(switch).unwrap();
+    Runtime::builder().workers(2).run(switch).unwrap();
     let report = guard.report().build().unwrap();
 
     let mut all = 0;

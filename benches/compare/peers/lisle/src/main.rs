@@ -38,5 +38,5 @@ fn run(params: &Params, main: impl FnOnce() -> Outcome) -> Outcome {
     if params.system() == "lisle-64k" {
         builder = builder.stack_size(64 * 1024);
     }
-    builder.build().unwrap().run(main).unwrap()
+    builder.run(main).unwrap()
 }

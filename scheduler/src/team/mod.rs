@@ -10,50 +10,41 @@
 //! One word holds the state: how many workers sleep, and whether there is a watcher. `README.md` in
 //! this crate tells the protocol and why a backlog cannot be overlooked for long.
 
-use std::io;
-use std::num::NonZeroUsize;
+mod injector;
+
+use std::fmt::{self, DebugStruct};
 use std::time::{Duration, Instant};
+use std::{io, mem};
 
 use lisle_runtime::internal::fork::{generation, watched_generation};
 use lisle_runtime::internal::last_words::{abort_with, complain};
-use lisle_runtime::internal::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
+use lisle_runtime::internal::primitive::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use lisle_runtime::internal::primitive::thread::{Builder, JoinHandle};
 use lisle_runtime::internal::primitive::{Arc, Mutex};
-use lisle_runtime::stack::StackSize;
 
-use crate::deadlock::{self, Deadlock, ForeignThreads, Purpose, Survey};
+use self::injector::Injector;
+pub(crate) use self::injector::NewTask;
+use crate::deadlock::{self, Deadlock, Purpose, Survey};
 use crate::metrics::Metrics;
 use crate::park::{Reason, Unparker, Wake, in_task, park};
-use crate::post::{NewTask, Post, Posts, Request};
+use crate::post::{Post, Posts, Request};
+use crate::settings::Settings;
 use crate::worker;
 
-/// What the workers of a runtime are made from.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    pub(crate) workers: NonZeroUsize,
-    pub(crate) stack_size: StackSize,
-    pub(crate) stack_size_origin: StackSizeOrigin,
-    pub(crate) main_stack_size: Option<StackSize>,
-    pub(crate) spin: Duration,
-    pub(crate) deadlock_detection: bool,
-    pub(crate) foreign_threads: ForeignThreads,
-    pub(crate) panic_note: bool,
-    pub(crate) stall_notice: Option<Duration>,
-    pub(crate) name: Option<std::sync::Arc<str>>,
-    pub(crate) thread_name: std::sync::Arc<str>,
-}
-
-/// Who says how large the stacks of a runtime are.
+/// How a team was entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum StackSizeOrigin {
-    /// `LISLE_STACK_SIZE`, which may be unset.
-    Environment,
-    /// `RuntimeBuilder::stack_size`.
-    Builder,
+pub(crate) enum Door {
+    /// The thread that called `run` is the first worker, and the team ends with its main task.
+    Entered,
+    /// All workers have threads of the team's, which ends when somebody says so.
+    Started,
 }
 
 pub(crate) struct Team {
     pub(crate) settings: Settings,
+    door: Door,
+    /// New tasks from outside.
+    pub(crate) injector: Injector,
     /// One for each worker, the first for the thread that entered the runtime.
     pub(crate) posts: Arc<Posts>,
     /// `SLEEPER` for each worker that sleeps or has no thread yet, and perhaps `WATCHER`.
@@ -101,7 +92,7 @@ fn no_thread(settings: &Settings, source: &io::Error) -> io::Error {
          of processes of this user (RLIMIT_NPROC, ulimit -u), of the control group (pids.max) or of the \
          system (kernel.threads-max, kernel.pid_max), or the address space for the thread's stack \
          (RLIMIT_AS, ulimit -v)",
-        name = settings.name.as_ref().unwrap_or(&settings.thread_name),
+        name = settings.title(),
     );
     io::Error::new(source.kind(), text)
 }
@@ -119,13 +110,15 @@ pub(crate) enum Role {
 impl Team {
     /// A team of which only the first worker has a thread: the caller's, or the one that
     /// `start_first` gives it. `start` is the main function of the others.
-    pub(crate) fn new(settings: Settings, start: fn(Arc<Team>, usize)) -> Self {
+    pub(crate) fn new(settings: Settings, door: Door, start: fn(Arc<Team>, usize)) -> Self {
         let workers = settings.workers.get();
         // Who is alone needs no watcher; pretending to have one keeps it from calling.
         let idle = if workers == 1 { WATCHER } else { (workers - 1) * SLEEPER };
         let earlier_threads = deadlock::earlier_threads(settings.foreign_threads);
         Self {
             settings,
+            door,
+            injector: Injector::default(),
             posts: Arc::new(Posts::new(workers)),
             idle: AtomicUsize::new(idle),
             awakenings: AtomicUsize::new(0),
@@ -154,6 +147,17 @@ impl Team {
         Metrics { workers: self.posts.all().iter().map(Post::metrics).collect() }
     }
 
+    /// Whether a deadlock is looked for. Outside of a team that was started there are always threads
+    /// that can spawn and send.
+    pub(crate) fn detects_deadlocks(&self) -> bool {
+        self.door == Door::Entered && self.settings.deadlock_detection
+    }
+
+    /// How the team looks in debugging output.
+    pub(crate) fn describe(&self, mut out: DebugStruct<'_, '_>) -> fmt::Result {
+        out.field("name", &self.settings.title()).field("workers", &self.settings.workers).finish()
+    }
+
     /// Whether the team has one worker only, which then never watches.
     pub(crate) fn is_alone(&self) -> bool {
         self.settings.workers.get() == 1
@@ -177,28 +181,42 @@ impl Team {
             return;
         }
         let mut threads = this.threads.lock();
-        if threads.missing == 0 {
-            this.idle.fetch_and(!WATCHER, Ordering::AcqRel);
-            // Whoever was counted as asleep is just waking up by itself, or it has not fallen
-            // asleep yet, and does so because it has seen a watcher. It shall look again.
-            return this.posts.knock_at_all();
+        if this.may_start_another(&threads) {
+            this.posts.all()[threads.started].appoint_first();
+            if Self::start_another(this, &mut threads) {
+                return;
+            }
         }
-        this.posts.all()[threads.started].appoint_first();
-        match Self::start_thread(this, threads.started) {
+        this.idle.fetch_and(!WATCHER, Ordering::AcqRel);
+        // A worker that was counted as asleep is just waking up by itself, or it has not fallen
+        // asleep yet, and does so because it has seen a watcher. It has to look again.
+        this.posts.knock_at_all();
+    }
+
+    /// Whether another worker can get a thread. Not when the team stops: its threads are, or
+    /// already were, waited for.
+    fn may_start_another(&self, threads: &Threads) -> bool {
+        threads.missing > 0 && !self.injector.is_closed()
+    }
+
+    /// Gives one more worker a thread, which it [may](Self::may_start_another) have. False if none
+    /// can be started: the team goes on with the workers that have a thread.
+    fn start_another(this: &Arc<Self>, threads: &mut Threads) -> bool {
+        let index = threads.started;
+        match Self::start_thread(this, index) {
             Ok(handle) => {
-                let index = threads.started;
                 threads.handles.push((index, handle));
                 threads.started += 1;
                 threads.missing -= 1;
+                true
             }
             Err(error) => {
-                // Go on with those that have a thread. The others were counted as asleep.
-                let missing = std::mem::take(&mut threads.missing);
-                this.idle.fetch_sub(missing * SLEEPER + WATCHER, Ordering::AcqRel);
-                // As above: somebody may have seen a watcher and not fallen asleep yet.
-                this.posts.knock_at_all();
+                let missing = mem::take(&mut threads.missing);
+                // They were counted as asleep.
+                this.idle.fetch_sub(missing * SLEEPER, Ordering::AcqRel);
                 // A task may be about to stop, so this is no place to panic.
                 complain(format_args!("going on with {missing} workers fewer, no thread: {error}"));
+                false
             }
         }
     }
@@ -210,15 +228,35 @@ impl Team {
         Ok(())
     }
 
-    /// Gives a new task to a worker, if possible to one that has nothing to do.
+    /// Takes a new task in from outside, and sees to it that a worker which has nothing to do, or
+    /// no thread yet, comes for it.
     ///
     /// # Errors
     ///
-    /// The task, if the team has ended.
-    pub(crate) fn start(&self, task: NewTask) -> Result<(), Request> {
-        let posts = self.posts.all();
-        let idle = posts.iter().find(|post| post.is_asleep());
-        idle.unwrap_or(&posts[0]).ask(Request::Start(task))
+    /// The task, if the team ends or has ended.
+    pub(crate) fn inject(this: &Arc<Self>, task: NewTask) -> Result<(), NewTask> {
+        this.injector.push(task)?;
+        // Either this look finds the worker that goes to sleep, or that worker finds the task: see
+        // `is_wanted`.
+        fence(Ordering::SeqCst);
+        let idle = this.idle.load(Ordering::Relaxed);
+        if idle == 0 || this.posts.all().iter().any(Post::wake) {
+            return Ok(());
+        }
+        if idle >= SLEEPER {
+            let mut threads = this.threads.lock();
+            if this.may_start_another(&threads) {
+                Self::start_another(this, &mut threads);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is something to do for a worker that has just announced that it will sleep.
+    pub(crate) fn is_wanted(&self) -> bool {
+        // After the announcement, as the look at those asleep in `inject` comes after the task.
+        fence(Ordering::SeqCst);
+        !self.injector.is_empty()
     }
 
     fn start_thread(this: &Arc<Self>, index: usize) -> io::Result<JoinHandle<()>> {
@@ -236,7 +274,7 @@ impl Team {
     pub(crate) fn join_threads(this: &Arc<Self>) {
         if this.is_of_parent() {
             // What the handles stand for is not there, and a lock may be held for ever.
-            return std::mem::forget(this.clone());
+            return mem::forget(this.clone());
         }
         // One by one: a thread that has not ended yet may still start another.
         while let Some((index, thread)) = this.next_thread() {
@@ -427,8 +465,11 @@ impl Team {
         self.deadlock.lock().take()
     }
 
-    /// Ends the team: every worker gives up its tasks.
+    /// Ends the team: every worker gives up its tasks, and no new ones come from outside.
     pub(crate) fn stop(&self) {
+        // Before the workers know: each looks once more for new tasks when it does, and then none
+        // can come any more.
+        self.injector.close();
         self.posts.ask_first(self.settings.workers.get(), || Request::Stop);
     }
 }

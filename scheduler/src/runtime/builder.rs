@@ -1,0 +1,267 @@
+//! Setting up a runtime.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lisle_runtime::stack::StackSize;
+
+use super::{Handle, Runtime, enter};
+use crate::deadlock::{Deadlock, ForeignThreads};
+use crate::panic_note;
+use crate::settings::{Settings, StackSizeOrigin};
+use crate::worker;
+
+/// Sets up a runtime, and is its two doors: [`run`](Self::run) lends it the calling thread and ends
+/// with `main`; [`start`](Self::start) gives it threads of its own, until it is dropped.
+///
+/// A clone of a builder sets up another runtime alike.
+///
+/// ```
+/// let two_workers = lisle::Runtime::builder().workers(2);
+/// assert_eq!(two_workers.clone().run(|| 6 * 7).unwrap(), 42);
+///
+/// let runtime = two_workers.start()?;
+/// assert_eq!(runtime.spawn(|| 6 * 7).join().unwrap(), 42);
+/// # Ok::<_, std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a builder does nothing until it runs or starts a runtime"]
+pub struct RuntimeBuilder {
+    workers: Option<usize>,
+    stack_size: Option<StackSize>,
+    main_stack_size: Option<StackSize>,
+    spin: Option<Duration>,
+    deadlock_detection: Option<bool>,
+    foreign_threads: ForeignThreads,
+    panic_note: Option<bool>,
+    stall_notice: Option<Duration>,
+    name: Option<Arc<str>>,
+    thread_name: Option<Arc<str>>,
+}
+
+/// More workers than this are never started.
+const MAX_WORKERS: usize = 1024;
+
+/// How long an idle worker looks for work before it sleeps. Waking a sleeping thread takes as long
+/// as this, so spinning at most doubles the price of a pause and saves it for a short one.
+const SPIN: Duration = Duration::from_micros(50);
+
+impl RuntimeBuilder {
+    /// Sets the number of workers: of OS threads that run tasks, that of the caller of
+    /// [`run`](Self::run) included. At most 1,024 are used. A thread is started when there is work
+    /// for it.
+    ///
+    /// Without it the number is that of the variable `LISLE_WORKERS`, or that of the processor's
+    /// cores which the process may use.
+    ///
+    /// With one worker the order of the tasks is exact: the one that becomes runnable first runs
+    /// first, as far as [`spawn`](fn@crate::spawn) promises it.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Sets the size of a task's stack, in bytes. Too small a size is raised to [`StackSize::MIN`];
+    /// any other is rounded up to the next that there is, by less than a quarter: see
+    /// [`StackSize`]. Only pages that are touched cost memory.
+    ///
+    /// Without it the size is that of the variable `LISLE_STACK_SIZE`, or 256 KiB.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(StackSize::new(bytes));
+        self
+    }
+
+    /// Sets the size of the stack on which the main task of [`run`](Self::run) runs, in bytes,
+    /// rounded as for [`stack_size`](Self::stack_size).
+    ///
+    /// Without it, it is that of any task.
+    ///
+    /// ```
+    /// fn depth(n: u64) -> u64 {
+    ///     if n == 0 { 0 } else { depth(n - 1) + 1 }
+    /// }
+    ///
+    /// let builder = lisle::Runtime::builder().main_stack_size(64 << 20);
+    /// assert_eq!(builder.run(|| depth(100_000)).unwrap(), 100_000);
+    /// ```
+    pub fn main_stack_size(mut self, bytes: usize) -> Self {
+        self.main_stack_size = Some(StackSize::new(bytes));
+        self
+    }
+
+    /// Sets how long a worker without work looks for some before it sleeps; 50 µs by default. It
+    /// stops doing so while that is in vain.
+    pub fn spin(mut self, duration: Duration) -> Self {
+        self.spin = Some(duration);
+        self
+    }
+
+    /// Names the runtime. The report of a deadlock says which runtime it is about, and its threads
+    /// are named after it unless [`thread_name`](Self::thread_name) says otherwise.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Names the threads that are started: `NAME-1`, `NAME-2` and so on. The default is the
+    /// runtime's name, or `lisle`.
+    pub fn thread_name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.thread_name = Some(name.into());
+        self
+    }
+
+    /// Says whether a deadlock ends the [run](Self::run) with a report, which is the default.
+    /// Without it, tasks that nothing can wake wait for ever. In a runtime that was
+    /// [started](Self::start), none is looked for: threads outside can always spawn and send.
+    pub fn deadlock_detection(mut self, wanted: bool) -> Self {
+        self.deadlock_detection = Some(wanted);
+        self
+    }
+
+    /// Says whether other threads of the process put off the report of a deadlock.
+    pub fn foreign_threads(mut self, policy: ForeignThreads) -> Self {
+        self.foreign_threads = policy;
+        self
+    }
+
+    /// Says on standard error, once, what all tasks wait for when they have waited for `duration`
+    /// and only a thread that is not the runtime's could wake one: no deadlock, but it may look
+    /// like one. Off by default; nothing is said either if
+    /// [`deadlock_detection`](Self::deadlock_detection) is off.
+    pub fn stall_notice(mut self, duration: Duration) -> Self {
+        self.stall_notice = Some(duration);
+        self
+    }
+
+    /// Says whether the message of a panic in a task is followed by a line that says in which: "in
+    /// task 12 'parser', spawned at src/main.rs:10:5". Without it that is decided by the variable
+    /// `LISLE_PANIC_NOTE`, 0 or 1; the default is that it is.
+    ///
+    /// The line comes from a panic hook. Hooks belong to the process: the first runtime that wants
+    /// the line sets this one when it starts, and it stays. It calls the hook that was there
+    /// before; one that the program sets later replaces it. A program that must not find its hook
+    /// changed switches the line off in all its runtimes, as the variable does.
+    pub fn panic_note(mut self, wanted: bool) -> Self {
+        self.panic_note = Some(wanted);
+        self
+    }
+
+    /// Runs `main` as [`run`](crate::run) does, but returns a deadlock instead of panicking.
+    ///
+    /// # Errors
+    ///
+    /// [`Deadlock`], if `main` and every other task waits and nothing can wake them. All have been
+    /// given up when this returns, `main` too. If `main` cannot be, because it catches that for
+    /// ever or the program is built with `panic = "abort"`, the report is printed and the process
+    /// aborted: it may borrow from the caller.
+    ///
+    /// # Panics
+    ///
+    /// - With the panic of `main`.
+    /// - Inside a task: spawn and join a task instead.
+    /// - If the settings cannot be used, with the text of the error that [`start`](Self::start)
+    ///   returns.
+    /// - Without memory for the first stack.
+    ///
+    /// ```
+    /// use lisle::Runtime;
+    /// use lisle::deadlock::ForeignThreads;
+    ///
+    /// let deadlock = Runtime::builder()
+    ///     .foreign_threads(ForeignThreads::NeverWake)
+    ///     .run(|| {
+    ///         use lisle::park::{Reason, park};
+    ///         let godot = std::cell::Cell::new(None);
+    ///         let waiting = Reason::new("waiting for Godot");
+    ///         park(waiting, None, |unparker| godot.set(Some(unparker)), || godot.take());
+    ///     })
+    ///     .unwrap_err();
+    /// assert_eq!(deadlock.tasks()[0].reason().as_str(), "waiting for Godot");
+    /// ```
+    #[track_caller]
+    pub fn run<R>(self, main: impl FnOnce() -> R) -> Result<R, Deadlock> {
+        assert!(
+            worker::current().is_none(),
+            "lisle::run was called inside a task: spawn and join a task instead"
+        );
+        // Not `unwrap_or_else`: a panic in a closure would not be located at the caller.
+        match self.settings() {
+            Ok(settings) => enter::run(settings, main),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Starts a runtime that has threads of its own. The first is started at once, others when
+    /// there is work for them. See [`Runtime`].
+    ///
+    /// # Errors
+    ///
+    /// If the number of workers is 0, if the name of the threads contains a zero byte, if
+    /// `LISLE_WORKERS`, `LISLE_STACK_SIZE` or `LISLE_PANIC_NOTE` is consulted and cannot be
+    /// understood, or if the first thread cannot be started.
+    pub fn start(self) -> io::Result<Runtime> {
+        let team = enter::start(self.settings()?)?;
+        Ok(Runtime { handle: Handle { team } })
+    }
+
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), as far as the settings are concerned.
+    fn settings(self) -> io::Result<Settings> {
+        let workers = match self.workers {
+            Some(workers) => NonZeroUsize::new(workers).ok_or_else(no_workers)?,
+            None => workers_from_env()?,
+        };
+        let deadlock_detection = self.deadlock_detection.unwrap_or(true);
+        let settings = Settings {
+            workers: workers.min(NonZeroUsize::new(MAX_WORKERS).expect("it is not zero")),
+            stack_size: self.stack_size.map_or_else(StackSize::from_env, Ok)?,
+            stack_size_origin: match self.stack_size {
+                Some(_) => StackSizeOrigin::Builder,
+                None => StackSizeOrigin::Environment,
+            },
+            main_stack_size: self.main_stack_size,
+            spin: self.spin.unwrap_or(SPIN),
+            deadlock_detection,
+            foreign_threads: self.foreign_threads,
+            stall_notice: self.stall_notice.filter(|_| deadlock_detection),
+            panic_note: self.panic_note.map_or_else(panic_note::is_wanted, Ok)?,
+            thread_name: self
+                .thread_name
+                .or_else(|| self.name.clone())
+                .unwrap_or_else(|| "lisle".into()),
+            name: self.name,
+        };
+        if settings.thread_name.contains('\0') {
+            return Err(bad_thread_name());
+        }
+        Ok(settings)
+    }
+}
+
+/// Found only when a worker is wanted, it would be a panic where none may be.
+fn bad_thread_name() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "the name of a thread cannot contain a zero byte")
+}
+
+fn no_workers() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "a runtime needs at least one worker")
+}
+
+fn workers_from_env() -> io::Result<NonZeroUsize> {
+    const NAME: &str = "LISLE_WORKERS";
+    match std::env::var_os(NAME) {
+        Some(value) if !value.is_empty() => {
+            value.to_str().and_then(|text| text.trim().parse().ok()).ok_or_else(|| {
+                let text =
+                    format!("{NAME} must be a number from 1 on, such as 4, but is {value:?}");
+                io::Error::new(io::ErrorKind::InvalidInput, text)
+            })
+        }
+        // A model has as many as it asks for.
+        _ if cfg!(lisle_loom) => Ok(NonZeroUsize::MIN),
+        _ => Ok(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
+    }
+}

@@ -1,0 +1,76 @@
+//! Spawning into a runtime from anywhere.
+
+use std::fmt;
+use std::io;
+
+use lisle_runtime::internal::primitive::Arc;
+
+use crate::metrics::Metrics;
+use crate::spawn::Builder;
+use crate::task::JoinHandle;
+use crate::team::Team;
+use crate::worker;
+
+/// A runtime, for spawning into it from any thread for as long as it lives.
+///
+/// A handle keeps neither the runtime nor its threads alive: when the runtime has ended, spawning is
+/// an error. There are handles of both kinds of runtime, those that were
+/// [started](crate::RuntimeBuilder::start) and those that [`run`](crate::run) has entered.
+///
+/// ```
+/// let runtime = lisle::Runtime::builder().start()?;
+/// let handle = runtime.handle().clone();
+/// let thread = std::thread::spawn(move || {
+///     let task = handle.spawn(|| 6 * 7).expect("the runtime lives");
+///     (task.join().unwrap(), handle)
+/// });
+/// let (answer, handle) = thread.join().unwrap();
+/// assert_eq!(answer, 42);
+///
+/// drop(runtime);
+/// assert!(handle.spawn(|| ()).is_err());
+/// # Ok::<_, std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) team: Arc<Team>,
+}
+
+impl Handle {
+    /// The runtime of the calling task, or `None` on a plain thread.
+    ///
+    /// ```
+    /// assert!(lisle::Handle::current().is_none());
+    /// assert!(lisle::run(|| lisle::Handle::current().is_some()));
+    /// ```
+    pub fn current() -> Option<Self> {
+        worker::current().map(|worker| Self { team: worker.team().clone() })
+    }
+
+    /// Spawns a task onto the runtime, from any thread. On a task of the same runtime it is
+    /// [`spawn`](fn@crate::spawn).
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::spawn_on`].
+    #[track_caller]
+    pub fn spawn<F, T>(&self, body: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Builder::new().spawn_on(self, body)
+    }
+
+    /// What the workers of the runtime have done until now, and what they have to do. When the
+    /// runtime has ended, what they had done by then.
+    pub fn metrics(&self) -> Metrics {
+        worker::metrics_of(&self.team)
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.team.describe(f.debug_struct("Handle"))
+    }
+}

@@ -1,0 +1,40 @@
+//! What the workers of a runtime are made from.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lisle_runtime::stack::StackSize;
+
+use crate::deadlock::ForeignThreads;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) workers: NonZeroUsize,
+    pub(crate) stack_size: StackSize,
+    pub(crate) stack_size_origin: StackSizeOrigin,
+    pub(crate) main_stack_size: Option<StackSize>,
+    pub(crate) spin: Duration,
+    pub(crate) deadlock_detection: bool,
+    pub(crate) foreign_threads: ForeignThreads,
+    pub(crate) panic_note: bool,
+    pub(crate) stall_notice: Option<Duration>,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) thread_name: Arc<str>,
+}
+
+/// What says how large the stacks of a runtime are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StackSizeOrigin {
+    /// `LISLE_STACK_SIZE`, which may be unset.
+    Environment,
+    /// `RuntimeBuilder::stack_size`.
+    Builder,
+}
+
+impl Settings {
+    /// The runtime's name, or that of its threads.
+    pub(crate) fn title(&self) -> &str {
+        self.name.as_ref().unwrap_or(&self.thread_name)
+    }
+}
