@@ -2,14 +2,19 @@
 //!
 //! A *task* costs a page of memory instead of a thread, and a switch between two tasks some
 //! nanoseconds instead of microseconds. Code inside a task is ordinary blocking Rust: it calls
-//! functions, recurses, borrows and panics like any other, and when it sends to a full channel or
-//! receives from an empty one, it waits while other tasks of the same thread run.
+//! functions, recurses, borrows and panics like any other. When it sends to a full channel or
+//! receives from an empty one, it waits, and other tasks of the same thread run.
+//!
+//! ```sh
+//! cargo add lisle
+//! ```
 //!
 //! ```
 //! use lisle::channel::bounded;
 //!
-//! let total = lisle::run(|| {
-//!     let (tx, rx) = bounded(0);
+//! #[lisle::main]
+//! fn main() {
+//!     let (tx, rx) = bounded(0); // a rendezvous: both sides wait for each other
 //!     for worker in 0..4u64 {
 //!         let tx = tx.clone();
 //!         lisle::spawn(move || {
@@ -19,40 +24,87 @@
 //!         });
 //!     }
 //!     drop(tx); // the loop below ends when the last worker drops its sender
-//!     rx.iter().sum::<u64>()
-//! });
-//! assert_eq!(total, 6180);
+//!     assert_eq!(rx.iter().sum::<u64>(), 6180);
+//! }
 //! ```
 //!
 //! New here? The [`guide`] begins with [the first program](guide::start) and tells [what blocks a
-//! worker](guide::blocking_and_io), and it has pages for those who come [from Go](guide::from_go)
-//! or [from threads](guide::from_std_and_crossbeam).
+//! worker](guide::blocking_and_io). It has pages for readers who come [from Go](guide::from_go) or
+//! [from threads](guide::from_std_and_crossbeam).
 //!
-//! - [`run`] makes the calling thread run tasks, and ends with its main task.
-//! - [`spawn`] starts a task, as `std::thread::spawn` starts a thread; [`task`] has
-//!   all that belongs to it.
-//! - [`mod@coroutine`] has coroutines and generators, which work with and without tasks.
-//! - [`channel`] has the channels: crossbeam-channel's names and behaviour, for tasks and threads.
+//! # A tour
+//!
+//! **Enter.** [`#[lisle::main]`](macro@main) makes `main` the first task; [`run`] does the same
+//! anywhere. They use as many threads as the machine has cores. [`Runtime::builder`] sets up
+//! something else: one worker, larger stacks, a name.
+//!
+//! **Tasks.** [`spawn`] starts a task, as `std::thread::spawn` starts a thread, and
+//! [`join`](task::JoinHandle::join) gets its result. [`spawn_local`] keeps the task on the thread,
+//! so that it need not be `Send`. The module [`task`] has the rest, such as the
+//! [`Builder`](task::Builder) for a name or a larger stack. A long computation calls [`yield_now`]
+//! now and then.
+//!
+//! **Channels.** The module [`channel`] has crossbeam-channel's names and behaviour:
+//! [`bounded`](channel::bounded), [`unbounded`](channel::unbounded),
+//! [`select!`](channel::select) for several operations at once, and receivers that tell the time,
+//! [`after`](channel::after) and [`tick`](channel::tick). They connect plain threads, too, and
+//! threads with tasks.
+//!
+//! **Time.** [`sleep`] and [`sleep_until`] let other tasks run meanwhile.
+//!
+//! **Tests.** [`#[lisle::test]`](macro@test) runs a test as a task. If all its tasks wait for each
+//! other, it fails with a report instead of hanging.
+//!
+//! **When something goes wrong.** The module [`deadlock`] tells what is said when every task waits:
+//! which tasks, for what, and where. The message of a panic is followed by the task's name and
+//! [where it was spawned](RuntimeBuilder::panic_note). A stack that overflows is reported by the
+//! task that it belongs to and by [what makes it larger](guide::stacks_and_memory).
+//!
+//! **Coroutines.** The module [`mod@coroutine`] has a [`Generator`](coroutine::Generator), which is
+//! an iterator written as a function, and the [`Coroutine`](coroutine::Coroutine), which also takes
+//! values. They need no runtime.
+//!
+//! **Look inside.** [`metrics`] counts what each worker has done and has to do.
+//!
+//! **Build your own.** Everything that waits stands on the module [`mod@park`], and so can an
+//! operation of yours. [`no_suspend`] makes a wait a panic where there must be none.
+//!
+//! # What it is not
+//!
+//! - It is no executor of futures: there is no `async` here, and nothing to await.
+//! - It has no sockets, files or locks of its own yet. Those of the standard library block the
+//!   worker with all its tasks; [the guide](guide::blocking_and_io) says what to do instead.
+//! - It does not preempt. A task that computes keeps its thread until it waits or yields.
+//! - It does not move a task to another thread once the task has started. Tasks that have not are
+//!   taken over by workers that have nothing to do.
+//!
+//! # Where it runs
+//!
+//! On Linux with glibc, with Rust 1.95 or later. It switches in assembly on x86_64, aarch64 and
+//! riscv64, and by `ucontext` on other processors. Linux 6.13 or later has cheaper guards for
+//! stacks; before that, there can be some 32,000 stacks under the default `vm.max_map_count`.
 //!
 //! # What makes `spawn` safe
 //!
 //! A task stays on the thread on which it starts, so whatever it borrows from that thread stays
 //! valid. Its stack ends in a guard. A stack is reused only when its task has finished or has been
-//! unwound. A panic ends its task and nobody else. What is left to the user: do not suspend in the
+//! unwound. A panic ends its own task and no other. What is left to the user: do not suspend in the
 //! initialiser of a `thread_local!`, in a scoped thread-local's closure or in a panic hook.
-//! [`no_suspend`] turns such a suspension into a panic. Nor resume a coroutine, or wait in a task,
-//! in the destructor of a thread-local, which also runs when a task calls `std::process::exit`:
-//! what others of the thread have borrowed from its thread-locals may be gone by then.
+//! [`no_suspend`] turns such a suspension into a panic. Do not resume a coroutine, or wait in a
+//! task, in the destructor of a thread-local, which also runs when a task calls
+//! `std::process::exit`: what others of the thread have borrowed from its thread-locals may be gone
+//! by then.
 //!
 //! In a program that is built with `panic = "abort"` nothing can be unwound. A task that waits when
 //! its runtime ends, and a coroutine that is suspended when it is dropped, are left behind: their
 //! stacks are leaked, and no destructor runs. See [`run`].
 //!
 //! Values that belong to the thread are shared by its tasks. A `RefCell` in a thread-local or a
-//! reentrant lock such as `stdout().lock()` does not tell two tasks of one thread apart, and a
+//! reentrant lock such as `stdout().lock()` does not tell two tasks of one thread apart. A
 //! `std::sync::MutexGuard` that is held while its task waits blocks every task of the thread that
 //! tries to lock. A panic is a matter of its task alone, also while a destructor waits in the
-//! middle of it: `std::thread::panicking()` tells each task, and each coroutine, about itself.
+//! middle of it: `std::thread::panicking()` tells each task, and each coroutine, about itself. The
+//! page on [safety](guide::safety) has the reasons.
 
 pub mod channel;
 pub mod coroutine;

@@ -60,9 +60,9 @@ unsafe impl<T: Send> Send for Receiver<T> {}
 unsafe impl<T: Send> Sync for Receiver<T> {}
 
 const _: () = {
-    fn may_change_threads<X: Send + Sync>() {}
+    fn _may_change_threads<X: Send + Sync>() {}
     fn _holds_what_may<T: Send>() {
-        may_change_threads::<Source<T>>();
+        _may_change_threads::<Source<T>>();
     }
 };
 

@@ -40,9 +40,9 @@ unsafe impl<T: Send> Send for Sender<T> {}
 unsafe impl<T: Send> Sync for Sender<T> {}
 
 const _: () = {
-    fn may_change_threads<X: Send + Sync>() {}
+    fn _may_change_threads<X: Send + Sync>() {}
     fn _holds_what_may<T: Send>() {
-        may_change_threads::<Arc<Channel<T>>>();
+        _may_change_threads::<Arc<Channel<T>>>();
     }
 };
 

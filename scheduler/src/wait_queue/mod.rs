@@ -32,7 +32,7 @@ use lisle_runtime::internal::primitive::cell::UnsafeCell;
 
 use crate::park::Unparker;
 
-/// The queue. See the [module](self).
+/// The queue. The head of its file explains it.
 #[derive(Debug)]
 pub struct WaitQueue<P = (), K = Unparker> {
     first: Link<P, K>,
