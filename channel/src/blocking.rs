@@ -15,7 +15,7 @@ use lisle_scheduler::{check_cancelled, turn};
 use crate::channel::{Channel, End, Guard, Opening, Side, State};
 use crate::error::{RecvTimeoutError, SendTimeoutError};
 use crate::meeting::Unreceived;
-use crate::waiter::{Slot, Verdict, Waiter};
+use crate::waiter::{Parked, Slot, Verdict, Waiter};
 
 /// Whether the slot of a parked party should not burden the frames of parties that need not park.
 const fn is_large<T>() -> bool {
@@ -353,7 +353,7 @@ impl<T> Channel<T> {
         deadline: Option<Instant>,
         place: Place,
     ) -> Outcome {
-        let waiter = Waiter::new(slot);
+        let mut waiter = Waiter::new(Parked::at(slot));
         // `retract` takes along two words, which stay in registers.
         let (lock, parked) = (&self.state, &waiter);
         let unwinding = UnwindUnserved(&waiter);
@@ -374,7 +374,7 @@ impl<T> Channel<T> {
             },
         );
         mem::forget(unwinding);
-        match (wake, waiter.verdict()) {
+        match (wake, waiter.payload().verdict()) {
             (Wake::Unparked, Some(verdict)) => {
                 // Its unparker was taken out: nothing to drop.
                 mem::forget(waiter);
@@ -388,8 +388,8 @@ impl<T> Channel<T> {
     }
 }
 
-/// Whoever serves a party uses its unparker. Had it dropped that, say because it panicked in
-/// between, the party could not tell what has become of its message.
+/// A party that serves another one uses its unparker. Had it dropped that, say because it panicked
+/// in between, the other one could not tell what has become of its message.
 #[cold]
 fn served_but_not_woken() -> ! {
     abort_with(format_args!("a party was served by a channel and not woken"))
@@ -400,7 +400,8 @@ struct UnwindUnserved<'a>(&'a Waiter);
 
 impl Drop for UnwindUnserved<'_> {
     fn drop(&mut self) {
-        if self.0.verdict().is_some() {
+        // SAFETY: `park` unwinds where the waiter is not published or has been retracted.
+        if unsafe { self.0.look(Parked::verdict) }.is_some() {
             served_but_not_woken();
         }
     }

@@ -19,7 +19,7 @@ use crate::channel::{Channel, Guard, Opening};
 use crate::claim::{Chosen, Grant};
 use crate::error::{RecvTimeoutError, TryRecvError};
 use crate::report::RECEIVING;
-use crate::waiter::{Slot, Verdict, Waiter, Won};
+use crate::waiter::{Parked, Slot, Sole, Verdict, Waiter, Won};
 
 /// Why there is no message for one that has not parked in the wait list.
 pub(crate) enum Unreceived<'a, T> {
@@ -101,7 +101,7 @@ impl<T> Channel<T> {
 /// Waits for the message of a select that was won at the sending end of a channel of `T`.
 fn meet<T>(sender: Chosen, place: Place) -> Result<T, Parted> {
     let slot = Slot::empty();
-    let waiter = Waiter::new(&slot);
+    let mut waiter = Waiter::new(Parked::at(&slot));
     let mut sender = LetGo(Some(sender));
     let me = &waiter;
     let wake = park(
@@ -110,13 +110,14 @@ fn meet<T>(sender: Chosen, place: Place) -> Result<T, Parted> {
         move |unparker| {
             // SAFETY: `waiter` and `slot` stay until `park` has returned, and that waits for the
             // unparker since `retract` does not give it back.
-            let me = unsafe { me.surrender(unparker) };
+            let mut me = unsafe { me.surrender(unparker) };
+            me.with(|parked| parked.judge(Verdict::Transferred));
             let sender = sender.0.take().expect("nobody has taken the sender");
-            sender.grant(Grant::Partner(Won::Sole(me)));
+            sender.grant(Grant::Partner(Won::Sole(Sole::new(me))));
         },
         || None,
     );
-    match (wake, waiter.verdict()) {
+    match (wake, waiter.payload().verdict()) {
         // SAFETY: the sender filled the slot before it woke us, and it is done with it.
         (Wake::Unparked, Some(Verdict::Transferred)) => Ok(unsafe { slot.into_value() }),
         (Wake::Unparked, _) => Err(Parted::Released),

@@ -1,33 +1,24 @@
-//! The list of parties parked on one side of a channel, first come, first served.
+//! The parties that are parked at one end of a channel: a wait queue in which selects stand, too.
 //!
-//! It links waiters and owns nothing: no allocation, whatever the number of parties.
-//!
-//! A waiter leaves the list in one of two ways, each under the lock of the channel that owns the
-//! list: [`WaitList::dequeue`], by the other side, or [`WaitList::remove`], by its party. For a
-//! party that waits in this list alone, the lock thereby decides between a hand-over and a
-//! time-out. A party of a select is dequeued by everyone, and won by the one that closes its claim.
+//! A party that waits in this channel alone is served by the one that takes it out of the queue:
+//! the lock decides between a hand-over and a time-out. A select waits in several channels. Whoever
+//! takes one of its waiters out must also be the first to close its claim, and goes on to the next
+//! party otherwise.
 
 use std::ptr::{self, NonNull};
 
+use lisle_scheduler::internal::{Taken, WaitQueue};
 use lisle_scheduler::park::Unparker;
 
-use crate::claim::{Chosen, Claim, Grant, Purpose};
-use crate::waiter::{Record, Selecting, Sole, Verdict, Waiter, Won};
+use crate::claim::{Chosen, Claim, Entry, Grant, Purpose};
+use crate::waiter::{Key, Parked, Sole, Verdict, Waiter, Won};
 
-/// The queue of waiters on one side of a channel.
+/// The parties at one end, first come, first served.
 #[derive(Debug, Default)]
-pub(crate) struct WaitList {
-    head: Option<NonNull<Waiter>>,
-    tail: Option<NonNull<Waiter>>,
-}
-
-// SAFETY: the list is two pointers to records that only the holder of the channel's lock touches,
-// whichever thread that is, and an `Unparker` is `Send`. Whether the slots behind them may change
-// threads is up to the channel's message type, which the channel itself contains.
-unsafe impl Send for WaitList {}
+pub(crate) struct WaitList(WaitQueue<Parked, Key>);
 
 impl WaitList {
-    /// Puts a party that waits for nothing else at the tail.
+    /// Puts a party that waits for nothing else at the end.
     ///
     /// # Safety
     ///
@@ -36,61 +27,45 @@ impl WaitList {
     #[inline]
     pub(crate) unsafe fn enqueue(&mut self, waiter: &Waiter, unparker: Unparker) {
         // SAFETY: passed on to the caller.
-        unsafe { self.link(waiter, |record| record.unparker = Some(unparker)) };
+        unsafe { self.0.push(waiter, Key::Sole(unparker)) };
     }
 
-    /// Puts an operation of a select at the tail.
+    /// Puts an operation of a select at the end.
     ///
     /// # Safety
     ///
-    /// The caller holds the lock that guards the list. The waiter is new. Neither it nor the claim
-    /// moves or goes away before the waiter was removed, or was dequeued and the claim's unparker
-    /// used.
-    pub(crate) unsafe fn enlist(&mut self, waiter: &Waiter, selecting: Selecting) {
-        // SAFETY: passed on to the caller.
-        unsafe { self.link(waiter, |record| record.selecting = Some(selecting)) };
-    }
-
-    /// # Safety
-    ///
-    /// As for the two methods above.
-    #[inline]
-    unsafe fn link(&mut self, waiter: &Waiter, sign: impl FnOnce(&mut Record)) {
-        let this = NonNull::from(waiter);
-        let prev = self.tail.replace(this);
-        // SAFETY: we hold the lock, and `waiter` is a live reference.
-        unsafe {
-            Waiter::with(this, |record| {
-                record.prev = prev;
-                sign(record);
-            });
-        }
-        match prev {
-            // SAFETY: a linked waiter is alive, and we hold the lock.
-            Some(prev) => unsafe { Waiter::with(prev, |record| record.next = Some(this)) },
-            None => self.head = Some(this),
-        }
+    /// The caller holds the lock that guards the list. The operation is new. Neither it nor its
+    /// claim moves or goes away before it was [delisted](Self::delist) or
+    /// [dropped](Entry::was_dropped), and its party was woken if its claim was closed.
+    pub(crate) unsafe fn enlist(&mut self, operation: &Entry) {
+        let key = Key::Selecting(NonNull::from(operation));
+        // SAFETY: passed on to the caller. The key is used, by `meet`, until the operation is
+        // dropped.
+        unsafe { self.0.push(&operation.waiter, key) };
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.head.is_none()
+        self.0.is_empty()
     }
 
     /// Takes the first party out if it waits in no other list. It is told the verdict, which it
     /// sees when it is woken.
     #[inline]
     pub(crate) fn dequeue_sole(&mut self, verdict: Verdict) -> Option<Sole> {
-        let waiter = self.head?;
-        let sign_off = |record: &mut Record| {
-            let unparker = record.unparker.take()?;
-            record.verdict = Some(verdict);
-            Some((unparker, record.slot, record.next))
+        let party = self.0.pop_if(|key, parked| {
+            let is_sole = matches!(key, Key::Sole(_));
+            if is_sole {
+                parked.judge(verdict);
+            }
+            is_sole
+        })?;
+        let unparker = |key| match key {
+            Key::Sole(unparker) => unparker,
+            Key::Selecting(_) => unreachable!("not wanted above"),
         };
-        // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
-        let (unparker, slot, next) = unsafe { Waiter::with(waiter, sign_off) }?;
-        self.begin_with(next);
-        Some(Sole { waiter, slot, unparker })
+        // SAFETY: the unparker was all of the key.
+        Some(Sole::new(unsafe { party.map(unparker) }))
     }
 
     /// Wins the first party that can be won: one that waits in no other list, or a select that
@@ -118,24 +93,14 @@ impl WaitList {
         self.dequeue_sole(verdict).map(Won::Sole)
     }
 
-    /// The same as long as the first party is that of a select. If there is none to be won, the
-    /// list is empty afterwards or begins with a party that waits in no other list.
+    /// The same as long as the first party is a select. If none of these can be won, the list is
+    /// empty afterwards or begins with a party that waits in no other list.
     #[inline(never)]
     pub(crate) fn dequeue_select(&mut self) -> Option<Chosen> {
         loop {
-            let waiter = self.head?;
-            let sign_off = |record: &mut Record| Some((record.selecting.take()?, record.next));
-            // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
-            let (selecting, next) = unsafe { Waiter::with(waiter, sign_off) }?;
-            self.begin_with(next);
-            // SAFETY: the waiter was linked until here, and its party cannot leave before the
-            // waiter was dropped, which is the last access to it, or the party has had the lock.
-            let won = unsafe {
-                let won = meet(selecting);
-                Waiter::drop_out(waiter);
-                won
-            };
-            match won {
+            let met = self.0.pop_if(|key, _| matches!(key, Key::Selecting(_)))?;
+            // SAFETY: it was taken out just now, and we hold the lock.
+            match unsafe { meet(met) } {
                 Some((chosen, Purpose::Select)) => return Some(chosen),
                 Some((watcher, Purpose::Watch)) => tell(watcher),
                 None => {}
@@ -143,114 +108,71 @@ impl WaitList {
         }
     }
 
-    /// Makes the second party, `next`, the first.
-    #[inline]
-    fn begin_with(&mut self, next: Option<NonNull<Waiter>>) {
-        self.head = next;
-        match next {
-            // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
-            Some(next) => unsafe { Waiter::with(next, |record| record.prev = None) },
-            None => self.tail = None,
-        }
-    }
-
-    /// Takes `waiter` out and gives its unparker back, or `None` if it was dequeued, or is that of
-    /// a select.
+    /// Takes `waiter` out and gives its unparker back, or `None` if it was dequeued.
     ///
     /// # Safety
     ///
     /// The waiter was enqueued in this list.
     #[inline]
     pub(crate) unsafe fn remove(&mut self, waiter: &Waiter) -> Option<Unparker> {
-        let this = NonNull::from(waiter);
-        let sign_off = |record: &mut Record| (record.unparker.take(), record.selecting.take());
-        // SAFETY: `waiter` is a live reference, and `&mut self` comes out of the lock.
-        let (unparker, selecting) = unsafe { Waiter::with(this, sign_off) };
-        if unparker.is_some() || selecting.is_some() {
-            // SAFETY: the waiter was linked, and `&mut self` comes out of the lock.
-            unsafe { self.unlink(this) };
+        // SAFETY: passed on to the caller.
+        match unsafe { self.0.remove(waiter) } {
+            Some(Key::Sole(unparker)) => Some(unparker),
+            Some(Key::Selecting(_)) | None => None,
         }
-        unparker
     }
 
+    /// Takes an operation of a select out, if it is still enlisted.
+    ///
     /// # Safety
     ///
-    /// The waiter is linked in this list, and `&mut self` comes out of the lock.
-    unsafe fn unlink(&mut self, waiter: NonNull<Waiter>) {
-        // SAFETY: a linked waiter is alive.
-        let (prev, next) = unsafe { Waiter::with(waiter, |record| (record.prev, record.next)) };
-        match prev {
-            // SAFETY: `waiter` is linked, so its neighbours are linked and alive.
-            Some(prev) => unsafe { Waiter::with(prev, |record| record.next = next) },
-            None => self.head = next,
-        }
-        match next {
-            // SAFETY: as above.
-            Some(next) => unsafe { Waiter::with(next, |record| record.prev = prev) },
-            None => self.tail = prev,
-        }
+    /// The operation was enlisted in this list.
+    #[inline]
+    pub(crate) unsafe fn delist(&mut self, operation: &Entry) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.0.remove(&operation.waiter) };
     }
 
     /// Whether a party other than that of `mine` could be won now.
     #[inline]
     pub(crate) fn has_partner(&self, mine: Option<&Claim>) -> bool {
-        self.head.is_some() && self.finds_partner(mine)
+        !self.is_empty() && self.finds_partner(mine)
     }
 
     fn finds_partner(&self, mine: Option<&Claim>) -> bool {
-        let can_be_won = |record: &mut Record| match record.selecting {
-            None => true,
-            Some(Selecting { claim, .. }) => {
-                // SAFETY: the party of a linked waiter is alive, and with it its claim.
-                let claim = unsafe { claim.as_ref() };
+        self.0.any(|key| match key {
+            Key::Sole(_) => true,
+            Key::Selecting(operation) => {
+                // SAFETY: an operation that is enlisted is alive, and so is its claim.
+                let claim = unsafe { Entry::claim(*operation) };
                 claim.purpose() == Purpose::Select
                     && claim.is_open()
                     && !mine.is_some_and(|mine| ptr::eq(mine, claim))
             }
-        };
-        let mut next = self.head;
-        while let Some(waiter) = next {
-            // SAFETY: a linked waiter is alive, and `&self` comes out of the lock.
-            let (found, after) =
-                unsafe { Waiter::with(waiter, |record| (can_be_won(record), record.next)) };
-            if found {
-                return true;
-            }
-            next = after;
-        }
-        false
+        })
     }
 
     /// Tells all that only watch to look. Selects that wait are left alone.
     #[inline]
     pub(crate) fn ring(&mut self) {
-        if self.head.is_some() {
+        if !self.is_empty() {
             self.ring_watchers();
         }
     }
 
     #[cold]
     fn ring_watchers(&mut self) {
-        let mut next = self.head;
-        while let Some(waiter) = next {
-            // SAFETY: a linked waiter is alive, and `&mut self` comes out of the lock.
-            let (after, selecting) =
-                unsafe { Waiter::with(waiter, |record| (record.next, record.selecting)) };
-            next = after;
-            // SAFETY: the party of a linked waiter is alive, and with it its claim.
-            let watches = |selecting: &Selecting| unsafe {
-                selecting.claim.as_ref().purpose() == Purpose::Watch
-            };
-            if let Some(selecting) = selecting.filter(watches) {
-                // SAFETY: the waiter is in this list, and its party cannot leave before it has had
-                // the lock.
-                let met = unsafe {
-                    self.remove(waiter.as_ref());
-                    meet(selecting)
-                };
-                if let Some((watcher, _)) = met {
-                    tell(watcher);
-                }
+        let watchers = self.0.take_if(usize::MAX, |key| match key {
+            Key::Sole(_) => false,
+            Key::Selecting(operation) => {
+                // SAFETY: an operation that is enlisted is alive, and so is its claim.
+                unsafe { Entry::claim(*operation) }.purpose() == Purpose::Watch
+            }
+        });
+        for met in watchers {
+            // SAFETY: it was taken out just now, and we hold the lock.
+            if let Some((watcher, _)) = unsafe { meet(met) } {
+                tell(watcher);
             }
         }
     }
@@ -261,11 +183,19 @@ impl WaitList {
 ///
 /// # Safety
 ///
-/// As for [`Chosen::win`].
+/// It is a select, and was taken out of a list whose lock has not been released since.
 #[inline(always)]
-unsafe fn meet(Selecting { claim, index }: Selecting) -> Option<(Chosen, Purpose)> {
-    // SAFETY: passed on to the caller.
-    unsafe { Chosen::win(claim, index).map(|chosen| (chosen, claim.as_ref().purpose())) }
+unsafe fn meet(met: Taken<Parked, Key>) -> Option<(Chosen, Purpose)> {
+    let Key::Selecting(operation) = met.into_key() else { unreachable!("it is a select") };
+    // SAFETY: the party has the lock, which we hold, or sees the operation dropped before it goes
+    // on. That is the last access to the operation, and the last to the claim unless we have closed
+    // it.
+    unsafe {
+        let claim = Entry::claim(operation);
+        let met = Chosen::win(operation).map(|chosen| (chosen, claim.purpose()));
+        Entry::drop_out(operation);
+        met
+    }
 }
 
 /// Tells a party that only watches to look.

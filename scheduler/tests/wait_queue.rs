@@ -29,7 +29,7 @@ impl Semaphore {
             state.free -= wanted;
             return true;
         }
-        let waiter = Waiter::new(wanted);
+        let mut waiter = Waiter::new(wanted);
         let wake = park(
             REASON,
             deadline,
@@ -46,7 +46,7 @@ impl Semaphore {
                 Some(unparker)
             },
         );
-        let is_served = waiter.into_payload() == 0;
+        let is_served = *waiter.payload() == 0;
         assert_eq!(is_served, wake == Wake::Unparked);
         is_served
     }

@@ -10,11 +10,11 @@ use lisle_runtime::internal::primitive::Arc;
 use lisle_scheduler::park::{Awaited, Object};
 
 use crate::channel::{Channel, End, Opening, State, refill};
-use crate::claim::{Claim, Grant, GrantCell, Landing, Purpose};
+use crate::claim::{Claim, Entry, Grant, GrantCell, Landing, Purpose};
 use crate::error::{SendError, TryRecvError};
 use crate::receiver::{Receiver, Source};
 use crate::sender::Sender;
-use crate::waiter::{Selecting, Verdict, Waiter};
+use crate::waiter::Verdict;
 
 /// An operation that takes part in a select.
 pub(crate) trait Operation {
@@ -45,21 +45,21 @@ pub(crate) trait Operation {
     /// When to attempt the operation again, though nobody will wake its party.
     fn deadline(&self) -> Option<Instant>;
 
-    /// Enqueues `waiter` for the operation `index` of `claim`'s party, unless the operation is
-    /// possible now. Tells whether it has.
+    /// Makes the operation wait by `entry`, which is one of `claim`, unless it is possible now.
+    /// Tells whether it has.
     ///
     /// # Safety
     ///
-    /// The waiter is new. Neither it nor the claim moves or goes away before the waiter was
-    /// delisted, or its party was granted this operation and woken.
-    unsafe fn enlist(&self, waiter: &Waiter, claim: &Claim, index: usize) -> bool;
+    /// The entry is new. Neither it nor the claim moves or goes away before it was delisted and,
+    /// if its party was granted this operation, that was woken.
+    unsafe fn enlist(&self, entry: &Entry, claim: &Claim) -> bool;
 
-    /// Takes out the waiter if it is still enqueued.
+    /// Ends the wait of the operation, if it still waits.
     ///
     /// # Safety
     ///
-    /// The waiter was enlisted for this operation.
-    unsafe fn delist(&self, waiter: &Waiter);
+    /// The entry was enlisted by this operation.
+    unsafe fn delist(&self, entry: &Entry);
 
     /// Gives back what was granted to a send that will not take place.
     fn give_up(&self, grant: Grant);
@@ -107,14 +107,14 @@ impl<T> Operation for Sender<T> {
         None
     }
 
-    unsafe fn enlist(&self, waiter: &Waiter, claim: &Claim, index: usize) -> bool {
+    unsafe fn enlist(&self, entry: &Entry, claim: &Claim) -> bool {
         // SAFETY: passed on to the caller.
-        unsafe { self.channel.enlist(End::Sending, waiter, claim, index) }
+        unsafe { self.channel.enlist(End::Sending, entry, claim) }
     }
 
-    unsafe fn delist(&self, waiter: &Waiter) {
+    unsafe fn delist(&self, entry: &Entry) {
         // SAFETY: passed on to the caller; `enlist` above names the same end.
-        unsafe { self.channel.delist(End::Sending, waiter) }
+        unsafe { self.channel.delist(End::Sending, entry) }
     }
 
     fn give_up(&self, grant: Grant) {
@@ -183,21 +183,19 @@ impl<T> Operation for Receiver<T> {
         }
     }
 
-    unsafe fn enlist(&self, waiter: &Waiter, claim: &Claim, index: usize) -> bool {
+    unsafe fn enlist(&self, entry: &Entry, claim: &Claim) -> bool {
         match &self.source {
             // SAFETY: passed on to the caller.
-            Source::Channel(channel) => unsafe {
-                channel.enlist(End::Receiving, waiter, claim, index)
-            },
+            Source::Channel(channel) => unsafe { channel.enlist(End::Receiving, entry, claim) },
             Source::Timer(timer, _) => !timer.is_due(),
             Source::Never => true,
         }
     }
 
-    unsafe fn delist(&self, waiter: &Waiter) {
+    unsafe fn delist(&self, entry: &Entry) {
         if let Source::Channel(channel) = &self.source {
             // SAFETY: passed on to the caller; `enlist` above names the same end.
-            unsafe { channel.delist(End::Receiving, waiter) }
+            unsafe { channel.delist(End::Receiving, entry) }
         }
     }
 
@@ -316,14 +314,13 @@ impl<T> Channel<T> {
     /// # Safety
     ///
     /// As there.
-    unsafe fn enlist(&self, end: End, waiter: &Waiter, claim: &Claim, index: usize) -> bool {
+    unsafe fn enlist(&self, end: End, entry: &Entry, claim: &Claim) -> bool {
         let mut state = self.state.lock();
         if state.is_ready(end, Some(claim)) {
             return false;
         }
-        let selecting = Selecting { claim: NonNull::from(claim), index };
-        // SAFETY: we hold the lock, and the caller keeps the waiter, which is new, and the claim.
-        unsafe { state.side(end).parked.enlist(waiter, selecting) };
+        // SAFETY: we hold the lock, and the caller keeps the entry, which is new, and its claim.
+        unsafe { state.side(end).parked.enlist(entry) };
         if claim.purpose() == Purpose::Select {
             self.change();
             // Watchers for a partner have one now.
@@ -334,12 +331,12 @@ impl<T> Channel<T> {
 
     /// # Safety
     ///
-    /// The waiter was enlisted at this end.
+    /// The entry was enlisted at this end.
     #[inline]
-    unsafe fn delist(&self, end: End, waiter: &Waiter) {
-        if !waiter.was_dropped() {
+    unsafe fn delist(&self, end: End, entry: &Entry) {
+        if !entry.was_dropped() {
             // SAFETY: passed on to the caller.
-            unsafe { self.state.lock().side(end).parked.remove(waiter) };
+            unsafe { self.state.lock().side(end).parked.delist(entry) };
         }
     }
 }

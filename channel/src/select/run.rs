@@ -15,10 +15,9 @@ use lisle_scheduler::{check_cancelled, turn, yield_now};
 
 use super::operation::Operation;
 use super::random::{random, random_walk};
-use crate::claim::{Claim, Grant, GrantCell, Purpose};
+use crate::claim::{Claim, Entry, Grant, GrantCell, Purpose};
 use crate::receiver::Receiver;
 use crate::sender::Sender;
-use crate::waiter::Waiter;
 
 /// One operation of a select, with what is enqueued for it.
 pub struct Case<'a> {
@@ -27,14 +26,9 @@ pub struct Case<'a> {
     pub(super) number: usize,
     /// The operation's stamp, for a last look.
     stamp: MaybeUninit<usize>,
-    /// Made anew for each wait, and never dropped: a select's waiter owns nothing.
-    wait: MaybeUninit<Wait>,
-}
-
-struct Wait {
-    waiter: Waiter,
-    /// Where the case belongs in the list.
-    place: usize,
+    /// Made anew for each wait, and never dropped: it owns nothing. Its index is the place of the
+    /// case in the list.
+    entry: MaybeUninit<Entry>,
 }
 
 /// Which of several possible operations is taken.
@@ -76,16 +70,16 @@ impl<'a> Case<'a> {
 
     #[inline]
     pub(super) fn new(operation: &'a dyn Operation, number: usize) -> Self {
-        Self { operation, number, stamp: MaybeUninit::uninit(), wait: MaybeUninit::uninit() }
+        Self { operation, number, stamp: MaybeUninit::uninit(), entry: MaybeUninit::uninit() }
     }
 
     /// # Safety
     ///
-    /// The wait was written since the case was made.
+    /// It was written since the case was made.
     #[inline]
-    unsafe fn wait(&self) -> &Wait {
+    unsafe fn entry(&self) -> &Entry {
         // SAFETY: passed on to the caller.
-        unsafe { self.wait.assume_init_ref() }
+        unsafe { self.entry.assume_init_ref() }
     }
 }
 
@@ -247,10 +241,10 @@ fn wait(
 ) -> Ended {
     let deadline = cases.iter().filter_map(|case| case.operation.deadline()).chain(deadline).min();
     for (place, case) in cases.iter_mut().enumerate() {
-        case.wait.write(Wait { waiter: Waiter::selecting(), place });
+        case.entry.write(Entry::new(claim, place));
     }
     if withdrawals > 0 {
-        // SAFETY: the waits were written just now.
+        // SAFETY: the entries were written just now.
         unsafe { sort_for_enlisting(cases) };
         walk = Walk::new(cases.len(), Order::Listed);
     }
@@ -265,11 +259,9 @@ fn wait(
             for at in enlisted.walk.clone() {
                 let case = &cases[at];
                 // SAFETY: cases and claim stay where they are until `park` has come to its end and
-                // everything that was enlisted is delisted, by `Enlisted`. The wait was written above.
-                let enlists = unsafe {
-                    let Wait { waiter, place } = case.wait();
-                    case.operation.enlist(waiter, claim, *place)
-                };
+                // everything that was enlisted is delisted, by `Enlisted`. The entry was written
+                // above.
+                let enlists = unsafe { case.operation.enlist(case.entry(), claim) };
                 if enlists {
                     enlisted.count.set(enlisted.count.get() + 1);
                 } else if let Some(unparker) = claim.withdraw() {
@@ -290,8 +282,8 @@ fn wait(
     // SAFETY: the wait is over.
     let granted = unsafe { claim.granted() };
     if withdrawals > 0 {
-        // SAFETY: the waits were written above.
-        cases.sort_unstable_by_key(|case| unsafe { case.wait().place });
+        // SAFETY: the entries were written above.
+        cases.sort_unstable_by_key(|case| unsafe { case.entry() }.index());
     }
     match (wake, granted) {
         (_, Some(index)) => Ended::Granted(index),
@@ -312,8 +304,8 @@ impl Enlisted<'_, '_> {
     fn delist(&self) {
         for at in self.walk.clone().take(self.count.take()) {
             let case = &self.cases[at];
-            // SAFETY: a case is counted once its wait was written and it was enlisted.
-            unsafe { case.operation.delist(&case.wait().waiter) };
+            // SAFETY: a case is counted once its entry was written and it was enlisted.
+            unsafe { case.operation.delist(case.entry()) };
         }
     }
 }
@@ -353,13 +345,13 @@ fn begun(place: usize, patience: Patience, grant: &mut GrantCell) -> usize {
 ///
 /// # Safety
 ///
-/// The wait of each case was written.
+/// The entry of each case was written.
 #[cold]
 unsafe fn sort_for_enlisting(cases: &mut [Case<'_>]) {
     let mask = random() as usize;
     cases.sort_unstable_by_key(|case| {
         // SAFETY: passed on to the caller.
-        let place = unsafe { case.wait() }.place;
+        let place = unsafe { case.entry() }.index();
         (case.operation.address(), place ^ mask)
     });
 }

@@ -6,8 +6,7 @@ use lisle_scheduler::park::Awaited;
 
 use super::operation::Operation;
 use super::run::{self, Case, Order, Patience};
-use crate::claim::{Claim, Grant, GrantCell};
-use crate::waiter::Waiter;
+use crate::claim::{Claim, Entry, Grant, GrantCell};
 use crate::{Receiver, Sender, bounded, unbounded};
 
 /// An operation that is never possible. Whoever looks at it gives the others an opportunity: a
@@ -67,11 +66,11 @@ impl Operation for Meanwhile {
         None
     }
 
-    unsafe fn enlist(&self, _waiter: &Waiter, _claim: &Claim, _index: usize) -> bool {
+    unsafe fn enlist(&self, _entry: &Entry, _claim: &Claim) -> bool {
         true
     }
 
-    unsafe fn delist(&self, _waiter: &Waiter) {}
+    unsafe fn delist(&self, _entry: &Entry) {}
 
     fn give_up(&self, _grant: Grant) {}
 

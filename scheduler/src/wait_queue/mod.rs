@@ -92,15 +92,25 @@ impl<P, K> Waiter<P, K> {
         }
     }
 
-    /// The payload, as the other side has left it. The wait is over, since a waiter does not move
-    /// before.
+    /// The payload: before the wait, or afterwards, as the other side has left it.
+    ///
+    /// Not by value: what parks often should not move its waiter.
     #[inline]
-    pub fn into_payload(self) -> P {
-        if cfg!(lisle_loom) {
-            // A model then sees that nobody else has access still.
-            self.payload.with_mut(|_| {});
-        }
-        self.payload.into_inner()
+    pub fn payload(&mut self) -> &mut P {
+        let payload = self.payload.with_mut(|payload| payload);
+        // SAFETY: nobody else has access as long as the result is used, since a waiter is borrowed
+        // while it is in a queue and until its key was used.
+        unsafe { &mut *payload }
+    }
+
+    /// Calls `f` with the payload while the waiter is borrowed.
+    ///
+    /// # Safety
+    ///
+    /// The waiter is in no queue and no chain, and nobody has a [`Taken`] of it.
+    pub unsafe fn look<R>(&self, f: impl FnOnce(&P) -> R) -> R {
+        // SAFETY: nobody else has access, says the caller.
+        self.payload.with(|payload| f(unsafe { &*payload }))
     }
 
     /// Puts the party into the hands of a waker that is known already, as if the waiter had been
@@ -108,8 +118,9 @@ impl<P, K> Waiter<P, K> {
     ///
     /// # Safety
     ///
-    /// The waiter is in no queue. It does not move or end before the key was used or dropped.
-    pub unsafe fn surrender(&self, key: K) -> Taken<P, K> {
+    /// The waiter is in no queue. It does not move or end, and is not borrowed mutably, before the
+    /// key was used or dropped.
+    pub unsafe fn surrender<L>(&self, key: L) -> Taken<P, L> {
         Taken { payload: NonNull::from(&self.payload), key }
     }
 
@@ -159,9 +170,9 @@ impl<P, K> WaitQueue<P, K> {
     ///
     /// # Safety
     ///
-    /// The waiter is in no queue. It does not move or end before it was [removed](Self::remove), or
-    /// was taken out and its key was used or dropped. Until then one and the same lock guards this
-    /// queue.
+    /// The waiter is in no queue. It does not move or end, and is not borrowed mutably, before it was
+    /// [removed](Self::remove), or was taken out and its key was used or dropped. Until then one and
+    /// the same lock guards this queue.
     #[inline]
     pub unsafe fn push(&mut self, waiter: &Waiter<P, K>, key: K) {
         let this = NonNull::from(waiter);

@@ -40,7 +40,7 @@ fn fetch(counter: &Mutex<Counter>, deadline: Option<Instant>) -> Got {
     if state.is_closed {
         return Got::Closed;
     }
-    let waiter = Waiter::new(None);
+    let mut waiter = Waiter::new(None);
     let wake = park(
         REASON,
         deadline,
@@ -53,7 +53,7 @@ fn fetch(counter: &Mutex<Counter>, deadline: Option<Instant>) -> Got {
         // SAFETY: it was pushed into this queue.
         || unsafe { counter.lock().waiting.remove(&waiter) },
     );
-    match (wake, waiter.into_payload()) {
+    match (wake, waiter.payload().take()) {
         (Wake::Unparked, Some(parcel)) => Got::Parcel(parcel),
         (Wake::Unparked, None) => Got::Closed,
         (_, None) => Got::TimedOut,
@@ -203,7 +203,7 @@ fn model_of_a_surrender() {
                 taken.wake();
             }
         });
-        let waiter = Waiter::new(None);
+        let mut waiter = Waiter::new(None);
         park(
             REASON,
             None,
@@ -211,7 +211,7 @@ fn model_of_a_surrender() {
             |unparker| *handed.lock() = Some(unsafe { waiter.surrender(unparker) }),
             || None,
         );
-        assert!(waiter.into_payload().is_some());
+        assert!(waiter.payload().is_some());
         waker.join().unwrap();
     });
 }

@@ -109,12 +109,12 @@ fn a_waiter_can_come_back_at_either_end() {
 
 #[test]
 fn what_the_other_side_writes_is_found_when_the_wait_is_over() {
-    let waiter = Waiter::new('a');
+    let mut waiter = Waiter::new('a');
     let mut queue = Queue::new();
     // SAFETY: the waiter stays until it was taken out.
     unsafe { queue.push(&waiter, 0) };
     queue.pop().expect("it waits").with(|letter| *letter = 'z');
-    assert_eq!(waiter.into_payload(), 'z');
+    assert_eq!(*waiter.payload(), 'z');
 }
 
 #[test]
