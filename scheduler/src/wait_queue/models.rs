@@ -203,7 +203,7 @@ fn model_of_a_surrender() {
                 taken.wake();
             }
         });
-        let mut waiter = Waiter::new(None);
+        let mut waiter: Waiter<Option<Parcel>> = Waiter::new(None);
         park(
             REASON,
             None,
