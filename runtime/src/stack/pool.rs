@@ -24,8 +24,14 @@ pub(super) struct Pool {
 /// Held across a fork, so that the child does not find it held for ever.
 pub(super) static POOL: Mutex<Pool> = Mutex::new(Pool { generation: 0, classes: BTreeMap::new() });
 
+fn pool() -> MutexGuard<'static, Pool> {
+    // Before any thread can hold the lock.
+    fork::watch();
+    POOL.lock()
+}
+
 fn class(size: StackSize) -> MappedMutexGuard<'static, Class> {
-    MutexGuard::map(POOL.lock(), |pool| {
+    MutexGuard::map(pool(), |pool| {
         if pool.generation != fork::generation() {
             pool.generation = fork::generation();
             pool.classes.clear();
@@ -178,7 +184,7 @@ pub(super) fn give(size: StackSize, slots: &[Slot], keep: usize) {
 
 /// Gives regions with no stack in use back to the kernel, except a few.
 pub(super) fn tidy() {
-    let mut pool = POOL.lock();
+    let mut pool = pool();
     if pool.generation != fork::generation() {
         return;
     }
