@@ -59,7 +59,9 @@ pub fn check_cancelled() {
 /// As [`check_cancelled`], for an operation at a place that is not the caller's.
 #[inline]
 pub fn check_cancelled_at(place: Place) {
-    if let Some(worker) = worker::current() {
-        worker.check_cancelled(place);
-    }
+    worker::with_current(|worker| {
+        if let Some(worker) = worker {
+            worker.check_cancelled(place);
+        }
+    });
 }

@@ -195,7 +195,8 @@ pub fn park(
     commit: impl FnOnce(Unparker),
     retract: impl FnOnce() -> Option<Unparker>,
 ) -> Wake {
-    match worker::current() {
+    // SAFETY: the reference is used in this call alone.
+    match unsafe { worker::current() } {
         Some(worker) => {
             let Wait { object, place } = wait.as_wait();
             worker.park(object, place.unwrap_or(Location::caller()), deadline, commit, retract)
@@ -208,5 +209,5 @@ pub fn park(
 /// a plain thread, which it would block.
 #[inline]
 pub fn in_task() -> bool {
-    worker::current().is_some()
+    worker::with_current(|worker| worker.is_some())
 }

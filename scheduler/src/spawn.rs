@@ -147,7 +147,8 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        match worker::current() {
+        // SAFETY: the reference is used in this call alone.
+        match unsafe { worker::current() } {
             Some(worker) => self.spawn_here(worker, Location::caller(), body),
             None => self.spawn_on(default_runtime()?.handle(), body),
         }
@@ -168,7 +169,9 @@ impl Builder {
         T: Send + 'static,
     {
         let (team, spawned_at) = (&runtime.team, Location::caller());
-        if let Some(worker) = worker::current().filter(|worker| worker.is_of(team)) {
+        // SAFETY: the reference is used in this call alone.
+        let worker = unsafe { worker::current() };
+        if let Some(worker) = worker.filter(|worker| worker.is_of(team)) {
             return self.spawn_here(worker, spawned_at, body);
         }
         // SAFETY: closure and result are `Send` and may live for ever.
@@ -209,7 +212,8 @@ impl Builder {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
-        let worker = worker::current().ok_or_else(no_runtime)?;
+        // SAFETY: the reference is used in this call alone.
+        let worker = unsafe { worker::current() }.ok_or_else(no_runtime)?;
         // SAFETY: closure and result may live for ever, and `accept_local` keeps them here.
         let (task, handle) = unsafe { create(worker, self, Location::caller(), body)? };
         worker.accept_local(task);

@@ -160,10 +160,10 @@ pub fn fail() {
 #[inline(never)]
 #[track_caller]
 pub fn next() {
-    match worker::current() {
+    worker::with_current(|worker| match worker {
         Some(worker) => worker.next_turn(),
         None => with_allowance(Allowance::renew),
-    }
+    });
 }
 
 #[cfg(test)]

@@ -170,7 +170,8 @@ impl Turn {
     ) -> io::Result<()> {
         // The attempt has found nothing that it could have left to others.
         self.has_baton = false;
-        let Some(worker) = worker::current() else {
+        // SAFETY: the reference is used in this call alone.
+        let Some(worker) = (unsafe { worker::current() }) else {
             return match wait_on_thread(descriptor.fd(), self.direction, deadline)? {
                 true => Ok(()),
                 false => Err(io::ErrorKind::TimedOut.into()),

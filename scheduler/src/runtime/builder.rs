@@ -10,8 +10,8 @@ use lisle_runtime::stack::StackSize;
 use super::{Handle, Runtime, enter};
 use crate::deadlock::{Deadlock, ForeignThreads};
 use crate::panic_note;
+use crate::park::in_task;
 use crate::settings::{Settings, StackSizeOrigin};
-use crate::worker;
 
 /// Sets up a runtime, and is its two doors: [`run`](Self::run) lends it the calling thread and ends
 /// with `main`; [`start`](Self::start) gives it threads of its own, until it is dropped.
@@ -182,10 +182,7 @@ impl RuntimeBuilder {
     /// ```
     #[track_caller]
     pub fn run<R>(self, main: impl FnOnce() -> R) -> Result<R, Deadlock> {
-        assert!(
-            worker::current().is_none(),
-            "lisle::run was called inside a task: spawn and join a task instead"
-        );
+        assert!(!in_task(), "lisle::run was called inside a task: spawn and join a task instead");
         // Not `unwrap_or_else`: a panic in a closure would not be located at the caller.
         match self.settings() {
             Ok(settings) => enter::run(settings, main),

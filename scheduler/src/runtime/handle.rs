@@ -44,7 +44,7 @@ impl Handle {
     /// assert!(lisle::run(|| lisle::Handle::current().is_some()));
     /// ```
     pub fn current() -> Option<Self> {
-        worker::current().map(|worker| Self { team: worker.team().clone() })
+        worker::with_current(|worker| Some(Self { team: worker?.team().clone() }))
     }
 
     /// Spawns a task onto the runtime, from any thread. On a task of the same runtime it is

@@ -306,9 +306,9 @@ pub(crate) unsafe fn free(control: NonNull<Control>) {
     // SAFETY: the caller's promise.
     unsafe {
         control.drop_in_place();
-        match worker::current() {
+        worker::with_current(|worker| match worker {
             Some(worker) => worker.slab().free(control),
             None => Slab::free_shared(control),
-        }
+        });
     }
 }

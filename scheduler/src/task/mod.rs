@@ -18,6 +18,7 @@ pub(crate) use list::TaskList;
 pub(crate) use slab::Slab;
 
 use std::cell::{Cell, UnsafeCell};
+use std::ops::Deref;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -93,6 +94,37 @@ pub(crate) enum Phase {
     Cancelled,
     /// Suspended for ever.
     LeftBehind,
+}
+
+/// A task that was taken out of a run queue. Only its holder can have it go on, so it does not
+/// finish as long as this is held.
+pub(crate) struct Runnable(NonNull<Control>);
+
+impl Runnable {
+    /// # Safety
+    ///
+    /// The task was in the run queue of this thread's worker, or in a backlog, and the caller has
+    /// taken it out.
+    #[inline(always)]
+    pub(crate) unsafe fn new(task: NonNull<Control>) -> Self {
+        Self(task)
+    }
+
+    /// The task, which the caller makes the current one, or puts back into a queue.
+    #[inline(always)]
+    pub(crate) fn into_raw(self) -> NonNull<Control> {
+        self.0
+    }
+}
+
+impl Deref for Runnable {
+    type Target = Control;
+
+    #[inline(always)]
+    fn deref(&self) -> &Control {
+        // SAFETY: the task has not finished, see above, so its block is alive.
+        unsafe { self.0.as_ref() }
+    }
 }
 
 /// A wait, as a report shows it.

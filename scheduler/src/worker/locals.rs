@@ -17,7 +17,7 @@ use std::ptr;
 
 use lisle_runtime::internal::never_suspend_again;
 
-use super::current;
+use super::with_current;
 
 unsafe extern "C" {
     static __dso_handle: u8;
@@ -56,7 +56,7 @@ pub(super) fn mark() {
 
 unsafe extern "C" fn note_end(_: *mut c_void) {
     // A thread on which no task runs any more waits as threads do.
-    if current().is_some() && !GONE.replace(true) {
+    if with_current(|worker| worker.is_some()) && !GONE.replace(true) {
         never_suspend_again();
     }
 }

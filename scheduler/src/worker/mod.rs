@@ -121,36 +121,47 @@ pub(crate) fn with_allowance<R>(look: impl FnOnce(&Allowance) -> R) -> R {
     LOCAL.with(|local| look(&local.allowance))
 }
 
-/// The calling thread's worker.
+/// Calls `then` with the calling thread's worker, if it has one.
+#[inline(always)]
+pub(crate) fn with_current<R>(then: impl FnOnce(Option<&Worker>) -> R) -> R {
+    // SAFETY: the closure cannot keep the reference: it takes one of any lifetime.
+    then(unsafe { current() })
+}
+
+/// The same for a function that tells its caller's place, which a closure in it cannot.
 ///
-/// The reference is good for as long as the caller's stack runs: every task of a worker has
-/// finished before the worker goes away.
-#[inline]
-pub(crate) fn current<'a>() -> Option<&'a Worker> {
-    // SAFETY: `Enter` keeps the pointer null or valid. See above for the lifetime.
+/// # Safety
+///
+/// The function that calls this does not return while the reference is in use. Until then the
+/// worker stays: it goes away only when its last task has finished and its base has been left.
+#[inline(always)]
+pub(crate) unsafe fn current<'a>() -> Option<&'a Worker> {
+    // SAFETY: `Enter` keeps the pointer null or valid. The caller answers for the lifetime.
     unsafe { LOCAL.with(|local| local.worker.get()).as_ref() }
 }
 
 /// Whether the caller is a task of this team.
 pub(crate) fn current_team_is(team: &Team) -> bool {
-    current().is_some_and(|worker| worker.is_of(team))
+    with_current(|worker| worker.is_some_and(|worker| worker.is_of(team)))
 }
 
 /// The identity of the calling task, or `None` on a plain thread.
 pub fn current_task() -> Option<Task> {
-    Some(current()?.current_task().identity())
+    with_current(|worker| Some(worker?.current_task().identity()))
 }
 
 /// Calls `say` with the running task, if there is one whose runtime wants panics to be told apart.
 #[cold]
 pub(crate) fn with_panicking_task(say: fn(&Control)) {
-    if let Some(worker) = current()
-        && worker.team.settings.panic_note
-        && let Some(task) = worker.current.get()
-    {
-        // SAFETY: the current task has not finished.
-        say(unsafe { task.as_ref() });
-    }
+    with_current(|worker| {
+        if let Some(worker) = worker
+            && worker.team.settings.panic_note
+            && let Some(task) = worker.current.get()
+        {
+            // SAFETY: the current task has not finished.
+            say(unsafe { task.as_ref() });
+        }
+    });
 }
 
 /// Lets the other runnable tasks of this worker have a turn each, in the order in which they became
@@ -166,7 +177,8 @@ pub(crate) fn with_panicking_task(say: fn(&Control)) {
 #[inline]
 #[track_caller]
 pub fn yield_now() {
-    match current() {
+    // SAFETY: the reference is used in this call alone.
+    match unsafe { current() } {
         Some(worker) => worker.yield_now(),
         None => primitive::thread::yield_now(),
     }
@@ -175,24 +187,26 @@ pub fn yield_now() {
 /// What the workers of the calling task's runtime have done until now, and what they have to do.
 /// `None` on a plain thread.
 pub fn metrics() -> Option<Metrics> {
-    Some(metrics_of(&current()?.team))
+    with_current(|worker| Some(metrics_of(&worker?.team)))
 }
 
 /// The same of any team. A task of the team gets what is true of its own worker now.
 pub(crate) fn metrics_of(team: &Team) -> Metrics {
-    let Some(worker) = current().filter(|worker| worker.is_of(team)) else {
-        return team.metrics();
-    };
-    worker.publish(1);
-    let mut metrics = team.metrics();
-    metrics.workers[worker.index].switches += worker.uncounted_switches();
-    metrics
+    with_current(|worker| {
+        let Some(worker) = worker.filter(|worker| worker.is_of(team)) else {
+            return team.metrics();
+        };
+        worker.publish(1);
+        let mut metrics = team.metrics();
+        metrics.workers[worker.index].switches += worker.uncounted_switches();
+        metrics
+    })
 }
 
 /// Notes of the running task, if there is one, whether a destructor that unwinds waits for what it
 /// does. Returns what was noted before.
 pub(crate) fn note_unwinding_below(below: bool) -> bool {
-    let task = current().and_then(|worker| worker.current.get());
+    let task = with_current(|worker| worker?.current.get());
     // SAFETY: the current task has not finished.
     task.is_some_and(|task| unsafe { task.as_ref() }.note_unwinding_below(below))
 }
@@ -202,13 +216,13 @@ pub(crate) fn note_unwinding_below(below: bool) -> bool {
 pub(crate) fn unpark(task: NonNull<Control>) {
     // SAFETY: the caller has used up the task's unparker, until when the task cannot finish.
     let control = unsafe { task.as_ref() };
-    match current() {
+    with_current(|worker| match worker {
         Some(worker) if worker.post.is(control.home()) => worker.deliver_unpark(task),
         Some(worker) => worker.wake_elsewhere(task, control.home()),
         // SAFETY: the task is parked or about to be, and its home waits for it, so the post is
         // alive. The unparker was the caller's.
         None => unsafe { Post::notify_home(control.home(), task, Notice::Unparked) },
-    }
+    });
 }
 
 /// The unparker of a task was dropped, on any thread.
@@ -216,11 +230,11 @@ pub(crate) fn unpark(task: NonNull<Control>) {
 pub(crate) fn abandon(task: NonNull<Control>) {
     // SAFETY: the caller gives up the task's unparker, until when the task cannot finish its wait.
     let control = unsafe { task.as_ref() };
-    match current() {
+    with_current(|worker| match worker {
         Some(worker) if worker.post.is(control.home()) => worker.deliver_abandonment(task),
         // SAFETY: as in `unpark`.
         _ => unsafe { Post::notify_home(control.home(), task, Notice::Abandoned) },
-    }
+    });
 }
 
 impl Worker {

@@ -6,30 +6,38 @@ use std::ptr::NonNull;
 use lisle_runtime::internal::overflow::Running;
 use lisle_runtime::stack::StackSize;
 
-use super::{Worker, current};
+use super::{Worker, with_current};
 use crate::settings::{Settings, StackSizeOrigin};
 use crate::task::Control;
 
 /// Tells of the running task, when the stack that ends at `top` has overflowed. It is called in the
 /// handler of that: it allocates nothing, and changes nothing.
 pub(crate) fn describe_current(top: usize, tell: &mut dyn FnMut(Running<'_>)) {
-    let Some(worker) = current() else { return };
-    let Some(current) = worker.current.get() else { return };
-    // SAFETY: the current task has not finished.
-    let task = unsafe { current.as_ref() };
-    let remedy = task.size_of_stack_at(top).map(|size| worker.remedy(current, size));
-    if let Some(name) = &task.name {
-        return tell(Running { name: name.as_bytes(), remedy });
-    }
-    let mut text = [0; 24];
-    let room = text.len();
-    let mut rest = &mut text[..];
-    let _ = write!(rest, "#{}", task.id);
-    let length = room - rest.len();
-    tell(Running { name: &text[..length], remedy });
+    with_current(|worker| {
+        if let Some(worker) = worker
+            && let Some(current) = worker.current.get()
+        {
+            worker.describe(current, top, tell);
+        }
+    });
 }
 
 impl Worker {
+    fn describe(&self, current: NonNull<Control>, top: usize, tell: &mut dyn FnMut(Running<'_>)) {
+        // SAFETY: the current task has not finished.
+        let task = unsafe { current.as_ref() };
+        let remedy = task.size_of_stack_at(top).map(|size| self.remedy(current, size));
+        if let Some(name) = &task.name {
+            return tell(Running { name: name.as_bytes(), remedy });
+        }
+        let mut text = [0; 24];
+        let room = text.len();
+        let mut rest = &mut text[..];
+        let _ = write!(rest, "#{}", task.id);
+        let length = room - rest.len();
+        tell(Running { name: &text[..length], remedy });
+    }
+
     /// What gives a task, whose stack has that size, a larger one.
     fn remedy(&self, task: NonNull<Control>, size: StackSize) -> &'static str {
         let settings: &Settings = &self.team.settings;

@@ -15,7 +15,7 @@ use super::{POLL_INTERVAL, Worker, current, locals, with_allowance};
 use crate::post::{Mail, Notice, Request};
 use crate::run_queue::backlog::Refill;
 use crate::run_queue::ring::Entry;
-use crate::task::{Control, join};
+use crate::task::{Control, Runnable, join};
 use crate::turn::Allowance;
 
 /// How many turns ahead the control block of a coming task is fetched, and its frame: the frame's
@@ -120,9 +120,9 @@ impl Worker {
 
     /// Runs `next`, or the base if there is none, until `me` has its turn.
     #[inline(always)]
-    fn leave_to(&self, next: Option<&Control>, me: &Control) {
+    fn leave_to(&self, next: Option<Runnable>, me: &Control) {
         match next {
-            Some(next) if ptr::eq(next, me) => {}
+            Some(next) if ptr::eq(&*next, me) => {}
             Some(next) => self.switch_to(me.context_slot(), next),
             None => self.switch_to_base(me.context_slot()),
         }
@@ -130,7 +130,7 @@ impl Worker {
 
     /// Takes the task whose turn it is out of the queue.
     #[inline(always)]
-    pub(super) fn pick<'a>(&self) -> Option<&'a Control> {
+    pub(super) fn pick(&self) -> Option<Runnable> {
         if self.begin_turn() {
             self.poll();
         }
@@ -147,20 +147,20 @@ impl Worker {
     }
 
     #[inline(always)]
-    fn next<'a>(&self) -> Option<&'a Control> {
+    fn next(&self) -> Option<Runnable> {
         self.at(self.ready.pop()?)
     }
 
     /// The task for which an entry stands that was just taken out of the queue.
     #[inline(always)]
-    fn at<'a>(&self, entry: Entry) -> Option<&'a Control> {
+    fn at(&self, entry: Entry) -> Option<Runnable> {
         let task = match entry {
             Entry::Task(task) => task,
             Entry::Marker => self.pick_unstarted()?,
         };
         self.look_ahead();
-        // SAFETY: tasks in a queue are not finished.
-        Some(unsafe { task.as_ref() })
+        // SAFETY: it was in the queue, and is in none now.
+        Some(unsafe { Runnable::new(task) })
     }
 
     /// Takes the task that a marker, which has just been taken out of the queue, stands for; the
@@ -276,8 +276,8 @@ impl Worker {
     }
 
     /// Continues `next`, or starts it, leaving the present continuation in `save`.
-    #[inline]
-    fn switch_to(&self, save: *mut Context, next: &Control) {
+    #[inline(always)]
+    fn switch_to(&self, save: *mut Context, next: Runnable) {
         match self.make_current(next) {
             // SAFETY: nobody else will continue what was made current. `save` is a field of a live
             // control block, or the base's.
@@ -290,13 +290,13 @@ impl Worker {
     /// stack for it now, and it has gone back into the queue.
     ///
     /// What is returned is suspended or fresh, on this thread or on none yet, and out of the queue.
-    #[inline]
-    fn make_current(&self, next: &Control) -> Option<Context> {
-        let mut to = next.context();
+    #[inline(always)]
+    fn make_current(&self, next: Runnable) -> Option<Context> {
+        let to = next.context();
         if to == Context::NONE {
-            to = self.outfit(next)?;
+            return self.outfit(next);
         }
-        self.current.set(Some(NonNull::from(next)));
+        self.current.set(Some(next.into_raw()));
         Some(to)
     }
 
@@ -310,7 +310,7 @@ impl Worker {
     /// Makes `next` the current task, or none if there is none that can run, and says where to go
     /// on.
     #[inline(always)]
-    pub(super) fn successor(&self, next: Option<&Control>) -> Context {
+    pub(super) fn successor(&self, next: Option<Runnable>) -> Context {
         next.and_then(|next| self.make_current(next)).unwrap_or_else(|| {
             self.current.set(None);
             self.base.get()
@@ -320,7 +320,7 @@ impl Worker {
     /// Leaves the stack of a task that has finished. Inlined: a call that does not return would put
     /// the processor's predictions of returns out of step.
     #[inline(always)]
-    fn leave_for_good(&self, next: Option<&Control>) -> ! {
+    fn leave_for_good(&self, next: Option<Runnable>) -> ! {
         let to = self.successor(next);
         // SAFETY: nobody else will continue what was made current. Otherwise the base is suspended,
         // on this thread, since a task runs. Nothing is left on the stack that anybody needs.
@@ -328,14 +328,13 @@ impl Worker {
     }
 
     /// Runs `next` from the base. Returns when nothing is runnable any more.
-    pub(super) fn run_from_base(&self, next: &Control) {
+    pub(super) fn run_from_base(&self, next: Runnable) {
         self.switch_to(self.base.as_ptr(), next);
     }
 
-    /// Gives a task that has not started a stack, laid out for its first switch. `None`: there is
-    /// no stack now, and the task has gone back into the queue.
+    /// The same for a task that has not started: gives it a stack, laid out for its first switch.
     #[cold]
-    fn outfit(&self, task: &Control) -> Option<Context> {
+    fn outfit(&self, task: Runnable) -> Option<Context> {
         locals::mark();
         let stack = match task.take_stack() {
             Some(stack) => {
@@ -351,16 +350,17 @@ impl Worker {
             },
         };
         let top = staggered_top(&stack);
-        self.begin(task, stack);
+        self.begin(&task, stack);
+        self.current.set(Some(task.into_raw()));
         // SAFETY: the stack is unused and stays allocated until `retire` takes it from the task.
         Some(unsafe { prepare(top, task_main, ptr::null_mut()) })
     }
 
     /// Puts off the start of a task: its stack was promised when it was spawned, but the kernel has
     /// no memory left for the guard. The promise stands, and is tried again in its next turn.
-    fn postpone(&self, task: &Control, error: &io::Error) {
+    fn postpone(&self, task: Runnable, error: &io::Error) {
         self.complain(error);
-        self.ready.push(NonNull::from(task));
+        self.ready.push(task.into_raw());
     }
 
     /// Says once that a task cannot start for want of memory, and waits a little if there is
@@ -435,16 +435,17 @@ impl Worker {
 /// The bottom of every task's stack. Runs the task, and then every unstarted task whose turn comes
 /// at the very moment when this stack becomes free: that needs neither a switch nor another stack.
 unsafe extern "C" fn task_main(_: *mut ()) -> ! {
-    let worker = current().expect("tasks run on workers");
+    // SAFETY: this function does not return, and the worker stays until its last task has finished.
+    let worker = unsafe { current() }.expect("tasks run on workers");
     loop {
         // SAFETY: this is the stack of the current task, which has just begun.
         unsafe { worker.current_task().run() };
         let stack = worker.retire();
         match worker.pick() {
-            Some(next) if worker.can_take_over(next, &stack) => {
+            Some(next) if worker.can_take_over(&next, &stack) => {
                 worker.stacks.borrow_mut().cancel_reservation();
-                worker.begin(next, stack);
-                worker.current.set(Some(NonNull::from(next)));
+                worker.begin(&next, stack);
+                worker.current.set(Some(next.into_raw()));
             }
             next => {
                 worker.recycle(stack);
