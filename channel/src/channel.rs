@@ -19,6 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lisle_runtime::internal::primitive::{Arc, BriefMutex, BriefMutexGuard};
+use lisle_scheduler::park::Place;
 
 use crate::buffer::Buffer;
 use crate::claim::Grant;
@@ -135,13 +136,13 @@ impl<T> Channel<T> {
         }
     }
 
+    /// If it has to wait for a message that was promised, a report says that it does so at `place`.
     #[inline]
-    #[track_caller]
-    pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
+    pub(crate) fn try_recv(&self, place: Place) -> Result<T, TryRecvError> {
         match self.open_recv() {
             // SAFETY: `open_recv` wins senders of this channel, whose slots are full.
             Opening::Partner(Won::Sole(sender)) => Ok(unsafe { sender.receive() }),
-            Opening::Partner(Won::Selecting(sender)) => self.try_recv_selected(sender),
+            Opening::Partner(Won::Selecting(sender)) => self.try_recv_selected(sender, place),
             Opening::Buffer(state) => Ok(self.take_buffered(state)),
             Opening::Blocked(_) => Err(TryRecvError::Empty),
             Opening::Disconnected => Err(TryRecvError::Disconnected),

@@ -48,6 +48,7 @@ pub struct Iter<'a, T> {
 /// ```
 pub struct TryIter<'a, T> {
     pub(crate) receiver: &'a Receiver<T>,
+    pub(crate) made_at: Place,
 }
 
 /// Blocks for each message, like [`Iter`], and owns the receiver.
@@ -86,7 +87,7 @@ impl<T> Iterator for TryIter<'_, T> {
     #[inline]
     #[track_caller]
     fn next(&mut self) -> Option<T> {
-        self.receiver.try_recv().ok()
+        self.receiver.try_recv_at(self.made_at).ok()
     }
 }
 

@@ -8,7 +8,6 @@
 //! This happens only where nothing is buffered, that is, in a rendezvous.
 
 use std::convert::identity;
-use std::panic::Location;
 use std::time::Instant;
 
 use lisle_runtime::internal::in_section;
@@ -58,13 +57,16 @@ impl<T> Channel<T> {
     /// Goes on with a `try_recv` that has won a select. It waits only for a message that was
     /// promised; where a task must not wait at all it leaves the sender alone.
     #[cold]
-    #[track_caller]
-    pub(crate) fn try_recv_selected(&self, sender: Chosen) -> Result<T, TryRecvError> {
+    pub(crate) fn try_recv_selected(
+        &self,
+        sender: Chosen,
+        place: Place,
+    ) -> Result<T, TryRecvError> {
         if in_section() && lisle_scheduler::current().is_some() {
             sender.grant(Grant::LookAgain);
             return Err(TryRecvError::Empty);
         }
-        self.recv_now(Some(sender), Location::caller()).map_err(|unreceived| match unreceived {
+        self.recv_now(Some(sender), place).map_err(|unreceived| match unreceived {
             Unreceived::Blocked(_) | Unreceived::Failed => TryRecvError::Empty,
             Unreceived::Disconnected => TryRecvError::Disconnected,
         })

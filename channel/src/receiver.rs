@@ -99,7 +99,13 @@ impl<T> Receiver<T> {
     #[inline]
     #[track_caller]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        let received = self.source.try_recv();
+        self.try_recv_at(Location::caller())
+    }
+
+    /// As [`try_recv`](Self::try_recv); a report says that it waits at `place`.
+    #[inline]
+    pub(crate) fn try_recv_at(&self, place: Place) -> Result<T, TryRecvError> {
+        let received = self.source.try_recv(place);
         if received.is_err() {
             turn::fail();
         }
@@ -358,17 +364,17 @@ impl<T> Receiver<T> {
     ///     assert_eq!(receiver.try_iter().count(), 0);
     /// });
     /// ```
+    #[track_caller]
     pub fn try_iter(&self) -> TryIter<'_, T> {
-        TryIter { receiver: self }
+        TryIter { receiver: self, made_at: Location::caller() }
     }
 }
 
 impl<T> Source<T> {
     #[inline]
-    #[track_caller]
-    pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
+    pub(crate) fn try_recv(&self, place: Place) -> Result<T, TryRecvError> {
         match self {
-            Self::Channel(channel) => channel.try_recv(),
+            Self::Channel(channel) => channel.try_recv(place),
             Self::Timer(timer, message) => timer.try_recv().map(message),
             Self::Never => Err(TryRecvError::Empty),
         }

@@ -174,6 +174,47 @@ fn a_large_select_is_told_in_part() {
     assert!(deadlock.to_string().ends_with("\n    and 12 more"), "{deadlock}");
 }
 
+/// A select that sends makes its message only when it has a partner, which waits for that. Here it
+/// never comes.
+#[test]
+fn the_partner_of_a_select_waits_where_it_receives() {
+    let mut lines = [0; 6];
+    let deadlock = deadlock(|| {
+        let receivers = [(); 6].map(|()| {
+            let (sender, receiver) = bounded::<u8>(0);
+            spawn(move || {
+                select! {
+                    send(sender, never().recv().unwrap()) -> result => result.unwrap(),
+                    recv(never::<u8>()) -> _ => unreachable!("nothing comes"),
+                }
+            });
+            receiver
+        });
+        yield_now();
+        let [first, second, third, fourth, fifth, sixth] = receivers;
+        lines[0] = line!() + 1;
+        spawn(move || first.recv());
+        lines[1] = line!() + 1;
+        spawn(move || second.recv_timeout(Duration::MAX));
+        lines[2] = line!() + 1;
+        spawn(move || third.try_recv());
+        lines[3] = line!() + 1;
+        spawn(move || fourth.try_iter().count());
+        lines[4] = line!() + 1;
+        spawn(move || select! { recv(fifth) -> received => received });
+        lines[5] = line!() + 4;
+        let last = spawn(move || {
+            let mut select = Select::new();
+            select.recv(&sixth);
+            select.try_select().map(|operation| operation.recv(&sixth))
+        });
+        drop(last.join());
+    });
+    for (receiver, line) in lines.into_iter().enumerate() {
+        assert_waits_at(&deadlock, 1 + 6 + receiver, line);
+    }
+}
+
 /// The report is printed, so a child process makes it.
 #[test]
 fn a_task_that_swallows_its_cancellation_in_an_iterator_does_so_where_that_was_made() {

@@ -111,6 +111,28 @@ fn a_task_that_selects_is_unwound_and_leaves_no_trace() {
     drop((receiver, other));
 }
 
+/// A destructor that must not suspend asks what is ready, although its task cannot wait any more.
+#[test]
+fn asking_what_is_ready_ends_in_a_section_that_must_not_suspend() {
+    let (_sender, receiver) = bounded::<u32>(0);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (theirs, waits) = (seen.clone(), receiver.clone());
+    give_up(
+        move || {
+            let _ = waits.recv();
+        },
+        move || {
+            let index = lisle_runtime::no_suspend(|| {
+                let mut select = Select::new();
+                select.recv(&receiver);
+                select.ready()
+            });
+            theirs.lock().unwrap().push(index);
+        },
+    );
+    assert_eq!(*seen.lock().unwrap(), [0]);
+}
+
 /// The partner was won, and its message never comes: its task is left behind, and the run ends.
 #[test]
 fn the_partner_of_a_forgotten_operation_is_left_behind() {

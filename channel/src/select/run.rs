@@ -8,10 +8,11 @@
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use lisle_scheduler::park::{self, Awaited, Object, Reason, Wake, park};
-use lisle_scheduler::{check_cancelled, turn, yield_now};
+use lisle_scheduler::{check_cancelled, turn};
 
 use super::operation::Operation;
 use super::random::{random, random_walk};
@@ -141,16 +142,17 @@ pub(super) fn select(
     patience: Patience,
     grant: &mut GrantCell,
 ) -> Option<usize> {
+    let here = Location::caller();
     let mut over = patience.spend(cases);
     let mut withdrawals = 0;
     loop {
         if over {
-            return last_look(cases, order, patience, |operation| operation.attempt(grant))
+            return last_look(cases, order, patience, |operation| operation.attempt(grant, here))
                 .map(|at| begun(at, patience, grant));
         }
         let walk = Walk::new(cases.len(), order);
         for at in walk.clone() {
-            if cases[at].operation.attempt(grant) {
+            if cases[at].operation.attempt(grant, here) {
                 return Some(begun(at, patience, grant));
             }
         }
@@ -192,8 +194,9 @@ pub(super) fn ready(cases: &mut [Case<'_>], order: Order, patience: Patience) ->
         match wait(cases, walk, &claim, patience.deadline(), withdrawals) {
             Ended::Granted(..) | Ended::LookAgain => withdrawals += 1,
             Ended::Failed => {
-                // In a destructor, which is going to ask again: let others run meanwhile.
-                yield_now();
+                // In a destructor, which is going to ask again: let others run meanwhile. Inside
+                // `no_suspend` it goes on at once.
+                turn::next();
                 return (!cases.is_empty()).then_some(0);
             }
         }
