@@ -6,6 +6,8 @@
 //!
 //! [crossbeam-channel]: https://docs.rs/crossbeam-channel
 
+#![warn(unreachable_pub)]
+
 mod blocking;
 mod buffer;
 mod channel;

@@ -7,6 +7,8 @@
 //!
 //! This crate knows no queues and no policy.
 
+#![cfg_attr(not(lisle_loom), warn(unreachable_pub))]
+
 mod coroutine;
 mod erased;
 mod generator;

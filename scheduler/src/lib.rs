@@ -32,6 +32,8 @@
 //!
 //! Everything that blocks does so through [`park`](mod@park).
 
+#![warn(unreachable_pub)]
+
 mod cancel;
 mod deadlock;
 mod driver;

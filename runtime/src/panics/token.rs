@@ -39,7 +39,7 @@ struct Core {
 }
 
 impl Spare {
-    pub fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         let stack = Stack::allocate(StackSize::DEFAULT)?;
         let place = stack.top().wrapping_sub(size_of::<Core>()).map_addr(|address| address & !15);
         let core = place.cast::<Core>();
@@ -58,7 +58,7 @@ impl Spare {
     }
 
     /// Adds one to the panics of the calling thread.
-    pub fn begin(self) -> Token {
+    pub(super) fn begin(self) -> Token {
         let core = self.0;
         std::mem::forget(self);
         // SAFETY: the token waits for its beginning, and this was its only owner.
@@ -66,11 +66,11 @@ impl Spare {
         Token(core)
     }
 
-    pub fn link(&self, next: Option<Spare>) {
+    pub(super) fn link(&self, next: Option<Spare>) {
         self.core().next.set(next);
     }
 
-    pub fn unlink(&self) -> Option<Spare> {
+    pub(super) fn unlink(&self) -> Option<Spare> {
         self.core().next.take()
     }
 
@@ -82,7 +82,7 @@ impl Spare {
 
 impl Token {
     /// Takes one off the panics of the calling thread.
-    pub fn end(self) -> Spare {
+    pub(super) fn end(self) -> Spare {
         // SAFETY: the token waits in a destructor, and this was its only owner.
         unsafe { Core::enter(self.0) };
         Spare(self.0)

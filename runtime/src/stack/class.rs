@@ -73,7 +73,7 @@ pub(super) struct Class {
 }
 
 impl Class {
-    pub fn new(size: StackSize) -> Self {
+    pub(super) fn new(size: StackSize) -> Self {
         Self {
             size,
             regions: Vec::new(),
@@ -88,7 +88,7 @@ impl Class {
     }
 
     /// Stacks that are handed out or promised.
-    pub fn in_use(&self) -> usize {
+    pub(super) fn in_use(&self) -> usize {
         self.issued + self.promised
     }
 
@@ -102,7 +102,7 @@ impl Class {
     }
 
     /// Promises between one and `want` more stacks.
-    pub fn promise(&mut self, want: usize, kind: GuardKind) -> io::Result<usize> {
+    pub(super) fn promise(&mut self, want: usize, kind: GuardKind) -> io::Result<usize> {
         let grown = self.grow(self.promised + want, kind);
         let granted = want.min(self.backing(kind) - self.promised);
         self.promised += granted;
@@ -112,7 +112,7 @@ impl Class {
         }
     }
 
-    pub fn withdraw_promises(&mut self, count: usize) {
+    pub(super) fn withdraw_promises(&mut self, count: usize) {
         self.promised -= count;
     }
 
@@ -233,7 +233,7 @@ impl Class {
 
     /// Hands out up to `most` idle stacks against as many promises. The one returned last comes
     /// last.
-    pub fn take_idle(&mut self, most: usize) -> impl Iterator<Item = Slot> {
+    pub(super) fn take_idle(&mut self, most: usize) -> impl Iterator<Item = Slot> {
         let count = self.idle.len().min(most);
         self.promised -= count;
         let rest = self.idle.len() - count;
@@ -244,7 +244,7 @@ impl Class {
     }
 
     /// Hands out up to `most` slots that still lack their guards, against as many promises.
-    pub fn take_fresh(&mut self, most: usize) -> Option<Fresh> {
+    pub(super) fn take_fresh(&mut self, most: usize) -> Option<Fresh> {
         let fresh = self.cut_fresh(most)?;
         self.promised -= fresh.count;
         self.note_out(fresh.first, fresh.count);
@@ -252,14 +252,14 @@ impl Class {
     }
 
     /// Undoes [`Class::take_fresh`] for slots whose guards were refused.
-    pub fn untake_fresh(&mut self, fresh: Fresh) {
+    pub(super) fn untake_fresh(&mut self, fresh: Fresh) {
         self.note_back(fresh.first, fresh.count);
         self.promised += fresh.count;
         self.return_fresh(fresh);
     }
 
     /// Takes stacks back, and promises `keep` of them anew.
-    pub fn give(&mut self, slots: &[Slot], keep: usize) {
+    pub(super) fn give(&mut self, slots: &[Slot], keep: usize) {
         debug_assert!(keep <= slots.len());
         for slot in slots {
             self.note_back(*slot, 1);
@@ -269,13 +269,13 @@ impl Class {
     }
 
     /// Whether free regions have more than `keep` bytes.
-    pub fn has_surplus(&self, keep: usize) -> bool {
+    pub(super) fn has_surplus(&self, keep: usize) -> bool {
         self.free_slots > keep / self.size.bytes()
     }
 
     /// Takes free regions out, for the caller to unmap, until those that are left have no more than
     /// `keep` bytes, or are needed for promises.
-    pub fn take_surplus(&mut self, keep: usize, kind: GuardKind) -> Vec<Surplus> {
+    pub(super) fn take_surplus(&mut self, keep: usize, kind: GuardKind) -> Vec<Surplus> {
         let (size, keep) = (self.size, keep / self.size.bytes());
         let mut spare = self.backing(kind) - self.promised;
         let mut free_slots = self.free_slots;

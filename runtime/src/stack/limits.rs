@@ -18,7 +18,7 @@ pub(super) enum Limit {
 }
 
 impl Limit {
-    pub fn advice(self) -> &'static str {
+    pub(super) fn advice(self) -> &'static str {
         match self {
             Self::AddressSpace => "raise RLIMIT_AS (ulimit -v)",
             Self::Data => "raise RLIMIT_DATA (ulimit -d)",

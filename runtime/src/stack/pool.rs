@@ -51,16 +51,16 @@ pub(super) struct Promises {
 }
 
 impl Promises {
-    pub fn none(size: StackSize) -> Self {
+    pub(super) fn none(size: StackSize) -> Self {
         Self { size, count: 0, generation: fork::generation() }
     }
 
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.count
     }
 
     /// Adds between one and `want` promises.
-    pub fn ask(&mut self, want: usize) -> io::Result<()> {
+    pub(super) fn ask(&mut self, want: usize) -> io::Result<()> {
         self.check_process()?;
         let kind = GuardKind::of_process()?;
         let promised = class(self.size).promise(want, kind);
@@ -76,7 +76,7 @@ impl Promises {
     }
 
     /// Gives `count` of the promises back.
-    pub fn give_up(&mut self, count: usize) {
+    pub(super) fn give_up(&mut self, count: usize) {
         self.count -= count;
         if count > 0 && self.check_process().is_ok() {
             class(self.size).withdraw_promises(count);
@@ -85,7 +85,7 @@ impl Promises {
 
     /// Takes between one and `want` stacks for as many promises; there must be one at least. After
     /// an error the promises are as before.
-    pub fn redeem(&mut self, want: usize, taken: &mut Vec<Stack>) -> io::Result<()> {
+    pub(super) fn redeem(&mut self, want: usize, taken: &mut Vec<Stack>) -> io::Result<()> {
         self.check_process()?;
         let want = want.min(self.count);
         let before = taken.len();
@@ -129,7 +129,7 @@ impl Promises {
     }
 
     /// Returns stacks to the pool, and gets `keep` promises for them.
-    pub fn exchange(&mut self, slots: &[Slot], keep: usize) {
+    pub(super) fn exchange(&mut self, slots: &[Slot], keep: usize) {
         if self.check_process().is_ok() {
             give(self.size, slots, keep);
             self.count += keep;

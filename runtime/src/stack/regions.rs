@@ -44,7 +44,7 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub fn guards(self, address: usize) -> bool {
+    pub(super) fn guards(self, address: usize) -> bool {
         (self.start..self.bottom).contains(&address)
     }
 }

@@ -30,23 +30,23 @@ impl Slot {
     /// # Safety
     ///
     /// Both are slots of `size` in one region.
-    pub unsafe fn nth(self, n: usize, size: StackSize) -> Self {
+    pub(super) unsafe fn nth(self, n: usize, size: StackSize) -> Self {
         // SAFETY: the result is in the region, which is one mapping.
         Self(unsafe { self.0.add(n * stride(size)) })
     }
 
-    pub fn bottom(self) -> NonNull<u8> {
+    pub(super) fn bottom(self) -> NonNull<u8> {
         self.0
     }
 
     /// The pages that are the guard, or will be.
-    pub fn guard(self, size: StackSize) -> libc::iovec {
+    pub(super) fn guard(self, size: StackSize) -> libc::iovec {
         let length = guard_size(size);
         libc::iovec { iov_base: self.0.as_ptr().wrapping_sub(length).cast(), iov_len: length }
     }
 
     /// The usable pages, except the highest ones that make up `keep` bytes.
-    pub fn usable(self, size: StackSize, keep: usize) -> libc::iovec {
+    pub(super) fn usable(self, size: StackSize, keep: usize) -> libc::iovec {
         let keep = keep.next_multiple_of(page_size());
         libc::iovec { iov_base: self.0.as_ptr().cast(), iov_len: size.bytes().saturating_sub(keep) }
     }

@@ -15,7 +15,7 @@ pub trait Descriptor {
     fn fd(&self) -> Fd<'_>;
 }
 
-pub type Fd<'a> = &'a ModelFd;
+pub(crate) type Fd<'a> = &'a ModelFd;
 
 /// A pipe: it is readable while units are in it.
 #[derive(Default)]

@@ -25,7 +25,7 @@ impl<T: AsFd> Descriptor for T {
     }
 }
 
-pub type Fd<'a> = BorrowedFd<'a>;
+pub(crate) type Fd<'a> = BorrowedFd<'a>;
 
 /// Tells a ring from the tokens of sources, which are addresses.
 const RING: u64 = 0;
