@@ -1,10 +1,10 @@
-//! Who runs next: tasks, a cooperative round robin, park and unpark.
+//! Which task runs next, and where: tasks, a cooperative round robin, park and unpark.
 //!
 //! A task is a function on a stack of its own. Tasks of one worker take turns on one OS thread; a
 //! turn ends when the task yields, parks or finishes, or has done [as much as fits](mod@turn) into
-//! one. The order is strict: whoever becomes runnable goes to the tail of one queue, be it by
-//! spawning, yielding or waking. It bends only when more than 4,096 tasks of a worker wait to
-//! start: see [`spawn`](fn@spawn).
+//! one. The order is strict: a task that becomes runnable goes to the tail of one queue, be it
+//! spawned, woken or yielding. It bends only when more than 4,096 tasks of a worker wait to start:
+//! see [`spawn`](fn@spawn).
 //!
 //! ```
 //! use std::sync::{Arc, Mutex};

@@ -5,8 +5,8 @@
 //! 1. `park` makes an [`Unparker`] and gives it to `commit`, which puts it where a waker will find
 //!    it (a channel's wait list, a join state) and releases whatever lock guards that place.
 //! 2. The caller, a task or a plain OS thread, stops.
-//! 3. It continues because somebody used the unparker, because the deadline passed, or because the
-//!    task is being cancelled.
+//! 3. It continues because the unparker was used, because the deadline passed, or because the task
+//!    is being cancelled.
 //! 4. In the last two cases the unparker is still out. `retract` undoes what `commit` has done and
 //!    gives the unparker back, which proves that nobody else can use it any more. If it is no
 //!    longer there, a waker holds it and is about to use it, so `park` waits for that and reports
@@ -58,9 +58,9 @@ pub enum Wake {
 
 /// The right to end one wait, once.
 ///
-/// Dropping an unparker wakes nobody: its party goes on waiting until its deadline has passed or
-/// its task is cancelled, with nothing left to retract.
-#[must_use = "a dropped unparker wakes nobody"]
+/// Dropping an unparker does not wake its party, which goes on waiting until its deadline has
+/// passed or its task is cancelled, with nothing left to retract.
+#[must_use = "a dropped unparker does not wake its party"]
 #[derive(Debug)]
 pub struct Unparker(Party);
 

@@ -13,7 +13,7 @@
 //! and looks such as `len`, `is_empty` or `is_finished`. A loop that does nothing but look has to
 //! call [`yield_now`](crate::yield_now) itself.
 //!
-//! Those who build operations of their own on [`park`](mod@crate::park) count them as follows.
+//! Operations built on [`park`](mod@crate::park) outside of Lisle count as follows.
 //!
 //! ```
 //! use lisle::park::turn;
@@ -127,9 +127,8 @@ pub fn spend() -> bool {
 /// Makes a turn that is used up longer, by as many operations as it takes to do what has piled up,
 /// but no more than 4,096. False if there is nothing, or the turn was made longer before.
 ///
-/// For those who take from what others can add to for as long as they like: if they had only their
-/// 256 operations a turn, they would fall back for ever behind somebody who adds more than that in
-/// each turn.
+/// For operations that take from what others can add to without limit: with only 256 operations a
+/// turn they would fall back for ever behind a task that adds more than that in each turn.
 pub fn extend(operations: usize) -> bool {
     with_allowance(|allowance| allowance.extend(operations))
 }

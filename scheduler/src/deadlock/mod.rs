@@ -1,7 +1,7 @@
-//! Deadlocks: how one is recognised. What is said of it is in [`report`].
+//! Deadlocks: how one is recognised. [`report`] has what is reported.
 //!
 //! A worker that has nothing runnable, no timer pending and nothing in its inbox cannot go on by
-//! itself. It is deadlocked if nobody else can wake it either. A plain thread may hold a sender
+//! itself. It is deadlocked if nothing else can wake it either. A plain thread may hold a sender
 //! that no scheduler knows of, so a report is made only if every thread of the process is the
 //! runtime's own, by the kernel's list, or if the user has said that other threads do not count.
 
@@ -45,15 +45,15 @@ pub(crate) fn any_awaits_unpark(tasks: &TaskList) -> bool {
     any
 }
 
-/// Threads of runtimes that have ended on which a task was left behind. They wake nobody.
-/// A fork child has none of them.
+/// Threads of runtimes that have ended on which a task was left behind. They wake no task. A fork
+/// child has none of them.
 static STAYING_THREADS: PerProcess<AtomicUsize> = PerProcess::new();
 
 fn staying_threads() -> &'static AtomicUsize {
     STAYING_THREADS.get_or(AtomicUsize::default)
 }
 
-/// Lets the calling thread do nothing for ever.
+/// Parks the calling thread for ever.
 pub(crate) fn stay_for_ever() -> ! {
     staying_threads().fetch_add(1, Ordering::Release);
     loop {

@@ -29,8 +29,9 @@ use crate::task::{Task, TaskList};
 ///     these are 2, 3, 4, 5, 6, 7, 8, 9 and 992 more
 /// ```
 ///
-/// Whoever waits at a channel is told how many handles its other end has left: often one that
-/// should have been dropped, as the sender in `main` here, which keeps the tasks waiting for more.
+/// For a task that waits at a channel it says how many handles the other end has left: often one
+/// that should have been dropped, as the sender in `main` here, which keeps the tasks waiting for
+/// more.
 ///
 /// # What is not seen
 ///
@@ -71,7 +72,7 @@ impl Deadlock {
 }
 
 impl TaskReport {
-    /// Who the task is.
+    /// The task's identity.
     pub fn task(&self) -> &Task {
         &self.task
     }

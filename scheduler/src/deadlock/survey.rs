@@ -1,5 +1,5 @@
-//! A survey: what all workers of a team have to say of their parked tasks, which nobody else may
-//! look at. The one that answers last learns the whole.
+//! A survey: what all workers of a team have to say of their parked tasks, which no other thread
+//! may look at. The last to answer gets them all.
 
 use std::mem;
 use std::time::Duration;
@@ -30,13 +30,13 @@ struct Answers {
 }
 
 impl Survey {
-    /// A survey among so many workers.
+    /// A survey among `workers` workers.
     pub(crate) fn new(purpose: Purpose, workers: usize) -> Self {
         let answers = Answers { missing: workers, reports: Vec::new() };
         Self { purpose, answers: Mutex::new(answers) }
     }
 
-    /// Takes the answer of a worker. Gives what all have said if it was the last.
+    /// Takes the answer of a worker. Returns all answers if it was the last.
     pub(crate) fn answer(&self, reports: Vec<TaskReport>) -> Option<Vec<TaskReport>> {
         let mut answers = self.answers.lock();
         answers.reports.extend(reports);

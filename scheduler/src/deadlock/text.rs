@@ -1,4 +1,4 @@
-//! How a [`Deadlock`] reads: tasks that wait alike are told of together.
+//! The text of a [`Deadlock`]: tasks that wait alike are listed together.
 
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
@@ -22,7 +22,7 @@ impl Display for Deadlock {
     }
 }
 
-/// The same of tasks that another thread might wake, but has not for long.
+/// The same for tasks that another thread might wake, but has not for long.
 pub(crate) struct Stalled<'a>(&'a Deadlock, Duration);
 
 impl Deadlock {

@@ -4,8 +4,8 @@
 //! wait of one of its tasks for a descriptor it gets a [`Poller`], an epoll of its own, and blocks
 //! in that from then on. `README.md` beside this file tells the protocols.
 //!
-//! Two halves. The [`Driver`] is the worker's own: it blocks and looks. A [`Bell`] is everybody's:
-//! it calls the worker back, and may outlive it.
+//! Two halves. The [`Driver`] is the worker's own: it blocks and looks. A [`Bell`] is for all
+//! threads: it calls the worker back, and may outlive it.
 //!
 //! A ring is kept: one that comes before [`Driver::block`] makes that return at once. `block` may
 //! also return for no reason. So its caller looks again at what it waits for, which a ringer
@@ -106,8 +106,8 @@ impl Driver {
         self.waits.get() != 0
     }
 
-    /// The owner ends. What is registered here belongs to nobody from now on, and tasks of others
-    /// that wait for it look anew.
+    /// The owner ends. What is registered here has no owner from now on, and tasks of others that
+    /// wait for it look anew.
     pub(crate) fn end(&self) {
         if let Some(poller) = self.poller.get() {
             source::disown(poller);

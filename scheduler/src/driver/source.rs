@@ -233,8 +233,8 @@ impl Block {
         self.state.lock().edges[direction as usize]
     }
 
-    /// Sees to it that somebody hears of the descriptor. The first poller keeps it, until another
-    /// one has asked twice in a row while nobody waited, or it ends.
+    /// Has the descriptor reported by a poller. The first one keeps it until another one has asked
+    /// twice in a row while none waited, or until it ends.
     fn register<T: Descriptor>(&self, poller: &Arc<Poller>, descriptor: &T) -> io::Result<()> {
         let mut registration = self.registration.lock();
         let address = Arc::as_ptr(poller).addr();

@@ -28,7 +28,7 @@ pub(crate) struct Counters {
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    /// By the owner of the post alone, to whom this module belongs: two writers would lose counts.
+    /// By the owner of the post alone, which this module belongs to: two writers would lose counts.
     #[inline]
     pub(super) fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);

@@ -51,7 +51,7 @@ pub(super) struct Inbox {
 pub(crate) enum Notice {
     /// It was used: the wait is over.
     Unparked,
-    /// It was dropped: nobody will use it.
+    /// It was dropped, and will not be used.
     Abandoned,
 }
 
@@ -139,8 +139,8 @@ impl Inbox {
         self.word.load(Ordering::Acquire) == ASLEEP
     }
 
-    /// Ends a sleep. False if there is none, or if somebody else has ended it. Unless the caller is
-    /// the owner it must wake the owner after a true.
+    /// Ends a sleep. False if there is none, or if another thread has ended it. Unless the caller
+    /// is the owner it must wake the owner after a true.
     pub(super) fn end_sleep(&self) -> bool {
         // Acquire if it fails: an owner that was called back sees why.
         self.word.compare_exchange(ASLEEP, EMPTY, Ordering::Release, Ordering::Acquire).is_ok()

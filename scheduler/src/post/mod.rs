@@ -1,6 +1,6 @@
 //! How other threads reach a worker, and what they may know of it.
 //!
-//! The two halves of a post are two types. A [`Post`] is what the team holds: anybody may wake a
+//! The two halves of a post are two types. A [`Post`] is what the team holds: any thread may wake a
 //! task through it, [ask](Posts::ask_first) the worker for something, or look at its backlog. A
 //! [`PostOwner`] is the worker's own half: it alone reads what has come, sleeps, and counts.
 //!
@@ -34,7 +34,7 @@ use crate::metrics::WorkerMetrics;
 use crate::run_queue::backlog::Backlog;
 use crate::task::Control;
 
-/// The half of a post that is everybody's.
+/// The half of a post that all threads share.
 pub(crate) struct Post {
     inbox: Inbox,
     mailbox: Mailbox,
@@ -143,7 +143,7 @@ impl Post {
         self.has_ended() || self.inbox.is_asleep() && !self.has_wake_source.load(Ordering::Acquire)
     }
 
-    /// Whether the owner wakes nobody any more.
+    /// Whether the owner wakes no task any more.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }

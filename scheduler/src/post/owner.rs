@@ -73,9 +73,10 @@ impl PostOwner {
         }
     }
 
-    /// Blocks the owner, whose driver is given, until something has come, somebody wakes it, a
+    /// Blocks the owner, whose driver is given, until something has come, a thread wakes it, a
     /// descriptor has woken a task, its next timer is due, in `timer` from now, or `pause` has
-    /// passed. Does not block if it `is_wanted`, asked when it counts as asleep. Calls `rest` if that takes long; the owner counts as asleep then.
+    /// passed. Does not block if it `is_wanted`, asked when it counts as asleep. Calls `rest` if
+    /// that takes long; the owner counts as asleep then.
     pub(crate) fn sleep(
         &self,
         driver: &Driver,
@@ -128,7 +129,7 @@ impl PostOwner {
         self.mailbox.close()
     }
 
-    /// The owner wakes nobody any more.
+    /// The owner wakes no task any more.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
     }

@@ -11,7 +11,7 @@
 //! row it is so whatever the number. But a tree of tasks that grows faster than it is worked off
 //! does not unfold level by level, with a stack for every inner node at once: it finishes one
 //! subtree before it begins another. One move in [`ELDERS_TURN`] takes the oldest generation, so
-//! that nobody waits for ever behind others that keep having descendants.
+//! that no task waits for ever behind others that keep having descendants.
 
 use std::ptr::NonNull;
 
@@ -29,10 +29,10 @@ const FRONT: usize = if cfg!(lisle_loom) { 2 } else { 4096 };
 /// open at once.
 const BATCH: usize = if cfg!(lisle_loom) { 1 } else { 16 };
 
-/// Of those who are runnable already and come before a batch, so many make it one task larger.
+/// A batch is larger by one task for this many tasks that are runnable already and come before it.
 const OTHERS_FOR_ONE: usize = 4;
 
-/// Of so many moves to the front one takes the oldest deferred tasks instead of the youngest.
+/// One refill in this many takes the oldest generation instead of the youngest.
 pub(super) const ELDERS_TURN: usize = 256;
 
 pub(crate) struct Backlog {
@@ -107,7 +107,7 @@ impl Backlog {
         self.front.pop()
     }
 
-    /// Whether nothing is left in front but somewhere behind, so that the owner has to
+    /// Whether the front is empty but deferred tasks remain, so that the owner has to
     /// [`refill`](Self::refill).
     #[inline]
     pub(crate) fn wants_refill(&self) -> bool {
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!([owned.push(FULL), owned.push(FULL + 1)], [Place::Front; 2]);
         assert_eq!(owned.push(FULL + 2), Place::Deferred);
         assert_eq!(owned.pop(), Some(2));
-        // There is room in front, but somebody else has waited for it longer.
+        // There is room in front, but others have waited for it longer.
         assert_eq!(owned.push(FULL + 3), Place::Deferred);
         assert_eq!(owned.pop_some(FRONT + 3), (3..FULL + 4).collect::<Vec<_>>());
     }
@@ -295,7 +295,7 @@ mod tests {
         let bound = FRONT + ELDERS_TURN * BATCH;
         let started = (0..=bound).find(|_| {
             let task = owned.pop().unwrap();
-            // Everybody has two children, so there are more and more.
+            // Each task has two children, so there are more and more.
             owned.push_all([child, child + 1]);
             child += 2;
             task == oldest

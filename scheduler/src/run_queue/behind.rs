@@ -1,10 +1,10 @@
-//! Those who come after tasks that are deferred.
+//! Tasks that come after deferred ones.
 //!
-//! Deferred tasks have no place in the run queue yet, but who yields lets them go first
+//! Deferred tasks have no place in the run queue yet, but a task that yields lets them go first
 //! nevertheless, and so does a new local task. Both wait here until as many deferred tasks have
 //! been given a place, here or on the worker of a thief, as there were when they came. These may be
-//! younger ones, which come before those that were there: else who yields would have to wait until
-//! whole trees are finished.
+//! younger ones, which come before those that were there: otherwise a task that yields would have
+//! to wait until whole trees are finished.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -18,8 +18,8 @@ pub(crate) struct Behind {
     deferred: Cell<u64>,
     /// Of those, the ones that have been given a place.
     placed: Cell<u64>,
-    /// Who waits, and for how many to be placed. In the order of arrival, hence also of the
-    /// numbers.
+    /// The tasks that wait, each with the number that has to be placed before it. In the order of
+    /// arrival, hence also of the numbers.
     queue: RefCell<VecDeque<(u64, NonNull<Control>)>>,
 }
 
@@ -55,7 +55,7 @@ impl Behind {
         if due { queue.pop_front().map(|(_, task)| task) } else { None }
     }
 
-    /// How many more have to be placed before somebody's turn comes.
+    /// How many more have to be placed before the first one's turn comes.
     pub(crate) fn distance(&self) -> Option<usize> {
         let &(number, _) = self.queue.borrow().front()?;
         Some((number - self.placed.get()) as usize)

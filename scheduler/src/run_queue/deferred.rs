@@ -27,8 +27,8 @@ struct Generation {
     last: NonNull<Control>,
 }
 
-// SAFETY: whoever has the value is the only one to reach its tasks, and those are `Send` as long as
-// they have not started.
+// SAFETY: only the owner of the value reaches its tasks, and those are `Send` as long as they have
+// not started.
 unsafe impl Send for Generation {}
 
 impl Deferred {
@@ -123,6 +123,6 @@ impl Generation {
 ///
 /// The task waits nowhere else, or in the generation of the caller.
 unsafe fn set_next(task: NonNull<Control>, next: *mut Control) {
-    // SAFETY: the link of a task that has not started belongs to whoever has the task.
+    // SAFETY: the link of a task that has not started belongs to the holder of the task.
     unsafe { task.as_ref().inbox_next.with_mut(|link| link.write(next)) }
 }

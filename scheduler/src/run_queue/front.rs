@@ -1,7 +1,7 @@
-//! The front of a backlog: a ring with one writer and many takers, all of whom take the oldest.
+//! The front of a backlog: a ring with one writer and many takers, which all take the oldest.
 //!
 //! - Only the owner moves `tail`, by a release store after it has filled the slot.
-//! - Everybody, the owner too, takes from `head`, by a compare-exchange. Both counters only grow,
+//! - All parties, the owner too, take from `head`, by a compare-exchange. Both counters only grow,
 //!   so a comparison that succeeds proves that the slots were not reused since they were read.
 //!
 //! The queue follows the ideas of Chase and Lev's deque (2005), but both sides take the oldest,

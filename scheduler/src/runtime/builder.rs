@@ -92,7 +92,7 @@ impl RuntimeBuilder {
     }
 
     /// Sets how long a worker without work looks for some before it sleeps; 50 µs by default. It
-    /// stops doing so while that is in vain.
+    /// stops doing so while it finds none.
     pub fn spin(mut self, duration: Duration) -> Self {
         self.spin = Some(duration);
         self

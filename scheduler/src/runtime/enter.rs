@@ -83,7 +83,7 @@ fn prepare_process(settings: &Settings) {
 /// What a thread that a team has started does.
 fn serve(team: Arc<Team>, index: usize) {
     if let Err(error) = ensure_signal_stack() {
-        // The team counts on this thread, which has nobody to return an error to.
+        // The team counts on this thread, which cannot return an error.
         abort_with(format_args!("a worker cannot start: {error}"));
     }
     let worker = Worker::new(team.clone(), index);

@@ -21,8 +21,8 @@ use crate::team::Team;
 ///
 /// The runtime ends with `main`. Tasks that have not finished by then are given up: a task that has
 /// started is unwound from where it waits or yields, so that its destructors run; one that has not
-/// is dropped. Both are [`Cancelled`](crate::Cancelled) to those who join them. Three things to
-/// know about that:
+/// is dropped. Both are [`Cancelled`](crate::Cancelled) to their joiners. Three things to know
+/// about that:
 ///
 /// - In the destructors that run then, an operation that would have to wait fails at once, as if
 ///   the other side were gone. To `unwrap` its result there is a panic in a destructor amid an

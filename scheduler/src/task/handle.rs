@@ -57,7 +57,7 @@ impl fmt::Display for TaskId {
 
 /// The identity of a task: a number and perhaps a name.
 ///
-/// It says who a task is and keeps nothing alive.
+/// It identifies a task and keeps nothing alive.
 ///
 /// ```
 /// lisle::run(|| {

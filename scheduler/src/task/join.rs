@@ -59,7 +59,7 @@ impl JoinState {
         self.word.load(Ordering::Relaxed) == LEFT
     }
 
-    /// The task's last step, to FINISHED or LEFT. True if nobody will ever join.
+    /// The task's last step, to FINISHED or LEFT. True if there will be no joiner.
     ///
     /// After a false the block of a finished task may be gone, so the caller must not touch it
     /// again.
@@ -117,9 +117,9 @@ impl JoinState {
     }
 }
 
-/// Publishes the result of a task that has run. True if nobody will ever join: then result and
-/// control block stay with the caller, who gets rid of them by [`drop_result`] and [`free`]. After
-/// a false the block may be gone.
+/// Publishes the result of a task that has run. True if there will be no joiner: then result and
+/// control block stay with the caller, which gets rid of them by [`drop_result`] and [`free`].
+/// After a false the block may be gone.
 ///
 /// # Safety
 ///
@@ -149,7 +149,7 @@ pub(crate) fn leave(task: &Control) {
     task.join.end(LEFT);
 }
 
-/// Drops the result of a task that nobody joins. This is user code, which may suspend.
+/// Drops the result of a task without a joiner. This is user code, which may suspend.
 ///
 /// # Safety
 ///
@@ -207,7 +207,7 @@ impl<T> JoinHandle<T> {
     /// - The payload of the task's panic.
     /// - [`Cancelled`], if the task was given up because its runtime ended.
     /// - [`Detached`], if it is the caller that is being cancelled: in its destructors it does not
-    ///   wait any more. The joined task goes on, and nobody will have its result.
+    ///   wait any more. The joined task goes on, and its result is lost.
     ///
     /// ```
     /// lisle::run(|| {
@@ -257,7 +257,7 @@ impl<T> JoinHandle<T> {
         self.control().join.is_finished()
     }
 
-    /// Who the task is.
+    /// The task's identity.
     pub fn task(&self) -> Task {
         self.control().identity()
     }

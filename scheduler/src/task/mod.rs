@@ -1,9 +1,10 @@
 //! The control block of a task, and the steps of its life.
 //!
 //! A control block is made by a spawn and has two owners: the running side, until the task has
-//! finished, and the [`JoinHandle`]. Whoever lets go last frees it (see [`join`]). Between the two,
-//! the worker that starts the task is its *home*, for ever: only the home thread touches the fields
-//! marked "home". A task that has not started is not on any thread yet; it is just a closure.
+//! finished, and the [`JoinHandle`]. The last of them to let go frees it (see [`join`]). Between
+//! the two, the worker that starts the task is its *home*, for ever: only the home thread touches
+//! the fields marked "home". A task that has not started is not on any thread yet; it is just a
+//! closure.
 
 mod handle;
 pub(crate) mod join;
@@ -41,7 +42,7 @@ pub(crate) struct Control {
     /// Where the task continues; [`Context::NONE`] until it starts. Home.
     context: Cell<Context>,
     /// Where wakes from other threads go; null until the task starts. Written once, by the home,
-    /// before the first unparker exists; read by whoever holds an unparker.
+    /// before the first unparker exists; read by the holder of an unparker.
     home: Cell<*const Post>,
     /// The link of the inbox. Belongs to the thread that pushes, then to the home.
     pub(crate) inbox_next: primitive::cell::UnsafeCell<*mut Control>,
@@ -50,7 +51,7 @@ pub(crate) struct Control {
     /// Home.
     pub(crate) phase: Cell<Phase>,
     /// 0 until the runtime gives the task up, then 1, and 1 more for each time that the task was
-    /// told. Home; before the start, of whoever has the task.
+    /// told. Home; before the start, of the holder of the task.
     strikes: Cell<u8>,
     /// Whether a destructor that unwinds waits for the coroutine in which the task runs. Home.
     unwinds_below: Cell<bool>,
@@ -193,7 +194,7 @@ impl Control {
         unsafe { (self.vtable.run)(self.payload.get(), self.strikes.get()) }
     }
 
-    /// Who the task is.
+    /// The task's identity.
     pub(crate) fn identity(&self) -> Task {
         Task { id: self.id, name: self.name.clone() }
     }

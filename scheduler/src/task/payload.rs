@@ -80,8 +80,8 @@ unsafe fn drop_result<T>(payload: *mut Payload) {
     discard(result);
 }
 
-/// Drops the result of a task that nobody joins. A panic in its destructor has nowhere to go: it
-/// has been printed by the panic hook, and it must not harm the task that happens to run next.
+/// Drops the result of a task without a joiner. A panic in its destructor has nowhere to go: it has
+/// been printed by the panic hook, and it must not harm the task that happens to run next.
 fn discard<T>(result: thread::Result<T>) {
     let outcome = catch_unwind(AssertUnwindSafe(|| drop(result)));
     if let Err(panic) = outcome {

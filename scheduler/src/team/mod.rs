@@ -1,11 +1,11 @@
-//! The workers of one runtime, and who of the idle ones looks out for work.
+//! The workers of one runtime, and which idle one watches for work.
 //!
 //! Waking a sleeping thread costs its waker 10 to 20 µs and takes 50 µs or more, while a task may
-//! need less than one. So nobody is woken for a task that was just spawned. Instead, while some
+//! need less than one. So no thread is woken for a task that was just spawned. Instead, while some
 //! workers are busy and others idle, one of the idle ones is the **watcher**: it looks at the
 //! others' backlogs now and then, and takes tasks that have waited for a while. All other idle
-//! workers **sleep** until something is posted to them or they are appointed watcher. When
-//! everybody is idle, all sleep.
+//! workers **sleep** until something is posted to them or they are appointed watcher. When all are
+//! idle, all sleep.
 //!
 //! One word holds the state: how many workers sleep, and whether there is a watcher. `README.md` in
 //! this crate tells the protocol and why a backlog cannot be overlooked for long.
@@ -112,7 +112,7 @@ impl Team {
     /// `start_first` gives it. `start` is the main function of the others.
     pub(crate) fn new(settings: Settings, door: Door, start: fn(Arc<Team>, usize)) -> Self {
         let workers = settings.workers.get();
-        // Who is alone needs no watcher; pretending to have one keeps it from calling.
+        // A single worker needs no watcher; pretending that there is one keeps it from calling.
         let idle = if workers == 1 { WATCHER } else { (workers - 1) * SLEEPER };
         let earlier_threads = deadlock::earlier_threads(settings.foreign_threads);
         Self {
@@ -163,7 +163,7 @@ impl Team {
         self.settings.workers.get() == 1
     }
 
-    /// Whether workers sleep and nobody watches, so that a backlog would stay where it is. A hint,
+    /// Whether workers sleep and none watches, so that a backlog would stay where it is. A hint,
     /// for the busy path.
     #[inline]
     pub(crate) fn wants_watcher(&self) -> bool {
@@ -345,7 +345,7 @@ impl Team {
         self.threads.lock().handles.pop()
     }
 
-    /// The caller has nothing to do: what it shall be meanwhile.
+    /// The caller has nothing to do. Returns its role meanwhile.
     pub(crate) fn enter_idle(&self) -> Role {
         let mut role = Role::Sleeper;
         let _ = self.idle.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |idle| {
@@ -356,10 +356,11 @@ impl Team {
         role
     }
 
-    /// The caller, who is counted as asleep, was appointed the watcher.
+    /// The caller, which is counted as asleep, was appointed the watcher.
     ///
-    /// From the call for a watcher until now it is counted as both. Were it taken from the sleepers
-    /// by the caller, who only thinks that somebody sleeps, there could be fewer than none.
+    /// From the call for a watcher until now it is counted as both. The worker that calls for a
+    /// watcher must not take it from the sleepers: it only believes that one sleeps, and there
+    /// could be fewer than none.
     pub(crate) fn accept_appointment(&self) {
         self.idle.fetch_sub(SLEEPER, Ordering::AcqRel);
     }
@@ -377,7 +378,7 @@ impl Team {
             .is_ok()
     }
 
-    /// The caller, who was idle, has work.
+    /// The caller, which was idle, has work.
     pub(crate) fn leave_idle(&self, role: Role) {
         match role {
             Role::Watcher => self.idle.fetch_and(!WATCHER, Ordering::AcqRel),
@@ -395,8 +396,8 @@ impl Team {
     ///
     /// Looking at them one after the other is not enough: one that was seen asleep may have been
     /// woken by one that was not seen yet. So all are looked at twice. What is posted between the
-    /// first look at the receiver and the first look at the sender, who sleeps by then, is found by
-    /// the second look at the receiver, or the receiver has awoken, and has counted that.
+    /// first look at the receiver and the first look at the sender, which sleeps by then, is found
+    /// by the second look at the receiver, or the receiver has awoken, and has counted that.
     pub(crate) fn is_quiescent(&self, caller: usize) -> bool {
         let (posts, with_thread) = (self.posts.all(), self.threads());
         let asleep = || {

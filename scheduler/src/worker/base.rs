@@ -19,8 +19,8 @@ const LAST_NAP: Duration = Duration::from_millis(1);
 const FIRST_RECHECK: Duration = Duration::from_millis(1);
 const LAST_RECHECK: Duration = Duration::from_secs(1);
 
-/// How often in a row a worker spins in vain before it goes to sleep at once. It spins again when
-/// it was called back from a sleep soon, so that spinning would have caught that.
+/// How often in a row a worker spins without success before it goes to sleep at once. It spins
+/// again when it was called back from a sleep soon, so that spinning would have caught that.
 const MOST_VAIN_SPINS: u32 = 4;
 
 /// How many tasks a thief takes at most. It takes no more than half of what the owner counts, which
@@ -55,8 +55,8 @@ impl Worker {
     }
 
     fn run_until_stopped(&self) {
-        // A thread that was just started counts as one that has awoken, or somebody who looks at
-        // all workers at this moment would overlook it.
+        // A thread that was just started counts as one that has awoken, or a worker that looks at
+        // all others at this moment would overlook it.
         self.team.note_awakening();
         let mut recheck = FIRST_RECHECK;
         let mut quiet_since = None;
@@ -86,7 +86,7 @@ impl Worker {
             debug_assert_eq!(
                 self.behind.len(),
                 0,
-                "while somebody lets them go first they are deferred"
+                "while a task lets others go first they are deferred"
             );
             if self.shutting_down.get() {
                 if self.live.get() == 0 && self.post.close() {
@@ -95,7 +95,7 @@ impl Worker {
                 // Only wakes that are under way are left to come.
                 self.await_hand_overs(&mut quiet_since);
                 if self.post.was_appointed() {
-                    // Somebody took it for one of the idle, among whom it is not counted.
+                    // Another worker took it for an idle one, but it is not counted as such.
                     self.team.leave_idle(Role::Watcher);
                 }
                 continue;
@@ -177,8 +177,8 @@ impl Worker {
         }
     }
 
-    /// The watcher has work. Another one takes its place if there is something to watch: whoever
-    /// has spawned it has seen that somebody watched, and may not come to look again.
+    /// The watcher has work. Another one takes its place if there is something to watch: the
+    /// spawner has seen that there was a watcher, and may not look again.
     fn stop_watching(&self) {
         self.team.leave_idle(Role::Watcher);
         let mut others = self.team.posts.others(self.index);
@@ -187,7 +187,7 @@ impl Worker {
         }
     }
 
-    /// Nobody of the team is awake but this worker, and it is about to sleep.
+    /// Only this worker of the team is awake, and it is about to sleep.
     fn sleep_last(&self, recheck: &mut Duration) {
         let timer = self.until_next_timer();
         if timer.is_some() || self.driver.has_waits() {
@@ -212,8 +212,7 @@ impl Worker {
         *recheck = (*recheck * 2).min(LAST_RECHECK);
     }
 
-    /// As [`PostOwner::sleep`](crate::post::PostOwner::sleep). Memory that nobody needs goes back if it
-    /// lasts.
+    /// As [`PostOwner::sleep`](crate::post::PostOwner::sleep). Unused memory goes back if it lasts.
     pub(super) fn sleep(&self, timer: Option<Duration>, pause: Option<Duration>) {
         let is_wanted = || self.team.is_wanted();
         self.post.sleep(&self.driver, timer, pause, is_wanted, || self.rest());
@@ -244,7 +243,7 @@ impl Worker {
     }
 
     /// Waits a moment for a post, but not longer than until the next timer is due, and not at all
-    /// if that was in vain several times in a row. True if a post has come.
+    /// if that was without success several times in a row. True if a post has come.
     fn spin(&self) -> bool {
         if cfg!(lisle_loom) || self.vain_spins.get() >= MOST_VAIN_SPINS {
             return false;

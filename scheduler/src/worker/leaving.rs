@@ -3,7 +3,7 @@
 //! That is a task which
 //! - is given up in a program built with `panic = "abort"`, where nothing can be unwound;
 //! - catches its cancellation again and again;
-//! - waits for the end of a hand-over that nobody will end, while everything else has come to rest.
+//! - waits for a hand-over that will never end, while everything else has come to rest.
 //!
 //! It is never continued. Its stack is leaked with all that is on it, as if each value there had
 //! been forgotten, and its control block too. Its joiner is told that it is [`Cancelled`].
@@ -116,7 +116,7 @@ impl Worker {
     }
 
     /// Waits for the last tasks of a runtime that ends. All of them wait for the end of a hand-over
-    /// that has begun; if nobody is left who could end it, they are left behind.
+    /// that has begun; if nothing is left that could end it, they are left behind.
     pub(super) fn await_hand_overs(&self, quiet_since: &mut Option<Instant>) {
         // A model has no clock, and no party that never ends.
         if cfg!(lisle_loom) {
@@ -153,7 +153,7 @@ impl Worker {
             complain(format_args!("{more} more tasks wait so, and are left behind"));
         }
         if !waiting.is_empty() {
-            // Should the hand-over end some day, the task is posted here, in vain.
+            // Should the hand-over end some day, the task is posted here, without effect.
             mem::forget(self.team.clone());
         }
         for task in waiting {

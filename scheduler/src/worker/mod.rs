@@ -100,7 +100,7 @@ pub(crate) struct Worker {
     forgotten: Cell<u64>,
     /// How often in a row this worker has spun, or could have, and nothing was posted.
     vain_spins: Cell<u32>,
-    /// How long nobody has had anything to do, as far as this worker has seen it.
+    /// How long no worker has had anything to do, as far as this worker has seen it.
     quiet: Cell<Option<Quiet>>,
 }
 
@@ -332,8 +332,8 @@ impl Worker {
         self.stacks.borrow_mut().rest();
     }
 
-    /// Returns the stack that was kept because its task still ran on it to end. Whoever calls this
-    /// runs on another.
+    /// Returns the stack that was kept because its task still ran on it to end. The caller runs on
+    /// another.
     pub(crate) fn release_retired(&self) {
         drop(self.retired.take());
     }
@@ -379,7 +379,7 @@ impl Worker {
         self.share_backlog();
     }
 
-    /// Sees to it that somebody watches the backlog if a task waits in it.
+    /// Makes sure that there is a watcher if a task waits in the backlog.
     #[inline]
     fn share_backlog(&self) {
         if self.team.wants_watcher() && !self.post.backlog.is_empty() {

@@ -24,7 +24,7 @@ fn park_at(bell: &Bell, deadline: Option<Instant>) -> Wake {
     park(REASON, deadline, |unparker| *bell.lock() = Some(unparker), || bell.lock().take())
 }
 
-/// Rings until somebody has heard it.
+/// Rings until it was heard.
 fn ring_until_heard(bell: &Bell) {
     while !ring(bell) {
         thread::yield_now();

@@ -185,8 +185,8 @@ impl Worker {
         }
     }
 
-    /// Gives deferred tasks a place in the queue, now that none is left of those who had one, and
-    /// after them those who have let them go first.
+    /// Gives deferred tasks a place in the queue, now that none is left of those that had one, and
+    /// after them the tasks that have let them go first.
     #[cold]
     fn refill_front(&self) {
         let most = self.behind.distance().unwrap_or(usize::MAX);

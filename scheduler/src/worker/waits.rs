@@ -49,7 +49,7 @@ impl Worker {
     /// Suspends the current task until something ends its wait.
     #[inline(always)]
     fn wait(&self, me: &Control) -> Wake {
-        // `commit` may have used the unparker itself, or let somebody on this thread use it.
+        // `commit` may have used the unparker itself, or let another task of this thread use it.
         if me.phase.get() == Phase::Running {
             me.phase.set(Phase::Parked);
             self.suspend_in_wait(me);
@@ -168,7 +168,7 @@ impl Worker {
         }
     }
 
-    /// Nobody will end the wait any more. A task that waits for just that goes on.
+    /// Nothing will end the wait any more. A task that waits for just that goes on.
     #[cold]
     pub(super) fn deliver_abandonment(&self, task: NonNull<Control>) {
         // SAFETY: a task cannot finish while its unparker, or the end of that, is under way.

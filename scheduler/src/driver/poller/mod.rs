@@ -1,4 +1,4 @@
-//! A poller: it blocks one thread until a descriptor is ready or somebody rings.
+//! A poller: it blocks one thread until a descriptor is ready or the bell rings.
 //!
 //! [`Queue`] is what the operating system does: four functions, of which a loom model has a double. On
 //! top of that a poller knows which sources are registered with it, so that they can be given up
@@ -65,7 +65,7 @@ impl Poller {
         self.registered.lock().take().unwrap_or_default()
     }
 
-    /// Blocks the owner until something is reported, somebody rings, or `timeout` has passed. Gives
+    /// Blocks the owner until something is reported, the bell rings, or `timeout` has passed. Gives
     /// every report to `deliver`, and says whether that has said yes to one.
     pub(super) fn wait(
         &self,
