@@ -180,7 +180,10 @@ fn many_into_one() {
                     ground.spawn(move || {
                         (0..EACH).for_each(|n| match n % 2 {
                             0 => sender.send((party, n)).unwrap(),
-                            _ => select! { send(sender, (party, n)) -> r => r.unwrap(), recv(never::<()>()) -> _ => () },
+                            _ => select! {
+                                send(sender, (party, n)) -> r => r.unwrap(),
+                                recv(never::<()>()) -> _ => (),
+                            },
                         });
                     })
                 })
@@ -243,7 +246,10 @@ fn closed_for_senders() {
             assert_eq!(sender.try_send(2), Err(TrySendError::Disconnected(2)));
             assert!(sender.send_timeout(3, LONG).unwrap_err().is_disconnected());
             select! { send(sender, 4) -> r => assert_eq!(r, Err(SendError(4))) }
-            select! { send(sender, 5) -> r => assert_eq!(r, Err(SendError(5))), default => panic!() }
+            select! {
+                send(sender, 5) -> r => assert_eq!(r, Err(SendError(5))),
+                default => panic!(),
+            }
             let mut select = Select::new();
             assert_eq!((select.send(&sender), select.ready()), (0, 0));
         });

@@ -32,10 +32,14 @@ fn send_all(party: usize, senders: &[Sender<Message>], mut random: Random) -> Ve
             2 => senders[at].send_timeout(message(at, &sent), TINY).map(|()| at).ok(),
             3 => select! {
                 send(senders[at], message(at, &sent)) -> result => result.map(|()| at).ok(),
-                send(senders[other], message(other, &sent)) -> result => result.map(|()| other).ok(),
+                send(senders[other], message(other, &sent)) -> result => {
+                    result.map(|()| other).ok()
+                }
             },
             4 => select! {
-                send(senders[other], message(other, &sent)) -> result => result.map(|()| other).ok(),
+                send(senders[other], message(other, &sent)) -> result => {
+                    result.map(|()| other).ok()
+                }
                 recv(never::<u8>()) -> _ => None,
                 default(TINY) => None,
             },

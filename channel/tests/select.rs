@@ -344,12 +344,18 @@ fn large_and_odd_messages_pass() {
                     let message = message.clone();
                     move || {
                         for _ in 0..10 {
-                            select! { send(sender, message.clone()) -> r => r.unwrap(), recv(never::<u8>()) -> _ => () }
+                            select! {
+                                send(sender, message.clone()) -> r => r.unwrap(),
+                                recv(never::<u8>()) -> _ => (),
+                            }
                         }
                     }
                 });
                 for _ in 0..10 {
-                    select! { recv(receiver) -> m => assert_eq!(m.as_ref(), Ok(&message)), default(LONG) => panic!() }
+                    select! {
+                        recv(receiver) -> m => assert_eq!(m.as_ref(), Ok(&message)),
+                        default(LONG) => panic!(),
+                    }
                 }
                 other.join();
             }

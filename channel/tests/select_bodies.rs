@@ -326,7 +326,10 @@ fn a_message_may_replace_or_drop_its_sender() {
             let receiving = place.spawn(move || (receiver.recv(), receiver.recv()));
             let mut holder = Some(sender);
             select! {
-                send(holder.as_ref().unwrap(), { holder = None; String::from("the last") }) -> sent => {
+                send(holder.as_ref().unwrap(), {
+                    holder = None;
+                    String::from("the last")
+                }) -> sent => {
                     assert_eq!(sent, Ok(()));
                 }
             }
@@ -337,7 +340,10 @@ fn a_message_may_replace_or_drop_its_sender() {
         let (sender, receiver) = bounded(1);
         let mut holder = Some((sender, receiver));
         select! {
-            send(holder.as_ref().unwrap().0, { holder = None; String::from("too late") }) -> sent => {
+            send(holder.as_ref().unwrap().0, {
+                holder = None;
+                String::from("too late")
+            }) -> sent => {
                 assert!(holder.is_none());
                 assert_eq!(sent, Err(SendError(String::from("too late"))));
             }

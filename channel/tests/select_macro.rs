@@ -40,7 +40,10 @@ fn bodies_are_expressions_or_blocks_with_or_without_commas() {
             recv(receiver) -> _ => unreachable!()
         }
         select!(send(sender, n,) -> result => result.unwrap());
-        select! [recv(never::<u8>()) -> _ => unreachable!(), recv(receiver) -> m => log.push(m.unwrap())];
+        select! [
+            recv(never::<u8>()) -> _ => unreachable!(),
+            recv(receiver) -> m => log.push(m.unwrap()),
+        ];
     }
     assert_eq!(log, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]);
 }
@@ -133,7 +136,11 @@ fn channels_are_any_expressions_of_any_depth_of_reference() {
         send(holder.sender.as_ref().unwrap(), 1) -> result => result.unwrap(),
         recv(std::sync::Arc::new(never::<u8>())) -> _ => unreachable!(),
         recv(&&&never::<u8>()) -> _ => unreachable!(),
-        recv({ let (_, receiver) = unbounded::<u8>(); std::mem::forget(receiver.clone()); never::<u8>() }) -> _ => unreachable!(),
+        recv({
+            let (_, receiver) = unbounded::<u8>();
+            std::mem::forget(receiver.clone());
+            never::<u8>()
+        }) -> _ => unreachable!(),
     }
     select! {
         recv(holder.receivers.last().unwrap_or(&never())) -> message => assert_eq!(message, Ok(1)),

@@ -238,8 +238,8 @@ fn has_ended(team: &Team) -> io::Error {
 /// The threads of a runtime do not come along into a fork child.
 fn left_in_the_parent() -> io::Error {
     io::Error::other(
-        "this runtime was started before the process forked, and its threads are not in this process: \
-         make a new runtime here, or use the default one by calling spawn",
+        "this runtime was started before the process forked, and its threads are not in this \
+         process: make a new runtime here, or use the default one by calling spawn",
     )
 }
 

@@ -455,8 +455,8 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     fn leave_specially(&self) -> *const Mailbox<Yield, Return> {
         if distance_below(ptr::from_ref(self)) > self.room {
             panic!(
-                "a coroutine was told to suspend by code that runs on another stack: only the body, \
-                 and what it calls, can suspend it"
+                "a coroutine was told to suspend by code that runs on another stack: only the \
+                 body, and what it calls, can suspend it"
             );
         }
         // Sections of the resumer may be open, but they are on other stacks.

@@ -22,8 +22,8 @@
 //!                      count of the helper    of the worker    in the pool
 //!  a task unwinds                0                  1                  0
 //!  the helper begins one         1                  1                  1
-//!  the task is left              1                  0                  0    the task keeps the spare
-//!  the task goes on              1                  1                  1    which it has begun
+//!  the task is left              1                  0                 0   the task keeps the spare
+//!  the task goes on              1                  1                 1   which it has begun
 //!  ... and is unwound            1                  0                  1
 //!  the helper ends the token     0                  0                  0
 //! ```

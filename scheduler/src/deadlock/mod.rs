@@ -30,8 +30,9 @@ pub enum ForeignThreads {
     MayWake,
     /// Other threads never wake a task, so their presence does not put off a report.
     NeverWake,
-    /// Threads that there were when [`RuntimeBuilder::run`](crate::RuntimeBuilder::run) was called never wake a
-    /// task; those that were started later may. For tests, whose harness keeps threads of its own.
+    /// Threads that there were when [`RuntimeBuilder::run`](crate::RuntimeBuilder::run) was called
+    /// never wake a task; those that were started later may. For tests, whose harness keeps threads
+    /// of its own.
     ///
     /// A report is wrong if an older thread would have woken a task, one of a pool in a `static`
     /// say.

@@ -32,8 +32,9 @@ fn asked_to_stop(mail: &Mail) -> bool {
 /// Two threads ask a worker that goes to sleep whenever it has nothing to do: it meets both
 /// requests.
 ///
-/// Seen to fail: when `ask_first` does not knock, or knocks before it puts the request in and without the
-/// lock, and when `prepare_sleep` stores ASLEEP without the comparison, loom reports a deadlock.
+/// Seen to fail: when `ask_first` does not knock, or knocks before it puts the request in and
+/// without the lock, and when `prepare_sleep` stores ASLEEP without the comparison, loom reports a
+/// deadlock.
 #[test]
 fn model_of_a_request_against_a_sleep() {
     loom::model(|| {

@@ -2,10 +2,10 @@
 //! thieves take from it.
 //!
 //! The first [`FRONT`] wait in a ring, in the order of their arrival ([`front`]). When it is full,
-//! those that come are *deferred* ([`deferred`](super::deferred)). The owner does not look at them before it has
-//! started all that are in front, and then moves a *batch* of them there ([`batch`]). Those that
-//! stay behind come after the ones that are deferred from then on, the next *generation*; within a
-//! generation the order is that of arrival.
+//! those that come are *deferred* ([`deferred`](super::deferred)). The owner does not look at them
+//! before it has started all that are in front, and then moves a *batch* of them there ([`batch`]).
+//! Those that stay behind come after the ones that are deferred from then on, the next
+//! *generation*; within a generation the order is that of arrival.
 //!
 //! So the order is that of arrival until [`FRONT`] tasks wait, and for what one task spawns in a
 //! row it is so whatever the number. But a tree of tasks that grows faster than it is worked off

@@ -105,8 +105,8 @@ fn refuse_to_leave_main(deadlock: Option<Deadlock>) -> ! {
     let why = if cfg!(panic = "unwind") {
         "main has caught its cancellation again and again, so that the process has to end"
     } else {
-        "main cannot be unwound, since the program is built with panic = \"abort\", so that the process \
-         has to end"
+        "main cannot be unwound, since the program is built with panic = \"abort\", so that the \
+         process has to end"
     };
     match deadlock {
         Some(deadlock) => abort_with(format_args!("{deadlock}\n\n{why}")),

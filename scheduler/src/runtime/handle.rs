@@ -13,8 +13,8 @@ use crate::worker;
 
 /// A runtime, for spawning into it from any thread for as long as it lives.
 ///
-/// A handle keeps neither the runtime nor its threads alive: when the runtime has ended, spawning is
-/// an error. There are handles of both kinds of runtime, those that were
+/// A handle keeps neither the runtime nor its threads alive: when the runtime has ended, spawning
+/// is an error. There are handles of both kinds of runtime, those that were
 /// [started](crate::RuntimeBuilder::start) and those that [`run`](crate::run) has entered.
 ///
 /// ```

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!   RUNNING --- task ends ---> FINISHED      the handle takes the result and frees the block
-//!   RUNNING --- join parks --> WAITING --- task ends ---> FINISHED, and the task unparks the joiner
+//!   RUNNING --- join parks --> WAITING --- task ends ---> FINISHED, and the task wakes the joiner
 //!                              WAITING --- join gives up ---> RUNNING
 //!   RUNNING --- handle dropped ---> DETACHED --- task ends ---> the task frees the block
 //! ```

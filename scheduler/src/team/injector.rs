@@ -68,8 +68,8 @@ impl Injector {
         task
     }
 
-    /// Whether there is no task, as far as the caller can know: of what happens meanwhile it may see
-    /// nothing.
+    /// Whether there is no task, as far as the caller can know: of  what happens meanwhile it may
+    /// see nothing.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len.load(Ordering::Relaxed) == 0

@@ -88,10 +88,10 @@ pub(crate) enum Farewell {
 /// The C library says the same, "resource temporarily unavailable", of all that may be missing.
 fn no_thread(settings: &Settings, source: &io::Error) -> io::Error {
     let text = format!(
-        "no thread could be started for a worker of the runtime {name:?}: {source}. It may be the limit \
-         of processes of this user (RLIMIT_NPROC, ulimit -u), of the control group (pids.max) or of the \
-         system (kernel.threads-max, kernel.pid_max), or the address space for the thread's stack \
-         (RLIMIT_AS, ulimit -v)",
+        "no thread could be started for a worker of the runtime {name:?}: {source}. It may be the \
+         limit of processes of this user (RLIMIT_NPROC, ulimit -u), of the control group \
+         (pids.max) or of the system (kernel.threads-max, kernel.pid_max), or the address space \
+         for the thread's stack (RLIMIT_AS, ulimit -v)",
         name = settings.title(),
     );
     io::Error::new(source.kind(), text)
@@ -147,8 +147,8 @@ impl Team {
         Metrics { workers: self.posts.all().iter().map(Post::metrics).collect() }
     }
 
-    /// Whether a deadlock is looked for. Outside of a team that was started there are always threads
-    /// that can spawn and send.
+    /// Whether a deadlock is looked for. Outside of a team that was started there are always
+    /// threads that can spawn and send.
     pub(crate) fn detects_deadlocks(&self) -> bool {
         self.door == Door::Entered && self.settings.deadlock_detection
     }

@@ -10,8 +10,8 @@
 //! - the *payload* `P` is what the two sides hand to each other: a message's address, the number of
 //!   permits wanted, a note of how the wait has ended;
 //! - the *key* `K` is what ends the wait. For a party that waits in this queue alone it is the
-//!   [`Unparker`] itself. A party that waits in several queues at once leaves another kind of key in
-//!   each, by which a waker finds out whether it is still the first.
+//!   [`Unparker`] itself. A party that waits in several queues at once leaves another kind of key
+//!   in each, by which a waker finds out whether it is still the first.
 //!
 //! Invariants:
 //!

@@ -188,8 +188,8 @@ impl Worker {
 
 fn report_swallowing(task: &Control, place: &Location<'_>, outcome: &str) {
     complain(format_args!(
-        "task {}, spawned at {}, has caught its cancellation {MOST_STRIKES} times, the last time from \
-         {place}, and {outcome}: let a panic pass whose payload is `Cancelled`",
+        "task {}, spawned at {}, has caught its cancellation {MOST_STRIKES} times, the last time \
+         from {place}, and {outcome}: let a panic pass whose payload is `Cancelled`",
         task.title(),
         task.spawned_at,
     ));
@@ -198,8 +198,8 @@ fn report_swallowing(task: &Control, place: &Location<'_>, outcome: &str) {
 fn report_waiting(task: &Control) {
     let Some(record) = task.park_record() else { return };
     complain(format_args!(
-        "task {}, spawned at {}, is left behind {} at {}: its partner has begun to serve it and does not \
-         end that, as a `SelectedOperation` that was forgotten",
+        "task {}, spawned at {}, is left behind {} at {}: its partner has begun to serve it and \
+         does not end that, as a `SelectedOperation` that was forgotten",
         task.title(),
         task.spawned_at,
         record.object.reason(),

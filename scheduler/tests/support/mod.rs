@@ -171,6 +171,12 @@ impl Bell {
     }
 }
 
+/// A wait whose unparker is taken and never used.
+pub fn wait_for_a_promise() {
+    const REASON: Reason = Reason::new("waiting for what was promised");
+    let _ = park(REASON, None, std::mem::forget, || None);
+}
+
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
 //! A poller: it blocks one thread until a descriptor is ready or the bell rings.
 //!
-//! [`Queue`] is what the operating system does: four functions, of which a loom model has a double. On
-//! top of that a poller knows which sources are registered with it, so that they can be given up
+//! [`Queue`] is what the operating system does: four functions, of which a loom model has a double.
+//! On top of that a poller knows which sources are registered with it, so that they can be given up
 //! when their owner ends.
 
 #[cfg(lisle_loom)]
