@@ -69,7 +69,7 @@ pub mod internal {
 pub use cancel::check_cancelled;
 pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
 pub use metrics::{Metrics, WorkerMetrics};
-pub use runtime::{Handle, Runtime, RuntimeBuilder, run};
+pub use runtime::{Handle, Runtime, RuntimeBuilder, ShutdownTimeout, UnfinishedTask, run};
 pub use sleep::{sleep, sleep_until};
 pub use spawn::{Builder, spawn, spawn_local};
 pub use task::{Cancelled, Detached, JoinHandle, Task, TaskId};

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use lisle_runtime::internal::primitive::{Arc, Mutex};
 
 use crate::park::{Reason, Unparker, Wake, park};
-use crate::{ForeignThreads, Runtime, spawn};
+use crate::{Cancelled, ForeignThreads, Handle, Runtime, spawn};
 
 /// Runs `main` with the detector of deadlocks awake: it must not find one.
 fn on_two_workers<R>(main: impl FnOnce() -> R) -> R {
@@ -148,5 +148,57 @@ fn the_end_meets_a_spawn() {
             crate::yield_now();
         });
         assert_eq!(ended.load(Relaxed), 2);
+    });
+}
+
+/// A thread spawns by a handle while the runtime is dropped: the task runs, or is cancelled, and
+/// its joiner is told; or the spawn fails. In each case the closure is dropped.
+///
+/// Seen to fail: when `Team::stop` asks the workers to stop before it closes the injector, or does
+/// not close it, the thread joins a task that no worker has taken.
+#[test]
+fn a_spawn_by_a_handle_meets_the_end() {
+    static SEEN: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
+    loom::model(|| {
+        let dropped = std::sync::Arc::new(AtomicUsize::new(0));
+        let runtime = Runtime::builder().workers(1).start().unwrap();
+        let (handle, count) = (runtime.handle().clone(), CountDrop(dropped.clone()));
+        let spawner = loom::thread::spawn(move || match handle.spawn(move || drop(count)) {
+            Err(_) => 0,
+            Ok(task) => match task.join() {
+                Err(error) => {
+                    assert!(error.is::<Cancelled>());
+                    1
+                }
+                Ok(()) => 2,
+            },
+        });
+        drop(runtime);
+        SEEN[spawner.join().unwrap()].store(true, Relaxed);
+        assert_eq!(dropped.load(Relaxed), 1);
+    });
+    assert!(SEEN.iter().all(|seen| seen.load(Relaxed)), "the model must reach all three outcomes");
+}
+
+/// A thread spawns by a handle while the only worker goes to sleep: it comes for the task.
+///
+/// Seen to fail: when the worker does not look whether it is wanted after it has announced its
+/// sleep, loom reports a deadlock.
+#[test]
+fn a_spawn_by_a_handle_meets_a_sleep() {
+    loom::model(|| {
+        let bell = Bell::default();
+        let spawner = Runtime::builder()
+            .workers(1)
+            .run(|| {
+                let (handle, theirs) = (Handle::current().unwrap(), bell.clone());
+                let spawner = loom::thread::spawn(move || {
+                    drop(handle.spawn(move || ring(&theirs)).expect("main waits for it"));
+                });
+                assert_eq!(hear(&bell), Wake::Unparked);
+                spawner
+            })
+            .unwrap();
+        spawner.join().unwrap();
     });
 }

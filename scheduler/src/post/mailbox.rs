@@ -9,11 +9,14 @@ use std::mem;
 use lisle_runtime::internal::primitive::{Arc, Mutex, MutexGuard};
 
 use crate::deadlock::Survey;
+use crate::runtime::RollCall;
 
 /// What a worker may be asked to do by other threads. It does so at its next look around.
 pub(crate) enum Request {
     /// Say what the parked tasks wait for.
     Describe(Arc<Survey>),
+    /// Say which started tasks are left.
+    List(Arc<RollCall>),
     /// Give up all tasks: the team ends.
     Stop,
 }

@@ -200,7 +200,7 @@ impl RuntimeBuilder {
     /// understood, or if the first thread cannot be started.
     pub fn start(self) -> io::Result<Runtime> {
         let team = enter::start(self.settings()?)?;
-        Ok(Runtime { handle: Handle { team } })
+        Ok(Runtime { handle: Handle { team }, is_shut_down: false })
     }
 
     /// # Errors

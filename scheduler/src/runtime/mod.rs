@@ -4,12 +4,16 @@ mod builder;
 mod default;
 mod enter;
 mod handle;
+mod shutdown;
 
 pub use builder::RuntimeBuilder;
 pub(crate) use default::default_runtime;
 pub use handle::Handle;
+pub(crate) use shutdown::RollCall;
+pub use shutdown::{ShutdownTimeout, UnfinishedTask};
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::metrics::Metrics;
 use crate::spawn::Builder;
@@ -84,6 +88,8 @@ pub fn run<R>(main: impl FnOnce() -> R) -> R {
 /// ```
 pub struct Runtime {
     handle: Handle,
+    /// Whether it was ended before its drop.
+    is_shut_down: bool,
 }
 
 impl Runtime {
@@ -118,14 +124,41 @@ impl Runtime {
     pub fn metrics(&self) -> Metrics {
         self.handle.metrics()
     }
+
+    /// Ends the runtime as a drop does, but waits no longer than `timeout`.
+    ///
+    /// Blocks the calling thread, or parks the calling task, meanwhile. If tasks have not ended by
+    /// then, each worker is asked for those that it has left, which takes 0.1 s more if one of them
+    /// is too busy to answer. The runtime goes on ending by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`ShutdownTimeout`], if tasks have not ended in time. To a task of the runtime itself it is
+    /// returned at once, and names the caller.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = lisle::Runtime::builder().start()?;
+    /// runtime.spawn(|| loop { lisle::yield_now() });
+    /// runtime.shutdown_timeout(Duration::from_secs(10))?; // the task is unwound in its `yield_now`
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Result<(), ShutdownTimeout> {
+        let team = &self.handle.team;
+        let outcome = if team.is_of_parent() { Ok(()) } else { shutdown::shut_down(team, timeout) };
+        self.is_shut_down = true;
+        outcome
+    }
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
         let team = &self.handle.team;
-        if !team.is_of_parent() {
-            team.stop();
+        if self.is_shut_down || team.is_of_parent() {
+            return;
         }
+        team.stop();
         Team::join_threads(team);
     }
 }

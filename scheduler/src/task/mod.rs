@@ -33,6 +33,7 @@ use self::join::JoinState;
 use self::payload::{Payload, Vtable};
 use crate::park::{Object, Place};
 use crate::post::Post;
+use crate::runtime::UnfinishedTask;
 
 /// A task, as the scheduler sees it: three cache lines in a dense slab, off the task's stack page.
 ///
@@ -197,6 +198,11 @@ impl Control {
     /// The task's identity.
     pub(crate) fn identity(&self) -> Task {
         Task { id: self.id, name: self.name.clone() }
+    }
+
+    /// The task as one that has not ended, without what it waits for.
+    pub(crate) fn unfinished(&self) -> UnfinishedTask {
+        UnfinishedTask { task: self.identity(), spawned_at: self.spawned_at, wait: None }
     }
 
     /// The number and the name, as messages have them.

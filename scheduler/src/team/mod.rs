@@ -276,13 +276,18 @@ impl Team {
             // What the handles stand for is not there, and a lock may be held for ever.
             return mem::forget(this.clone());
         }
+        Self::join_threads_until(this, None);
+    }
+
+    /// The same, but no longer than until `deadline`. Whether all have ended.
+    pub(crate) fn join_threads_until(this: &Arc<Self>, deadline: Option<Instant>) -> bool {
         // One by one: a thread that has not ended yet may still start another.
         while let Some((index, thread)) = this.next_thread() {
-            match this.await_farewell(index) {
-                None => return,
+            match this.await_farewell(index, deadline) {
+                None => return false,
                 // The thread has nothing left to do but to destroy its thread-locals, which may
                 // wait, too.
-                Some(Farewell::Ends) if in_task() => {}
+                Some(Farewell::Ends) if in_task() || deadline.is_some() => {}
                 Some(Farewell::Ends) => {
                     if thread.join().is_err() {
                         abort_with(format_args!("the thread of a worker has panicked"));
@@ -294,6 +299,7 @@ impl Team {
         if cfg!(any(debug_assertions, lisle_loom)) {
             this.check_idle();
         }
+        true
     }
 
     /// The worker has finished its tasks, on a thread of the team's.
@@ -308,7 +314,7 @@ impl Team {
     }
 
     /// Waits until a worker has ended. `None` if the caller does not wait so long.
-    fn await_farewell(&self, index: usize) -> Option<Farewell> {
+    fn await_farewell(&self, index: usize, deadline: Option<Instant>) -> Option<Farewell> {
         const REASON: Reason = Reason::new("waiting for the threads of a runtime");
         /// A deadline, however late, says that the wait will end although no task will end it.
         const LONG: Duration = Duration::from_secs(3600);
@@ -322,14 +328,15 @@ impl Team {
             }
             let wake = park(
                 REASON,
-                in_task().then(|| Instant::now() + LONG),
+                deadline.or_else(|| in_task().then(|| Instant::now() + LONG)),
                 |unparker| {
                     threads.joiner = Some(unparker);
                     drop(threads);
                 },
                 || self.threads.lock().joiner.take(),
             );
-            if wake == Wake::Failed {
+            let is_late = deadline.is_some() && wake == Wake::TimedOut;
+            if wake == Wake::Failed || is_late {
                 return None;
             }
         }

@@ -10,6 +10,7 @@ use lisle_runtime::internal::last_words::complain;
 
 use super::Worker;
 use crate::deadlock::{self, Deadlock, Purpose, Survey};
+use crate::runtime::UnfinishedTask;
 
 use std::time::Duration;
 
@@ -42,6 +43,21 @@ impl Worker {
         if since.elapsed() >= after {
             self.team.give_notice_of_stall(after);
         }
+    }
+
+    /// Its tasks that have started and not ended.
+    #[cold]
+    pub(super) fn unfinished_tasks(&self) -> Vec<UnfinishedTask> {
+        let mut tasks = Vec::new();
+        self.started.for_each(|task| tasks.push(task.unfinished()));
+        let mut waits = Vec::new();
+        deadlock::describe(&self.started, self.clock.get(), &mut waits);
+        // Those that wait are some of them, in the same order.
+        let mut waits = waits.into_iter().peekable();
+        for task in &mut tasks {
+            task.wait = waits.next_if(|wait| wait.task().id() == task.task.id());
+        }
+        tasks
     }
 
     /// Says what its tasks wait for, and draws the conclusion if all have.

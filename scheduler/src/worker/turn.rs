@@ -253,6 +253,9 @@ impl Worker {
             }
             Mail::Notice(task, Notice::Abandoned) => self.deliver_abandonment(task),
             Mail::Request(Request::Describe(survey)) => self.answer(&survey),
+            Mail::Request(Request::List(roll_call)) => {
+                roll_call.answer(self.index, self.unfinished_tasks());
+            }
             Mail::Request(Request::Stop) => {
                 if !self.shutting_down.get() {
                     self.shut_down(None);
