@@ -29,8 +29,8 @@
 //! ```
 //!
 //! New here? The [`guide`] begins with [the first program](guide::start) and tells [what blocks a
-//! worker](guide::blocking_and_io). It has pages for readers who come [from Go](guide::from_go) or
-//! [from threads](guide::from_std_and_crossbeam).
+//! worker](guide::blocking_and_io). It has pages on coming [from Go](guide::from_go) or [from
+//! threads](guide::from_std_and_crossbeam).
 //!
 //! # A tour
 //!

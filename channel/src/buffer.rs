@@ -39,7 +39,7 @@ impl<T> Buffer<T> {
     ///
     /// # Panics
     ///
-    /// If memory for so many messages cannot be had, or their number cannot be counted.
+    /// If there is no memory for `capacity` messages, or their number cannot be counted.
     pub(crate) fn bounded(limit: usize) -> Self {
         assert_ne!(limit, usize::MAX, "a channel of capacity {limit} cannot count its messages");
         let mut front = VecDeque::new();

@@ -212,7 +212,7 @@ fn loom_last_receiver_goes() {
 }
 
 /// A sender that gives up waiting for a place races with a receiver that makes one and gives it to
-/// whoever has waited longest.
+/// the one that has waited longest.
 ///
 /// Seen to fail with a `Channel::wait` that trusts the clock: the message is received and comes
 /// back.

@@ -81,7 +81,7 @@ impl Timer {
             let mut messages = self.messages.lock();
             let now = Instant::now();
             let message = messages.due;
-            // Those who wait for ticks take them beforehand, one each: so the ticks are as far
+            // Receivers that wait for ticks take them beforehand, one each: so the ticks are as far
             // apart as they should be, however late their receivers wake up.
             let in_time = |next| self.period.is_some() && deadline.is_none_or(|end| next <= end);
             match message {

@@ -1,9 +1,9 @@
 //! The parties that are parked at one end of a channel: a wait queue in which selects stand, too.
 //!
 //! A party that waits in this channel alone is served by the one that takes it out of the queue:
-//! the lock decides between a hand-over and a time-out. A select waits in several channels. Whoever
-//! takes one of its waiters out must also be the first to close its claim, and goes on to the next
-//! party otherwise.
+//! the lock decides between a hand-over and a time-out. A select waits in several channels. A party
+//! that takes one of its waiters out must also be the first to close its claim, and goes on to the
+//! next party otherwise.
 
 use std::ptr::{self, NonNull};
 

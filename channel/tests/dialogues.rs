@@ -1,6 +1,6 @@
 //! Random dialogues of two parties that wait for each other, on our channels and on
-//! crossbeam-channel's. Who says what is fixed by the seed; in which way it is sent and received is
-//! drawn, too. Whatever the way, both sides of both libraries hear the same.
+//! crossbeam-channel's. What each party says is fixed by the seed; in which way it is sent and
+//! received is drawn, too. Whatever the way, both sides of both libraries hear the same.
 #![cfg(not(lisle_loom))]
 
 mod support;

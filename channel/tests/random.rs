@@ -17,7 +17,7 @@ const RECEIVING: usize = 4;
 const EACH: usize = 400;
 const TINY: Duration = Duration::from_micros(20);
 
-/// Who sent a message, and its number among those that this party sent into the same channel.
+/// The sender of a message, and its number among those that this party sent into the same channel.
 type Message = (usize, usize, Box<usize>);
 
 fn send_all(party: usize, senders: &[Sender<Message>], mut random: Random) -> Vec<usize> {

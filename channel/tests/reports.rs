@@ -1,4 +1,4 @@
-//! What the report of a deadlock says of those who wait at a channel.
+//! What the report of a deadlock says of tasks that wait at a channel.
 #![cfg(not(lisle_loom))]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -430,7 +430,7 @@ fn selects_that_send_and_receive_on_one_channel_pair_up() {
                 let (sender, receiver) = (sender.clone(), receiver.clone());
                 ground.spawn(move || {
                     let (mut sent, mut received) = (0, 0);
-                    // Whoever is left over at the end gives up after a while.
+                    // A party that is left over at the end gives up after a while.
                     while sent + received < ROUNDS {
                         select! {
                             send(sender, name) -> result => { result.unwrap(); sent += 1 }

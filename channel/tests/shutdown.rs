@@ -149,7 +149,7 @@ fn the_partner_of_a_forgotten_operation_is_left_behind() {
         partner
     });
     assert!(partner.unwrap().join().unwrap_err().is::<Cancelled>());
-    // Nobody is in the way of those who come later.
+    // Nothing is in the way of later parties.
     assert!(sender.try_send(1).is_err());
     let later = std::thread::spawn(move || receiver.recv());
     sender.send(2).unwrap();

@@ -1,4 +1,4 @@
-//! Messages arrive: all of them, once, in order, whoever waits for whom.
+//! Messages arrive: all of them, once, in order, whichever party waits for the other.
 #![cfg(not(lisle_loom))]
 
 mod support;

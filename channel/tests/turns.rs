@@ -496,7 +496,7 @@ fn polling_for_a_place_comes_to_an_end() {
     });
 }
 
-/// Four poll to send and four poll to receive, as whoever comes from threads may write it.
+/// Four poll to send and four poll to receive, as a program made for threads may do.
 #[test]
 fn many_poll_each_other() {
     const EACH: usize = 300;

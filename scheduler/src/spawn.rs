@@ -161,7 +161,7 @@ impl Builder {
     /// As for [`spawn`](Self::spawn); also if the runtime has ended, or if it was started by the
     /// parent of a `fork`, whose threads are not in this process. `body` is dropped. While the
     /// runtime ends, the task may also be accepted and then given up at once: that is
-    /// [`Cancelled`](crate::Cancelled) to the one who joins it.
+    /// [`Cancelled`](crate::Cancelled) to its joiner.
     #[track_caller]
     pub fn spawn_on<F, T>(self, runtime: &Handle, body: F) -> io::Result<JoinHandle<T>>
     where

@@ -105,8 +105,8 @@ pub struct Select<'a> {
 
 // SAFETY: the waiters of the cases are in no list unless a method with `&mut self` is running, and
 // the handles are `Sync` where their messages are `Send`. Where they are not, a select on another
-// thread moves messages at most from one place in memory to another: it gives them out only to who
-// has a reference to their handle there, and drops none.
+// thread moves messages at most from one place in memory to another: it gives them out only to
+// holders of a reference to their handle there, and drops none.
 unsafe impl Send for Select<'_> {}
 // SAFETY: a shared reference only allows to clone the list and to print its name.
 unsafe impl Sync for Select<'_> {}

@@ -78,8 +78,8 @@ fn loom_senders_against_select() {
     });
 }
 
-/// A plain receive meets a select that sends, whoever comes first. The message is made late and
-/// passes once.
+/// A plain receive meets a select that sends, in either order. The message is made late and passes
+/// once.
 ///
 /// Seen to fail without the look at the channel before it is enlisted for: both park, deadlock.
 #[test]
@@ -312,7 +312,10 @@ fn loom_place_keeps_the_channel() {
             thread::spawn(move || receiver.try_recv().map(|message: Message| *message).ok());
         let mut sender = Some(sender);
         let sent = select_biased! {
-            send(sender.as_ref().unwrap(), { sender = None; message(1) }) -> result => result.is_ok(),
+            send(sender.as_ref().unwrap(), {
+                sender = None;
+                message(1)
+            }) -> result => result.is_ok(),
         };
         assert!(sender.is_none());
         let received = going.join().unwrap();

@@ -19,8 +19,8 @@ use crate::waiter::Verdict;
 /// An operation that takes part in a select.
 pub(crate) trait Operation {
     /// Begins the operation if that is possible at once, and puts into `grant` how far it has come.
-    /// Tells whether it has. It may wait for a message that was promised; a report says that it does
-    /// so at `place`.
+    /// Tells whether it has. It may wait for a message that was promised; a report says that it
+    /// does so at `place`.
     fn attempt(&self, grant: &mut GrantCell, place: Place) -> bool;
 
     /// Whether the operation would succeed or fail at once.

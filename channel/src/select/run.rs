@@ -2,9 +2,9 @@
 //!
 //! A round has two steps. First the operations are attempted one by one; nothing of the party is
 //! enqueued meanwhile, so it is free to win whomever it meets. If none is possible, the party is
-//! enqueued for all of them and parks. While it is enqueued it wins nobody: if it finds an
-//! operation possible it withdraws, and begins the next round. `README.md` tells why this loses
-//! nothing and comes to an end.
+//! enqueued for all of them and parks. While it is enqueued it never wins: if it finds an operation
+//! possible it withdraws, and begins the next round. `README.md` tells why this loses nothing and
+//! comes to an end.
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;

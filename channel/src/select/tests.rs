@@ -9,9 +9,9 @@ use super::run::{self, Case, Order, Patience};
 use crate::claim::{Claim, Entry, Grant, GrantCell};
 use crate::{Receiver, Sender, bounded, unbounded};
 
-/// An operation that is never possible. Whoever looks at it gives the others an opportunity: a
-/// message is sent into the channel that was looked at before, and taken out of the one that is
-/// looked at next.
+/// An operation that is never possible. Each look at it gives the others an opportunity: a message
+/// is sent into the channel that was looked at before, and taken out of the one that is looked at
+/// next.
 struct Meanwhile {
     before: (Sender<u8>, Receiver<u8>),
     after: (Sender<u8>, Receiver<u8>),

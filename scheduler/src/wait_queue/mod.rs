@@ -170,9 +170,9 @@ impl<P, K> WaitQueue<P, K> {
     ///
     /// # Safety
     ///
-    /// The waiter is in no queue. It does not move or end, and is not borrowed mutably, before it was
-    /// [removed](Self::remove), or was taken out and its key was used or dropped. Until then one and
-    /// the same lock guards this queue.
+    /// The waiter is in no queue. It does not move or end, and is not borrowed mutably, before it
+    /// was [removed](Self::remove), or was taken out and its key was used or dropped. Until then
+    /// one and the same lock guards this queue.
     #[inline]
     pub unsafe fn push(&mut self, waiter: &Waiter<P, K>, key: K) {
         let this = NonNull::from(waiter);

@@ -139,7 +139,7 @@ fn finishing() {
     assert!(ENDED.load(Ordering::Relaxed));
 }
 
-/// Who is left behind does not take messages as a dead receiver.
+/// A task that is left behind does not take messages as a dead receiver.
 fn no_waiter_stays() {
     let (sender, receiver) = bounded::<u32>(0);
     let theirs = receiver.clone();
