@@ -101,6 +101,11 @@ impl StackCache {
         self.warm.is_empty()
     }
 
+    /// The number of reservations that are neither taken nor cancelled.
+    pub fn reserved(&self) -> usize {
+        self.promised
+    }
+
     /// Promises one more stack, to be claimed by [`StackCache::take`].
     ///
     /// # Errors

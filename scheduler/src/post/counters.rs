@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::metrics::WorkerMetrics;
 
-/// Only the owner of the post writes them, but for `lost`.
+/// Only the owner of the post writes them.
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) switches: Counter,
@@ -19,8 +19,6 @@ pub(crate) struct Counters {
     pub(crate) runnable: Counter,
     pub(crate) parked: Counter,
     pub(crate) stacks: Counter,
-    /// Tasks that thieves have taken, as they say.
-    pub(super) lost: AtomicU64,
 }
 
 /// A number that one thread writes and any may read.

@@ -23,22 +23,22 @@ pub(crate) use owner::{Mail, PostOwner};
 use std::ptr::NonNull;
 
 use crossbeam_utils::CachePadded;
-use lisle_runtime::internal::primitive::Mutex;
 use lisle_runtime::internal::primitive::atomic::{AtomicBool, Ordering};
+use lisle_runtime::internal::primitive::{Arc, Mutex};
 
 use self::counters::Counters;
 use self::inbox::{Inbox, Pushed};
 use self::mailbox::Mailbox;
 use crate::driver::Bell;
 use crate::metrics::WorkerMetrics;
-use crate::run_queue::backlog::Backlog;
+use crate::run_queue::Backlog;
 use crate::task::Control;
 
 /// The half of a post that all threads share.
 pub(crate) struct Post {
     inbox: Inbox,
     mailbox: Mailbox,
-    pub(crate) backlog: Backlog,
+    pub(crate) backlog: Arc<Backlog>,
     /// Set when the worker gets its thread, before it can sleep.
     bell: Mutex<Option<Bell>>,
     /// Whether the worker, which was asleep, has been made the watcher.
@@ -151,11 +151,6 @@ impl Post {
     /// What the owner has counted.
     pub(crate) fn metrics(&self) -> WorkerMetrics {
         self.counters.read()
-    }
-
-    /// The caller has taken tasks out of the backlog, which the owner still counts.
-    pub(crate) fn note_stolen(&self, tasks: usize) {
-        self.counters.lost.fetch_add(tasks as u64, std::sync::atomic::Ordering::Relaxed);
     }
 }
 

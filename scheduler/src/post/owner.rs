@@ -151,11 +151,6 @@ impl PostOwner {
     pub(crate) fn falls_asleep(&self) -> bool {
         self.inbox.prepare_sleep()
     }
-
-    /// How many tasks thieves have taken out of the backlog.
-    pub(crate) fn stolen(&self) -> u64 {
-        self.counters.lost.load(std::sync::atomic::Ordering::Relaxed)
-    }
 }
 
 impl Deref for PostOwner {

@@ -1,61 +1,66 @@
-//! The backlog of a worker: tasks that have not started. The owner adds to it, and the owner and
+//! The backlog of a worker: its tasks that have not started. The owner adds to it; the owner and
 //! thieves take from it.
 //!
-//! The first [`FRONT`] wait in a ring, in the order of their arrival ([`front`]). When it is full,
-//! those that come are *deferred* ([`deferred`](super::deferred)). The owner does not look at them
-//! before it has started all that are in front, and then moves a *batch* of them there ([`batch`]).
-//! Those that stay behind come after the ones that are deferred from then on, the next
-//! *generation*; within a generation the order is that of arrival.
-//!
-//! So the order is that of arrival until [`FRONT`] tasks wait, and for what one task spawns in a
-//! row it is so whatever the number. But a tree of tasks that grows faster than it is worked off
-//! does not unfold level by level, with a stack for every inner node at once: it finishes one
-//! subtree before it begins another. One move in [`ELDERS_TURN`] takes the oldest generation, so
-//! that no task waits for ever behind others that keep having descendants.
+//! The first tasks wait in a ring, the *front* ([`front`]). When it is full, new tasks are *deferred*
+//! ([`deferred`](super::deferred)), until the owner finds the front empty and moves a batch of them
+//! there. The [rules of the order](super) say which come first.
 
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use lisle_runtime::internal::primitive::BriefMutex;
 use lisle_runtime::internal::primitive::atomic::{AtomicUsize, Ordering};
+use lisle_runtime::internal::primitive::{Arc, BriefMutex};
 
 use super::deferred::Deferred;
 use super::front::{self, Front};
 use crate::task::Control;
 
-/// How many tasks can wait while the order is exactly that of arrival. A power of two.
-const FRONT: usize = if cfg!(lisle_loom) { 2 } else { 4096 };
+/// How many tasks can wait to start while the order is exactly that of arrival. A power of two.
+///
+/// Public documentation says "very many". With 1,024 a tree of a million tasks needs a third of the
+/// memory; with 4,096 more programs keep the exact order.
+pub(super) const FRONT_CAPACITY: usize = if cfg!(lisle_loom) { 2 } else { 4096 };
 
-/// How many deferred tasks move to the front at a time, at least. The fewer, the fewer subtrees are
-/// open at once.
-const BATCH: usize = if cfg!(lisle_loom) { 1 } else { 16 };
+/// How many deferred tasks move to the front at a time, at least. The fewer there are, the fewer
+/// subtrees are open at once.
+pub(super) const BATCH: usize = if cfg!(lisle_loom) { 1 } else { 16 };
 
-/// A batch is larger by one task for this many tasks that are runnable already and come before it.
-const OTHERS_FOR_ONE: usize = 4;
+/// A batch is at least the ring's length divided by this.
+const RING_SHARE: usize = 4;
 
 /// One refill in this many takes the oldest generation instead of the youngest.
 pub(super) const ELDERS_TURN: usize = 256;
 
+/// How many tasks a thief takes at once, at most.
+const MOST_LOOT: usize = 64;
+
+/// The half of a run queue that other threads may touch.
 pub(crate) struct Backlog {
-    front: Front,
+    front: Front<FRONT_CAPACITY>,
     deferred: BriefMutex<Deferred>,
-    /// Deferred tasks, with those that thieves have taken since the owner looked last. Only the
-    /// owner writes it.
+    /// Deferred tasks, and those that thieves have taken of them since the owner last looked. Only
+    /// the owner writes it.
     deferred_count: AtomicUsize,
+    /// Tasks that thieves have taken, for what is published of the owner's counts. Nothing is
+    /// decided by it, nor by `claimed`, so they are std's even in a model.
+    thefts: AtomicU64,
+    /// Whether there is, or was, an owner.
+    claimed: AtomicBool,
 }
 
 /// Where a new task waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(super) enum Place {
     Front,
     Deferred,
 }
 
 /// What the owner learns when it moves deferred tasks to the front.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Refill {
-    pub(crate) moved: usize,
+pub(super) struct Refill {
+    pub(super) moved: usize,
     /// Deferred tasks that thieves have taken since the last time.
-    pub(crate) taken: usize,
+    pub(super) stolen: usize,
 }
 
 /// How far a backlog has come, to be compared later.
@@ -66,12 +71,24 @@ pub(crate) struct Mark {
 }
 
 impl Backlog {
-    pub(crate) fn new() -> Self {
-        Self {
-            front: Front::new(FRONT),
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            front: Front::new(),
             deferred: BriefMutex::new(Deferred::default()),
             deferred_count: AtomicUsize::new(0),
-        }
+            thefts: AtomicU64::new(0),
+            claimed: AtomicBool::new(false),
+        })
+    }
+
+    /// Notes that there is an owner.
+    ///
+    /// # Panics
+    ///
+    /// If there is, or was, another.
+    pub(super) fn claim(&self) {
+        let claimed = self.claimed.swap(true, Ordering::Relaxed);
+        assert!(!claimed, "a backlog has one owner");
     }
 
     /// Adds the newest task.
@@ -80,7 +97,7 @@ impl Backlog {
     ///
     /// The caller is the owner, and the task has not started and waits nowhere else.
     #[inline]
-    pub(crate) unsafe fn push(&self, task: NonNull<Control>) -> Place {
+    pub(super) unsafe fn push(&self, task: NonNull<Control>) -> Place {
         // SAFETY: the caller is the owner.
         if !self.defers() && unsafe { self.front.push(task) } {
             return Place::Front;
@@ -103,49 +120,61 @@ impl Backlog {
 
     /// Takes the oldest task of the front.
     #[inline]
-    pub(crate) fn pop(&self) -> Option<NonNull<Control>> {
+    pub(super) fn pop(&self) -> Option<NonNull<Control>> {
         self.front.pop()
     }
 
     /// Whether the front is empty but deferred tasks remain, so that the owner has to
     /// [`refill`](Self::refill).
     #[inline]
-    pub(crate) fn wants_refill(&self) -> bool {
+    pub(super) fn wants_refill(&self) -> bool {
         self.defers() && self.front.is_empty()
     }
 
-    /// Moves a batch of deferred tasks to the front, `most` at most. They will come behind
-    /// `others`.
+    /// Moves a batch of deferred tasks to the front, at most `most`. They will come behind so many
+    /// `others` in the ring.
     ///
     /// # Safety
     ///
     /// The caller is the owner, and the front is empty.
     #[cold]
-    pub(crate) unsafe fn refill(&self, others: usize, most: usize) -> Refill {
+    pub(super) unsafe fn refill(&self, others: usize, most: usize) -> Refill {
         let mut deferred = self.deferred.lock();
         let moved = deferred.move_batch(batch(others).min(most), |task| {
             // SAFETY: the caller is the owner.
             let fits = unsafe { self.front.push(task) };
             debug_assert!(fits, "an empty front has room for a batch");
         });
-        let taken = deferred.forget_taken();
+        let stolen = deferred.forget_stolen();
         drop(deferred);
         let count = self.deferred_count.load(Ordering::Relaxed);
-        self.deferred_count.store(count - moved - taken, Ordering::Relaxed);
-        Refill { moved, taken }
+        self.deferred_count.store(count - moved - stolen, Ordering::Relaxed);
+        Refill { moved, stolen }
     }
 
-    /// Takes a task for another worker: one of those that have been deferred longest, which may
-    /// have a large tree to unfold, or else the oldest of the front.
+    /// How many tasks a thief may take at once: at most half of them.
+    pub(crate) fn loot(&self) -> usize {
+        self.len().div_ceil(2).min(MOST_LOOT)
+    }
+
+    /// Takes a task for another worker: the one that has been deferred longest, which may have a
+    /// large tree to unfold, or else the oldest in front.
     pub(crate) fn steal(&self) -> Option<NonNull<Control>> {
         let deferred = if self.defers() { self.deferred.lock().steal() } else { None };
-        deferred.or_else(|| self.front.pop())
+        let task = deferred.or_else(|| self.front.pop())?;
+        self.thefts.fetch_add(1, Ordering::Relaxed);
+        Some(task)
     }
 
-    /// How many tasks wait. Those that thieves took of the deferred ones may be counted for a
-    /// while.
+    /// How many tasks thieves have taken. One that was taken just now may be missing.
+    pub(super) fn thefts(&self) -> u64 {
+        self.thefts.load(Ordering::Relaxed)
+    }
+
+    /// How many tasks wait. Deferred tasks that were stolen are counted until the owner's next
+    /// refill.
     #[inline]
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.front.len() + self.deferred_len()
     }
 
@@ -154,9 +183,14 @@ impl Backlog {
         !self.defers() && self.front.is_empty()
     }
 
+    /// The part of [`len`](Self::len) that is in front.
+    pub(super) fn front_len(&self) -> usize {
+        self.front.len()
+    }
+
     /// The part of [`len`](Self::len) that is not in front.
     #[inline]
-    pub(crate) fn deferred_len(&self) -> usize {
+    pub(super) fn deferred_len(&self) -> usize {
         self.deferred_count.load(Ordering::Relaxed)
     }
 
@@ -170,24 +204,16 @@ impl Backlog {
         Mark { front: self.front.mark(), defers: self.defers() }
     }
 
-    /// Whether a task that was there at `mark` is still there, or there are more than fit in front
-    /// as there were then.
+    /// Whether a task that was there at `mark` is still there, or tasks are deferred as they were
+    /// then.
     pub(crate) fn has_lasted_since(&self, mark: Mark) -> bool {
         self.front.has_lasted_since(mark.front) || mark.defers && self.defers()
     }
 }
 
-/// How many deferred tasks move behind `others`, so that they have at least a fifth of the turns: a
-/// crowd of tasks that wake each other for ever would otherwise have a turn each for every
-/// [`BATCH`] that start.
+/// How many deferred tasks move behind `others`: enough for a fifth of the turns.
 fn batch(others: usize) -> usize {
-    (others / OTHERS_FOR_ONE).clamp(BATCH, FRONT)
-}
-
-impl Drop for Backlog {
-    fn drop(&mut self) {
-        debug_assert!(self.is_empty(), "a worker ends with an empty backlog");
-    }
+    (others / RING_SHARE).clamp(BATCH, FRONT_CAPACITY)
 }
 
 #[cfg(all(test, not(lisle_loom)))]
@@ -200,7 +226,7 @@ mod tests {
 
     /// A backlog of numbered tasks, as its owner uses it.
     struct Owned {
-        backlog: Backlog,
+        backlog: Arc<Backlog>,
         slab: Slab,
         numbers: RefCell<HashMap<NonNull<Control>, u64>>,
     }
@@ -242,14 +268,14 @@ mod tests {
         }
     }
 
-    const FULL: u64 = FRONT as u64;
+    const FULL: u64 = FRONT_CAPACITY as u64;
 
     #[test]
     fn what_is_pushed_in_a_row_keeps_its_order_whatever_its_number() {
         let owned = Owned::new();
         owned.push_all(0..3 * FULL);
-        assert_eq!(owned.backlog.len(), 3 * FRONT);
-        assert_eq!(owned.pop_some(4 * FRONT), (0..3 * FULL).collect::<Vec<_>>());
+        assert_eq!(owned.backlog.len(), 3 * FRONT_CAPACITY);
+        assert_eq!(owned.pop_some(4 * FRONT_CAPACITY), (0..3 * FULL).collect::<Vec<_>>());
         assert!(owned.backlog.is_empty());
         assert_eq!(owned.push(0), Place::Front);
         assert_eq!(owned.pop(), Some(0));
@@ -263,21 +289,21 @@ mod tests {
         assert_eq!([owned.push(FULL), owned.push(FULL + 1)], [Place::Front; 2]);
         assert_eq!(owned.push(FULL + 2), Place::Deferred);
         assert_eq!(owned.pop(), Some(2));
-        // There is room in front, but others have waited for it longer.
+        // There is room in front, but somebody else has waited for it longer.
         assert_eq!(owned.push(FULL + 3), Place::Deferred);
-        assert_eq!(owned.pop_some(FRONT + 3), (3..FULL + 4).collect::<Vec<_>>());
+        assert_eq!(owned.pop_some(FRONT_CAPACITY + 3), (3..FULL + 4).collect::<Vec<_>>());
     }
 
     #[test]
     fn those_deferred_later_come_before_those_left_behind() {
         let owned = Owned::new();
         owned.push_all(0..FULL + 2 * BATCH as u64);
-        owned.pop_some(FRONT);
+        owned.pop_some(FRONT_CAPACITY);
         // A batch has moved. One of them has children, more than fit into a batch.
         let first = owned.pop_some(1);
         let children = 10_000..10_001 + BATCH as u64;
         owned.push_all(children.clone());
-        let rest = owned.pop_some(2 * FRONT);
+        let rest = owned.pop_some(2 * FRONT_CAPACITY);
         let expected: Vec<_> = (FULL..FULL + BATCH as u64)
             .chain(children)
             .chain(FULL + BATCH as u64..FULL + 2 * BATCH as u64)
@@ -292,10 +318,10 @@ mod tests {
         let oldest = 1_000_000;
         owned.push(oldest);
         let mut child = 2_000_000;
-        let bound = FRONT + ELDERS_TURN * BATCH;
+        let bound = FRONT_CAPACITY + ELDERS_TURN * BATCH;
         let started = (0..=bound).find(|_| {
             let task = owned.pop().unwrap();
-            // Each task has two children, so there are more and more.
+            // Everybody has two children, so there are more and more.
             owned.push_all([child, child + 1]);
             child += 2;
             task == oldest
@@ -313,11 +339,11 @@ mod tests {
         assert_eq!(owned.steal(), Some(FULL));
         assert_eq!(owned.steal(), Some(FULL + 1));
         assert_eq!(owned.steal(), Some(0));
-        assert_eq!(owned.backlog.len(), FRONT - 1 + 2, "the owner has not looked yet");
-        assert_eq!(owned.pop_some(FRONT - 2), (1..FULL - 1).collect::<Vec<_>>());
+        assert_eq!(owned.backlog.len(), FRONT_CAPACITY - 1 + 2, "the owner has not looked yet");
+        assert_eq!(owned.pop_some(FRONT_CAPACITY - 2), (1..FULL - 1).collect::<Vec<_>>());
         assert!(owned.backlog.pop().is_some() && owned.backlog.wants_refill());
         // SAFETY: this thread owns the backlog.
-        assert_eq!(unsafe { owned.backlog.refill(0, usize::MAX) }, Refill { moved: 0, taken: 2 });
+        assert_eq!(unsafe { owned.backlog.refill(0, usize::MAX) }, Refill { moved: 0, stolen: 2 });
         assert!(owned.backlog.is_empty());
     }
 
@@ -334,6 +360,3 @@ mod tests {
         assert!(!owned.backlog.has_lasted_since(full));
     }
 }
-
-#[cfg(all(test, lisle_loom))]
-mod models;

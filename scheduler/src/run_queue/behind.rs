@@ -1,10 +1,10 @@
 //! Tasks that come after deferred ones.
 //!
-//! Deferred tasks have no place in the run queue yet, but a task that yields lets them go first
-//! nevertheless, and so does a new local task. Both wait here until as many deferred tasks have
-//! been given a place, here or on the worker of a thief, as there were when they came. These may be
-//! younger ones, which come before those that were there: otherwise a task that yields would have
-//! to wait until whole trees are finished.
+//! Deferred tasks have no place in the ring yet, but a task that yields lets them go first
+//! nevertheless, and so does a new local task. Such a task waits here until as many deferred tasks
+//! have been given a place, on this worker or on a thief's, as there were when it came. These may be
+//! younger ones, which overtake those that were there: otherwise a task that yields would wait until
+//! whole trees are finished.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -13,50 +13,56 @@ use std::ptr::NonNull;
 use crate::task::Control;
 
 #[derive(Default)]
-pub(crate) struct Behind {
+pub(super) struct Behind {
     /// Tasks that were ever deferred.
     deferred: Cell<u64>,
     /// Of those, the ones that have been given a place.
     placed: Cell<u64>,
-    /// The tasks that wait, each with the number that has to be placed before it. In the order of
-    /// arrival, hence also of the numbers.
+    /// The tasks that wait, each with the number of deferred tasks to be placed before it. They are
+    /// in the order of arrival, hence also of the numbers.
     queue: RefCell<VecDeque<(u64, NonNull<Control>)>>,
 }
 
 impl Behind {
     /// Whether tasks are deferred.
     #[inline]
-    pub(crate) fn is_needed(&self) -> bool {
+    pub(super) fn is_needed(&self) -> bool {
         self.deferred.get() != self.placed.get()
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many tasks are deferred.
+    pub(super) fn ahead(&self) -> usize {
+        (self.deferred.get() - self.placed.get()) as usize
+    }
+
+    /// How many tasks wait behind those.
+    pub(super) fn len(&self) -> usize {
         self.queue.borrow().len()
     }
 
-    pub(crate) fn note_deferred(&self) {
+    pub(super) fn note_deferred(&self) {
         self.deferred.set(self.deferred.get() + 1);
     }
 
-    pub(crate) fn note_placed(&self, count: usize) {
+    pub(super) fn note_placed(&self, count: usize) {
         self.placed.set(self.placed.get() + count as u64);
     }
 
     /// Adds a task that comes after all that are deferred now.
     #[cold]
-    pub(crate) fn push(&self, task: NonNull<Control>) {
+    pub(super) fn push(&self, task: NonNull<Control>) {
         self.queue.borrow_mut().push_back((self.deferred.get(), task));
     }
 
-    /// Takes a task that has waited for enough others.
-    pub(crate) fn pop(&self) -> Option<NonNull<Control>> {
+    /// Takes a task that has let enough others go first.
+    pub(super) fn pop(&self) -> Option<NonNull<Control>> {
         let mut queue = self.queue.borrow_mut();
         let due = queue.front().is_some_and(|&(number, _)| number <= self.placed.get());
         if due { queue.pop_front().map(|(_, task)| task) } else { None }
     }
 
-    /// How many more have to be placed before the first one's turn comes.
-    pub(crate) fn distance(&self) -> Option<usize> {
+    /// How many more deferred tasks have to be placed before the first task here.
+    pub(super) fn distance(&self) -> Option<usize> {
         let &(number, _) = self.queue.borrow().front()?;
         Some((number - self.placed.get()) as usize)
     }

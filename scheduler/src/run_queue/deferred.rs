@@ -1,6 +1,6 @@
-//! Tasks for which there is no room in front: a stack of generations, each a queue.
+//! Deferred tasks, for which there is no room in front: a stack of generations, each a queue.
 //!
-//! They are linked by the field that is the inbox's for tasks that have started, so any number of
+//! They are linked by the field that the inbox uses for tasks that have started, so any number of
 //! them costs no memory of its own. The lock around this guards the links.
 
 use std::collections::VecDeque;
@@ -11,14 +11,14 @@ use crate::task::Control;
 
 #[derive(Default)]
 pub(super) struct Deferred {
-    /// Oldest first. None is empty while the lock is free.
+    /// Oldest first. No generation is empty while the lock is free.
     generations: VecDeque<Generation>,
     /// Whether nothing was moved since the youngest generation began, so that it grows.
     growing: bool,
-    /// How often a batch was moved.
+    /// How many batches were moved.
     moves: usize,
-    /// Tasks that thieves took and the owner does not know of.
-    taken: usize,
+    /// Thefts that the owner does not know of yet.
+    stolen: usize,
 }
 
 /// Tasks in the order of their arrival, linked from the first to the last.
@@ -27,8 +27,8 @@ struct Generation {
     last: NonNull<Control>,
 }
 
-// SAFETY: only the owner of the value reaches its tasks, and those are `Send` as long as they have
-// not started.
+// SAFETY: the tasks of a generation are reached through it alone, and those that have not started
+// are `Send`.
 unsafe impl Send for Generation {}
 
 impl Deferred {
@@ -47,8 +47,8 @@ impl Deferred {
         }
     }
 
-    /// Hands out up to `most` of the first tasks of one generation, the youngest or now and then
-    /// the oldest, and says how many. The next push begins a new generation.
+    /// Hands the first tasks of one generation to `place`, at most `most`, and says how many. It is
+    /// the youngest generation, or now and then the oldest. The next push begins a new one.
     pub(super) fn move_batch(
         &mut self,
         most: usize,
@@ -70,17 +70,18 @@ impl Deferred {
         moved
     }
 
-    /// Takes the oldest task of the oldest generation without the knowledge of the owner.
+    /// Takes the oldest task of the oldest generation for a thief. The owner learns of it by
+    /// [`forget_stolen`](Self::forget_stolen).
     pub(super) fn steal(&mut self) -> Option<NonNull<Control>> {
         let task = self.generations.front_mut()?.pop()?;
         self.discard_if_empty(0);
-        self.taken += 1;
+        self.stolen += 1;
         Some(task)
     }
 
     /// How many tasks were stolen since the last call.
-    pub(super) fn forget_taken(&mut self) -> usize {
-        std::mem::take(&mut self.taken)
+    pub(super) fn forget_stolen(&mut self) -> usize {
+        std::mem::take(&mut self.stolen)
     }
 
     fn discard_if_empty(&mut self, index: usize) {
@@ -123,6 +124,6 @@ impl Generation {
 ///
 /// The task waits nowhere else, or in the generation of the caller.
 unsafe fn set_next(task: NonNull<Control>, next: *mut Control) {
-    // SAFETY: the link of a task that has not started belongs to the holder of the task.
+    // SAFETY: the caller has the task for itself, and its link while it has not started.
     unsafe { task.as_ref().inbox_next.with_mut(|link| link.write(next)) }
 }

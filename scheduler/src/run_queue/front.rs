@@ -1,12 +1,13 @@
-//! The front of a backlog: a ring with one writer and many takers, which all take the oldest.
+//! The front of a backlog: a ring of fixed size to which the owner adds tasks, and from which the
+//! owner and thieves take the oldest.
 //!
 //! - Only the owner moves `tail`, by a release store after it has filled the slot.
-//! - All parties, the owner too, take from `head`, by a compare-exchange. Both counters only grow,
-//!   so a comparison that succeeds proves that the slots were not reused since they were read.
+//! - The owner and thieves take from `head`, by a compare-exchange. Both counters only grow, so a
+//!   comparison that succeeds proves that the slot was not reused since it was read.
 //!
-//! The queue follows the ideas of Chase and Lev's deque (2005), but both sides take the oldest,
-//! which keeps a worker's order of arrival, and what does not fit goes elsewhere instead of making
-//! it grow.
+//! The queue follows the ideas of Chase and Lev's deque (2005), but both sides take the oldest task,
+//! which keeps a worker's order of arrival, and the ring never grows: the backlog defers a task that
+//! does not fit.
 
 use std::ptr::{self, NonNull};
 
@@ -14,11 +15,11 @@ use lisle_runtime::internal::primitive::atomic::{AtomicPtr, AtomicUsize, Orderin
 
 use crate::task::Control;
 
-pub(super) struct Front {
+/// `CAPACITY` is a power of two.
+pub(super) struct Front<const CAPACITY: usize> {
     head: AtomicUsize,
     tail: AtomicUsize,
-    /// A power of two.
-    slots: Box<[AtomicPtr<Control>]>,
+    slots: Box<[AtomicPtr<Control>; CAPACITY]>,
 }
 
 /// How far the front has come, to be compared later.
@@ -27,13 +28,14 @@ pub(super) struct Mark {
     tail: usize,
 }
 
-impl Front {
-    pub(super) fn new(capacity: usize) -> Self {
-        assert!(capacity.is_power_of_two());
+impl<const CAPACITY: usize> Front<CAPACITY> {
+    pub(super) fn new() -> Self {
+        const { assert!(CAPACITY.is_power_of_two()) }
+        let slots: Box<[_]> = (0..CAPACITY).map(|_| AtomicPtr::new(ptr::null_mut())).collect();
         Self {
             head: AtomicUsize::new(0),
             tail: AtomicUsize::new(0),
-            slots: (0..capacity).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
+            slots: slots.try_into().expect("there are as many slots"),
         }
     }
 
@@ -48,7 +50,7 @@ impl Front {
         let tail = self.tail.load(Ordering::Relaxed);
         // Acquire: a slot is filled anew after its taker has read it. A head that is read too old
         // only makes the ring look full too early.
-        if tail.wrapping_sub(self.head.load(Ordering::Acquire)) >= self.slots.len() {
+        if tail.wrapping_sub(self.head.load(Ordering::Acquire)) >= CAPACITY {
             return false;
         }
         self.slot(tail).store(task.as_ptr(), Ordering::Relaxed);
@@ -105,7 +107,7 @@ impl Front {
     /// A slot is read and written without ordering of its own: `tail` publishes it, and the
     /// comparison of `head` tells whether what was read still counts.
     fn slot(&self, position: usize) -> &AtomicPtr<Control> {
-        &self.slots[position & (self.slots.len() - 1)]
+        &self.slots[position % CAPACITY]
     }
 }
 
@@ -119,7 +121,7 @@ mod tests {
 
     #[test]
     fn keeps_the_order_while_it_wraps() {
-        let front = Front::new(8);
+        let front = Front::<8>::new();
         let (mut pushed, mut popped) = (0, 0);
         for round in 0..600 {
             for _ in 0..round % 7 + 1 {
@@ -145,7 +147,7 @@ mod tests {
 
     #[test]
     fn takes_no_more_than_fit() {
-        let front = Front::new(2);
+        let front = Front::<2>::new();
         // SAFETY: this thread owns the front.
         let push = |n| unsafe { front.push(task(n)) };
         assert!(push(1) && push(2));
@@ -157,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_mark_tells_whether_the_front_has_lasted() {
-        let front = Front::new(8);
+        let front = Front::<8>::new();
         // SAFETY: this thread owns the front.
         let push = |n| assert!(unsafe { front.push(task(n)) });
         let empty = front.mark();

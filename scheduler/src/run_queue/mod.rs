@@ -1,10 +1,258 @@
 //! The run queue of a worker: which task has its turn next.
 //!
-//! The ready [`ring`] holds the tasks in the order of their arrival; the [`backlog`] those that
-//! have not started, which thieves may take; [`behind`] are those that let deferred tasks go first.
+//! It has two halves. The [`RunQueue`] is the worker's own: it pushes and takes the next task. The
+//! [`Backlog`] is what other workers may touch: they steal tasks from it that have not started.
+//!
+//! # The order
+//!
+//! 1. **Strict round robin.** A task that becomes runnable goes to the tail, be it new, woken or
+//!    yielding, and the task at the head has the next turn. Started tasks stand in a [`ring`]. Tasks
+//!    that have not started wait in the backlog's [`front`], and a *marker* in the ring keeps the
+//!    place of each, so there is one order of arrival over both.
+//! 2. **Beyond the front's capacity the order bends.** Once [`FRONT_CAPACITY`](backlog::FRONT_CAPACITY)
+//!    tasks wait to start, new ones are [`deferred`]: they have no place in the ring yet. When all
+//!    tasks in front have started, a [batch](backlog::BATCH) of deferred tasks moves there.
+//! 3. **Subtree first.** The tasks that are deferred between two batches are a *generation*. A batch
+//!    is taken from the youngest one, and within a generation the oldest task comes first. So what
+//!    one task spawns in a row starts in that order, whatever its number, but a tree of tasks that
+//!    grows faster than it is worked off is finished subtree by subtree, instead of unfolding level by
+//!    level with an open stack for each inner node.
+//! 4. **The elders' turn.** One batch in [`ELDERS_TURN`](backlog::ELDERS_TURN) is taken from the
+//!    oldest generation instead, so no task waits for ever behind others that keep having
+//!    descendants.
+//! 5. **Deferred tasks are passed by woken ones only.** A task that yields, or is new and local, goes
+//!    [`behind`] as many deferred tasks as there are at that moment, be it those or younger ones. A
+//!    woken task goes to the tail of the ring: a parent sums up what its children send before more
+//!    of the tree unfolds.
+//! 6. **A batch grows with the ring**: it is at least a quarter as long. A crowd of tasks that wake
+//!    each other for ever would otherwise have a turn each for every few tasks that start.
+//! 7. **A thief takes** the task that has been deferred longest, which may have a large tree to
+//!    unfold, or else the oldest one in front. Its marker stays in the ring, and is passed over.
+//!
+//! The README of this crate has the measurements behind these rules, and the bounds that follow
+//! from them.
 
-pub(crate) mod backlog;
-pub(crate) mod behind;
+mod backlog;
+mod behind;
 mod deferred;
 mod front;
-pub(crate) mod ring;
+#[cfg(all(test, lisle_loom))]
+mod models;
+mod ring;
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+use lisle_runtime::internal::primitive::Arc;
+
+pub(crate) use self::backlog::{Backlog, Mark};
+use self::backlog::{Place, Refill};
+use self::behind::Behind;
+use self::ring::{Entry, Ring};
+use crate::task::Control;
+
+/// The owner's half of a run queue.
+///
+/// Invariants, between two calls:
+/// - **Markers.** For each task in front of the backlog there is a marker in the ring, and while
+///   tasks are deferred there is at least one. So an empty ring means that nothing is runnable.
+/// - **Behind.** Tasks wait behind deferred ones only while there are some.
+/// - **Thefts.** A theft becomes known late: the owner comes to the place of a task that is gone.
+///   Until then the place is still counted here. The backlog counts all thefts, this the known ones.
+pub(crate) struct RunQueue {
+    ring: Ring,
+    behind: Behind,
+    backlog: Arc<Backlog>,
+    known_thefts: Cell<u64>,
+}
+
+/// How many tasks there are, as a report needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Tasks that wait for their turn.
+    pub(crate) runnable: usize,
+    /// Tasks that are gone, and that the owner still counts among those that have not started.
+    pub(crate) unknown_thefts: usize,
+}
+
+impl RunQueue {
+    /// The owner's half for a backlog.
+    ///
+    /// # Panics
+    ///
+    /// If the backlog has had an owner.
+    pub(crate) fn new(backlog: Arc<Backlog>) -> Self {
+        backlog.claim();
+        Self { ring: Ring::new(), behind: Behind::default(), backlog, known_thefts: Cell::new(0) }
+    }
+
+    /// Adds a task that has yielded, or is new and local: behind all that are runnable, the deferred ones among them.
+    #[inline]
+    pub(crate) fn push(&self, task: NonNull<Control>) {
+        if self.defers() {
+            self.behind.push(task);
+        } else {
+            self.ring.push(task);
+        }
+    }
+
+    /// Adds a task that was woken, or is put off: behind all that have a place, but before the deferred ones.
+    #[inline]
+    pub(crate) fn push_woken(&self, task: NonNull<Control>) {
+        self.ring.push(task);
+    }
+
+    /// Adds a new task that any worker may start.
+    ///
+    /// # Safety
+    ///
+    /// The task has not started and waits nowhere else, and its closure and result are `Send`.
+    #[inline]
+    pub(crate) unsafe fn push_new(&self, task: NonNull<Control>) {
+        // SAFETY: the backlog's only owner is this; the rest is passed on to the caller.
+        match unsafe { self.backlog.push(task) } {
+            Place::Front => self.ring.push_marker(),
+            Place::Deferred => self.behind.note_deferred(),
+        }
+    }
+
+    /// Takes the task whose turn it is. Calls `note_theft` for each theft that becomes known: the
+    /// stack that was reserved for the task can be given back.
+    #[inline(always)]
+    pub(crate) fn next(&self, note_theft: impl FnMut()) -> Option<NonNull<Control>> {
+        match self.ring.pop()? {
+            Entry::Task(task) => Some(task),
+            Entry::Marker => self.next_unstarted(note_theft),
+        }
+    }
+
+    /// Whether tasks are deferred.
+    #[inline(always)]
+    pub(crate) fn defers(&self) -> bool {
+        self.behind.is_needed()
+    }
+
+    /// Does [`push`](Self::push) and [`next`](Self::next) in one step, while nothing is deferred.
+    /// Does nothing if the queue is empty.
+    #[inline(always)]
+    pub(crate) fn exchange(
+        &self,
+        task: NonNull<Control>,
+        note_theft: impl FnMut(),
+    ) -> Option<NonNull<Control>> {
+        debug_assert!(!self.defers(), "the task comes after deferred ones");
+        match self.ring.exchange(task)? {
+            Entry::Task(next) => Some(next),
+            Entry::Marker => self.next_unstarted(note_theft),
+        }
+    }
+
+    /// Takes the task for which a marker stands that has just been taken out of the ring, or the
+    /// next one if a thief was faster. Not inlined, so that the turns of started tasks need few
+    /// registers.
+    #[inline(never)]
+    fn next_unstarted(&self, mut note_theft: impl FnMut()) -> Option<NonNull<Control>> {
+        let task = self.pop_front(&mut note_theft);
+        if task.is_some() { task } else { self.next_after_theft(note_theft) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn next_after_theft(&self, mut note_theft: impl FnMut()) -> Option<NonNull<Control>> {
+        loop {
+            self.count_theft(&mut note_theft);
+            match self.ring.pop()? {
+                Entry::Task(task) => return Some(task),
+                Entry::Marker => {
+                    let task = self.pop_front(&mut note_theft);
+                    if task.is_some() {
+                        return task;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the oldest task in front of the backlog, and fills the front again if it was the last.
+    #[inline(always)]
+    fn pop_front(&self, note_theft: &mut impl FnMut()) -> Option<NonNull<Control>> {
+        let task = self.backlog.pop();
+        if self.backlog.wants_refill() {
+            self.refill_front(note_theft);
+        }
+        task
+    }
+
+    /// Gives a batch of deferred tasks a place in the ring, now that the front is empty, and then
+    /// those that have let enough of them go first.
+    #[cold]
+    #[inline(never)]
+    fn refill_front(&self, note_theft: &mut impl FnMut()) {
+        let most = self.behind.distance().unwrap_or(usize::MAX);
+        // SAFETY: the backlog's only owner is this, and its front was seen to be empty.
+        let Refill { moved, stolen } = unsafe { self.backlog.refill(self.ring.len(), most) };
+        for _ in 0..moved {
+            self.ring.push_marker();
+        }
+        for _ in 0..stolen {
+            self.count_theft(note_theft);
+        }
+        self.behind.note_placed(moved + stolen);
+        while let Some(task) = self.behind.pop() {
+            self.ring.push(task);
+        }
+    }
+
+    fn count_theft(&self, note_theft: &mut impl FnMut()) {
+        self.known_thefts.set(self.known_thefts.get() + 1);
+        note_theft();
+    }
+
+    /// The task that is `ahead` turns away, unless it is one of those that have not started.
+    #[inline(always)]
+    pub(crate) fn peek(&self, ahead: usize) -> Option<NonNull<Control>> {
+        self.ring.peek(ahead)
+    }
+
+    /// How many turns are given out, with those of stolen tasks.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Whether nothing is runnable.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
+    /// Whether tasks wait that other workers may take.
+    #[inline]
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// How many tasks there are now.
+    pub(crate) fn counts(&self) -> Counts {
+        self.check();
+        // A thief counts what it has taken a little later, and the owner may have noticed before.
+        let unknown_thefts = self.backlog.thefts().saturating_sub(self.known_thefts.get()) as usize;
+        let places = self.ring.len() + self.behind.len() + self.backlog.deferred_len();
+        Counts { runnable: places - unknown_thefts, unknown_thefts }
+    }
+
+    /// Checks the invariants, as far as that takes no time.
+    fn check(&self) {
+        let deferred = self.backlog.deferred_len();
+        debug_assert!(self.ring.len() >= self.backlog.front_len(), "a task in front has no marker");
+        debug_assert_eq!(self.behind.ahead(), deferred, "deferred tasks are miscounted");
+        debug_assert!(!self.ring.is_empty() || deferred == 0, "no marker for deferred tasks");
+        debug_assert!(self.behind.len() == 0 || deferred > 0, "tasks wait behind none");
+    }
+}
+
+impl Drop for RunQueue {
+    fn drop(&mut self) {
+        debug_assert!(self.is_empty(), "a worker ends with an empty queue");
+    }
+}

@@ -1,4 +1,5 @@
-//! The run queue of one worker: a growing ring that only its owner touches.
+//! The ready ring: the runnable tasks of a worker in the order of their turns. Only its owner
+//! touches it, and it grows.
 //!
 //! A ring instead of a linked list, so that the worker can look ahead and prefetch what it will
 //! run soon.
@@ -10,30 +11,30 @@ use crate::task::Control;
 
 /// A first-in first-out queue of control blocks.
 ///
-/// An entry is either a task, or a *marker* that stands for the oldest task of another queue. The
-/// worker uses markers to keep one order of arrival over started tasks, which stay here, and
-/// unstarted ones, which live in a queue that can be stolen from.
-pub(crate) struct Queue {
+/// An entry is either a task, or a *marker* that stands for the oldest task in front of the
+/// backlog. Markers keep one order of arrival over the tasks that stay here and those that wait
+/// where thieves may take them.
+pub(super) struct Ring {
     /// An owned array of `mask + 1` slots, a power of two; null is a marker.
     slots: Cell<NonNull<Slot>>,
     mask: Cell<usize>,
-    /// Both count up for ever; the slot of a position is the position modulo the capacity.
+    /// Both only count up; the slot of a position is the position modulo the capacity.
     head: Cell<usize>,
     tail: Cell<usize>,
 }
 
 type Slot = Cell<*mut Control>;
 
-/// What [`Queue::pop`] found at the head.
-pub(crate) enum Entry {
+/// What [`Ring::pop`] found at the head.
+pub(super) enum Entry {
     Task(NonNull<Control>),
     Marker,
 }
 
 const FIRST_CAPACITY: usize = 64;
 
-impl Queue {
-    pub(crate) fn new() -> Self {
+impl Ring {
+    pub(super) fn new() -> Self {
         Self {
             slots: Cell::new(allocate(FIRST_CAPACITY)),
             mask: Cell::new(FIRST_CAPACITY - 1),
@@ -43,27 +44,27 @@ impl Queue {
     }
 
     #[inline]
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.tail.get().wrapping_sub(self.head.get())
     }
 
     #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.head.get() == self.tail.get()
     }
 
     #[inline]
-    pub(crate) fn push(&self, task: NonNull<Control>) {
+    pub(super) fn push(&self, task: NonNull<Control>) {
         self.push_slot(task.as_ptr());
     }
 
     #[inline]
-    pub(crate) fn push_marker(&self) {
+    pub(super) fn push_marker(&self) {
         self.push_slot(ptr::null_mut());
     }
 
     #[inline]
-    pub(crate) fn pop(&self) -> Option<Entry> {
+    pub(super) fn pop(&self) -> Option<Entry> {
         if self.is_empty() {
             return None;
         }
@@ -73,9 +74,9 @@ impl Queue {
     }
 
     /// Puts `task` at the tail and takes the entry at the head, which is another one. Does nothing
-    /// if the queue is empty.
+    /// if the ring is empty.
     #[inline]
-    pub(crate) fn exchange(&self, task: NonNull<Control>) -> Option<Entry> {
+    pub(super) fn exchange(&self, task: NonNull<Control>) -> Option<Entry> {
         let (head, tail) = (self.head.get(), self.tail.get());
         if head == tail {
             return None;
@@ -91,7 +92,7 @@ impl Queue {
 
     /// The task `ahead` places behind the head, if there is one.
     #[inline]
-    pub(crate) fn peek(&self, ahead: usize) -> Option<NonNull<Control>> {
+    pub(super) fn peek(&self, ahead: usize) -> Option<NonNull<Control>> {
         if ahead >= self.len() {
             return None;
         }
@@ -100,8 +101,8 @@ impl Queue {
 
     #[inline]
     fn slot(&self, position: usize) -> &Slot {
-        // SAFETY: `slots` owns `mask + 1` slots until `grow` or `drop` replaces them, which nobody
-        // can do while this reference is used: it never leaves a method that does not grow.
+        // SAFETY: `slots` owns `mask + 1` slots until `grow` or `drop` replaces them, and the
+        // reference never leaves a method, none of which grows while it uses one.
         unsafe { self.slots.get().add(position & self.mask.get()).as_ref() }
     }
 
@@ -131,7 +132,7 @@ impl Queue {
     }
 }
 
-impl Drop for Queue {
+impl Drop for Ring {
     fn drop(&mut self) {
         // SAFETY: `self` goes away, and with it the only path to the array.
         unsafe { release(self.slots.get(), self.mask.get() + 1) };
@@ -161,59 +162,59 @@ mod tests {
 
     #[test]
     fn keeps_the_order_while_it_wraps_and_grows() {
-        let queue = Queue::new();
+        let ring = Ring::new();
         let (mut pushed, mut popped) = (0, 0);
         for round in 0..500 {
             for _ in 0..round % 7 + 1 {
                 pushed += 1;
-                queue.push(address(pushed));
+                ring.push(address(pushed));
             }
             for _ in 0..round % 5 + 1 {
                 popped += 1;
-                assert!(matches!(queue.pop(), Some(Entry::Task(task)) if task == address(popped)));
+                assert!(matches!(ring.pop(), Some(Entry::Task(task)) if task == address(popped)));
             }
-            assert_eq!(queue.len(), pushed - popped);
+            assert_eq!(ring.len(), pushed - popped);
         }
-        assert!(pushed - popped > FIRST_CAPACITY, "the test must make the queue grow");
+        assert!(pushed - popped > FIRST_CAPACITY, "the test must make the ring grow");
     }
 
     #[test]
     fn an_exchange_is_a_push_and_a_pop() {
-        let queue = Queue::new();
-        assert!(queue.exchange(address(1)).is_none());
-        assert!(queue.is_empty(), "there was nothing to exchange");
+        let ring = Ring::new();
+        assert!(ring.exchange(address(1)).is_none());
+        assert!(ring.is_empty(), "there was nothing to exchange");
         let mut number = 0;
         for len in 1..=FIRST_CAPACITY {
-            queue.push(address(number + 1));
+            ring.push(address(number + 1));
             number += 1;
             // All the way round, and in the end in a full ring.
             for _ in 0..2 * FIRST_CAPACITY {
                 number += 1;
-                let entry = queue.exchange(address(number));
+                let entry = ring.exchange(address(number));
                 let oldest = address(number - len);
                 assert!(matches!(entry, Some(Entry::Task(task)) if task == oldest));
-                assert_eq!(queue.len(), len);
+                assert_eq!(ring.len(), len);
             }
         }
-        queue.push_marker();
+        ring.push_marker();
         for _ in 0..FIRST_CAPACITY {
-            queue.pop();
+            ring.pop();
         }
-        assert!(matches!(queue.exchange(address(1)), Some(Entry::Marker)));
+        assert!(matches!(ring.exchange(address(1)), Some(Entry::Marker)));
     }
 
     #[test]
     fn peek_sees_tasks_and_skips_markers() {
-        let queue = Queue::new();
-        queue.push(address(1));
-        queue.push_marker();
-        queue.push(address(2));
-        assert_eq!(queue.peek(0), Some(address(1)));
-        assert_eq!(queue.peek(1), None);
-        assert_eq!(queue.peek(2), Some(address(2)));
-        assert_eq!(queue.peek(3), None);
-        queue.pop();
-        assert!(matches!(queue.pop(), Some(Entry::Marker)));
-        assert_eq!(queue.peek(0), Some(address(2)));
+        let ring = Ring::new();
+        ring.push(address(1));
+        ring.push_marker();
+        ring.push(address(2));
+        assert_eq!(ring.peek(0), Some(address(1)));
+        assert_eq!(ring.peek(1), None);
+        assert_eq!(ring.peek(2), Some(address(2)));
+        assert_eq!(ring.peek(3), None);
+        ring.pop();
+        assert!(matches!(ring.pop(), Some(Entry::Marker)));
+        assert_eq!(ring.peek(0), Some(address(2)));
     }
 }

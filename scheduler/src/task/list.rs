@@ -16,13 +16,19 @@ pub(super) struct Links {
 #[derive(Default)]
 pub(crate) struct TaskList {
     first: Cell<Option<NonNull<Control>>>,
+    len: Cell<usize>,
 }
 
 impl TaskList {
+    pub(crate) fn len(&self) -> usize {
+        self.len.get()
+    }
+
     /// # Safety
     ///
     /// The task is in no list and stays alive until it is removed from this one.
     pub(crate) unsafe fn insert(&self, task: NonNull<Control>) {
+        self.len.set(self.len.get() + 1);
         let second = self.first.replace(Some(task));
         // SAFETY: the caller's task is alive, and so is every task that is in the list.
         unsafe {
@@ -38,6 +44,7 @@ impl TaskList {
     ///
     /// The task is in this list.
     pub(crate) unsafe fn remove(&self, task: NonNull<Control>) {
+        self.len.set(self.len.get() - 1);
         // SAFETY: the task and its neighbours are in the list and hence alive.
         unsafe {
             let (previous, next) =

@@ -7,7 +7,7 @@ use lisle_runtime::internal::last_words::abort_on_unwind;
 
 use super::{LOCAL, Worker, locals};
 use crate::deadlock::{self, ForeignThreads};
-use crate::run_queue::backlog::Mark;
+use crate::run_queue::Mark;
 use crate::team::{Role, Team};
 
 /// How long the watcher naps between two looks at the others' backlogs, the first time and at most.
@@ -22,10 +22,6 @@ const LAST_RECHECK: Duration = Duration::from_secs(1);
 /// How often in a row a worker spins without success before it goes to sleep at once. It spins
 /// again when it was called back from a sleep soon, so that spinning would have caught that.
 const MOST_VAIN_SPINS: u32 = 4;
-
-/// How many tasks a thief takes at most. It takes no more than half of what the owner counts, which
-/// may include deferred tasks that are gone.
-const HAUL: usize = 64;
 
 /// Makes a worker the calling thread's, until it is dropped.
 pub(crate) struct Enter;
@@ -79,17 +75,8 @@ impl Worker {
             if self.has_more_to_do() || self.driver.look() {
                 continue;
             }
-            debug_assert!(
-                self.post.backlog.is_empty(),
-                "while tasks are deferred there is a marker"
-            );
-            debug_assert_eq!(
-                self.behind.len(),
-                0,
-                "while a task lets others go first they are deferred"
-            );
             if self.shutting_down.get() {
-                if self.live.get() == 0 && self.post.close() {
+                if self.unfinished() == 0 && self.post.close() {
                     return;
                 }
                 // Only wakes that are under way are left to come.
@@ -106,7 +93,7 @@ impl Worker {
 
     /// Whether tasks are runnable, or would be if there were memory for them.
     fn has_more_to_do(&self) -> bool {
-        !self.ready.is_empty() || !self.team.injector.is_empty()
+        !self.queue.is_empty() || !self.team.injector.is_empty()
     }
 
     /// Whether other threads have something for this worker.
@@ -283,9 +270,9 @@ impl Worker {
             if !post.backlog.has_lasted_since(mark) {
                 continue;
             }
-            let haul = post.backlog.len().div_ceil(2).min(HAUL);
+            let loot = post.backlog.loot();
             let mut stolen = 0;
-            while stolen < haul && self.reserve_stack().is_ok() {
+            while stolen < loot && self.reserve_stack().is_ok() {
                 let Some(task) = post.backlog.steal() else {
                     self.cancel_reservation();
                     break;
@@ -294,7 +281,6 @@ impl Worker {
                 stolen += 1;
             }
             if stolen > 0 {
-                post.note_stolen(stolen);
                 self.post.add(|counters| &counters.steals, stolen as u64);
                 return true;
             }

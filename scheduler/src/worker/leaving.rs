@@ -60,7 +60,7 @@ impl Worker {
                 report_swallowing(me, place, "is left behind");
                 self.leave_current();
             }
-            self.enqueue(NonNull::from(me));
+            self.queue.push(NonNull::from(me));
             self.suspend(me);
         } else if strikes == MOST_STRIKES + 1 {
             let what = "cannot be left behind inside no_suspend, so that its runtime does not end";
@@ -97,7 +97,6 @@ impl Worker {
         control.phase.set(Phase::LeftBehind);
         // SAFETY: the caller's promise.
         unsafe { self.started.remove(task) };
-        self.live.set(self.live.get() - 1);
         self.left_behind.set(true);
         if self.main.get() == Some(task) {
             self.left_main.set(true);

@@ -39,9 +39,7 @@ use lisle_runtime::switch::Context;
 use crate::driver::Driver;
 use crate::metrics::Metrics;
 use crate::post::{Notice, Post, PostOwner};
-use crate::run_queue::backlog::Place;
-use crate::run_queue::behind::Behind;
-use crate::run_queue::ring::Queue;
+use crate::run_queue::{Counts, RunQueue};
 use crate::task::{Control, IdBlock, Slab, Task, TaskId, TaskList};
 use crate::team::Team;
 use crate::timer::Timers;
@@ -60,14 +58,9 @@ pub(crate) struct Worker {
     /// Where the thread's own stack continues while a task runs.
     base: Cell<Context>,
 
-    /// Runnable tasks in the order of arrival; a marker stands for the oldest task in front of the
-    /// backlog. While tasks are deferred there, there is a marker here.
-    ready: Queue,
-    /// Runnable tasks that come after deferred ones.
-    behind: Behind,
+    queue: RunQueue,
+    /// Tasks that have started and have not finished.
     started: TaskList,
-    /// Tasks that are not finished, with those of which it is not yet known that a thief took them.
-    live: Cell<usize>,
 
     /// Switches left until the next look at the inbox and the clock, that one included.
     until_poll: Cell<u32>,
@@ -96,8 +89,6 @@ pub(crate) struct Worker {
     /// come to no end.
     late_spawns: Cell<u32>,
     spawns_without_end: Cell<bool>,
-    /// Tasks of which it has become known that thieves took them.
-    forgotten: Cell<u64>,
     /// How often in a row this worker has spun, or could have, and nothing was posted.
     vain_spins: Cell<u32>,
     /// How long no worker has had anything to do, as far as this worker has seen it.
@@ -241,15 +232,14 @@ impl Worker {
     /// The worker at place `index` of a team, on the calling thread.
     pub(crate) fn new(team: Arc<Team>, index: usize) -> Self {
         let driver = Driver::new();
+        let post = PostOwner::claim(team.posts.clone(), index, &driver);
         Self {
-            post: PostOwner::claim(team.posts.clone(), index, &driver),
             index,
             current: Cell::new(None),
             base: Cell::new(Context::NONE),
-            ready: Queue::new(),
-            behind: Behind::default(),
+            queue: RunQueue::new(post.backlog.clone()),
+            post,
             started: TaskList::default(),
-            live: Cell::new(0),
             until_poll: Cell::new(POLL_INTERVAL),
             epoch: Instant::now(),
             clock: Cell::new(Duration::ZERO),
@@ -266,7 +256,6 @@ impl Worker {
             left_behind: Cell::new(false),
             late_spawns: Cell::new(0),
             spawns_without_end: Cell::new(false),
-            forgotten: Cell::new(0),
             vain_spins: Cell::new(0),
             quiet: Cell::new(None),
             team,
@@ -347,15 +336,24 @@ impl Worker {
     /// Publishes how many tasks there are. Of those that are not in the queue `running` run, and
     /// the others are parked.
     fn publish(&self, running: u64) {
-        // A task that was taken is counted here for a while.
-        let stale = self.post.stolen().saturating_sub(self.forgotten.get());
-        let live = (self.live.get() as u64).saturating_sub(stale);
-        let waiting = self.ready.len() + self.behind.len() + self.post.backlog.deferred_len();
-        let runnable = (waiting as u64 + running).saturating_sub(stale);
+        let Counts { runnable, unknown_thefts } = self.queue.counts();
+        let live = (self.unfinished() - unknown_thefts) as u64;
+        let runnable = runnable as u64 + running;
         self.post.set(|counters| &counters.live, live);
         self.post.set(|counters| &counters.runnable, runnable);
         self.post.set(|counters| &counters.parked, live.saturating_sub(runnable));
         self.post.set(|counters| &counters.stacks, self.stacks.borrow().len() as u64);
+    }
+
+    /// How many tasks this worker has to finish, or to start. A stolen task is one of them until
+    /// the theft becomes known.
+    ///
+    /// Each task that has not started has a stack reserved here, whichever it will run on; nothing
+    /// else has, between two turns. So the reservations count these tasks.
+    fn unfinished(&self) -> usize {
+        let unstarted = self.stacks.borrow().reserved();
+        debug_assert!(unstarted == 0 || !self.queue.is_empty(), "no turn is left to start a task");
+        self.started.len() + unstarted
     }
 
     /// Switches since the last poll.
@@ -370,19 +368,15 @@ impl Worker {
 
     /// Accepts a task that any worker may start. A stack is reserved for it here.
     pub(crate) fn accept(&self, task: NonNull<Control>) {
-        // SAFETY: this worker owns the post; the caller has just made the task, or taken it.
-        match unsafe { self.post.backlog.push(task) } {
-            Place::Front => self.ready.push_marker(),
-            Place::Deferred => self.behind.note_deferred(),
-        }
-        self.live.set(self.live.get() + 1);
+        // SAFETY: the caller has just made the task, or taken it.
+        unsafe { self.queue.push_new(task) };
         self.share_backlog();
     }
 
     /// Makes sure that there is a watcher if a task waits in the backlog.
     #[inline]
     fn share_backlog(&self) {
-        if self.team.wants_watcher() && !self.post.backlog.is_empty() {
+        if self.team.wants_watcher() && self.queue.has_backlog() {
             Team::call_watcher(&self.team);
         }
     }
@@ -399,9 +393,8 @@ impl Worker {
         self.shutting_down.get()
     }
 
-    /// Accepts a new task that only this worker may start.
+    /// Accepts a new task that only this worker may start. A stack is reserved for it here.
     pub(crate) fn accept_local(&self, task: NonNull<Control>) {
-        self.enqueue(task);
-        self.live.set(self.live.get() + 1);
+        self.queue.push(task);
     }
 }

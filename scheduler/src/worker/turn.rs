@@ -13,8 +13,6 @@ use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
 use super::waits::may_suspend;
 use super::{POLL_INTERVAL, Worker, current, locals, with_allowance};
 use crate::post::{Mail, Notice, Request};
-use crate::run_queue::backlog::Refill;
-use crate::run_queue::ring::Entry;
 use crate::task::{Control, Runnable, join};
 use crate::turn::Allowance;
 
@@ -63,18 +61,25 @@ impl Worker {
     /// step puts it there and takes the task whose turn it is.
     #[inline(always)]
     fn go_last(&self, me: &Control) {
-        let poll_is_due = self.begin_turn();
-        let next = if poll_is_due || self.behind.is_needed() {
-            self.enqueue(NonNull::from(me));
-            if poll_is_due {
-                self.poll();
-            }
-            self.next()
+        let next = if self.begin_turn() || self.queue.defers() {
+            self.go_last_slowly(me)
         } else {
-            let Some(entry) = self.ready.exchange(NonNull::from(me)) else { return };
-            self.at(entry)
+            let next = self.queue.exchange(NonNull::from(me), || self.cancel_reservation());
+            let Some(next) = next else { return };
+            Some(self.prepare_turn(next))
         };
         self.leave_to(next, me);
+    }
+
+    /// Where one step does not do, the task whose turn it is.
+    #[cold]
+    #[inline(never)]
+    fn go_last_slowly(&self, me: &Control) -> Option<Runnable> {
+        self.queue.push(NonNull::from(me));
+        if self.poll_is_due() {
+            self.poll();
+        }
+        self.next()
     }
 
     /// Ends the turn of a task that has used up what it may do in one; see [`turn`](crate::turn).
@@ -98,16 +103,6 @@ impl Worker {
         self.give_way(me);
         if me.is_cancelled() {
             self.check_cancelled(Location::caller());
-        }
-    }
-
-    /// Puts a task behind all that are runnable, those without a place in the queue among them.
-    #[inline]
-    pub(super) fn enqueue(&self, task: NonNull<Control>) {
-        if self.behind.is_needed() {
-            self.behind.push(task);
-        } else {
-            self.ready.push(task);
         }
     }
 
@@ -141,88 +136,40 @@ impl Worker {
     #[inline(always)]
     fn begin_turn(&self) -> bool {
         with_allowance(Allowance::renew);
-        let left = self.until_poll.get() - 1;
-        self.until_poll.set(left);
-        left == 0
+        self.until_poll.set(self.until_poll.get() - 1);
+        self.poll_is_due()
+    }
+
+    #[inline(always)]
+    fn poll_is_due(&self) -> bool {
+        self.until_poll.get() == 0
     }
 
     #[inline(always)]
     fn next(&self) -> Option<Runnable> {
-        self.at(self.ready.pop()?)
+        let task = self.queue.next(|| self.cancel_reservation())?;
+        Some(self.prepare_turn(task))
     }
 
-    /// The task for which an entry stands that was just taken out of the queue.
+    /// The task that was just taken out of the queue.
     #[inline(always)]
-    fn at(&self, entry: Entry) -> Option<Runnable> {
-        let task = match entry {
-            Entry::Task(task) => task,
-            Entry::Marker => self.pick_unstarted()?,
-        };
+    fn prepare_turn(&self, task: NonNull<Control>) -> Runnable {
         self.look_ahead();
         // SAFETY: it was in the queue, and is in none now.
-        Some(unsafe { Runnable::new(task) })
-    }
-
-    /// Takes the task that a marker, which has just been taken out of the queue, stands for; the
-    /// next one if a thief was faster. Not inlined, so that the turns of started tasks need few
-    /// registers.
-    #[inline(never)]
-    fn pick_unstarted(&self) -> Option<NonNull<Control>> {
-        let backlog = &self.post.backlog;
-        loop {
-            let task = backlog.pop();
-            if backlog.wants_refill() {
-                self.refill_front();
-            }
-            if task.is_some() {
-                self.share_backlog();
-                return task;
-            }
-            self.forget_stolen();
-            if let Entry::Task(task) = self.ready.pop()? {
-                return Some(task);
-            }
-        }
-    }
-
-    /// Gives deferred tasks a place in the queue, now that none is left of those that had one, and
-    /// after them the tasks that have let them go first.
-    #[cold]
-    fn refill_front(&self) {
-        let most = self.behind.distance().unwrap_or(usize::MAX);
-        // SAFETY: this worker owns the post, and the front of its backlog was seen to be empty.
-        let Refill { moved, taken } = unsafe { self.post.backlog.refill(self.ready.len(), most) };
-        for _ in 0..moved {
-            self.ready.push_marker();
-        }
-        for _ in 0..taken {
-            self.forget_stolen();
-        }
-        self.behind.note_placed(moved + taken);
-        while let Some(task) = self.behind.pop() {
-            self.ready.push(task);
-        }
-    }
-
-    /// A thief has taken a task, which this worker still counts, and has reserved a stack for it.
-    #[cold]
-    fn forget_stolen(&self) {
-        self.live.set(self.live.get() - 1);
-        self.forgotten.set(self.forgotten.get() + 1);
-        self.cancel_reservation();
+        unsafe { Runnable::new(task) }
     }
 
     /// Fetches what the turns to come will touch. A queue so short that its tasks stay in the
     /// nearest cache pays for one comparison.
     #[inline(always)]
     fn look_ahead(&self) {
-        if self.ready.len() <= FETCH_CONTROL {
+        if self.queue.len() <= FETCH_CONTROL {
             return;
         }
-        if let Some(task) = self.ready.peek(FETCH_CONTROL) {
+        if let Some(task) = self.queue.peek(FETCH_CONTROL) {
             prefetch(task.as_ptr().cast());
         }
-        if let Some(task) = self.ready.peek(FETCH_FRAME) {
+        if let Some(task) = self.queue.peek(FETCH_FRAME) {
             // SAFETY: tasks in a queue are not finished.
             let frame = unsafe { task.as_ref() }.context().frame();
             prefetch(frame);
@@ -363,7 +310,7 @@ impl Worker {
     /// no memory left for the guard. The promise stands, and is tried again in its next turn.
     fn postpone(&self, task: Runnable, error: &io::Error) {
         self.complain(error);
-        self.ready.push(task.into_raw());
+        self.queue.push_woken(task.into_raw());
     }
 
     /// Says once that a task cannot start for want of memory, and waits a little if there is
@@ -373,12 +320,13 @@ impl Worker {
         if !self.starved.replace(true) {
             last_words::complain(format_args!("a task cannot start yet: {error}"));
         }
-        if self.ready.is_empty() {
+        if self.queue.is_empty() {
             std::thread::sleep(PAUSE);
         }
     }
 
-    /// Ties a task to this worker and to a stack.
+    /// Ties a task to this worker and to a stack, for which the caller has used up or cancelled its
+    /// reservation.
     fn begin(&self, task: &Control, stack: Stack) {
         if self.shutting_down.get() {
             task.cancel();
@@ -386,6 +334,7 @@ impl Worker {
         task.start(&*self.post, stack);
         // SAFETY: a task starts once, so it is in no list; `retire` removes it before it is freed.
         unsafe { self.started.insert(NonNull::from(task)) };
+        self.share_backlog();
     }
 
     /// Ends the current task, whose closure has run, and returns its stack.
@@ -397,14 +346,11 @@ impl Worker {
         unsafe {
             let stack = task.as_ref().take_stack().expect("a started task has a stack");
             self.started.remove(task);
-            self.live.set(self.live.get() - 1);
             if join::finish(task) {
                 // The destructors of the result may wait. Until they are done this is one of the
                 // tasks whose end the worker awaits, and that it reports and gives up.
                 self.started.insert(task);
-                self.live.set(self.live.get() + 1);
                 join::drop_result(task);
-                self.live.set(self.live.get() - 1);
                 self.started.remove(task);
                 join::free(task);
             }

@@ -175,7 +175,7 @@ impl Worker {
         let control = unsafe { task.as_ref() };
         control.set_abandoned();
         if control.phase.get() == Phase::AwaitsUnpark {
-            self.ready.push(task);
+            self.queue.push_woken(task);
         }
     }
 
@@ -187,7 +187,7 @@ impl Worker {
         let before = control.phase.replace(Phase::Unparked);
         debug_assert_ne!(before, Phase::Unparked, "an unparker is used once");
         if matches!(before, Phase::Parked | Phase::AwaitsUnpark) {
-            self.ready.push(task);
+            self.queue.push_woken(task);
         }
     }
 
@@ -230,7 +230,7 @@ impl Worker {
     fn interrupt(&self, task: &Control, cause: Phase) {
         if task.phase.get() == Phase::Parked {
             task.phase.set(cause);
-            self.ready.push(NonNull::from(task));
+            self.queue.push_woken(NonNull::from(task));
         }
     }
 }

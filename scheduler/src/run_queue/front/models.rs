@@ -14,7 +14,7 @@ fn every_task_is_taken_once() {
     loom::model(|| {
         let slab = Slab::default();
         let tasks: Vec<_> = (0..4).map(|n| task_numbered(&slab, n)).collect();
-        let front = Arc::new(Front::new(2));
+        let front = Arc::new(Front::<2>::new());
         let thief = thread::spawn({
             let front = front.clone();
             move || [front.pop(), front.pop()].into_iter().flatten().map(Sample).collect::<Vec<_>>()
