@@ -3,9 +3,10 @@
 //!
 //! - [`Coroutine`] and [`Generator`] are complete and need no scheduler.
 //! - [`switch`] moves a thread of execution from one stack to another; [`stack`] hands out the
-//!   stacks, each with a guard. Schedulers are built on these; see `lisle-scheduler`.
+//!   stacks, each with a guard. Both are public for those who build a scheduler of their own, as
+//!   `lisle-scheduler` is one.
 //!
-//! This crate knows no queues and no policy.
+//! This crate knows no queues and no policy. Users of coroutines come by `lisle::coroutine`.
 
 #![cfg_attr(not(lisle_loom), warn(unreachable_pub))]
 

@@ -33,22 +33,23 @@ use crate::worker;
 /// # Examples
 ///
 /// ```
-/// use lisle::task::{Cancelled, check_cancelled};
+/// use lisle::task::check_cancelled;
 ///
-/// let searcher = lisle::run(|| {
-///     lisle::spawn(|| {
-///         for n in 0_u64.. {
-///             if n.is_multiple_of(1024) {
-///                 check_cancelled();
-///             }
-///             if n == 10_000 {
-///                 return n;
-///             }
+/// /// Goes no further than some hundred rounds if its runtime ends meanwhile.
+/// fn search() -> u64 {
+///     for n in 0_u64.. {
+///         if n.is_multiple_of(512) {
+///             check_cancelled();
 ///         }
-///         unreachable!("it has found what it was looking for, or was cancelled before")
-///     })
-/// });
-/// assert!(searcher.join().unwrap_err().is::<Cancelled>()); // its runtime has ended
+///         if n == 10_000 {
+///             return n;
+///         }
+///     }
+///     unreachable!("it has found what it was looking for")
+/// }
+///
+/// let found = lisle::run(|| lisle::spawn(search).join().unwrap());
+/// assert_eq!(found, 10_000);
 /// ```
 #[inline]
 #[track_caller]

@@ -1,5 +1,8 @@
 //! Which task runs next, and where: tasks, a cooperative round robin, park and unpark.
 //!
+//! Users come by the crate `lisle`, which has all of this in `lisle::task`, `lisle::park` and other
+//! modules; so do the examples here.
+//!
 //! A task is a function on a stack of its own. Tasks of one worker take turns on one OS thread; a
 //! turn ends when the task yields, parks or finishes, or has done [as much as fits](mod@turn) into
 //! one. The order is strict: a task that becomes runnable goes to the tail of one queue, be it
