@@ -1,5 +1,6 @@
 //! What Lisle's other crates use and users do not. It changes without notice.
 
+pub use crate::attached::attached;
 pub use crate::erased::Erased;
 pub use crate::no_suspend::{in_section, never_suspend_again};
 pub use crate::prefetch::prefetch;

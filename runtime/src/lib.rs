@@ -10,6 +10,7 @@
 
 #![cfg_attr(not(lisle_loom), warn(unreachable_pub))]
 
+mod attached;
 mod coroutine;
 mod erased;
 mod generator;

@@ -1,4 +1,4 @@
-//! Cancellation: where it strikes a task.
+//! Cancellation: where it strikes a task, and how a task is shielded from it.
 //!
 //! A cancelled task is unwound at its *cancellation points*: in the wait in which it is found,
 //! before it begins another, when it goes on after a yield, and in [`check_cancelled`]. Being
@@ -7,12 +7,16 @@
 //!
 //! A task that unwinds cannot be unwound once more. So in the destructors that run meanwhile a
 //! cancellation point has no effect, but that a wait fails: see
-//! [`Wake::Failed`](crate::park::Wake::Failed).
+//! [`Wake::Failed`](crate::park::Wake::Failed). Inside a [`shield`] there is no cancellation point at
+//! all, and waits are waits, in destructors too.
 
 use std::panic::Location;
 
+use lisle_runtime::internal::attached;
+
 use crate::park::Place;
-use crate::worker;
+use crate::task::Control;
+use crate::worker::{self, Worker};
 
 /// Unwinds the calling task if it is cancelled, by a panic with the payload
 /// [`Cancelled`](crate::Cancelled).
@@ -65,4 +69,69 @@ pub fn check_cancelled_at(place: Place) {
             worker.check_cancelled(place);
         }
     });
+}
+
+/// Runs `body`, in which the calling task is not cancelled: it waits and yields as usual, although
+/// its runtime ends.
+///
+/// It is for what must be brought to an end once it has begun, such as a protocol with a partner that
+/// has to be told, or a loan that has to be waited for. In the destructors of a task that unwinds,
+/// where waits would fail, they succeed inside. Nothing happens at the end of a shield: a task that
+/// was cancelled meanwhile is unwound at its next cancellation point outside. A shield inside another
+/// adds nothing.
+///
+/// A runtime that ends waits for its tasks in shields, so `body` has to come to an end. If nothing is
+/// left that could wake them, the process is aborted with a report of what they wait for. As long as
+/// another thread might wake them, the report is printed after two seconds, and the runtime goes on
+/// waiting.
+///
+/// On a plain thread, which is never cancelled, it just calls `body`.
+///
+/// # Panics
+///
+/// With the panic of `body`. A coroutine that has entered a shield cannot be suspended inside, which
+/// panics: the shield is the task's, which would go on outside of it. One that is resumed inside may
+/// be suspended.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let writer = lisle::run(|| {
+///     let writer = lisle::spawn(|| {
+///         lisle::task::shield(|| {
+///             lisle::sleep(Duration::from_millis(2)); // or writes what must not be cut short
+///             "written"
+///         })
+///     });
+///     lisle::yield_now();
+///     writer
+/// }); // waits for the writer
+/// assert_eq!(writer.join().unwrap(), "written");
+/// ```
+pub fn shield<R>(body: impl FnOnce() -> R) -> R {
+    let here = 0_u8;
+    worker::with_current(|worker| match worker.and_then(Worker::running_task) {
+        None => attached(body),
+        Some(task) => {
+            let body = || {
+                let _shield = Shield { task, outer: task.set_shielded(true) };
+                body()
+            };
+            // On its own stack the task cannot leave the shield but by its end.
+            if task.owns((&raw const here).addr()) { body() } else { attached(body) }
+        }
+    })
+}
+
+struct Shield<'a> {
+    task: &'a Control,
+    outer: bool,
+}
+
+impl Drop for Shield<'_> {
+    fn drop(&mut self) {
+        self.task.set_shielded(self.outer);
+    }
 }

@@ -69,7 +69,7 @@ pub mod internal {
     pub use crate::wait_queue::{Chain, Taken, WaitQueue, Waiter};
 }
 
-pub use cancel::check_cancelled;
+pub use cancel::{check_cancelled, shield};
 pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
 pub use metrics::{Metrics, WorkerMetrics};
 pub use runtime::{Handle, Runtime, RuntimeBuilder, ShutdownTimeout, UnfinishedTask, run};

@@ -42,6 +42,7 @@ use super::mailbox::{Argument, Mailbox};
 use super::stacks::Placed;
 use super::weak::{self, WeakCoroutine};
 use super::{CoroutineState, CoroutineStatus};
+use crate::attached::{any_attached, is_attached};
 use crate::no_suspend::{in_section, innermost_section};
 use crate::panics::{self, Aside};
 use crate::stack_pointer::distance_below;
@@ -381,7 +382,7 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
     /// holds amid a panic, which the caller looks for itself.
     #[inline]
     fn is_special(&self) -> bool {
-        if in_section() {
+        if in_section() || any_attached() {
             cold_path();
             return true;
         }
@@ -469,6 +470,12 @@ impl<Input, Yield, Return> Core<Input, Yield, Return> {
         }
         if self.closing.get() {
             unwind();
+        }
+        if is_attached(ptr::from_ref(self), self.room) {
+            panic!(
+                "a coroutine cannot be suspended inside a shield that it has entered: the shield \
+                 belongs to the task, which would go on outside of it"
+            );
         }
         if panics::under_way() {
             let panics = panics::set_aside().unwrap_or_else(|| refuse_amid_panic("suspended by"));

@@ -56,6 +56,8 @@ pub(crate) struct Control {
     strikes: Cell<u8>,
     /// Whether a destructor that unwinds waits for the coroutine in which the task runs. Home.
     unwinds_below: Cell<bool>,
+    /// Whether the task is in a shield. Home.
+    shielded: Cell<bool>,
     /// Whether the unparker of the present wait was dropped. Home.
     abandoned: Cell<bool>,
     /// Set while the task runs, and from the spawn on if it asked for a size of its own. Home.
@@ -165,6 +167,7 @@ impl Control {
             phase: Cell::new(Phase::Running),
             strikes: Cell::new(0),
             unwinds_below: Cell::new(false),
+            shielded: Cell::new(false),
             abandoned: Cell::new(false),
             stack: Cell::new(birth.stack),
             join: JoinState::new(),
@@ -257,6 +260,28 @@ impl Control {
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.strikes.get() > 0
+    }
+
+    /// Whether the task is cancelled, and in no shield.
+    #[inline]
+    pub(crate) fn is_exposed(&self) -> bool {
+        self.is_cancelled() && !self.is_shielded()
+    }
+
+    pub(crate) fn is_shielded(&self) -> bool {
+        self.shielded.get()
+    }
+
+    /// Puts the task into a shield or takes it out, and returns where it was.
+    pub(crate) fn set_shielded(&self, shielded: bool) -> bool {
+        self.shielded.replace(shielded)
+    }
+
+    /// Whether an address is on the task's own stack, and not on that of a coroutine.
+    pub(crate) fn owns(&self, address: usize) -> bool {
+        // SAFETY: only the home changes the cell, and not while the task runs, as it does.
+        let stack = unsafe { &*self.stack.as_ptr() }.as_ref();
+        stack.is_some_and(|stack| stack.top().addr().wrapping_sub(address) <= stack.size().bytes())
     }
 
     pub(crate) fn cancel(&self) {

@@ -55,6 +55,8 @@ pub(crate) struct Team {
     deadlock: Mutex<Option<Deadlock>>,
     /// Whether a notice of a stall was given: there is one.
     has_given_notice: AtomicBool,
+    /// Workers of the ending team that sleep and have tasks whose hand-over is under way.
+    hand_overs: AtomicUsize,
     /// The threads of the process when the team was made, if its settings ask for them.
     earlier_threads: Vec<u32>,
     threads: Mutex<Threads>,
@@ -124,6 +126,7 @@ impl Team {
             awakenings: AtomicUsize::new(0),
             deadlock: Mutex::new(None),
             has_given_notice: AtomicBool::new(false),
+            hand_overs: AtomicUsize::new(0),
             earlier_threads,
             threads: Mutex::new(Threads {
                 handles: Vec::new(),
@@ -446,20 +449,44 @@ impl Team {
     /// The tasks of the team will never go on: all workers say what theirs wait for, and the one
     /// that says it last [ends](Self::end_in) the team.
     pub(crate) fn declare_deadlock(&self) {
-        self.survey(Purpose::Deadlock);
+        self.survey(Purpose::Deadlock, self.threads());
     }
 
     /// Has notice given, once, of what the tasks have waited for so long.
     pub(crate) fn give_notice_of_stall(&self, duration: Duration) {
         if !self.has_given_notice.swap(true, Ordering::Relaxed) {
-            self.survey(Purpose::Stall(duration));
+            self.survey(Purpose::Stall(duration), self.threads());
         }
     }
 
-    fn survey(&self, purpose: Purpose) {
-        let workers = self.threads();
+    /// The team ends, and none of the tasks that are left will: the process is aborted.
+    pub(crate) fn declare_endless(&self) {
+        self.survey(Purpose::End, self.live_threads());
+    }
+
+    /// Notes that a hand-over to a task of the caller's is under way, until the result is dropped. To
+    /// be called before a sleep.
+    pub(crate) fn await_hand_overs(&self) -> impl Drop {
+        struct Counted<'a>(&'a AtomicUsize);
+        impl Drop for Counted<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        // Relaxed: whoever sees the caller asleep sees this too.
+        self.hand_overs.fetch_add(1, Ordering::Relaxed);
+        Counted(&self.hand_overs)
+    }
+
+    /// Whether that is so of a worker that was seen asleep.
+    pub(crate) fn any_awaits_hand_over(&self) -> bool {
+        self.hand_overs.load(Ordering::Relaxed) != 0
+    }
+
+    /// Asks all workers, of which so many have not ended.
+    fn survey(&self, purpose: Purpose, workers: usize) {
         let survey = Arc::new(Survey::new(purpose, workers));
-        self.posts.ask_first(workers, || Request::Describe(survey.clone()));
+        self.posts.ask_first(self.threads(), || Request::Describe(survey.clone()));
     }
 
     /// Ends the team with the report of a deadlock.

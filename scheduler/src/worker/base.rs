@@ -79,8 +79,7 @@ impl Worker {
                 if self.unfinished() == 0 && self.post.close() {
                     return;
                 }
-                // Only wakes that are under way are left to come.
-                self.await_hand_overs(&mut quiet_since);
+                self.await_last_tasks(&mut quiet_since);
                 if self.post.was_appointed() {
                     // Another worker took it for an idle one, but it is not counted as such.
                     self.team.leave_idle(Role::Watcher);
@@ -251,7 +250,7 @@ impl Worker {
         false
     }
 
-    fn until_next_timer(&self) -> Option<Duration> {
+    pub(super) fn until_next_timer(&self) -> Option<Duration> {
         let deadline = self.timers.borrow().next_deadline()?;
         Some(deadline.saturating_duration_since(Instant::now()))
     }

@@ -114,26 +114,63 @@ impl Worker {
         self.left_behind.get()
     }
 
-    /// Waits for the last tasks of a runtime that ends. All of them wait for the end of a hand-over
-    /// that has begun; if nothing is left that could end it, they are left behind.
-    pub(super) fn await_hand_overs(&self, quiet_since: &mut Option<Instant>) {
+    /// Waits for the last tasks of a runtime that ends: those in a shield, which wait as usual, and
+    /// those whose hand-over has begun. If nothing is left that could end a hand-over, its waiter is
+    /// left behind.
+    pub(super) fn await_last_tasks(&self, quiet_since: &mut Option<Instant>) {
+        let timer = self.until_next_timer();
         // A model has no clock, and no party that never ends.
-        if cfg!(lisle_loom) {
-            return self.sleep(None, None);
+        if cfg!(lisle_loom) || timer.is_some() || self.driver.has_waits() {
+            *quiet_since = None;
+            return self.doze(timer, None);
         }
         let quiet = quiet_since.get_or_insert_with(Instant::now).elapsed();
         let pause = quiet.clamp(Duration::from_millis(1), Duration::from_millis(100));
-        // Whatever the user says of other threads: a hand-over that one has begun it will most
-        // likely end.
-        let others =
-            || deadlock::others_may_wake_us(ForeignThreads::MayWake, self.team.live_threads(), &[]);
-        if self.team.is_quiescent(self.index)
-            && !self.post.has_mail()
-            && (quiet >= PATIENCE || !others())
-        {
-            return self.leave_waiting();
+        let awaits_hand_over = deadlock::any_awaits_unpark(&self.started);
+        if self.team.is_quiescent(self.index) && !self.post.has_mail() {
+            if !awaits_hand_over {
+                if self.is_endless(quiet) {
+                    return self.team.declare_endless();
+                }
+            } else if quiet >= PATIENCE || !self.others_may_end_hand_overs() {
+                return self.leave_waiting();
+            }
         }
-        self.sleep(None, Some(pause));
+        let _counted = awaits_hand_over.then(|| self.team.await_hand_overs());
+        self.doze(None, Some(pause));
+    }
+
+    fn doze(&self, timer: Option<Duration>, pause: Option<Duration>) {
+        self.sleep(timer, pause);
+        self.team.note_awakening();
+    }
+
+    /// Whatever the user says of other threads: a hand-over that one has begun it will most likely
+    /// end.
+    fn others_may_end_hand_overs(&self) -> bool {
+        deadlock::others_may_wake_us(ForeignThreads::MayWake, self.team.live_threads(), &[])
+    }
+
+    /// Whether the tasks in shields, all that is left of the team, will never go on. If another
+    /// thread might wake them, or that is not to be looked for, it says once what it waits for.
+    fn is_endless(&self, quiet: Duration) -> bool {
+        if self.team.any_awaits_hand_over() {
+            return false;
+        }
+        let detects = self.team.settings.deadlock_detection;
+        if detects && !self.team.others_may_wake_us(self.team.live_threads()) {
+            return true;
+        }
+        if quiet >= PATIENCE && !self.told_shields.replace(true) {
+            let mut told = 0;
+            self.started.for_each(|task| {
+                told += 1;
+                if told <= MOST_NAMED {
+                    report_shielded(task);
+                }
+            });
+        }
+        false
     }
 
     #[cold]
@@ -191,6 +228,17 @@ fn report_swallowing(task: &Control, place: &Location<'_>, outcome: &str) {
          from {place}, and {outcome}: let a panic pass whose payload is `Cancelled`",
         task.title(),
         task.spawned_at,
+    ));
+}
+
+fn report_shielded(task: &Control) {
+    let Some(record) = task.park_record() else { return };
+    complain(format_args!(
+        "a runtime that ends waits for task {}, spawned at {}, which is in a shield, {} at {}",
+        task.title(),
+        task.spawned_at,
+        record.object.reason(),
+        record.place,
     ));
 }
 

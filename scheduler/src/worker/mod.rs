@@ -89,6 +89,8 @@ pub(crate) struct Worker {
     /// come to no end.
     late_spawns: Cell<u32>,
     spawns_without_end: Cell<bool>,
+    /// Whether it was said which tasks in shields hold up the end of the runtime.
+    told_shields: Cell<bool>,
     /// How often in a row this worker has spun, or could have, and nothing was posted.
     vain_spins: Cell<u32>,
     /// How long no worker has had anything to do, as far as this worker has seen it.
@@ -256,6 +258,7 @@ impl Worker {
             left_behind: Cell::new(false),
             late_spawns: Cell::new(0),
             spawns_without_end: Cell::new(false),
+            told_shields: Cell::new(false),
             vain_spins: Cell::new(0),
             quiet: Cell::new(None),
             team,
@@ -288,6 +291,12 @@ impl Worker {
         let task = self.current.get().expect("only tasks call into the worker");
         // SAFETY: the current task has not finished, so its block is alive.
         unsafe { task.as_ref() }
+    }
+
+    /// The running task, or `None` at the base, where a runtime takes the result of its main task.
+    pub(crate) fn running_task(&self) -> Option<&Control> {
+        // SAFETY: the current task has not finished, so its block is alive.
+        self.current.get().map(|task| unsafe { task.as_ref() })
     }
 
     /// The next task number. Workers take numbers from the process by the block.

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use lisle_runtime::internal::last_words::complain;
+use lisle_runtime::internal::last_words::{abort_with, complain};
 
 use super::Worker;
 use crate::deadlock::{self, Deadlock, Purpose, Survey};
@@ -69,6 +69,10 @@ impl Worker {
         let deadlock = Deadlock::of(self.team.settings.name.clone(), reports);
         match survey.purpose {
             Purpose::Deadlock => self.team.end_in(deadlock),
+            Purpose::End => abort_with(format_args!(
+                "{deadlock}\n\nthe runtime ends, but these tasks wait in a shield, out of which they cannot be \
+                 unwound, so that the process has to end"
+            )),
             Purpose::Stall(duration) => complain(format_args!("{}", deadlock.as_stall(duration))),
         }
     }

@@ -25,7 +25,7 @@ impl Worker {
     ) -> Wake {
         let me = self.current_task();
         // The closures of a park are in a section, too.
-        if me.is_cancelled() || in_section() {
+        if me.is_exposed() || in_section() {
             // They may hold a lock, which the panic hook could want, and what the caller has begun.
             drop((commit, retract));
             return self.refuse(me, place);
@@ -119,7 +119,7 @@ impl Worker {
     #[cold]
     #[track_caller]
     fn refuse(&self, me: &Control, place: Place) -> Wake {
-        if me.is_cancelled() {
+        if me.is_exposed() {
             self.check_cancelled(place);
             return Wake::Failed;
         }
@@ -134,11 +134,11 @@ impl Worker {
 
     /// See [`check_cancelled`](crate::cancel::check_cancelled).
     pub(crate) fn check_cancelled(&self, place: Place) {
-        // There is no task at the base, where a runtime takes the result of its main task.
-        // SAFETY: the current task has not finished, so its block is alive.
-        let task = self.current.get().map(|task| unsafe { task.as_ref() });
-        let strikes = task.is_some_and(|task| task.is_cancelled() && !task.unwinds_below());
-        if strikes && !std::thread::panicking() && !locals::are_gone() {
+        let strikes = |task: &Control| task.is_exposed() && !task.unwinds_below();
+        if self.running_task().is_some_and(strikes)
+            && !std::thread::panicking()
+            && !locals::are_gone()
+        {
             self.strike(place);
         }
     }
@@ -221,7 +221,9 @@ impl Worker {
         self.started.for_each(|task| {
             if Some(NonNull::from(task)) != spared {
                 task.cancel();
-                self.interrupt(task, Phase::Cancelled);
+                if !task.is_shielded() {
+                    self.interrupt(task, Phase::Cancelled);
+                }
             }
         });
     }

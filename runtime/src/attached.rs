@@ -1,0 +1,70 @@
+//! Sections of code out of which a coroutine may not be suspended, although its task may wait.
+//!
+//! The sections that are open on a thread are in a list, since tasks leave theirs in any order.
+
+use std::cell::Cell;
+use std::ptr;
+
+use crate::primitive;
+
+primitive::thread_local! {
+    /// The section that was entered last on this thread and is still open; null if there is none.
+    static LAST: Cell<*const Section> = Cell::new(ptr::null())
+}
+
+/// An open section, in the frame that has entered it.
+struct Section {
+    earlier: Cell<*const Section>,
+    later: Cell<*const Section>,
+}
+
+/// Runs `section`, which lasts until it returns or unwinds on this stack: a coroutine that was
+/// entered before it cannot be suspended inside, which panics. One that is resumed inside may, since
+/// that comes back into the section. To wait, and so let other tasks run, is allowed.
+#[inline(never)]
+pub fn attached<R>(section: impl FnOnce() -> R) -> R {
+    struct Leave<'a>(&'a Section);
+    impl Drop for Leave<'_> {
+        fn drop(&mut self) {
+            let Section { earlier, later } = self.0;
+            // SAFETY: sections in the list are open, so that their frames are alive, and all are of
+            // this thread: what runs in one goes to no other thread before it has left it.
+            match unsafe { later.get().as_ref() } {
+                Some(later) => later.earlier.set(earlier.get()),
+                None => LAST.with(|last| last.set(earlier.get())),
+            }
+            // SAFETY: as above.
+            if let Some(earlier) = unsafe { earlier.get().as_ref() } {
+                earlier.later.set(later.get());
+            }
+        }
+    }
+    let this = Section { earlier: Cell::new(LAST.with(Cell::get)), later: Cell::new(ptr::null()) };
+    // SAFETY: as above.
+    if let Some(earlier) = unsafe { this.earlier.get().as_ref() } {
+        earlier.later.set(&this);
+    }
+    LAST.with(|last| last.set(&this));
+    let _leave = Leave(&this);
+    section()
+}
+
+/// Whether any section is open on the calling thread, perhaps another task's.
+#[inline]
+pub(crate) fn any_attached() -> bool {
+    !LAST.with(Cell::get).is_null()
+}
+
+/// Whether a section is open that was entered on the `room` bytes of stack below `top`.
+#[cold]
+pub(crate) fn is_attached<T>(top: *const T, room: usize) -> bool {
+    let mut section = LAST.with(Cell::get);
+    // SAFETY: as in `attached`.
+    while let Some(open) = unsafe { section.as_ref() } {
+        if top.addr().wrapping_sub(section.addr()) <= room {
+            return true;
+        }
+        section = open.earlier.get();
+    }
+    false
+}
