@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::last_words::abort_on_unwind;
 
-use super::{LOCAL, Worker, locals};
+use super::Worker;
 use crate::deadlock::{self, ForeignThreads};
 use crate::run_queue::Mark;
 use crate::team::{Role, Team};
@@ -22,23 +22,6 @@ const LAST_RECHECK: Duration = Duration::from_secs(1);
 /// How often in a row a worker spins without success before it goes to sleep at once. It spins
 /// again when it was called back from a sleep soon, so that spinning would have caught that.
 const MOST_VAIN_SPINS: u32 = 4;
-
-/// Makes a worker the calling thread's, until it is dropped.
-pub(crate) struct Enter;
-
-impl Enter {
-    pub(crate) fn new(worker: &Worker) -> Self {
-        locals::mark();
-        LOCAL.with(|local| local.worker.set(worker));
-        Self
-    }
-}
-
-impl Drop for Enter {
-    fn drop(&mut self) {
-        LOCAL.with(|local| local.worker.set(std::ptr::null()));
-    }
-}
 
 impl Worker {
     /// Runs tasks until the team stops and all tasks of this worker have finished.

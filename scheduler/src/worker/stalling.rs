@@ -4,15 +4,13 @@
 //! a user in front of a program that hangs would like to know. The worker that goes to sleep last
 //! finds it out, and asks all for the [`Survey`]. Likewise in a deadlock.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::last_words::{abort_with, complain};
 
 use super::Worker;
 use crate::deadlock::{self, Deadlock, Purpose, Survey};
 use crate::runtime::UnfinishedTask;
-
-use std::time::Duration;
 
 /// A time in which no worker of the team has had anything to do.
 #[derive(Clone, Copy)]
@@ -23,7 +21,7 @@ pub(super) struct Quiet {
 }
 
 impl Worker {
-    /// Has notice given if nothing of the team has gone on for so long. To be called by the worker
+    /// Has notice given if no task of the team has gone on for this long. To be called by the worker
     /// that is the last one awake whenever it has looked around, `anew` if it has run something
     /// since the last time.
     #[cold]

@@ -1,0 +1,164 @@
+//! The worker of the calling thread, and what is asked of it from outside of it.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+use lisle_runtime::internal::primitive;
+
+use super::{Worker, locals};
+use crate::metrics::Metrics;
+use crate::post::{Notice, Post};
+use crate::task::{Control, Task};
+use crate::team::Team;
+use crate::turn::Allowance;
+
+/// What the scheduler keeps for a thread. In one place, so that an operation that needs both looks
+/// for it once.
+struct Local {
+    worker: Cell<*const Worker>,
+    allowance: Allowance,
+}
+
+primitive::thread_local! {
+    static LOCAL: Local = Local { worker: Cell::new(ptr::null()), allowance: Allowance::new() }
+}
+
+/// What the calling thread's task may still do in its turn.
+#[inline(always)]
+pub(crate) fn with_allowance<R>(look: impl FnOnce(&Allowance) -> R) -> R {
+    LOCAL.with(|local| look(&local.allowance))
+}
+
+/// Makes a worker the calling thread's, until it is dropped.
+pub(crate) struct Enter<'a>(PhantomData<&'a Worker>);
+
+impl<'a> Enter<'a> {
+    pub(crate) fn new(worker: &'a Worker) -> Self {
+        locals::mark();
+        LOCAL.with(|local| local.worker.set(worker));
+        Self(PhantomData)
+    }
+}
+
+impl Drop for Enter<'_> {
+    fn drop(&mut self) {
+        LOCAL.with(|local| local.worker.set(ptr::null()));
+    }
+}
+
+/// Calls `then` with the calling thread's worker, if it has one.
+#[inline(always)]
+pub(crate) fn with_current<R>(then: impl FnOnce(Option<&Worker>) -> R) -> R {
+    // SAFETY: the closure cannot keep the reference: it takes one of any lifetime.
+    then(unsafe { current() })
+}
+
+/// The same for a function that tells its caller's place, which a closure in it cannot.
+///
+/// # Safety
+///
+/// The function that calls this does not return while the reference is in use. Until then the
+/// worker stays: it goes away only when its last task has finished and its base has been left.
+#[inline(always)]
+pub(crate) unsafe fn current<'a>() -> Option<&'a Worker> {
+    // SAFETY: `Enter` keeps the pointer null or valid. The caller answers for the lifetime.
+    unsafe { LOCAL.with(|local| local.worker.get()).as_ref() }
+}
+
+/// Whether the caller is a task of this team.
+pub(crate) fn current_team_is(team: &Team) -> bool {
+    with_current(|worker| worker.is_some_and(|worker| worker.is_of(team)))
+}
+
+/// The identity of the calling task, or `None` on a plain thread.
+pub fn current_task() -> Option<Task> {
+    with_current(|worker| Some(worker?.current_task().identity()))
+}
+
+/// Calls `say` with the running task, if there is one whose runtime wants panics to be told apart.
+#[cold]
+pub(crate) fn with_panicking_task(say: fn(&Control)) {
+    with_current(|worker| {
+        if let Some(worker) = worker
+            && worker.team.settings.panic_note
+            && let Some(task) = worker.current.get()
+        {
+            // SAFETY: the current task has not finished.
+            say(unsafe { task.as_ref() });
+        }
+    });
+}
+
+/// Lets the other runnable tasks of this worker have a turn each, in the order in which they became
+/// runnable, and then goes on. While more than 4,096 wait to start, these are as many as are
+/// runnable, but not always the same ones: see [`spawn`](fn@crate::spawn).
+///
+/// On a plain thread it is `std::thread::yield_now`.
+///
+/// # Panics
+///
+/// Unwinds a task that is being cancelled because its runtime ends. Panics inside
+/// [`no_suspend`](lisle_runtime::no_suspend).
+#[inline]
+#[track_caller]
+pub fn yield_now() {
+    // SAFETY: the reference is used in this call alone.
+    match unsafe { current() } {
+        Some(worker) => worker.yield_now(),
+        None => primitive::thread::yield_now(),
+    }
+}
+
+/// What the workers of the calling task's runtime have done until now, and what they have to do.
+/// `None` on a plain thread.
+pub fn metrics() -> Option<Metrics> {
+    with_current(|worker| Some(metrics_of(&worker?.team)))
+}
+
+/// The same of any team. A task of the team gets what is true of its own worker now.
+pub(crate) fn metrics_of(team: &Team) -> Metrics {
+    with_current(|worker| {
+        let Some(worker) = worker.filter(|worker| worker.is_of(team)) else {
+            return team.metrics();
+        };
+        worker.publish(1);
+        let mut metrics = team.metrics();
+        metrics.workers[worker.index].switches += worker.uncounted_switches();
+        metrics
+    })
+}
+
+/// Notes of the running task, if there is one, whether a destructor that unwinds waits for what it
+/// does. Returns what was noted before.
+pub(crate) fn note_unwinding_below(below: bool) -> bool {
+    let task = with_current(|worker| worker?.current.get());
+    // SAFETY: the current task has not finished.
+    task.is_some_and(|task| unsafe { task.as_ref() }.note_unwinding_below(below))
+}
+
+/// Ends the wait of a task, from any thread.
+#[inline]
+pub(crate) fn unpark(task: NonNull<Control>) {
+    // SAFETY: the caller has used up the task's unparker, until when the task cannot finish.
+    let control = unsafe { task.as_ref() };
+    with_current(|worker| match worker {
+        Some(worker) if worker.post.is(control.home()) => worker.deliver_unpark(task),
+        Some(worker) => worker.wake_elsewhere(task, control.home()),
+        // SAFETY: the task is parked or about to be, and its home waits for it, so the post is
+        // alive. The unparker was the caller's.
+        None => unsafe { Post::notify_home(control.home(), task, Notice::Unparked) },
+    });
+}
+
+/// The unparker of a task was dropped, on any thread.
+#[cold]
+pub(crate) fn abandon(task: NonNull<Control>) {
+    // SAFETY: the caller gives up the task's unparker, until when the task cannot finish its wait.
+    let control = unsafe { task.as_ref() };
+    with_current(|worker| match worker {
+        Some(worker) if worker.post.is(control.home()) => worker.deliver_abandonment(task),
+        // SAFETY: as in `unpark`.
+        _ => unsafe { Post::notify_home(control.home(), task, Notice::Abandoned) },
+    });
+}
