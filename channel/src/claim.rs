@@ -16,12 +16,13 @@
 //!   it from call to call took longer than what the calls do.
 
 use std::mem::ManuallyDrop;
+use std::panic::Location;
 use std::ptr::NonNull;
 
 use lisle_runtime::internal::Erased;
 use lisle_runtime::internal::primitive::atomic::{AtomicBool, Ordering};
 use lisle_runtime::internal::primitive::cell::UnsafeCell;
-use lisle_scheduler::park::Unparker;
+use lisle_scheduler::park::{Place, Unparker};
 
 use crate::waiter::{Parked, Waiter, Won};
 
@@ -71,7 +72,11 @@ struct Selecting {
 /// Where a party finds its grant: in the frame of the select. What it holds is not dropped with it,
 /// nor when something else is put there.
 #[derive(Debug)]
-pub struct GrantCell(UnsafeCell<ManuallyDrop<Grant>>);
+pub struct GrantCell {
+    grant: UnsafeCell<ManuallyDrop<Grant>>,
+    /// Where the select is, for reports. It lies here since few attempts ask for it.
+    place: Place,
+}
 
 /// How far an operation of a select has come when it is selected.
 #[derive(Debug)]
@@ -262,9 +267,16 @@ impl Chosen {
 impl GrantCell {
     /// A cell that holds nothing that would have to be dropped.
     #[inline]
+    #[track_caller]
     #[expect(clippy::new_without_default, reason = "not part of the interface")]
     pub fn new() -> Self {
-        Self(UnsafeCell::new(ManuallyDrop::new(Grant::LookAgain)))
+        let grant = UnsafeCell::new(ManuallyDrop::new(Grant::LookAgain));
+        Self { grant, place: Location::caller() }
+    }
+
+    /// Where the cell was made.
+    pub(crate) fn place(&self) -> Place {
+        self.place
     }
 
     #[inline]
@@ -279,7 +291,7 @@ impl GrantCell {
     #[inline]
     unsafe fn fill(&self, grant: Grant) {
         // SAFETY: passed on to the caller.
-        self.0.with_mut(|place| unsafe { *place = ManuallyDrop::new(grant) });
+        self.grant.with_mut(|place| unsafe { *place = ManuallyDrop::new(grant) });
     }
 
     /// Whether nothing was granted.
@@ -297,7 +309,7 @@ impl GrantCell {
     /// The grant, where it lies.
     #[inline]
     pub(crate) fn get_mut(&mut self) -> &mut ManuallyDrop<Grant> {
-        let place = self.0.with_mut(|place| place);
+        let place = self.grant.with_mut(|place| place);
         // SAFETY: `&mut self` says that nobody else has access, as long as the result is used.
         unsafe { &mut *place }
     }

@@ -37,6 +37,7 @@ impl WaitList {
     /// The caller holds the lock that guards the list. The operation is new. Neither it nor its
     /// claim moves or goes away before it was [delisted](Self::delist) or
     /// [dropped](Entry::was_dropped), and its party was woken if its claim was closed.
+    #[inline]
     pub(crate) unsafe fn enlist(&mut self, operation: &Entry) {
         let key = Key::Selecting(NonNull::from(operation));
         // SAFETY: passed on to the caller. The key is used, by `meet`, until the operation is

@@ -7,7 +7,7 @@ use std::ptr::NonNull;
 use std::time::Instant;
 
 use lisle_runtime::internal::primitive::Arc;
-use lisle_scheduler::park::{Awaited, Object, Place};
+use lisle_scheduler::park::{Awaited, Object};
 
 use crate::channel::{Channel, End, Opening, State, refill};
 use crate::claim::{Claim, Entry, Grant, GrantCell, Landing, Purpose};
@@ -19,9 +19,8 @@ use crate::waiter::Verdict;
 /// An operation that takes part in a select.
 pub(crate) trait Operation {
     /// Begins the operation if that is possible at once, and puts into `grant` how far it has come.
-    /// Tells whether it has. It may wait for a message that was promised; a report says that it
-    /// does so at `place`.
-    fn attempt(&self, grant: &mut GrantCell, place: Place) -> bool;
+    /// Tells whether it has. It may wait for a message that was promised.
+    fn attempt(&self, grant: &mut GrantCell) -> bool;
 
     /// Whether the operation would succeed or fail at once.
     fn is_ready(&self) -> bool;
@@ -67,7 +66,7 @@ pub(crate) trait Operation {
 }
 
 impl<T> Operation for Sender<T> {
-    fn attempt(&self, grant: &mut GrantCell, _place: Place) -> bool {
+    fn attempt(&self, grant: &mut GrantCell) -> bool {
         match self.channel.open_send() {
             Opening::Partner(receiver) => grant.put(Grant::Partner(receiver)),
             Opening::Buffer(mut state) => {
@@ -126,10 +125,10 @@ impl<T> Operation for Sender<T> {
 
 impl<T> Operation for Receiver<T> {
     #[inline]
-    fn attempt(&self, grant: &mut GrantCell, place: Place) -> bool {
+    fn attempt(&self, grant: &mut GrantCell) -> bool {
         match &self.source {
-            Source::Channel(channel) => channel.attempt_recv(grant, place),
-            source => land(source.try_recv(place), grant),
+            Source::Channel(channel) => channel.attempt_recv(grant),
+            source => land(source.try_recv(grant.place()), grant),
         }
     }
 
@@ -221,7 +220,7 @@ impl<T> Channel<T> {
     /// A `try_recv` that puts the message where it is going to be used. The usual ways are written
     /// out, since a select goes them several times.
     #[inline]
-    fn attempt_recv(&self, grant: &mut GrantCell, place: Place) -> bool {
+    fn attempt_recv(&self, grant: &mut GrantCell) -> bool {
         let mut state = self.state.lock();
         if !state.buffer.is_empty() {
             grant.put(Grant::Message(Landing::new(self.take_buffered(state))));
@@ -237,7 +236,7 @@ impl<T> Channel<T> {
             return false;
         }
         drop(state);
-        land(self.try_recv(place), grant)
+        land(self.try_recv(grant.place()), grant)
     }
 
     /// Sends into the place that was set aside.

@@ -8,7 +8,6 @@
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
-use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use lisle_scheduler::park::{self, Awaited, Object, Reason, Wake, park};
@@ -142,17 +141,16 @@ pub(super) fn select(
     patience: Patience,
     grant: &mut GrantCell,
 ) -> Option<usize> {
-    let here = Location::caller();
     let mut over = patience.spend(cases);
     let mut withdrawals = 0;
     loop {
         if over {
-            return last_look(cases, order, patience, |operation| operation.attempt(grant, here))
+            return last_look(cases, order, patience, |operation| operation.attempt(grant))
                 .map(|at| begun(at, patience, grant));
         }
         let walk = Walk::new(cases.len(), order);
         for at in walk.clone() {
-            if cases[at].operation.attempt(grant, here) {
+            if cases[at].operation.attempt(grant) {
                 return Some(begun(at, patience, grant));
             }
         }

@@ -85,6 +85,7 @@ impl RefUnwindSafe for SelectedOperation<'_> {}
 impl<'a> SelectedOperation<'a> {
     /// Where an operation is going to begin.
     #[inline]
+    #[track_caller]
     pub(super) fn vacant() -> Self {
         Self { begun: None, grant: GrantCell::new() }
     }

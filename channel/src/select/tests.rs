@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use lisle_scheduler::park::{Awaited, Place};
+use lisle_scheduler::park::Awaited;
 
 use super::operation::Operation;
 use super::run::{self, Case, Order, Patience};
@@ -38,7 +38,7 @@ impl Meanwhile {
 }
 
 impl Operation for Meanwhile {
-    fn attempt(&self, _grant: &mut GrantCell, _place: Place) -> bool {
+    fn attempt(&self, _grant: &mut GrantCell) -> bool {
         self.look()
     }
 
