@@ -314,6 +314,7 @@ impl<T> Channel<T> {
     /// # Safety
     ///
     /// As there.
+    #[inline(always)]
     unsafe fn enlist(&self, end: End, entry: &Entry, claim: &Claim) -> bool {
         let mut state = self.state.lock();
         if state.is_ready(end, Some(claim)) {
