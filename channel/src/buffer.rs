@@ -39,7 +39,7 @@ impl<T> Buffer<T> {
     ///
     /// # Panics
     ///
-    /// If there is no memory for `capacity` messages, or their number cannot be counted.
+    /// If there is no memory for `limit` messages, or their number cannot be counted.
     pub(crate) fn bounded(limit: usize) -> Self {
         assert_ne!(limit, usize::MAX, "a channel of capacity {limit} cannot count its messages");
         let mut front = VecDeque::new();

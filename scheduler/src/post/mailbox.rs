@@ -57,9 +57,8 @@ pub(super) struct Slot<'a>(MutexGuard<'a, Option<Vec<Request>>>);
 impl Slot<'_> {
     /// Puts a request in, or gives it back if the owner reads no more.
     pub(super) fn put(&mut self, request: Request) -> Result<(), Request> {
-        match self.0.as_mut() {
-            Some(requests) => Ok(requests.push(request)),
-            None => Err(request),
-        }
+        let Some(requests) = self.0.as_mut() else { return Err(request) };
+        requests.push(request);
+        Ok(())
     }
 }

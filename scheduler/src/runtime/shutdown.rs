@@ -49,7 +49,7 @@ impl ShutdownTimeout {
 }
 
 impl UnfinishedTask {
-    /// Who the task is.
+    /// The task's identity.
     pub fn task(&self) -> &Task {
         &self.task
     }
