@@ -64,6 +64,10 @@
 //! an iterator written as a function, and the [`Coroutine`](coroutine::Coroutine), which also takes
 //! values. They need no runtime.
 //!
+//! **Runtimes.** [`run`] lends a runtime the calling thread and ends with its first task;
+//! [`Runtime::builder`] sets one up, and its [`start`](RuntimeBuilder::start) gives it threads of
+//! its own. A [`Handle`] spawns into it from any thread.
+//!
 //! **Look inside.** [`metrics`] counts what each worker has done and has to do.
 //!
 //! **Build your own.** Everything that waits stands on the module [`mod@park`], and so can an

@@ -4,11 +4,11 @@
 
 mod support;
 
-use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use lisle_scheduler::{Builder, Cancelled, Handle, Runtime, current, run, spawn, yield_now};
 use support::{Bell, Log, NoteDrop, block_until, run_in_order};
@@ -72,16 +72,12 @@ fn a_spawn_on_ones_own_runtime_has_its_place_in_the_order() {
 #[test]
 fn the_place_of_the_spawn_is_that_of_the_caller() {
     let runtime = start(1);
-    let bell = Bell::new();
-    let theirs = bell.clone();
-    let line = Location::caller().line() + 1;
-    let task = runtime.handle().spawn(move || theirs.wait()).unwrap();
-    block_until(|| bell.is_awaited());
-    let unparker = bell.take();
-    let error = runtime.shutdown_timeout(std::time::Duration::ZERO).unwrap_err();
+    let (give, take) = mpsc::channel::<Runtime>();
+    let shuts_down = move || take.recv().unwrap().shutdown_timeout(Duration::ZERO);
+    let (line, task) = (line!(), runtime.handle().spawn(shuts_down));
+    give.send(runtime).unwrap();
+    let error = task.unwrap().join().unwrap().unwrap_err();
     assert_eq!(error.tasks()[0].spawned_at().line(), line);
-    unparker.unwrap().unpark();
-    drop(task.join());
 }
 
 #[test]

@@ -75,6 +75,28 @@ fn everybody_is_told_of_when_nothing_has_happened_for_long() {
     ended.assert_success();
 }
 
+/// A started runtime is idle for longer than that, which is no stall, and then has one task.
+#[test]
+fn a_started_runtime_gives_notice_of_its_tasks() {
+    let name = "a_started_runtime_gives_notice_of_its_tasks";
+    let ended = in_child(name, &[], || {
+        for workers in [1, 2] {
+            let said = Said::begin(name);
+            let runtime = with_notice(workers).name("quiet").start().unwrap();
+            runtime.spawn(|| sleep(Duration::from_millis(60))).join().unwrap();
+            thread::sleep(Duration::from_millis(60));
+            let bell = Bell::new();
+            let theirs = bell.clone();
+            let task = runtime.spawn(move || theirs.wait());
+            block_until(|| said.text().contains(": waiting for a bell for "));
+            assert!(bell.ring());
+            task.join().unwrap();
+            assert_eq!(said.text().matches("lisle: ").count(), 1, "{}", said.text());
+        }
+    });
+    ended.assert_success();
+}
+
 /// Somebody has something to do within any 20 ms, or will have by a timer.
 #[test]
 fn nothing_is_said_while_something_happens() {

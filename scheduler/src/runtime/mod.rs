@@ -129,7 +129,7 @@ impl Runtime {
     /// Ends the runtime as a drop does, but waits no longer than `timeout`.
     ///
     /// Blocks the calling thread, or parks the calling task, meanwhile. If tasks have not ended by
-    /// then, each worker is asked for those that it has left, which takes 0.1 s more if one of them
+    /// then, each worker is asked for those that it has left, which takes 0.25 s more if one of them
     /// is too busy to answer. The runtime goes on ending by itself.
     ///
     /// # Errors
@@ -142,7 +142,7 @@ impl Runtime {
     ///
     /// let runtime = lisle::Runtime::builder().start()?;
     /// runtime.spawn(|| loop { lisle::yield_now() });
-    /// runtime.shutdown_timeout(Duration::from_secs(10))?; // the task is unwound in its `yield_now`
+    /// runtime.shutdown_timeout(Duration::from_secs(10))?; // unwinds the task
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Result<(), ShutdownTimeout> {

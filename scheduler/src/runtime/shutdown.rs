@@ -16,7 +16,7 @@ use crate::worker;
 
 /// How long the workers have to say which tasks they still have. One that computes, or blocks in a
 /// call of the system, does not answer.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The error of [`Runtime::shutdown_timeout`](crate::Runtime::shutdown_timeout): tasks that had not
 /// ended in time. The runtime goes on ending.
