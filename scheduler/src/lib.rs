@@ -6,8 +6,8 @@
 //! A task is a function on a stack of its own. Tasks of one worker take turns on one OS thread; a
 //! turn ends when the task yields, parks or finishes, or has done [as much as fits](mod@turn) into
 //! one. The order is strict: a task that becomes runnable goes to the tail of one queue, be it
-//! spawned, woken or yielding. It bends only when more than 4,096 tasks of a worker wait to start:
-//! see [`spawn`](fn@spawn).
+//! spawned, woken or yielding. It bends only while very many tasks of a worker wait to start: see
+//! [`spawn`](fn@spawn).
 //!
 //! ```
 //! use std::sync::{Arc, Mutex};

@@ -14,11 +14,12 @@ use crate::worker::{self, Worker};
 
 /// Spawns a task: `body` runs on a stack of its own, at its turn in the run queue.
 ///
-/// The order is that of arrival as long as no more than 4,096 tasks of a worker wait to start. If
-/// there are more, those that one task spawns in a row still start in that order, but tasks that
-/// are spawned later, by them or by others, come before older ones. A task that is woken does not
-/// wait for all of them; one that yields, or is local, waits for as many as there are. None waits
-/// for ever. So a tree of a million tasks is finished subtree by subtree, on a few thousand stacks.
+/// Tasks start in the order in which they were spawned, except while very many tasks of a worker
+/// wait to start. Then the tasks that one task spawns in a row still start in that order, but tasks
+/// that are spawned later, by them or by others, come before older ones. A task that is woken does
+/// not wait for all of them; one that yields, or is local, waits for as many as there are. None
+/// waits for ever. So a tree of a million tasks is finished subtree by subtree, on a few thousand
+/// stacks.
 ///
 /// The caller goes on; it does not switch. Dropping the handle detaches the task. When the runtime
 /// ends, tasks that have not finished are given up; see [`run`](crate::run), which also says what
@@ -55,7 +56,7 @@ where
 
 /// Spawns a task that stays on the calling worker, so that it need not be [`Send`].
 ///
-/// While more than 4,096 tasks of the worker wait to start, tasks that were spawned after it may
+/// While very many tasks of the worker wait to start, tasks that were spawned after it may
 /// start before it: see [`spawn`].
 ///
 /// # Panics

@@ -1,9 +1,9 @@
 //! The backlog of a worker: its tasks that have not started. The owner adds to it; the owner and
 //! thieves take from it.
 //!
-//! The first tasks wait in a ring, the *front* ([`front`]). When it is full, new tasks are *deferred*
-//! ([`deferred`](super::deferred)), until the owner finds the front empty and moves a batch of them
-//! there. The [rules of the order](super) say which come first.
+//! The first tasks wait in a ring, the *front* ([`front`]). When it is full, new tasks are
+//! *deferred* ([`deferred`](super::deferred)), until the owner finds the front empty and moves a
+//! batch of them there. The [rules of the order](super) say which come first.
 
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -17,8 +17,8 @@ use crate::task::Control;
 
 /// How many tasks can wait to start while the order is exactly that of arrival. A power of two.
 ///
-/// Public documentation says "very many". With 1,024 a tree of a million tasks needs a third of the
-/// memory; with 4,096 more programs keep the exact order.
+/// Documentation for users says "very many". A smaller front saves memory in a large tree of tasks;
+/// with a larger one more programs keep the exact order.
 pub(super) const FRONT_CAPACITY: usize = if cfg!(lisle_loom) { 2 } else { 4096 };
 
 /// How many deferred tasks move to the front at a time, at least. The fewer there are, the fewer
@@ -131,8 +131,8 @@ impl Backlog {
         self.defers() && self.front.is_empty()
     }
 
-    /// Moves a batch of deferred tasks to the front, at most `most`. They will come behind so many
-    /// `others` in the ring.
+    /// Moves a batch of deferred tasks to the front, at most `most`. They come behind `others`, the
+    /// number of places in the ring.
     ///
     /// # Safety
     ///
@@ -219,6 +219,7 @@ fn batch(others: usize) -> usize {
 #[cfg(all(test, not(lisle_loom)))]
 mod tests {
     use super::*;
+    use crate::run_queue::RunQueue;
     use crate::task::Slab;
     use crate::task::testing::task_numbered;
     use std::cell::RefCell;
@@ -289,7 +290,7 @@ mod tests {
         assert_eq!([owned.push(FULL), owned.push(FULL + 1)], [Place::Front; 2]);
         assert_eq!(owned.push(FULL + 2), Place::Deferred);
         assert_eq!(owned.pop(), Some(2));
-        // There is room in front, but somebody else has waited for it longer.
+        // There is room in front, but another task has waited for it longer.
         assert_eq!(owned.push(FULL + 3), Place::Deferred);
         assert_eq!(owned.pop_some(FRONT_CAPACITY + 3), (3..FULL + 4).collect::<Vec<_>>());
     }
@@ -330,6 +331,14 @@ mod tests {
         while !owned.backlog.is_empty() {
             owned.pop();
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "a backlog has one owner")]
+    fn it_has_one_owner() {
+        let backlog = Backlog::new();
+        let _owner = RunQueue::new(backlog.clone());
+        RunQueue::new(backlog);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //!
 //! Deferred tasks have no place in the ring yet, but a task that yields lets them go first
 //! nevertheless, and so does a new local task. Such a task waits here until as many deferred tasks
-//! have been given a place, on this worker or on a thief's, as there were when it came. These may be
-//! younger ones, which overtake those that were there: otherwise a task that yields would wait until
-//! whole trees are finished.
+//! have been given a place, on this worker or on a thief's, as there were when it came. These may
+//! be younger ones, which overtake those that were there: otherwise a task that yields would wait
+//! until whole trees are finished.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

@@ -5,9 +5,9 @@
 //! - The owner and thieves take from `head`, by a compare-exchange. Both counters only grow, so a
 //!   comparison that succeeds proves that the slot was not reused since it was read.
 //!
-//! The queue follows the ideas of Chase and Lev's deque (2005), but both sides take the oldest task,
-//! which keeps a worker's order of arrival, and the ring never grows: the backlog defers a task that
-//! does not fit.
+//! The queue follows the ideas of Chase and Lev's deque (2005), but both sides take the oldest
+//! task, which keeps a worker's order of arrival, and the ring never grows: the backlog defers a
+//! task that does not fit.
 
 use std::ptr::{self, NonNull};
 

@@ -6,31 +6,32 @@
 //! # The order
 //!
 //! 1. **Strict round robin.** A task that becomes runnable goes to the tail, be it new, woken or
-//!    yielding, and the task at the head has the next turn. Started tasks stand in a [`ring`]. Tasks
-//!    that have not started wait in the backlog's [`front`], and a *marker* in the ring keeps the
-//!    place of each, so there is one order of arrival over both.
-//! 2. **Beyond the front's capacity the order bends.** Once [`FRONT_CAPACITY`](backlog::FRONT_CAPACITY)
-//!    tasks wait to start, new ones are [`deferred`]: they have no place in the ring yet. When all
-//!    tasks in front have started, a [batch](backlog::BATCH) of deferred tasks moves there.
-//! 3. **Subtree first.** The tasks that are deferred between two batches are a *generation*. A batch
-//!    is taken from the youngest one, and within a generation the oldest task comes first. So what
-//!    one task spawns in a row starts in that order, whatever its number, but a tree of tasks that
-//!    grows faster than it is worked off is finished subtree by subtree, instead of unfolding level by
-//!    level with an open stack for each inner node.
+//!    yielding, and the task at the head has the next turn. Started tasks stand in a [`ring`].
+//!    Tasks that have not started wait in the backlog's [`front`], and a *marker* in the ring keeps
+//!    the place of each, so there is one order of arrival over both.
+//! 2. **Beyond the front's capacity the order bends.** While as many tasks wait to start as
+//!    [fit in front](backlog::FRONT_CAPACITY), new ones are [`deferred`]: they have no place in the
+//!    ring yet. When all tasks in front have started, a [batch](backlog::BATCH) of deferred tasks
+//!    moves there. As long as some are deferred, all new tasks are.
+//! 3. **Subtree first.** The tasks that are deferred between two batches are a *generation*. A
+//!    batch is taken from the youngest one, and within it the oldest task comes first. So what one
+//!    task spawns in a row starts in that order, whatever its number, but a tree of tasks that
+//!    grows faster than it is worked off is finished subtree by subtree, instead of unfolding level
+//!    by level with an open stack for each inner node.
 //! 4. **The elders' turn.** One batch in [`ELDERS_TURN`](backlog::ELDERS_TURN) is taken from the
 //!    oldest generation instead, so no task waits for ever behind others that keep having
 //!    descendants.
-//! 5. **Deferred tasks are passed by woken ones only.** A task that yields, or is new and local, goes
-//!    [`behind`] as many deferred tasks as there are at that moment, be it those or younger ones. A
-//!    woken task goes to the tail of the ring: a parent sums up what its children send before more
-//!    of the tree unfolds.
+//! 5. **Only woken tasks pass deferred ones.** A task that yields, or is new and local, comes
+//!    [`behind`] as many deferred tasks as there are at that moment, be it those or younger ones; a
+//!    batch is cut short where its turn comes. A woken task goes to the tail of the ring: a parent
+//!    sums up what its children send before more of the tree unfolds.
 //! 6. **A batch grows with the ring**: it is at least a quarter as long. A crowd of tasks that wake
 //!    each other for ever would otherwise have a turn each for every few tasks that start.
 //! 7. **A thief takes** the task that has been deferred longest, which may have a large tree to
 //!    unfold, or else the oldest one in front. Its marker stays in the ring, and is passed over.
 //!
-//! The README of this crate has the measurements behind these rules, and the bounds that follow
-//! from them.
+//! The README of this crate has the bounds that follow from these rules, and `NOTES.md` beside it
+//! the measurements.
 
 mod backlog;
 mod behind;
@@ -57,8 +58,9 @@ use crate::task::Control;
 /// - **Markers.** For each task in front of the backlog there is a marker in the ring, and while
 ///   tasks are deferred there is at least one. So an empty ring means that nothing is runnable.
 /// - **Behind.** Tasks wait behind deferred ones only while there are some.
-/// - **Thefts.** A theft becomes known late: the owner comes to the place of a task that is gone.
-///   Until then the place is still counted here. The backlog counts all thefts, this the known ones.
+/// - **Thefts.** A theft becomes known late, when the owner comes to the place of a task that is
+///   gone. Until then the place is counted here. The backlog counts all thefts, the owner those
+///   that are known.
 pub(crate) struct RunQueue {
     ring: Ring,
     behind: Behind,
@@ -86,7 +88,8 @@ impl RunQueue {
         Self { ring: Ring::new(), behind: Behind::default(), backlog, known_thefts: Cell::new(0) }
     }
 
-    /// Adds a task that has yielded, or is new and local: behind all that are runnable, the deferred ones among them.
+    /// Adds a task that has yielded, or is new and local: behind all that are runnable, also those
+    /// that are deferred.
     #[inline]
     pub(crate) fn push(&self, task: NonNull<Control>) {
         if self.defers() {
@@ -96,7 +99,8 @@ impl RunQueue {
         }
     }
 
-    /// Adds a task that was woken, or is put off: behind all that have a place, but before the deferred ones.
+    /// Adds a task that was woken, or could not start: behind all that have a place, but before the
+    /// deferred ones.
     #[inline]
     pub(crate) fn push_woken(&self, task: NonNull<Control>) {
         self.ring.push(task);

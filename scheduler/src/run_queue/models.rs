@@ -3,12 +3,12 @@ use crate::task::Slab;
 use crate::task::testing::{Sample, task_numbered};
 use loom::thread;
 
-/// The owner pushes more tasks than fit in front and then takes them one by one, while a thief takes
-/// two. Every task is taken once, and the owner learns of each theft.
+/// The owner pushes more tasks than fit in front and then takes them one by one, while a thief
+/// takes two. Every task is taken once, and the owner learns of each theft.
 ///
-/// Seen to fail: if the thief does not note that it has taken a deferred task, or the owner does not
-/// subtract that at a refill; if the owner takes a marker without a task for the end of the queue;
-/// and as the front's model does.
+/// Seen to fail: if the thief does not note that it has taken a deferred task, or the owner does
+/// not subtract that at a refill; if the owner takes a marker without a task for the end of the
+/// queue; and as the front's model does.
 #[test]
 fn every_task_is_taken_once_whether_deferred_or_not() {
     loom::model(|| {

@@ -91,7 +91,7 @@ pub(crate) fn with_panicking_task(say: fn(&Control)) {
 }
 
 /// Lets the other runnable tasks of this worker have a turn each, in the order in which they became
-/// runnable, and then goes on. While more than 4,096 wait to start, these are as many as are
+/// runnable, and then goes on. While very many wait to start, these are as many as are
 /// runnable, but not always the same ones: see [`spawn`](fn@crate::spawn).
 ///
 /// On a plain thread it is `std::thread::yield_now`.
