@@ -38,7 +38,9 @@ struct Reader {
     heard: Arc<AtomicU64>,
 }
 
-/// What the metrics were when the last event was written, and when it was heard.
+/// What the metrics were when the last event was written, and when it was heard. Zero at first, and
+/// not what they are then: the task may have parked already.
+#[derive(Default)]
 struct Before {
     write: WorkerMetrics,
     heard: WorkerMetrics,
@@ -71,7 +73,7 @@ impl Reader {
         rests: impl Fn(&Before, &WorkerMetrics) -> bool,
     ) {
         let metrics = || runtime.metrics().total();
-        let mut before = Before { write: metrics(), heard: metrics() };
+        let mut before = Before::default();
         for round in 0..ROUNDS {
             while metrics().parked_tasks == 0 || !rests(&before, &metrics()) {
                 thread::yield_now();
