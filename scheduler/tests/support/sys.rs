@@ -1,6 +1,7 @@
 //! The few calls of the C library that the tests make, for 64-bit Linux.
 
 use std::ffi::{c_int, c_long, c_uint};
+use std::io::PipeReader;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 
@@ -31,6 +32,13 @@ const ADDRESS_SPACE: c_int = 9;
 /// Has the kernel end this process after this many seconds.
 pub fn die_in(seconds: u32) {
     alarm(seconds);
+}
+
+/// Has all that this process writes to standard error from now on come out of the result.
+pub fn intercept_stderr() -> PipeReader {
+    let (reader, writer) = std::io::pipe().unwrap();
+    assert_eq!(dup2(writer.as_raw_fd(), 2), 2);
+    reader
 }
 
 /// Returns on the only thread of a new process. The old process waits until that has ended, and
