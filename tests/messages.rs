@@ -126,6 +126,7 @@ fn what_stays_on_its_thread_is_told_without_private_types() {
         ("weak", "lisle::coroutine::WeakCoroutine<u8, u8, u8>"),
         ("generator", "lisle::coroutine::Generator<u8>"),
         ("yielder", "&'static lisle::coroutine::Yielder<u8, u8, u8>"),
+        ("selected", "lisle::channel::SelectedOperation<'static>"),
     ] {
         let program = format!("fn send<T: Send>() {{}}\nfn main() {{ send::<{kind}>() }}\n");
         let said = errors(case, &program);

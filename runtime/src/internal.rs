@@ -2,6 +2,7 @@
 
 pub use crate::attached::attached;
 pub use crate::erased::Erased;
+pub use crate::here::{Hidden, StaysHere};
 pub use crate::no_suspend::{in_section, never_suspend_again};
 pub use crate::prefetch::prefetch;
 pub use crate::stack::staggered_top;

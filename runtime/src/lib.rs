@@ -14,6 +14,7 @@ mod attached;
 mod coroutine;
 mod erased;
 mod generator;
+mod here;
 #[doc(hidden)]
 pub mod internal;
 mod last_words;

@@ -37,8 +37,11 @@ fn was_cancelled<T>(task: JoinHandle<T>) -> bool {
     task.join().is_err_and(|panic| panic.is::<Cancelled>())
 }
 
+/// Ways to wait, by their names.
+type Waits = Vec<(&'static str, Box<dyn Fn()>)>;
+
 /// Waits of all kinds that nothing ends in time.
-fn endless_waits() -> Vec<(&'static str, Box<dyn Fn()>)> {
+fn endless_waits() -> Waits {
     vec![
         ("park", Box::new(|| Bell::new().wait())),
         (
@@ -93,7 +96,7 @@ fn a_task_that_is_cancelled_before_a_wait_does_not_begin_it() {
 }
 
 /// Waits of all kinds that come to an end, if they are not cut short.
-fn short_waits() -> Vec<(&'static str, Box<dyn Fn()>)> {
+fn short_waits() -> Waits {
     vec![
         (
             "park",

@@ -353,7 +353,7 @@ impl<'a> Select<'a> {
     fn run(&mut self, patience: Patience) -> Option<SelectedOperation<'a>> {
         let mut operation = SelectedOperation::vacant();
         let place = run::select(&mut self.cases, self.order, patience, &mut operation.grant);
-        operation.begun = place.map(|place| {
+        *operation.begun = place.map(|place| {
             let case = &self.cases[place];
             Begun { operation: case.operation, index: case.number }
         });

@@ -1,10 +1,13 @@
 //! An operation that a select has begun.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::{self, NonNull};
 use std::thread;
+
+use lisle_runtime::internal::{Hidden, StaysHere};
 
 use super::operation::Operation;
 use super::run::Case;
@@ -43,8 +46,9 @@ use crate::sender::Sender;
 #[must_use = "an operation that has begun must be completed"]
 pub struct SelectedOperation<'a> {
     /// `None` before an operation has begun and after it was completed.
-    pub(super) begun: Option<Begun<'a>>,
-    pub(super) grant: GrantCell,
+    pub(super) begun: Hidden<Option<Begun<'a>>>,
+    pub(super) grant: Hidden<GrantCell>,
+    _stays_here: StaysHere,
 }
 
 /// Which operation has begun. How far it has come is told by its grant.
@@ -87,7 +91,10 @@ impl<'a> SelectedOperation<'a> {
     #[inline]
     #[track_caller]
     pub(super) fn vacant() -> Self {
-        Self { begun: None, grant: GrantCell::new() }
+        let grant = GrantCell::new();
+        // SAFETY: `_stays_here` is beside them, and they stay where they are.
+        let (begun, grant) = unsafe { (Hidden::new(None), Hidden::new(grant)) };
+        Self { begun, grant, _stays_here: PhantomData }
     }
 
     /// The index of the operation in its list.
@@ -181,7 +188,7 @@ impl<'a> SelectedOperation<'a> {
     fn ends_with<H>(&mut self, handle: &H) -> bool {
         let is_it = self.begun.is_some_and(|begun| uses(begun.operation, handle));
         if is_it {
-            self.begun = None;
+            *self.begun = None;
         }
         is_it
     }
@@ -278,7 +285,7 @@ impl<T> Drop for Promise<'_, T> {
 impl Drop for SelectedOperation<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(Begun { operation, .. }) = self.begun {
+        if let Some(Begun { operation, .. }) = *self.begun {
             // SAFETY: completing it would have taken `begun`.
             unsafe { give_up(operation, &mut self.grant) };
             if !thread::panicking() {

@@ -11,7 +11,6 @@
 mod backtrace;
 mod core;
 mod ends;
-mod here;
 mod mailbox;
 mod stacks;
 mod weak;
@@ -27,8 +26,8 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use self::core::Core;
-use self::here::{Hidden, StaysHere};
 use self::stacks::Placed;
+use crate::here::{Hidden, StaysHere};
 use crate::last_words::abort_with;
 use crate::stack::Stack;
 
@@ -336,16 +335,15 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     where
         F: FnOnce(&Yielder<Input, Yield, Return>, Input) -> Return + 'scope,
     {
-        Self {
-            core: Hidden(Core::create(stack, body)),
-            _body: Hidden(PhantomData),
-            _stays_here: PhantomData,
-        }
+        let core = Core::create(stack, body);
+        // SAFETY: `_stays_here` is beside them, and they stay where they are.
+        let (core, _body) = unsafe { (Hidden::new(core), Hidden::new(PhantomData)) };
+        Self { core, _body, _stays_here: PhantomData }
     }
 
     fn core(&self) -> &Core<Input, Yield, Return> {
         // SAFETY: the core lies at the top of a stack that this handle keeps.
-        unsafe { self.core.0.as_ref() }
+        unsafe { self.core.as_ref() }
     }
 
     /// Where the coroutine stands.
@@ -399,7 +397,7 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     pub fn into_stack(self) -> Option<Stack> {
         let this = ManuallyDrop::new(self);
         // SAFETY: the handle is not used or dropped any more.
-        let stack = unsafe { Core::close(this.core.0) };
+        let stack = unsafe { Core::close(*this.core) };
         stack.map(Placed::into_stack)
     }
 }
@@ -408,7 +406,7 @@ impl<Input, Yield, Return> Drop for ScopedCoroutine<'_, Input, Yield, Return> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: the handle is not used any more.
-        if let Some(stack) = unsafe { Core::close(self.core.0) } {
+        if let Some(stack) = unsafe { Core::close(*self.core) } {
             stacks::put(stack);
         }
     }
@@ -425,7 +423,7 @@ impl<Input, Yield, Return> Drop for Lent<'_, Input, Yield, Return> {
     fn drop(&mut self) {
         let owns_all = self.0.core().has_weak_handles();
         // SAFETY: the handle is not used any more.
-        match unsafe { Core::close(self.0.core.0) } {
+        match unsafe { Core::close(*self.0.core) } {
             Some(stack) => stacks::put(stack),
             None if owns_all => {}
             None if cfg!(panic = "unwind") => abort_with(format_args!(

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::CoroutineStatus;
 use super::core::Core;
-use super::here::{Hidden, StaysHere};
+use crate::here::{Hidden, StaysHere};
 
 /// Shared by a coroutine and its weak handles; empty once the coroutine is dropped.
 pub(super) type Tag<Input, Yield, Return> = Rc<Cell<Option<NonNull<Core<Input, Yield, Return>>>>>;
@@ -51,20 +51,21 @@ pub(super) fn forget<Input, Yield, Return>(tag: Tag<Input, Yield, Return>) {
 
 impl<Input, Yield, Return> WeakCoroutine<Input, Yield, Return> {
     pub(super) fn of(tag: &Tag<Input, Yield, Return>) -> Self {
-        Self { tag: Hidden(tag.clone()), _stays_here: PhantomData }
+        // SAFETY: `_stays_here` is beside it, and it stays where it is.
+        Self { tag: unsafe { Hidden::new(tag.clone()) }, _stays_here: PhantomData }
     }
 
     /// Where the coroutine stands, or `None` if it was dropped.
     #[inline]
     pub fn status(&self) -> Option<CoroutineStatus> {
         // SAFETY: a coroutine empties its tag before its core goes away.
-        self.tag.0.get().map(|core| unsafe { core.as_ref() }.status())
+        self.tag.get().map(|core| unsafe { core.as_ref() }.status())
     }
 
     #[inline]
     #[track_caller]
     pub(super) fn suspended_core(&self) -> NonNull<Core<Input, Yield, Return>> {
-        match (self.status(), self.tag.0.get()) {
+        match (self.status(), self.tag.get()) {
             (Some(CoroutineStatus::Suspended), Some(core)) => core,
             (status, _) => refuse(status),
         }
@@ -86,7 +87,7 @@ fn refuse(status: Option<CoroutineStatus>) -> ! {
 
 impl<Input, Yield, Return> Clone for WeakCoroutine<Input, Yield, Return> {
     fn clone(&self) -> Self {
-        Self::of(&self.tag.0)
+        Self::of(&self.tag)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use super::core::Core;
-use super::here::{Hidden, StaysHere};
 use super::{CoroutineState, ScopedCoroutine, WeakCoroutine};
+use crate::here::{Hidden, StaysHere};
 
 /// How a coroutine's body suspends. Every body gets one.
 pub struct Yielder<Input, Yield, Return> {
@@ -14,13 +14,14 @@ pub struct Yielder<Input, Yield, Return> {
 
 impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
     pub(super) fn new(core: &Core<Input, Yield, Return>) -> Self {
-        Self { core: Hidden(core), _stays_here: PhantomData }
+        // SAFETY: `_stays_here` is beside it, and it stays where it is.
+        Self { core: unsafe { Hidden::new(core) }, _stays_here: PhantomData }
     }
 
     #[inline]
     fn core(&self) -> &Core<Input, Yield, Return> {
         // SAFETY: a yielder is lent to the body for its run and lies on its stack, below the core.
-        unsafe { &*self.core.0 }
+        unsafe { &**self.core }
     }
 
     /// Suspends the coroutine: `value` is the result of the resume that let it run, and the

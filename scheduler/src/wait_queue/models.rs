@@ -204,13 +204,14 @@ fn model_of_a_surrender() {
             }
         });
         let mut waiter: Waiter<Option<Parcel>> = Waiter::new(None);
-        park(
+        let wake = park(
             REASON,
             None,
             // SAFETY: the waiter stays until the unparker is used.
             |unparker| *handed.lock() = Some(unsafe { waiter.surrender(unparker) }),
             || None,
         );
+        assert_eq!(wake, Wake::Unparked);
         assert!(waiter.payload().is_some());
         waker.join().unwrap();
     });

@@ -9,7 +9,7 @@ use loom::thread;
 use super::{Direction, Source, deliver};
 use crate::driver::poller::Readiness;
 use crate::driver::poller::double::ModelFd;
-use crate::park::{Reason, Unparker, park};
+use crate::park::{Reason, Unparker, Wake, park};
 use crate::{run, spawn_local};
 
 const REASON: Reason = Reason::new("reading in a model");
@@ -112,7 +112,8 @@ fn reported_by_another_worker(reader: fn(&SharedSource)) {
                 run(|| {
                     let _ = read_until(&source, Instant::now());
                     let hang = |unparker| *bell.lock() = Some(unparker);
-                    park(REASON, None, hang, || bell.lock().take());
+                    let wake = park(REASON, None, hang, || bell.lock().take());
+                    assert_eq!(wake, Wake::Unparked);
                 });
             }
         });
