@@ -7,8 +7,9 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use lisle_scheduler::{Builder, Runtime, run, spawn};
+use lisle_scheduler::{Builder, Handle, Runtime, run, spawn};
 use support::sys::in_fork_child;
 use support::{block_until, in_child};
 
@@ -42,8 +43,8 @@ fn a_runtime_of_the_parent_is_an_error_in_the_child() {
             );
             let fresh = Runtime::builder().workers(2).start().unwrap();
             assert_eq!(fresh.spawn(|| 7).join().unwrap(), 7);
-            // It has nobody to wait for.
-            drop(started);
+            // There is nothing to wait for.
+            started.shutdown_timeout(Duration::MAX).unwrap();
         });
         assert!(ended.success(), "{ended}");
     });
@@ -75,6 +76,76 @@ fn a_task_may_fork() {
         });
         let ended = in_fork_child(|| assert_eq!(run(|| spawn(|| 9).join().unwrap()), 9));
         assert!(ended.success(), "{ended}");
+    });
+    ended.assert_success();
+}
+
+/// In the child, a handle to what its parent runs, or has run, spawns nothing.
+fn assert_refuses(handle: &Handle) {
+    for _ in 0..2 {
+        let shared = Arc::new(());
+        let theirs = shared.clone();
+        let error = handle.spawn(move || drop(theirs)).unwrap_err();
+        assert!(error.to_string().contains("before the process forked"), "{error}");
+        assert_eq!(Arc::strong_count(&shared), 1, "the closure is dropped");
+    }
+    assert!(handle.metrics().total().switches > 0, "of the parent until the fork");
+}
+
+#[test]
+fn a_handle_to_a_run_is_an_error_in_the_child_of_its_task() {
+    let ended = in_child("a_handle_to_a_run_is_an_error_in_the_child_of_its_task", &[], || {
+        let handle = run(|| {
+            let handle = Handle::current().unwrap();
+            let ended = in_fork_child(|| assert_refuses(&handle));
+            assert!(ended.success(), "{ended}");
+            assert_eq!(handle.spawn(|| 1).unwrap().join().unwrap(), 1, "as before");
+            handle
+        });
+        let ended = in_fork_child(|| {
+            assert_refuses(&handle);
+            assert_eq!(run(|| spawn(|| 2).join().unwrap()), 2);
+        });
+        assert!(ended.success(), "the run has ended, too: {ended}");
+    });
+    ended.assert_success();
+}
+
+/// Threads spawn, so that a lock may be held when the process forks.
+#[test]
+fn a_handle_to_a_run_is_an_error_in_the_child_of_another_thread() {
+    let name = "a_handle_to_a_run_is_an_error_in_the_child_of_another_thread";
+    let ended = in_child(name, &[], || {
+        run(|| {
+            let over = Arc::new(AtomicBool::new(false));
+            let threads: [_; 2] = std::array::from_fn(|_| {
+                let (handle, over) = (Handle::current().unwrap(), over.clone());
+                thread::spawn(move || {
+                    while !over.load(Ordering::Acquire) {
+                        handle.spawn(|| ()).unwrap().join().unwrap();
+                    }
+                })
+            });
+            let handle = Handle::current().unwrap();
+            let forker = spawn(move || {
+                thread::spawn(move || {
+                    for _ in 0..20 {
+                        let ended = in_fork_child(|| assert_refuses(&handle));
+                        assert!(ended.success(), "{ended}");
+                    }
+                })
+            });
+            let forker = forker.join().unwrap();
+            while !forker.is_finished() {
+                lisle_scheduler::yield_now();
+            }
+            over.store(true, Ordering::Release);
+            while !threads.iter().all(|thread| thread.is_finished()) {
+                lisle_scheduler::yield_now();
+            }
+            forker.join().unwrap();
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+        });
     });
     ended.assert_success();
 }

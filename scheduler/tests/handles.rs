@@ -181,6 +181,33 @@ fn a_busy_worker_does_not_keep_others_from_what_comes_from_outside() {
 }
 
 #[test]
+fn what_comes_while_all_workers_compute_is_run_by_the_first_that_gets_free() {
+    for round in 0..60 {
+        let workers = [1, 2, 4][round % 3];
+        let runtime = start(workers);
+        let computing = Arc::new(AtomicUsize::new(0));
+        let gates: Vec<_> = (0..workers).map(|_| Arc::new(AtomicBool::new(false))).collect();
+        let compute = |gate: &Arc<AtomicBool>| {
+            let (computing, gate) = (computing.clone(), gate.clone());
+            runtime.spawn(move || {
+                computing.fetch_add(1, Ordering::AcqRel);
+                block_until(|| gate.load(Ordering::Acquire));
+                thread::current().id()
+            })
+        };
+        let mut tasks: Vec<_> = gates.iter().map(compute).collect();
+        block_until(|| computing.load(Ordering::Acquire) == workers);
+        let late = runtime.spawn(|| thread::current().id());
+        let first = round % workers;
+        gates[first].store(true, Ordering::Release);
+        let by = late.join().unwrap();
+        assert_eq!(by, tasks.swap_remove(first).join().unwrap());
+        gates.iter().for_each(|gate| gate.store(true, Ordering::Release));
+        tasks.into_iter().for_each(|task| assert_ne!(task.join().unwrap(), by));
+    }
+}
+
+#[test]
 fn two_runtimes_spawn_into_each_other() {
     let (one, other) = (start(1), start(2));
     let (handles, task) = ([one.handle().clone(), other.handle().clone()], mpsc::channel());

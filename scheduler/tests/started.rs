@@ -3,13 +3,15 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use lisle_scheduler::{Builder, Cancelled, Runtime, current, run, spawn, yield_now};
-use support::{Bell, block_until, run_on};
+use lisle_scheduler::{Builder, Cancelled, Runtime, current, run, shield, spawn, yield_now};
+use support::sys::in_fork_child;
+use support::{Bell, block_until, in_child, run_on};
 
 #[test]
 fn a_plain_thread_spawns_without_any_setting_up() {
@@ -32,6 +34,30 @@ fn many_threads_spawn_at_once() {
     for (n, sum) in sums.into_iter().enumerate() {
         assert_eq!(sum.join().unwrap(), 500 * n as u64 + 499 * 500 / 2);
     }
+}
+
+/// Each fork child starts a default runtime of its own; that of one worker runs all on one thread.
+#[test]
+fn threads_that_spawn_first_at_once_share_the_default_runtime() {
+    let name = "threads_that_spawn_first_at_once_share_the_default_runtime";
+    let ended = in_child(name, &[("LISLE_WORKERS", "1")], || {
+        for _ in 0..20 {
+            let ended = in_fork_child(|| {
+                let barrier = Barrier::new(8);
+                let first = || {
+                    barrier.wait();
+                    spawn(|| thread::current().id()).join().unwrap()
+                };
+                let ids: Vec<_> = thread::scope(|scope| {
+                    let threads: Vec<_> = (0..8).map(|_| scope.spawn(first)).collect();
+                    threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+                });
+                assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+            });
+            assert!(ended.success(), "{ended}");
+        }
+    });
+    ended.assert_success();
 }
 
 #[test]
@@ -233,6 +259,62 @@ fn one_waits_for_a_hand_over(workers: usize) -> bool {
     assert_eq!(served.task().name(), Some("served"));
     assert_eq!(served.wait().unwrap().reason(), Bell::REASON);
     assert!(error.to_string().contains("'served': waiting for a bell for "), "{error}");
+    true
+}
+
+/// Such a task is left behind, and waited for no longer.
+#[test]
+fn a_shutdown_gets_over_what_swallows_its_cancellation() {
+    let name = "a_shutdown_gets_over_what_swallows_its_cancellation";
+    let ended = in_child(name, &[], || {
+        for workers in [1, 2, 4] {
+            let runtime = Runtime::builder().workers(workers).start().unwrap();
+            let bell = Bell::new();
+            let theirs = bell.clone();
+            let task = runtime.spawn(move || {
+                loop {
+                    let _ = catch_unwind(AssertUnwindSafe(|| theirs.wait()));
+                }
+            });
+            block_until(|| bell.is_awaited());
+            runtime.shutdown_timeout(LONG).unwrap();
+            let end: Result<(), _> = task.join();
+            assert!(end.unwrap_err().is::<Cancelled>());
+        }
+    });
+    ended.assert_success();
+    let said = ended.stderr.matches("has caught its cancellation").count();
+    assert_eq!(said, 3, "{}", ended.stderr);
+}
+
+#[test]
+fn a_shutdown_says_which_task_waits_in_a_shield() {
+    for workers in [1, 2, 4] {
+        while !one_waits_in_a_shield(workers) {}
+    }
+}
+
+/// False if the machine has kept a worker from answering, which counts as busy then.
+fn one_waits_in_a_shield(workers: usize) -> bool {
+    let runtime = Runtime::builder().workers(workers).start().unwrap();
+    let bell = Bell::new();
+    let theirs = bell.clone();
+    let task = Builder::new().name("shielded").spawn_on(runtime.handle(), move || {
+        shield(|| theirs.wait());
+        7
+    });
+    let task = task.unwrap();
+    block_until(|| bell.is_awaited());
+    let error = runtime.shutdown_timeout(Duration::ZERO).unwrap_err();
+    assert!(bell.ring(), "the end of the runtime has not ended the wait");
+    assert_eq!(task.join().unwrap(), 7);
+    if !error.busy_threads().is_empty() {
+        return false;
+    }
+    assert_eq!(error.tasks().len(), 1, "{error}");
+    let shielded = &error.tasks()[0];
+    assert_eq!(shielded.task().name(), Some("shielded"));
+    assert_eq!(shielded.wait().unwrap().reason(), Bell::REASON);
     true
 }
 
