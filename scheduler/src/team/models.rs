@@ -61,7 +61,7 @@ fn wait_for_mail(team: &Team, post: &PostOwner, driver: &Driver) {
     let mut came = false;
     while !came {
         post.sleep(driver, None, None, || false, || ());
-        team.note_awakening();
+        team.idle.note_awakening();
         post.read(|_| came = true);
     }
 }

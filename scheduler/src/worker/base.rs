@@ -36,7 +36,7 @@ impl Worker {
     fn run_until_stopped(&self) {
         // A thread that was just started counts as one that has awoken, or a worker that looks at
         // all others at this moment would overlook it.
-        self.team.note_awakening();
+        self.team.idle.note_awakening();
         let mut recheck = FIRST_RECHECK;
         let mut quiet_since = None;
         // A thread is started when a watcher is wanted, or for a task from outside.
@@ -46,7 +46,7 @@ impl Worker {
             self.watch(marks, &mut recheck);
         } else if self.index > 0 {
             // It was counted as asleep.
-            self.team.leave_idle(Role::Sleeper);
+            self.team.idle.leave(Role::Sleeper);
         }
         loop {
             while let Some(next) = self.pick() {
@@ -65,7 +65,7 @@ impl Worker {
                 self.await_last_tasks(&mut quiet_since);
                 if self.post.was_appointed() {
                     // Another worker took it for an idle one, but it is not counted as such.
-                    self.team.leave_idle(Role::Watcher);
+                    self.team.idle.leave(Role::Watcher);
                 }
                 continue;
             }
@@ -94,15 +94,15 @@ impl Worker {
     }
 
     fn be_idle_and_sleep(&self, marks: Vec<Mark>, recheck: &mut Duration) {
-        if self.team.enter_idle() == Role::Sleeper {
+        if self.team.idle.enter() == Role::Sleeper {
             if self.team.is_alone() {
                 self.sleep_last(recheck);
             } else {
                 self.sleep(self.until_next_timer(), None);
             }
-            self.team.note_awakening();
+            self.team.idle.note_awakening();
             if !self.was_appointed() {
-                return self.team.leave_idle(Role::Sleeper);
+                return self.team.idle.leave(Role::Sleeper);
             }
         }
         self.watch(marks, recheck);
@@ -113,7 +113,7 @@ impl Worker {
     fn was_appointed(&self) -> bool {
         let appointed = self.post.was_appointed();
         if appointed {
-            self.team.accept_appointment();
+            self.team.idle.accept_appointment();
         }
         appointed
     }
@@ -125,20 +125,20 @@ impl Worker {
             if self.post.has_mail() || self.has_more_to_do() || self.steal(&marks) {
                 return self.stop_watching();
             }
-            if self.team.watcher_may_sleep() {
+            if self.team.watcher_falls_asleep() {
                 self.sleep_last(recheck);
-                self.team.note_awakening();
+                self.team.idle.note_awakening();
                 if self.was_appointed() {
                     return self.stop_watching();
                 }
-                return self.team.leave_idle(Role::Sleeper);
+                return self.team.idle.leave(Role::Sleeper);
             }
             marks = self.mark_backlogs();
             let timer = self.until_next_timer();
             // In a model a nap has no end of its own: it would hide a wake-up that was lost.
             let pause = (!cfg!(lisle_loom)).then_some(nap);
             self.sleep(timer, pause);
-            self.team.note_awakening();
+            self.team.idle.note_awakening();
             if timer.is_some_and(|timer| timer <= nap) {
                 return self.stop_watching();
             }
@@ -149,9 +149,9 @@ impl Worker {
     /// The watcher has work. Another one takes its place if there is something to watch: the
     /// spawner has seen that there was a watcher, and may not look again.
     fn stop_watching(&self) {
-        self.team.leave_idle(Role::Watcher);
+        self.team.idle.leave(Role::Watcher);
         let mut others = self.team.posts.others(self.index);
-        if self.team.wants_watcher() && others.any(|post| !post.backlog.is_empty()) {
+        if self.team.idle.wants_watcher() && others.any(|post| !post.backlog.is_empty()) {
             Team::call_watcher(&self.team);
         }
     }

@@ -142,7 +142,7 @@ impl Worker {
 
     fn doze(&self, timer: Option<Duration>, pause: Option<Duration>) {
         self.sleep(timer, pause);
-        self.team.note_awakening();
+        self.team.idle.note_awakening();
     }
 
     /// Whatever the user says of other threads: a hand-over that one has begun it will most likely

@@ -255,7 +255,7 @@ impl Worker {
     /// Makes sure that there is a watcher if a task waits in the backlog.
     #[inline]
     fn share_backlog(&self) {
-        if self.team.wants_watcher() && self.queue.has_backlog() {
+        if self.team.idle.wants_watcher() && self.queue.has_backlog() {
             Team::call_watcher(&self.team);
         }
     }

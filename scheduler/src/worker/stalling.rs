@@ -31,7 +31,7 @@ impl Worker {
         if !self.is_stuck() || self.team.metrics().total().live_tasks == 0 {
             return;
         }
-        let awakenings = self.team.awakenings();
+        let awakenings = self.team.idle.awakenings();
         let since = match before {
             // The one awakening is its own.
             Some(quiet) if awakenings == quiet.awakenings.wrapping_add(1) => quiet.since,
@@ -68,8 +68,8 @@ impl Worker {
         match survey.purpose {
             Purpose::Deadlock => self.team.end_in(deadlock),
             Purpose::End => abort_with(format_args!(
-                "{deadlock}\n\nthe runtime ends, but these tasks wait in a shield, out of which they cannot be \
-                 unwound, so that the process has to end"
+                "{deadlock}\n\nthe runtime ends, but these tasks wait in a shield, out of which \
+                 they cannot be unwound, so that the process has to end"
             )),
             Purpose::Stall(duration) => complain(format_args!("{}", deadlock.as_stall(duration))),
         }
