@@ -21,6 +21,7 @@
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     pub(crate) workers: Vec<WorkerMetrics>,
+    pub(crate) injected: u64,
 }
 
 /// What one worker has done since it began, and what it has to do.
@@ -60,9 +61,20 @@ impl Metrics {
         &self.workers
     }
 
-    /// The sums over all workers.
+    /// Tasks that a thread outside of the runtime has spawned, and that no worker has taken yet.
+    pub fn injected_tasks(&self) -> u64 {
+        self.injected
+    }
+
+    /// The sums over all workers. The [injected tasks](Self::injected_tasks) are live and runnable
+    /// ones here, although they are no worker's.
     pub fn total(&self) -> WorkerMetrics {
-        self.workers.iter().fold(WorkerMetrics::default(), |a, b| WorkerMetrics {
+        let injected = WorkerMetrics {
+            live_tasks: self.injected,
+            runnable_tasks: self.injected,
+            ..WorkerMetrics::default()
+        };
+        self.workers.iter().fold(injected, |a, b| WorkerMetrics {
             switches: a.switches + b.switches,
             searches: a.searches + b.searches,
             steals: a.steals + b.steals,

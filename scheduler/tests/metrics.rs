@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -132,4 +134,28 @@ fn a_monitor_outside_reads_a_started_runtime() {
     block_until(|| runtime.metrics().total().live_tasks == 0);
     // Metrics of one runtime do not show another.
     run(|| assert_eq!(total().live_tasks, 1));
+}
+
+/// While the one worker computes, it takes nothing; what it computes counts, too.
+#[test]
+fn what_no_worker_has_taken_yet_counts_in_the_total() {
+    let runtime = Runtime::builder().workers(1).start().unwrap();
+    let (busy, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (started, until) = (busy.clone(), over.clone());
+    let mut tasks = vec![runtime.spawn(move || {
+        started.store(true, Ordering::Release);
+        block_until(|| until.load(Ordering::Acquire));
+    })];
+    block_until(|| busy.load(Ordering::Acquire));
+    let counts = || {
+        let (metrics, total) = (runtime.metrics(), runtime.metrics().total());
+        (metrics.injected_tasks(), total.live_tasks, total.parked_tasks, total.runnable_tasks)
+    };
+    assert_eq!(counts(), (0, 1, 0, 1));
+    tasks.extend((0..3).map(|_| runtime.spawn(|| ())));
+    assert_eq!(counts(), (3, 4, 0, 4));
+    assert_eq!(runtime.metrics().workers()[0].live_tasks, 1);
+    over.store(true, Ordering::Release);
+    tasks.into_iter().for_each(|task| task.join().unwrap());
+    block_until(|| counts() == (0, 0, 0, 0));
 }

@@ -68,11 +68,17 @@ impl Injector {
         task
     }
 
-    /// Whether there is no task, as far as the caller can know: of  what happens meanwhile it may
+    /// How many tasks there are, as far as the caller can know: of what happens meanwhile it may
     /// see nothing.
     #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are none, likewise.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.len.load(Ordering::Relaxed) == 0
+        self.len() == 0
     }
 
     /// Takes nothing in from now on.

@@ -93,7 +93,9 @@ impl Team {
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
-        Metrics { workers: self.posts.all().iter().map(Post::metrics).collect() }
+        // Before the workers: a task that is taken meanwhile counts twice rather than not at all.
+        let injected = self.injector.len() as u64;
+        Metrics { workers: self.posts.all().iter().map(Post::metrics).collect(), injected }
     }
 
     /// Whether a deadlock is looked for. Outside of a team that was started there are always

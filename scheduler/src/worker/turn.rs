@@ -183,11 +183,12 @@ impl Worker {
         locals::mark();
         self.post.add(|counters| &counters.switches, self.uncounted_switches());
         self.until_poll.set(POLL_INTERVAL);
-        self.publish(0);
         self.clock.set(self.epoch.elapsed());
         self.post.read(|mail| self.receive(mail));
         // After the requests: once a worker is asked to stop, no task can come any more.
         self.accept_injected();
+        // With what has just come: the next task may compute for long.
+        self.publish(0);
         self.fire_timers();
         self.driver.look_now_and_then(self.clock.get());
     }
