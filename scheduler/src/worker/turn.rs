@@ -12,6 +12,7 @@ use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
 
 use super::waits::may_suspend;
 use super::{POLL_INTERVAL, Worker, current, locals, with_allowance};
+use crate::cancel::check_cancelled;
 use crate::post::{Mail, Notice, Request};
 use crate::task::{Control, Runnable, join};
 use crate::turn::Allowance;
@@ -34,7 +35,8 @@ impl Worker {
         let me = self.current_task();
         self.give_way(me);
         if me.is_cancelled() {
-            self.check_cancelled(Location::caller());
+            // Not by `self`, which would have to be kept across the switch.
+            check_cancelled();
         }
     }
 
