@@ -90,7 +90,8 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// began are not expected to wake a task, and those that were started later are:
 /// `ForeignThreads::LaterMayWake`. While there is such a thread, be it one of another test, the
 /// test waits; after 10 s in which nothing has happened it says on standard error, once, what all
-/// tasks wait for.
+/// tasks wait for. It also names a task that has blocked its worker for 10 s, by a `std::sync` lock
+/// say, while other tasks of the worker wait for their turns.
 ///
 /// A test whose tasks are woken by a thread that is older than itself, one of a pool in a `static`
 /// say, asks for `foreign_threads = MayWake`: it is never taken for a deadlock while the process

@@ -59,6 +59,7 @@ mod timer;
 pub mod turn;
 mod wait;
 mod wait_queue;
+mod watch;
 mod worker;
 
 /// What Lisle's other crates use and users do not.

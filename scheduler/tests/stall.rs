@@ -3,36 +3,12 @@
 
 mod support;
 
-use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use lisle_scheduler::{Builder, ForeignThreads, Runtime, RuntimeBuilder, sleep};
-use support::{Bell, block_until, in_child, on_each_worker, sys};
-
-/// What is on standard error, which goes to a file.
-struct Said(String);
-
-impl Said {
-    fn begin(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("lisle-{name}-{}", std::process::id()));
-        fs::write(&path, "").unwrap();
-        let path = path.to_str().unwrap().to_owned();
-        sys::redirect_stderr(&path);
-        Self(path)
-    }
-
-    fn text(&self) -> String {
-        fs::read_to_string(&self.0).unwrap()
-    }
-}
-
-impl Drop for Said {
-    fn drop(&mut self) {
-        fs::remove_file(&self.0).unwrap();
-    }
-}
+use support::{Bell, Said, block_until, in_child, on_each_worker};
 
 fn with_notice(workers: usize) -> RuntimeBuilder {
     Runtime::builder().workers(workers).stall_notice(Duration::from_millis(20))

@@ -40,7 +40,8 @@ use crate::task::{Task, TaskList};
 /// while another task of the same thread wants the value; and a guard of a `std::sync::Mutex` that
 /// is held while its task waits. Both block the thread for ever, with the very task that they wait
 /// for, and no report comes: make such a value before two tasks can want it, and drop a guard
-/// before a wait.
+/// before a wait. [`stall_notice`](crate::RuntimeBuilder::stall_notice) says which task blocks a
+/// worker.
 #[derive(Clone, Debug)]
 pub struct Deadlock {
     pub(super) runtime: Option<Arc<str>>,

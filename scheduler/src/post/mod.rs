@@ -143,6 +143,11 @@ impl Post {
         self.has_ended() || self.inbox.is_asleep() && !self.has_wake_source.load(Ordering::Acquire)
     }
 
+    /// Whether the owner has announced that it sleeps, and nothing has ended that.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.inbox.is_asleep()
+    }
+
     /// Whether the owner wakes no task any more.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)

@@ -174,7 +174,7 @@ impl Backlog {
     /// How many tasks wait. Deferred tasks that were stolen are counted until the owner's next
     /// refill.
     #[inline]
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.front.len() + self.deferred_len()
     }
 

@@ -126,10 +126,25 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Says on standard error, once, what all tasks wait for when they have waited for `duration`
-    /// and only a thread that is not the runtime's could wake one: no deadlock, but it may look
-    /// like one. Off by default; nothing is said either if
-    /// [`deadlock_detection`](Self::deadlock_detection) is off.
+    /// Says on standard error when nothing goes on for `duration`, in two cases. Off by default;
+    /// nothing is said either if [`deadlock_detection`](Self::deadlock_detection) is off.
+    ///
+    /// - **All tasks wait**, and only a thread that is not the runtime's could wake one: no
+    ///   deadlock, but it may look like one. What each waits for is said, once.
+    /// - **A task blocks its worker** in the kernel, and with it the other tasks there: in the
+    ///   initialiser of a `LazyLock` that another task of the worker runs, for a lock of
+    ///   `std::sync` that another holds, in `std::thread::sleep`, for a file. The task is named, with
+    ///   the place of its spawn and the number of tasks that it holds up. A worker that is blocked
+    ///   again by a task from the same place is not told of again. A task that computes is not
+    ///   told of.
+    ///
+    /// For the second the runtime has a thread more, `NAME-watch`, which deadlock reports do not
+    /// count. It looks in `/proc` whether the thread of a busy worker has run, and asks one that has
+    /// not by the signal SIGURG, whose handler on the worker's thread says what runs there. So a
+    /// system call that is blocked for `duration` may return EINTR, if it is one that the kernel does
+    /// not resume after a signal, such as `poll`. The handler is set when the first such runtime
+    /// starts, and calls the one that was there for other signals. If the program replaces it, or
+    /// blocks the signal, the task is not named.
     pub fn stall_notice(mut self, duration: Duration) -> Self {
         self.stall_notice = Some(duration);
         self

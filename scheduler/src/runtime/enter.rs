@@ -13,6 +13,7 @@ use crate::panic_note;
 use crate::settings::Settings;
 use crate::spawn::{Builder, create};
 use crate::team::{Door, Farewell, Team};
+use crate::watch::Watch;
 use crate::worker::{self, Enter, Worker};
 
 /// Runs `main` on the calling thread, which is the first worker meanwhile.
@@ -40,6 +41,7 @@ pub(super) fn run<R>(settings: Settings, main: impl FnOnce() -> R) -> Result<R, 
     // If this thread unwinds, the tasks do not. Where its panics cannot be set aside, they
     // cannot wait.
     let panics = panics::set_aside();
+    team.watch.iter().for_each(Watch::start);
     // Only now: what a failure above runs, destructors of `main` and a panic hook, is no task.
     let entered = Enter::new(&worker);
     worker.run_to_end();
@@ -65,6 +67,7 @@ pub(super) fn start(settings: Settings) -> io::Result<Arc<Team>> {
     prepare_process(&settings);
     let team = Arc::new(Team::new(settings, Door::Started, serve));
     Team::start_first(&team)?;
+    team.watch.iter().for_each(Watch::start);
     Ok(team)
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Control;
 
@@ -16,19 +17,21 @@ pub(super) struct Links {
 #[derive(Default)]
 pub(crate) struct TaskList {
     first: Cell<Option<NonNull<Control>>>,
-    len: Cell<usize>,
+    /// Atomic for signal handlers of the owner's thread, which may read it.
+    len: AtomicUsize,
 }
 
 impl TaskList {
+    /// May be called in a signal handler of the owner's thread.
     pub(crate) fn len(&self) -> usize {
-        self.len.get()
+        self.len.load(Ordering::Relaxed)
     }
 
     /// # Safety
     ///
     /// The task is in no list and stays alive until it is removed from this one.
     pub(crate) unsafe fn insert(&self, task: NonNull<Control>) {
-        self.len.set(self.len.get() + 1);
+        self.len.store(self.len() + 1, Ordering::Relaxed);
         let second = self.first.replace(Some(task));
         // SAFETY: the caller's task is alive, and so is every task that is in the list.
         unsafe {
@@ -44,7 +47,7 @@ impl TaskList {
     ///
     /// The task is in this list.
     pub(crate) unsafe fn remove(&self, task: NonNull<Control>) {
-        self.len.set(self.len.get() - 1);
+        self.len.store(self.len() - 1, Ordering::Relaxed);
         // SAFETY: the task and its neighbours are in the list and hence alive.
         unsafe {
             let (previous, next) =

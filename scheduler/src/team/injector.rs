@@ -71,7 +71,7 @@ impl Injector {
     /// How many tasks there are, as far as the caller can know: of what happens meanwhile it may
     /// see nothing.
     #[inline]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 

@@ -31,6 +31,7 @@ use crate::deadlock::{self, Deadlock, Purpose, Survey};
 use crate::metrics::Metrics;
 use crate::post::{Post, Posts, Request};
 use crate::settings::Settings;
+use crate::watch::Watch;
 
 /// How a team was entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub(crate) struct Team {
     pub(crate) injector: Injector,
     /// One for each worker, the first for the thread that entered the runtime.
     pub(crate) posts: Arc<Posts>,
+    /// Looks out for workers that are blocked, if the settings ask for it.
+    pub(crate) watch: Option<std::sync::Arc<Watch>>,
     pub(crate) idle: Idle,
     /// The deadlock that has ended the team.
     deadlock: Mutex<Option<Deadlock>>,
@@ -69,12 +72,14 @@ impl Team {
     /// `start_first` gives it. `start` is the main function of the others.
     pub(crate) fn new(settings: Settings, door: Door, start: fn(Arc<Team>, usize)) -> Self {
         let workers = settings.workers.get();
+        let posts = Arc::new(Posts::new(workers));
         let earlier_threads = deadlock::earlier_threads(settings.foreign_threads);
         Self {
+            watch: Watch::new(&settings, &posts),
             settings,
             door,
             injector: Injector::default(),
-            posts: Arc::new(Posts::new(workers)),
+            posts,
             idle: Idle::new(workers),
             deadlock: Mutex::new(None),
             has_given_notice: AtomicBool::new(false),

@@ -93,10 +93,20 @@ impl Team {
         self.threads.lock().started
     }
 
-    /// How many of them serve workers that have not ended.
+    /// How many threads of the process are the team's own, with that of its watch.
+    pub(crate) fn own_threads(&self) -> usize {
+        self.threads() + self.watching_threads()
+    }
+
+    fn watching_threads(&self) -> usize {
+        self.watch.as_ref().map_or(0, |watch| watch.threads())
+    }
+
+    /// How many of them serve workers that have not ended, or watch these.
     pub(crate) fn live_threads(&self) -> usize {
         let started = self.threads();
         self.posts.all()[..started].iter().filter(|post| !post.has_ended()).count()
+            + self.watching_threads()
     }
 
     /// Waits for the threads of all workers, which end when the team stops.
@@ -114,9 +124,22 @@ impl Team {
 
     /// The same, but no longer than until `deadline`. Whether all have ended.
     pub(crate) fn join_threads_until(this: &Arc<Self>, deadline: Option<Instant>) -> bool {
+        let ended = this.await_threads(deadline);
+        if let Some(watch) = &this.watch {
+            // It ends with the last worker. A task does not wait for it, since its worker would.
+            watch.end(ended && deadline.is_none() && !in_task());
+        }
+        if ended && cfg!(any(debug_assertions, lisle_loom)) {
+            let missing = this.threads.lock().missing;
+            this.idle.check(this.settings.workers.get(), missing);
+        }
+        ended
+    }
+
+    fn await_threads(&self, deadline: Option<Instant>) -> bool {
         // One by one: a thread that has not ended yet may still start another.
-        while let Some((index, thread)) = this.next_thread() {
-            match this.await_farewell(index, deadline) {
+        while let Some((index, thread)) = self.next_thread() {
+            match self.await_farewell(index, deadline) {
                 None => return false,
                 // The thread has nothing left to do but to destroy its thread-locals, which may
                 // wait, too.
@@ -128,10 +151,6 @@ impl Team {
                 }
                 Some(Farewell::Stays) => {}
             }
-        }
-        if cfg!(any(debug_assertions, lisle_loom)) {
-            let missing = this.threads.lock().missing;
-            this.idle.check(this.settings.workers.get(), missing);
         }
         true
     }

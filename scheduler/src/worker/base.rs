@@ -28,7 +28,10 @@ impl Worker {
     pub(crate) fn run_to_end(&self) {
         // A panic of the base itself would leave tasks behind whose frames borrow from the caller.
         let message = "a worker has panicked outside of any task";
-        abort_on_unwind(message, || self.run_until_stopped());
+        {
+            let _watched = self.team.watch.as_ref().map(|watch| watch.begin(self, self.index));
+            abort_on_unwind(message, || self.run_until_stopped());
+        }
         self.driver.end();
         self.post.end();
     }
@@ -167,7 +170,7 @@ impl Worker {
             return self.sleep(None, None);
         }
         if self.team.detects_deadlocks() {
-            let others_may_wake_us = self.team.others_may_wake_us(self.team.threads());
+            let others_may_wake_us = self.team.others_may_wake_us(self.team.own_threads());
             // Looked at after the threads: a thread that has gone cannot post anything any more.
             if !others_may_wake_us && self.is_stuck() {
                 return self.team.declare_deadlock();
@@ -196,7 +199,7 @@ impl Worker {
         // A wake that is under way is another thread's, whatever the user says of those. If there
         // is none, its unparker was forgotten.
         !deadlock::any_awaits_unpark(&self.started)
-            || !deadlock::others_may_wake_us(ForeignThreads::MayWake, self.team.threads(), &[])
+            || !deadlock::others_may_wake_us(ForeignThreads::MayWake, self.team.own_threads(), &[])
     }
 
     /// Notes whether it was, or would have been, right to spin before a sleep that has now ended.

@@ -75,7 +75,7 @@ impl Worker {
         // SAFETY: the task has started on this worker and has not finished. It is in no queue, and
         // nobody has an unparker: it runs.
         unsafe { self.leave(me) };
-        self.current.set(None);
+        self.current.clear();
         let next = self.pick();
         let to = self.successor(next);
         // Not for good, as by a task that has finished: this stack stays in use.

@@ -13,12 +13,14 @@
 //! announces itself, releases its locks and then switches.
 
 mod base;
+mod blocked;
 mod current;
 mod leaving;
 mod locals;
 #[cfg(all(test, lisle_loom))]
 mod models;
 mod overflow;
+mod running;
 mod stalling;
 mod turn;
 mod waits;
@@ -30,6 +32,7 @@ pub(crate) use current::{
 pub use current::{current_task, metrics, yield_now};
 pub(crate) use leaving::MOST_STRIKES;
 pub(crate) use overflow::describe_current;
+use running::Running;
 use stalling::Quiet;
 
 use std::cell::{Cell, RefCell};
@@ -57,7 +60,7 @@ pub(crate) struct Worker {
     /// The worker's place in the team.
     index: usize,
     post: PostOwner,
-    current: Cell<Option<NonNull<Control>>>,
+    current: Running,
     /// Where the thread's own stack continues while a task runs.
     base: Cell<Context>,
 
@@ -107,7 +110,7 @@ impl Worker {
         let post = PostOwner::claim(team.posts.clone(), index, &driver);
         Self {
             index,
-            current: Cell::new(None),
+            current: Running::none(),
             base: Cell::new(Context::NONE),
             queue: RunQueue::new(post.backlog.clone()),
             post,

@@ -231,30 +231,30 @@ impl Worker {
     /// Continues `next`, or starts it, leaving the present continuation in `save`.
     #[inline(always)]
     fn switch_to(&self, save: *mut Context, next: Runnable) {
-        match self.make_current(next) {
-            // SAFETY: nobody else will continue what was made current. `save` is a field of a live
-            // control block, or the base's.
+        let to = next.context();
+        if to == Context::NONE {
+            return self.switch_to_new(save, next);
+        }
+        self.current.set(next.into_raw());
+        // SAFETY: the task is suspended on this thread, and was taken out of the queue, so nothing
+        // else will continue it. `save` is a field of a live control block, or the base's.
+        unsafe { switch(save, to) }
+    }
+
+    /// The same for a task that has not started. Each way has a switch of its own: over one for
+    /// both the compiler asks twice which of them it is.
+    #[inline(always)]
+    fn switch_to_new(&self, save: *mut Context, next: Runnable) {
+        match self.outfit(next) {
+            // SAFETY: the task is fresh, and out of the queue; the rest is as in `switch_to`.
             Some(to) => unsafe { switch(save, to) },
             None => self.switch_to_base(save),
         }
     }
 
-    /// Makes `next` the current task and says where it continues, or begins. `None`: there is no
-    /// stack for it now, and it has gone back into the queue.
-    ///
-    /// What is returned is suspended or fresh, on this thread or on none yet, and out of the queue.
-    #[inline(always)]
-    fn make_current(&self, next: Runnable) -> Option<Context> {
-        let to = next.context();
-        if to == Context::NONE {
-            return self.outfit(next);
-        }
-        self.current.set(Some(next.into_raw()));
-        Some(to)
-    }
-
     fn switch_to_base(&self, save: *mut Context) {
-        if self.current.take().is_some() {
+        if self.current.get().is_some() {
+            self.current.clear();
             // SAFETY: a task runs, so the base is suspended, on this thread.
             unsafe { switch(save, self.base.get()) }
         }
@@ -264,10 +264,18 @@ impl Worker {
     /// on.
     #[inline(always)]
     pub(super) fn successor(&self, next: Option<Runnable>) -> Context {
-        next.and_then(|next| self.make_current(next)).unwrap_or_else(|| {
-            self.current.set(None);
-            self.base.get()
-        })
+        if let Some(next) = next {
+            let to = next.context();
+            if to != Context::NONE {
+                self.current.set(next.into_raw());
+                return to;
+            }
+            if let Some(to) = self.outfit(next) {
+                return to;
+            }
+        }
+        self.current.clear();
+        self.base.get()
     }
 
     /// Leaves the stack of a task that has finished. Inlined: a call that does not return would put
@@ -285,7 +293,9 @@ impl Worker {
         self.switch_to(self.base.as_ptr(), next);
     }
 
-    /// The same for a task that has not started: gives it a stack, laid out for its first switch.
+    /// Makes a task the current one that has not started: gives it a stack, laid out for its first
+    /// switch, and says where it begins. `None`: there is no stack for it now, and it has gone back
+    /// into the queue.
     #[cold]
     fn outfit(&self, task: Runnable) -> Option<Context> {
         locals::mark();
@@ -304,7 +314,7 @@ impl Worker {
         };
         let top = staggered_top(&stack);
         self.begin(&task, stack);
-        self.current.set(Some(task.into_raw()));
+        self.current.set(task.into_raw());
         // SAFETY: the stack is unused and stays allocated until `retire` takes it from the task.
         Some(unsafe { prepare(top, task_main, ptr::null_mut()) })
     }
@@ -349,16 +359,18 @@ impl Worker {
         unsafe {
             let stack = task.as_ref().take_stack().expect("a started task has a stack");
             self.started.remove(task);
+            // Before the block may be gone.
+            self.current.clear();
             if join::finish(task) {
                 // The destructors of the result may wait. Until they are done this is one of the
                 // tasks whose end the worker awaits, and that it reports and gives up.
                 self.started.insert(task);
+                self.current.set(task);
                 join::drop_result(task);
+                self.current.clear();
                 self.started.remove(task);
                 join::free(task);
             }
-            // The block may be gone.
-            self.current.set(None);
             stack
         }
     }
@@ -397,7 +409,7 @@ unsafe extern "C" fn task_main(_: *mut ()) -> ! {
             Some(next) if worker.can_take_over(&next, &stack) => {
                 worker.stacks.borrow_mut().cancel_reservation();
                 worker.begin(&next, stack);
-                worker.current.set(Some(next.into_raw()));
+                worker.current.set(next.into_raw());
             }
             next => {
                 worker.recycle(stack);

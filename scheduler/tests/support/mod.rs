@@ -7,6 +7,7 @@ pub mod sys;
 
 use std::env;
 use std::fmt::Debug;
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Output, Stdio};
@@ -270,5 +271,28 @@ pub fn in_child(name: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
         code: status.code(),
         signal: status.signal(),
         stderr: String::from_utf8_lossy(&stderr).into_owned(),
+    }
+}
+
+/// What is on standard error, which goes to a file.
+pub struct Said(String);
+
+impl Said {
+    pub fn begin(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("lisle-{name}-{}", std::process::id()));
+        fs::write(&path, "").unwrap();
+        let path = path.to_str().unwrap().to_owned();
+        sys::redirect_stderr(&path);
+        Self(path)
+    }
+
+    pub fn text(&self) -> String {
+        fs::read_to_string(&self.0).unwrap()
+    }
+}
+
+impl Drop for Said {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).unwrap();
     }
 }

@@ -20,10 +20,12 @@ unsafe extern "C" {
     fn waitpid(process: c_int, status: *mut c_int, options: c_int) -> c_int;
     fn syscall(number: c_long, ...) -> c_long;
     safe fn dup2(old: c_int, new: c_int) -> c_int;
+    safe fn signal(signal: c_int, handler: usize) -> usize;
     fn setrlimit(resource: c_int, limit: *const Limit) -> c_int;
 }
 
 pub const SIGABRT: c_int = 6;
+pub const SIGURG: c_int = 23;
 
 const CORE_FILE: c_int = 4;
 const PROCESSES: c_int = 6;
@@ -39,6 +41,22 @@ pub fn intercept_stderr() -> PipeReader {
     let (reader, writer) = std::io::pipe().unwrap();
     assert_eq!(dup2(writer.as_raw_fd(), 2), 2);
     reader
+}
+
+/// Has a signal ignored.
+pub fn ignore(number: c_int) {
+    const IGNORE: usize = 1;
+    signal(number, IGNORE);
+}
+
+/// Has a function called when a signal comes.
+pub fn handle(number: c_int, handler: extern "C" fn(c_int)) {
+    signal(number, handler as usize);
+}
+
+/// Sends the calling thread a signal.
+pub fn send_here(number: c_int) {
+    assert_eq!(raise(number), 0);
 }
 
 /// Returns on the only thread of a new process. The old process waits until that has ended, and

@@ -1,0 +1,295 @@
+//! The watch: a thread that looks out for workers which one of their tasks blocks in the kernel.
+//!
+//! Such a task waits in the initialiser of a `LazyLock` that another task of the worker runs, for a
+//! `std::sync` lock that another holds, for a file, a socket or `std::thread::sleep`. The worker
+//! does not come to rest, so it is neither a deadlock nor a stall, and it cannot say anything by
+//! itself. A runtime that wants [notice](crate::RuntimeBuilder::stall_notice) of stalls has a
+//! watch. The others have none, and pay nothing.
+//!
+//! **What is seen.** A worker is blocked if it has not announced that it sleeps, and the kernel
+//! says that its thread waits, and has not had a processor since an earlier look which is long
+//! enough ago: a thread that has run meanwhile has been switched to and from, and the kernel counts
+//! that.
+//!
+//! **What is said.** Which task it is lies in the worker, where no other thread may look. So the
+//! worker's thread is sent a signal, and its [handler](signal) tells. If it does not answer, the
+//! watch says what it knows.
+
+mod kernel;
+mod signal;
+
+use std::panic::Location;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use std::{fmt, thread};
+
+use lisle_runtime::internal::fork::generation;
+use lisle_runtime::internal::last_words::complain;
+use lisle_runtime::internal::primitive;
+
+use crate::post::{Post, Posts};
+use crate::settings::Settings;
+use crate::worker::Worker;
+
+/// The likely reasons, and what to do instead.
+pub(crate) const REMEDIES: &str = "the thread waits in the kernel, perhaps for ever. Likely \
+    reasons:\n\
+    - a LazyLock, OnceLock or Once whose initialiser waits: make the value before two tasks can \
+    want it\n\
+    - a lock of std::sync that another task holds while it waits: let go of a guard before a wait\n\
+    - std::thread::sleep: use lisle::sleep\n\
+    - a file, a socket, a child process: let a thread of its own do it, and answer over a channel";
+
+/// Between two looks a quarter of the patience passes, within these bounds.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The watch of one team.
+pub(crate) struct Watch {
+    patience: Duration,
+    settings: Settings,
+    posts: primitive::Arc<Posts>,
+    watched: Box<[Watched]>,
+    /// Whether the thread runs. It says so itself, so that it is not counted when it is not there.
+    serves: AtomicBool,
+    /// Whether the thread ends when no worker is left.
+    is_over: Mutex<bool>,
+    ended: Condvar,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the watch and one worker have in common.
+pub(crate) struct Watched {
+    pub(crate) patience: Duration,
+    index: usize,
+    /// The kernel's number of the worker's thread, while the worker runs there. A signal is sent
+    /// with the lock held, so that the number is not another thread's by then.
+    thread: Mutex<Option<libc::pid_t>>,
+    /// Whether the worker is asked what blocks it, and has not answered.
+    asked: AtomicBool,
+    /// Where the task was spawned that was told of last.
+    told: AtomicPtr<Location<'static>>,
+}
+
+impl Watch {
+    /// The watch of a team, whose thread is to be [started](Self::start), if it wants one.
+    pub(crate) fn new(settings: &Settings, posts: &primitive::Arc<Posts>) -> Option<Arc<Self>> {
+        // A model has neither a kernel nor a clock.
+        let patience = settings.stall_notice.filter(|_| !cfg!(lisle_loom))?;
+        let watched = |index| Watched {
+            patience,
+            index,
+            thread: Mutex::new(None),
+            asked: AtomicBool::new(false),
+            told: AtomicPtr::new(ptr::null_mut()),
+        };
+        Some(Arc::new(Self {
+            patience,
+            settings: settings.clone(),
+            posts: posts.clone(),
+            watched: (0..posts.all().len()).map(watched).collect(),
+            serves: AtomicBool::new(false),
+            is_over: Mutex::new(false),
+            ended: Condvar::new(),
+            thread: Mutex::new(None),
+        }))
+    }
+
+    /// Starts the thread. Without one nothing is seen, and that is said.
+    pub(crate) fn start(self: &Arc<Self>) {
+        signal::install();
+        let watch = self.clone();
+        let builder = thread::Builder::new().name(format!("{}-watch", self.settings.thread_name));
+        match builder.spawn(move || watch.serve()) {
+            Ok(thread) => *lock(&self.thread) = Some(thread),
+            Err(error) => {
+                complain(format_args!("no thread can watch for workers that are blocked: {error}"))
+            }
+        }
+    }
+
+    /// Ends the thread as soon as no worker is left, which is now if the caller knows that they
+    /// have ended. It then `waits` for the thread, too.
+    pub(crate) fn end(&self, waits: bool) {
+        *lock(&self.is_over) = true;
+        self.ended.notify_one();
+        if waits
+            && let Some(thread) = lock(&self.thread).take()
+            && thread.join().is_err()
+        {
+            complain(format_args!("the watch has panicked"));
+        }
+    }
+
+    /// How many threads it has, none too many.
+    pub(crate) fn threads(&self) -> usize {
+        usize::from(self.serves.load(Ordering::Acquire))
+    }
+
+    /// Has a worker, which is about to run on the calling thread, watched until the guard is
+    /// dropped.
+    pub(crate) fn begin<'a>(&'a self, worker: &'a Worker, index: usize) -> Presence<'a> {
+        let watched = &self.watched[index];
+        signal::set_worker(Some((worker, watched)));
+        // SAFETY: the call has no conditions.
+        *lock(&watched.thread) = Some(unsafe { libc::gettid() });
+        Presence { watched, generation: generation() }
+    }
+
+    fn serve(&self) {
+        self.serves.store(true, Ordering::Release);
+        let pause = (self.patience / 4).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        let mut sights: Vec<_> = self.watched.iter().map(Sight::new).collect();
+        let mut is_over = lock(&self.is_over);
+        while !(*is_over && self.watched.iter().all(Watched::is_gone)) {
+            let waited = self.ended.wait_timeout(is_over, pause);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+            for (sight, post) in sights.iter_mut().zip(self.posts.all()) {
+                sight.look(post, &self.settings);
+            }
+            is_over = lock(&self.is_over);
+        }
+        self.serves.store(false, Ordering::Release);
+    }
+}
+
+impl Watched {
+    /// Whether the task that blocks the worker was spawned elsewhere than the one that was told of
+    /// last. Notes that this one is told of.
+    pub(crate) fn is_news(&self, spawned_at: &'static Location<'static>) -> bool {
+        let spawned_at = ptr::from_ref(spawned_at).cast_mut();
+        self.told.swap(spawned_at, Ordering::Relaxed) != spawned_at
+    }
+
+    /// How messages call the worker.
+    pub(crate) fn worker<'a>(
+        &self,
+        settings: &'a Settings,
+        thread: libc::pid_t,
+    ) -> WorkerTitle<'a> {
+        WorkerTitle { index: self.index, runtime: settings.name.as_deref(), thread }
+    }
+
+    fn is_gone(&self) -> bool {
+        lock(&self.thread).is_none()
+    }
+
+    /// Asks the worker to tell what blocks it. False if it was asked before, and has not answered.
+    fn ask(&self, thread: libc::pid_t) -> bool {
+        if self.asked.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        if *lock(&self.thread) == Some(thread) {
+            signal::send(thread);
+        }
+        true
+    }
+
+    /// Whether the worker is asked. It is told once.
+    fn was_asked(&self) -> bool {
+        self.asked.swap(false, Ordering::AcqRel)
+    }
+}
+
+/// That a worker has a thread, until it is dropped on it.
+pub(crate) struct Presence<'a> {
+    watched: &'a Watched,
+    generation: u32,
+}
+
+impl Drop for Presence<'_> {
+    fn drop(&mut self) {
+        signal::set_worker(None);
+        // In a fork child the lock may be held for ever, and nobody watches.
+        if self.generation == generation() {
+            *lock(&self.watched.thread) = None;
+        }
+    }
+}
+
+/// A worker as the watch sees it.
+struct Sight<'a> {
+    watched: &'a Watched,
+    /// Since when the thread has waited, and what was counted then.
+    waits: Option<(kernel::Switches, Instant)>,
+    /// How long it may wait before it is asked: longer each time that this brought nothing.
+    patience: Duration,
+    /// How many turns of tasks the worker had counted when the thread began to wait.
+    turns: u64,
+    has_given_up: bool,
+}
+
+impl<'a> Sight<'a> {
+    fn new(watched: &'a Watched) -> Self {
+        let patience = watched.patience;
+        Self { watched, waits: None, patience, turns: 0, has_given_up: false }
+    }
+
+    fn look(&mut self, post: &Post, settings: &Settings) {
+        let thread = *lock(&self.watched.thread);
+        let Some((thread, switches)) = thread
+            .filter(|_| !post.is_asleep())
+            .and_then(|thread| Some((thread, kernel::switches_of_waiting(thread)?)))
+        else {
+            self.waits = None;
+            return;
+        };
+        match self.waits {
+            Some((before, since)) if before == switches => {
+                if since.elapsed() >= self.patience {
+                    self.waits = None;
+                    self.ask(thread, settings);
+                }
+            }
+            _ => {
+                let turns = post.metrics().switches;
+                if turns != self.turns {
+                    self.turns = turns;
+                    self.patience = self.watched.patience;
+                }
+                self.waits = Some((switches, Instant::now()));
+            }
+        }
+    }
+
+    /// It answers by itself if there is anything to tell. Where its thread takes no signals it does
+    /// not, and then the watch says once what it knows.
+    fn ask(&mut self, thread: libc::pid_t, settings: &Settings) {
+        // A thread that takes a signal runs, and then looks as if it had begun to wait anew.
+        self.patience = self.patience.saturating_mul(2);
+        if !self.watched.ask(thread) && !self.has_given_up {
+            self.has_given_up = true;
+            complain(format_args!(
+                "a task has blocked {} for {:?}, and no other task of this worker can go on\n\
+                 {REMEDIES}",
+                self.watched.worker(settings, thread),
+                self.watched.patience,
+            ));
+        }
+    }
+}
+
+/// A worker's number, its thread, and the name of its runtime.
+pub(crate) struct WorkerTitle<'a> {
+    index: usize,
+    runtime: Option<&'a str>,
+    thread: libc::pid_t,
+}
+
+impl fmt::Display for WorkerTitle<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "worker {}", self.index)?;
+        if let Some(name) = self.runtime {
+            write!(f, " of runtime '{name}'")?;
+        }
+        write!(f, " (thread {})", self.thread)
+    }
+}
+
+/// Nothing panics with a lock held.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,144 @@
+//! The signal by which a worker that is blocked learns that it is to tell what blocks it.
+//!
+//! It is SIGURG, which is ignored unless a program asks for it. What was there before is called for
+//! signals that are not from here. A handler may come at any instruction, so it takes no lock,
+//! allocates nothing, and reads only what is atomic or never changes. One that a program installs
+//! later replaces this one; then no worker answers.
+//!
+//! What the thread waits in goes on after the handler. The kernel resumes most calls by itself; of
+//! the rest the standard library repeats its own. A call of a C library, such as `poll`, may
+//! return EINTR.
+
+use std::mem;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use libc::{c_int, c_void, sigaction, siginfo_t};
+
+use super::Watched;
+use crate::worker::Worker;
+
+const SIGNAL: c_int = libc::SIGURG;
+
+type PlainHandler = extern "C" fn(c_int);
+type InfoHandler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
+
+/// What was done about the signal before. Never freed.
+static PREVIOUS: AtomicPtr<sigaction> = AtomicPtr::new(ptr::null_mut());
+
+/// A worker on its thread.
+struct Here {
+    worker: AtomicPtr<Worker>,
+    watched: AtomicPtr<Watched>,
+}
+
+thread_local! {
+    static HERE: Here = const {
+        Here {
+            worker: AtomicPtr::new(ptr::null_mut()),
+            watched: AtomicPtr::new(ptr::null_mut()),
+        }
+    };
+}
+
+/// Notes which worker runs on the calling thread, until it is told that none does.
+pub(super) fn set_worker(worker: Option<(&Worker, &Watched)>) {
+    let (worker, watched) = worker.unzip();
+    let worker = worker.map_or(ptr::null_mut(), |worker| ptr::from_ref(worker).cast_mut());
+    let watched = watched.map_or(ptr::null_mut(), |watched| ptr::from_ref(watched).cast_mut());
+    HERE.with(|here| {
+        // The worker last, and first when it goes: a handler that finds it finds the other.
+        here.worker.store(ptr::null_mut(), Ordering::Release);
+        here.watched.store(watched, Ordering::Release);
+        here.worker.store(worker, Ordering::Release);
+    });
+}
+
+/// Sends the signal to a thread of this process.
+pub(super) fn send(thread: libc::pid_t) {
+    // SAFETY: the signal has no other effect than that its handler is called.
+    unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, SIGNAL) };
+}
+
+/// Installs the handler, once a process and its children.
+pub(super) fn install() {
+    if !PREVIOUS.load(Ordering::Acquire).is_null() {
+        return;
+    }
+    // SAFETY: for this plain C struct all bytes zero is a valid value.
+    let mut old: sigaction = unsafe { mem::zeroed() };
+    // SAFETY: asks for the present action, to be written to `old`. It cannot fail for this signal.
+    unsafe { libc::sigaction(SIGNAL, ptr::null(), &mut old) };
+    let previous = Box::into_raw(Box::new(old));
+    let known =
+        PREVIOUS.compare_exchange(ptr::null_mut(), previous, Ordering::Release, Ordering::Relaxed);
+    if known.is_err() {
+        // SAFETY: it was made above, and nobody has seen it.
+        drop(unsafe { Box::from_raw(previous) });
+        return;
+    }
+    let mut new = old;
+    // What the kernel did for an old handler it goes on doing.
+    new.sa_flags = old.sa_flags & libc::SA_NODEFER | libc::SA_SIGINFO | libc::SA_ONSTACK;
+    new.sa_flags |= libc::SA_RESTART;
+    new.sa_sigaction = on_signal as InfoHandler as usize;
+    // SAFETY: `on_signal` has the signature that SA_SIGINFO asks for and is fit for a signal
+    // handler.
+    unsafe { libc::sigaction(SIGNAL, &new, ptr::null_mut()) };
+}
+
+extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the C library has one for each thread.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: it is an integer of the calling thread.
+    let before = unsafe { *errno };
+    // SAFETY: the kernel passes a valid description to a handler installed with SA_SIGINFO.
+    if !(is_of_this_process(unsafe { &*info }) && answer()) {
+        call_previous(signal, info, context);
+    }
+    // SAFETY: as above. What is interrupted may be about to read it.
+    unsafe { *errno = before };
+}
+
+/// Whether a thread of this process has sent the signal. Else the calling thread may be any, whose
+/// thread-locals may not even have their memory yet.
+fn is_of_this_process(info: &siginfo_t) -> bool {
+    // SAFETY: a signal that was sent by a call has its sender's number.
+    info.si_code == libc::SI_TKILL && unsafe { info.si_pid() == libc::getpid() }
+}
+
+/// Tells what blocks the worker of this thread. False if there is none, or it was not asked.
+fn answer() -> bool {
+    HERE.with(|here| {
+        let worker = here.worker.load(Ordering::Acquire);
+        let watched = here.watched.load(Ordering::Acquire);
+        // SAFETY: `Presence` sees to it that both are null or alive, and this is their thread.
+        let (Some(worker), Some(watched)) = (unsafe { (worker.as_ref(), watched.as_ref()) }) else {
+            return false;
+        };
+        let asked = watched.was_asked();
+        if asked {
+            worker.tell_of_block(watched);
+        }
+        asked
+    })
+}
+
+fn call_previous(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: null or never freed, and not changed.
+    let Some(previous) = (unsafe { PREVIOUS.load(Ordering::Acquire).as_ref() }) else { return };
+    match previous.sa_sigaction {
+        // The default is to ignore it.
+        libc::SIG_DFL | libc::SIG_IGN => {}
+        handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
+            // SAFETY: the action was registered with SA_SIGINFO, so this is such a function.
+            let handler: InfoHandler = unsafe { mem::transmute(handler) };
+            handler(signal, info, context);
+        }
+        handler => {
+            // SAFETY: the action was registered without SA_SIGINFO, so this is such a function.
+            let handler: PlainHandler = unsafe { mem::transmute(handler) };
+            handler(signal);
+        }
+    }
+}
