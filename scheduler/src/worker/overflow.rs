@@ -15,7 +15,7 @@ use crate::task::Control;
 pub(crate) fn describe_current(top: usize, tell: &mut dyn FnMut(Running<'_>)) {
     with_current(|worker| {
         if let Some(worker) = worker
-            && let Some(current) = worker.current.get()
+            && let Some(current) = worker.current.get_in_handler()
         {
             worker.describe(current, top, tell);
         }
