@@ -3,11 +3,11 @@
 //! There is no thread and no waker behind them. A message comes into being when somebody takes it,
 //! and its receiver parks with a deadline.
 
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Mutex;
-use lisle_scheduler::park::{Place, Reason, Wait, Wake, park};
+use lisle_scheduler::internal::park_until;
+use lisle_scheduler::park::{Place, Reason, Wait, Wake};
 
 use crate::error::{RecvTimeoutError, TryRecvError};
 
@@ -112,15 +112,9 @@ impl Timer {
 /// Parks until `end`, or for ever. Fails in a task that is cancelled and unwinding already.
 pub(crate) fn sleep_until(end: Option<Instant>, place: Place) -> Result<(), RecvTimeoutError> {
     const REASON: Reason = Reason::new("receiving from a timer channel");
-    let asleep = Cell::new(None);
-    match park(
-        Wait::on(&REASON).at(place),
-        end,
-        |unparker| asleep.set(Some(unparker)),
-        || asleep.take(),
-    ) {
+    match park_until(Wait::on(&REASON).at(place), end) {
         Wake::TimedOut => Ok(()),
         Wake::Failed => Err(RecvTimeoutError::Disconnected),
-        Wake::Unparked => unreachable!("nobody else has the unparker"),
+        Wake::Unparked => unreachable!("nobody has the unparker"),
     }
 }

@@ -58,6 +58,7 @@ mod thread;
 mod timer;
 pub mod turn;
 mod wait;
+mod wait_cell;
 mod wait_queue;
 mod watch;
 mod worker;
@@ -67,6 +68,8 @@ mod worker;
 pub mod internal {
     pub use crate::cancel::check_cancelled_at;
     pub use crate::driver::{Direction, Source};
+    pub use crate::sleep::park_until;
+    pub use crate::wait_cell::{Event, WaitCell};
     pub use crate::wait_queue::{Chain, Taken, WaitQueue, Waiter};
 }
 

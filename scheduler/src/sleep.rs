@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use crate::park::{Reason, park};
+use crate::park::{AsWait, Reason, Wake, park};
 use crate::worker::yield_now;
 
 /// Lets at least `duration` pass while other tasks run.
@@ -63,6 +63,14 @@ pub fn sleep_until(deadline: Instant) {
 #[track_caller]
 fn wait_until(deadline: Option<Instant>) {
     const REASON: Reason = Reason::new("sleeping");
+    let _ = park_until(REASON, deadline);
+}
+
+/// Parks the caller until `deadline`, or for ever: nobody gets the unparker. It ends with
+/// [`Wake::TimedOut`] or [`Wake::Failed`]; see [`park`](fn@park) for the rest.
+#[track_caller]
+#[inline]
+pub fn park_until(wait: impl AsWait, deadline: Option<Instant>) -> Wake {
     let unparker = Cell::new(None);
-    let _ = park(REASON, deadline, |mine| unparker.set(Some(mine)), || unparker.take());
+    park(wait, deadline, |mine| unparker.set(Some(mine)), || unparker.take())
 }

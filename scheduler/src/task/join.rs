@@ -1,19 +1,12 @@
 //! Joining: how a result gets from the task that ends to the party that waits for it.
 //!
-//! Two parties share a control block, and one word tells each what the other has done:
+//! The two share a control block with a [`WaitCell`], whose event says what has become of the other:
 //!
-//! ```text
-//!   RUNNING --- task ends ---> FINISHED      the handle takes the result and frees the block
-//!   RUNNING --- join parks --> WAITING --- task ends ---> FINISHED, and the task wakes the joiner
-//!                              WAITING --- join gives up ---> RUNNING
-//!   RUNNING --- handle dropped ---> DETACHED --- task ends ---> the task frees the block
-//! ```
+//! - FINISHED, from the task: the handle takes the result and frees the block;
+//! - DETACHED, from a handle that is dropped: the task frees the block when it ends;
+//! - LEFT, from a task that is left behind: there is no result, and the block is never freed.
 //!
-//! A task that is left behind goes to LEFT instead of FINISHED: there is no result, and the block
-//! is never freed.
-//!
-//! Each arrow is one atomic read-modify-write, so exactly one party finds that it was second, and
-//! that one frees.
+//! Exactly one of them finds that it was second, and that one frees.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -21,99 +14,41 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::thread;
 
-use lisle_runtime::internal::primitive::atomic::{AtomicU8, Ordering};
-use lisle_runtime::internal::primitive::cell;
-
 use super::payload::Payload;
 use super::{Cancelled, Control, Detached, Slab, Task};
 use crate::cancel::check_cancelled;
-use crate::park::{Awaited, Object, Reason, Unparker, Wait, Wake, park};
+use crate::park::{Awaited, Object, Reason, Wait, Wake};
+use crate::wait_cell::{Event, WaitCell};
 use crate::{turn, worker};
 
-const RUNNING: u8 = 0;
-const WAITING: u8 = 1;
-const FINISHED: u8 = 2;
-const DETACHED: u8 = 3;
-const LEFT: u8 = 4;
+const FINISHED: Event = Event::new(0);
+const DETACHED: Event = Event::new(1);
+const LEFT: Event = Event::new(2);
 
-pub(super) struct JoinState {
-    word: AtomicU8,
-    /// The joiner's. Belongs to the joiner, but to the task once it has replaced WAITING.
-    joiner: cell::UnsafeCell<Option<Unparker>>,
-}
+pub(super) struct JoinState(WaitCell);
 
 impl JoinState {
     pub(super) fn new() -> Self {
-        Self { word: AtomicU8::new(RUNNING), joiner: cell::UnsafeCell::new(None) }
-    }
-
-    #[inline]
-    fn is_finished(&self) -> bool {
-        // Acquire pairs with the release in `end`: the result is visible.
-        matches!(self.word.load(Ordering::Acquire), FINISHED | LEFT)
-    }
-
-    /// Whether the task, which has finished, was left behind.
-    #[inline]
-    fn is_left(&self) -> bool {
-        self.word.load(Ordering::Relaxed) == LEFT
+        Self(WaitCell::new())
     }
 
     /// The task's last step, to FINISHED or LEFT. True if there will be no joiner.
     ///
     /// After a false the block of a finished task may be gone, so the caller must not touch it
     /// again.
-    fn end(&self, word: u8) -> bool {
-        // Release publishes the result; acquire takes over the joiner's unparker, or all that the
-        // handle did before it was dropped.
-        match self.word.swap(word, Ordering::AcqRel) {
-            RUNNING => false,
-            WAITING => {
-                self.take_joiner().expect("WAITING says that a joiner is there").unpark();
-                false
-            }
-            state => {
-                // FINISHED: nobody joins, and the task is left behind in a destructor of its
-                // result.
-                debug_assert!(state == DETACHED || (state, word) == (FINISHED, LEFT));
-                true
-            }
-        }
-    }
-
-    /// Lets the task know that `joiner` waits. If it has finished meanwhile, wakes it at once.
-    fn announce(&self, joiner: Unparker) {
-        // SAFETY: the word is not WAITING, so the joiner's field is this party's.
-        self.joiner.with_mut(|field| unsafe { *field = Some(joiner) });
-        if self
-            .word
-            .compare_exchange(RUNNING, WAITING, Ordering::Release, Ordering::Acquire)
-            .is_err()
-        {
-            self.take_joiner().expect("stored above").unpark();
-        }
-    }
-
-    /// Takes the announcement back, unless the task has already taken the unparker.
-    fn retract(&self) -> Option<Unparker> {
-        self.word
-            .compare_exchange(WAITING, RUNNING, Ordering::Relaxed, Ordering::Acquire)
-            .ok()
-            .and_then(|_| self.take_joiner())
-    }
-
-    fn take_joiner(&self) -> Option<Unparker> {
-        // SAFETY: the caller has just moved the word out of WAITING, or failed to move it in;
-        // either way the field is its own.
-        self.joiner.with_mut(|field| unsafe { (*field).take() })
+    fn end(&self, event: Event) -> bool {
+        let before = self.0.notify(event);
+        // FINISHED: nobody joins, and the task is left behind in a destructor of its result.
+        debug_assert!(
+            matches!(before, None | Some(DETACHED)) || (before, event) == (Some(FINISHED), LEFT)
+        );
+        before.is_some()
     }
 
     /// The handle's last step if it does not join. True if the task has already finished, and has
     /// left result and block to the handle.
     fn detach(&self) -> bool {
-        let word =
-            self.word.compare_exchange(RUNNING, DETACHED, Ordering::Release, Ordering::Acquire);
-        word == Err(FINISHED)
+        self.0.try_set(DETACHED) == Err(FINISHED)
     }
 }
 
@@ -222,16 +157,14 @@ impl<T> JoinHandle<T> {
             turn::next();
         }
         // SAFETY: the block is this handle's until it is freed, below.
-        let state = unsafe { &(*self.control.as_ptr()).join };
+        let cell = unsafe { &(*self.control.as_ptr()).join.0 };
         let joined = Joined(self.control());
-        let wait = Wait::on(&joined);
-        if !state.is_finished()
-            && park(wait, None, |joiner| state.announce(joiner), || state.retract()) == Wake::Failed
-        {
+        // SAFETY: the handle is the only one that waits here, and this ends it.
+        if unsafe { cell.wait(Wait::on(&joined), None) } == Wake::Failed {
             return Err(Box::new(Detached));
         }
         let this = ManuallyDrop::new(self);
-        if state.is_left() {
+        if cell.event() == Some(LEFT) {
             check_cancelled();
             return Err(Box::new(Cancelled));
         }
@@ -254,7 +187,7 @@ impl<T> JoinHandle<T> {
     /// [`yield_now`](crate::yield_now) in between, or the one that it waits for may never have its
     /// turn.
     pub fn is_finished(&self) -> bool {
-        self.control().join.is_finished()
+        self.control().join.0.event().is_some()
     }
 
     /// The task's identity.

@@ -227,7 +227,7 @@ impl Team {
                 self.0.fetch_sub(1, Ordering::Relaxed);
             }
         }
-        // Relaxed: whoever sees the caller asleep sees this too.
+        // Relaxed: a worker that sees the caller asleep sees this too.
         self.hand_overs.fetch_add(1, Ordering::Relaxed);
         Counted(&self.hand_overs)
     }
