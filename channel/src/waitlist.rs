@@ -200,8 +200,11 @@ unsafe fn meet(met: Taken<Parked, Key>) -> Option<(Chosen, Purpose)> {
 }
 
 /// Tells a party that only watches to look.
+///
+/// This wakes a party under the channel's lock, which is rare. `unpark` never takes that lock. At
+/// worst the party wakes on another thread at once, and waits there for the few instructions until
+/// the lock is free. To collect the watchers first would need memory for any number of them.
 #[cold]
 fn tell(watcher: Chosen) {
-    // Under the lock, for once; `unpark` does not need it.
     watcher.grant(Grant::LookAgain);
 }

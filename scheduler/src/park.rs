@@ -7,8 +7,8 @@
 //! 2. The caller, a task or a plain OS thread, stops.
 //! 3. It continues because the unparker was used, because the deadline passed, or because the task
 //!    is being cancelled.
-//! 4. In the last two cases the unparker is still out. `retract` undoes what `commit` has done and
-//!    gives the unparker back, which proves that nobody else can use it any more. If it is no
+//! 4. In the last two cases the unparker may still be out. `retract` undoes what `commit` has done
+//!    and gives the unparker back, which proves that nobody else can use it any more. If it is no
 //!    longer there, a waker holds it and is about to use it, so `park` waits for that and reports
 //!    [`Wake::Unparked`].
 //!
@@ -19,8 +19,8 @@
 //! the next wait.
 //!
 //! An unparker is used at most once and outlives no wait: it cannot be cloned, `unpark` consumes
-//! it, and `park` returns only when it was used, retracted or dropped. Hence a wake-up is never
-//! spurious and never meant for an earlier wait, and a same-thread wake needs no atomic operation.
+//! it, and `park` does not return while it is out. Hence a wake-up is never spurious and never
+//! meant for an earlier wait, and a same-thread wake needs no atomic operation.
 
 use std::mem::ManuallyDrop;
 use std::panic::Location;
@@ -42,7 +42,7 @@ pub use crate::wait::{AsWait, Awaited, Handles, Object, Place, Reason, Wait};
 pub enum Wake {
     /// The unparker was used.
     Unparked,
-    /// The deadline passed, and the unparker was retracted.
+    /// The deadline passed, and the unparker was not used: it was retracted, or had been dropped.
     TimedOut,
     /// The task cannot wait here, and cannot be unwound either. The unparker was retracted or never
     /// handed out. The caller fails as if the other side were gone, so that the destructor that

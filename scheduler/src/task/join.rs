@@ -6,7 +6,7 @@
 //! - DETACHED, from a handle that is dropped: the task frees the block when it ends;
 //! - LEFT, from a task that is left behind: there is no result, and the block is never freed.
 //!
-//! Exactly one of them finds that it was second, and that one frees.
+//! So the handle frees the block, unless it was dropped before the task ended; then the task does.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -241,8 +241,8 @@ impl Worker {
         unsafe { switch(save, to) }
     }
 
-    /// The same for a task that has not started. Each way has a switch of its own: over one for
-    /// both the compiler asks twice which of them it is.
+    /// Does [`switch_to`](Self::switch_to) for a task that has not started. Each of the two has a
+    /// switch of its own: for a shared one the compiler would test twice which of them it is.
     #[inline(always)]
     fn switch_to_new(&self, save: *mut Context, next: Runnable) {
         match self.outfit(next) {
@@ -288,14 +288,14 @@ impl Worker {
         unsafe { switch_for_good(to) }
     }
 
-    /// Runs `next` from the base. Returns when nothing is runnable any more.
+    /// Runs `next` from the base. Returns when nothing is runnable any more, or a task could not
+    /// have a stack.
     pub(super) fn run_from_base(&self, next: Runnable) {
         self.switch_to(self.base.as_ptr(), next);
     }
 
-    /// Makes a task the current one that has not started: gives it a stack, laid out for its first
-    /// switch, and says where it begins. `None`: there is no stack for it now, and it has gone back
-    /// into the queue.
+    /// Starts `task`: gives it a stack, makes it the current one and returns its first context.
+    /// `None` if there is no stack for it now: then it is back in the queue.
     #[cold]
     fn outfit(&self, task: Runnable) -> Option<Context> {
         locals::mark();
