@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use lisle_runtime::internal::primitive;
 use lisle_runtime::stack::{Stack, StackSize};
 
 use crate::runtime::{Handle, default_runtime};
@@ -181,7 +182,7 @@ impl Builder {
 
     fn spawn_from_outside<F, T>(
         self,
-        team: &Arc<Team>,
+        team: &primitive::Arc<Team>,
         spawned_at: &'static Location<'static>,
         body: F,
     ) -> io::Result<JoinHandle<T>>
