@@ -4,6 +4,11 @@
 //! Users come by `lisle::channel`, whose page explains them. This crate stands on
 //! [`park`](mod@lisle_scheduler::park) alone; its README has the protocols.
 //!
+//! # Others have their turn
+//!
+//! The page of `lisle::channel` has a section of this name: when an operation that need not wait lets
+//! other tasks run.
+//!
 //! [crossbeam-channel]: https://docs.rs/crossbeam-channel
 
 #![warn(unreachable_pub)]

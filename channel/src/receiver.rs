@@ -78,7 +78,7 @@ impl<T> Receiver<T> {
     /// Receives if that is possible at once: if a message is buffered or a sender is waiting.
     ///
     /// In a task, every 64th failure in a turn lets the other tasks have a turn each:
-    /// [others have their turn](crate#others-have-their-turn).
+    /// [others have their turn](index.html#others-have-their-turn).
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl<T> Receiver<T> {
     /// Receives, and blocks the calling task or thread while the channel is empty.
     ///
     /// It lets the other tasks of its thread have a turn each after 256 operations that need not
-    /// wait: [others have their turn](crate#others-have-their-turn).
+    /// wait: [others have their turn](index.html#others-have-their-turn).
     ///
     /// # Errors
     ///
@@ -349,7 +349,7 @@ impl<T> Receiver<T> {
     /// An iterator that ends as soon as it would have to block.
     ///
     /// In a task, every 64th failure in a turn lets the other tasks have a turn each:
-    /// [others have their turn](crate#others-have-their-turn).
+    /// [others have their turn](index.html#others-have-their-turn).
     ///
     /// # Examples
     ///

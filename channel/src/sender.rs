@@ -64,7 +64,7 @@ impl<T> Sender<T> {
     /// Sends if that is possible at once: if a receiver is waiting or the buffer has a free place.
     ///
     /// In a task, every 64th failure in a turn lets the other tasks have a turn each:
-    /// [others have their turn](crate#others-have-their-turn).
+    /// [others have their turn](index.html#others-have-their-turn).
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ impl<T> Sender<T> {
     /// In a rendezvous channel it returns when a receiver has taken the message. In an unbounded
     /// one it never waits, nor lets others run. Otherwise it lets the other tasks of its thread
     /// have a turn each after 256 operations that need not wait: [others have their
-    /// turn](crate#others-have-their-turn).
+    /// turn](index.html#others-have-their-turn).
     ///
     /// # Errors
     ///

@@ -44,7 +44,7 @@ use selected::Begun;
 ///   list be asked again.
 ///
 /// In a task, those that only try let others run at every 64th failure, and those that wait after
-/// 256 operations that need not: [others have their turn](crate#others-have-their-turn).
+/// 256 operations that need not: [others have their turn](index.html#others-have-their-turn).
 ///
 /// The macro [`select!`](crate::select!) is shorter where the operations are known beforehand.
 ///

@@ -12,9 +12,8 @@ impl<Input, Yield, Return> ScopedCoroutine<'_, Input, Yield, Return> {
     /// It is captured whatever `RUST_BACKTRACE` says, in some microseconds; most of the work,
     /// finding the names, is done when it is printed.
     ///
-    /// `None` if the coroutine is not suspended or has not begun, if less than
-    /// [`ROOM_ON_TOP`](crate::switch::ROOM_ON_TOP) of its stack is left, or if the switch backend
-    /// is `ucontext`.
+    /// `None` if the coroutine is not suspended or has not begun, if less than 16 KiB of
+    /// its stack is left, or if the switch backend is `ucontext`.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! The counters of one worker. What they count is told in [`metrics`](crate::metrics).
+//! The counters of one worker. What they count is told in [`metrics`](mod@crate::metrics).
 //!
 //! Their atomics are std's even in a model: nothing is decided by them.
 
