@@ -59,7 +59,7 @@ impl<T> Channel<T> {
             }
         }
         // Selects that only watch may have come to the other end meanwhile, and have a partner now.
-        state.side(end.other()).parked.ring();
+        state.side(end.other()).parked.notify_watchers();
         Some(state)
     }
 }

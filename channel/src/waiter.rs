@@ -3,6 +3,11 @@
 //! A [`Waiter`] lives in the frame of the party that it stands for, between its call of `park` and
 //! its return. [`Won`] is what the other end holds while it serves the party.
 //!
+//! The words: a *sole* party waits in one channel only, unlike a select. A *watcher* is a select
+//! that only asks what is possible. To *meet* a select is to take one of its waiters out of a list;
+//! it is *won* by the party that also closes its claim. To *judge* a party is to store its
+//! *verdict*: how its wait ended. To *tell* a watcher is to wake it, so that it looks again.
+//!
 //! Invariants, besides those of the wait queue:
 //!
 //! - The holder of a [`Sole`] owns the party's slot until it uses the unparker, and must use it.
@@ -77,7 +82,7 @@ pub(crate) type Waiter = internal::Waiter<Parked, Key>;
 pub(crate) struct Parked {
     /// The party's `Slot<T>`, where `T` is the type of the channel's messages. A select has none.
     slot: NonNull<()>,
-    /// Present once the party was dequeued. Means nothing to a select.
+    /// Present once the party was dequeued. Not used for a select.
     verdict: Option<Verdict>,
 }
 
@@ -109,7 +114,7 @@ impl Parked {
         Self { slot: NonNull::dangling(), verdict: None }
     }
 
-    /// How the wait was ended, or `None` if the party gave it up.
+    /// How the other end has ended the wait, or `None` if it has not.
     #[inline]
     pub(crate) fn verdict(&self) -> Option<Verdict> {
         self.verdict

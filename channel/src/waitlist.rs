@@ -1,4 +1,4 @@
-//! The parties that are parked at one end of a channel: a wait queue in which selects stand, too.
+//! The parties that are parked at one end of a channel: a wait queue that can also hold selects.
 //!
 //! A party that waits in this channel alone is served by the one that takes it out of the queue:
 //! the lock decides between a hand-over and a time-out. A select waits in several channels. A party
@@ -50,8 +50,8 @@ impl WaitList {
         self.0.is_empty()
     }
 
-    /// Takes the first party out if it waits in no other list. It is told the verdict, which it
-    /// sees when it is woken.
+    /// Takes the first party out if it is a sole one, and leaves it the verdict, which it reads
+    /// when it is woken.
     #[inline]
     pub(crate) fn dequeue_sole(&mut self, verdict: Verdict) -> Option<Sole> {
         let party = self.0.pop_if(|key, parked| {
@@ -69,9 +69,8 @@ impl WaitList {
         Some(Sole::new(unsafe { party.map(unparker) }))
     }
 
-    /// Wins the first party that can be won: one that waits in no other list, or a select that
-    /// nobody has won yet. Selects that others have won are dropped from the list, and those that
-    /// only watch are told to look.
+    /// Wins the first party that can be won: a sole one, or a select that nobody has won yet.
+    /// Selects that others have won are dropped from the list, and watchers are told to look.
     #[inline]
     pub(crate) fn dequeue(&mut self, verdict: Verdict) -> Option<Won> {
         if let Some(party) = self.dequeue_sole(verdict) {
@@ -83,19 +82,19 @@ impl WaitList {
         match self.dequeue_select() {
             Some(party) => Some(Won::Selecting(party)),
             None if self.is_empty() => None,
-            None => self.dequeue_behind(verdict),
+            None => self.dequeue_sole_after_selects(verdict),
         }
     }
 
-    /// Goes on where [`dequeue_select`](Self::dequeue_select) has won nobody.
+    /// Takes the sole party that stood behind selects, none of which could be won.
     #[cold]
     #[inline(never)]
-    fn dequeue_behind(&mut self, verdict: Verdict) -> Option<Won> {
+    fn dequeue_sole_after_selects(&mut self, verdict: Verdict) -> Option<Won> {
         self.dequeue_sole(verdict).map(Won::Sole)
     }
 
-    /// The same as long as the first party is a select. If none of these can be won, the list is
-    /// empty afterwards or begins with a party that waits in no other list.
+    /// Tries the selects at the head of the list, in order. On `None` the head is a sole party, or
+    /// the list is empty.
     #[inline(never)]
     pub(crate) fn dequeue_select(&mut self) -> Option<Chosen> {
         loop {
@@ -153,16 +152,16 @@ impl WaitList {
         })
     }
 
-    /// Tells all that only watch to look. Selects that wait are left alone.
+    /// Tells all watchers to look. Selects that wait are left alone.
     #[inline]
-    pub(crate) fn ring(&mut self) {
+    pub(crate) fn notify_watchers(&mut self) {
         if !self.is_empty() {
-            self.ring_watchers();
+            self.take_watchers();
         }
     }
 
     #[cold]
-    fn ring_watchers(&mut self) {
+    fn take_watchers(&mut self) {
         let watchers = self.0.take_if(usize::MAX, |key| match key {
             Key::Sole(_) => false,
             Key::Selecting(operation) => {
@@ -179,8 +178,8 @@ impl WaitList {
     }
 }
 
-/// Closes the claim of a select that was met, unless somebody has already, and says what its party
-/// waits for.
+/// Closes the claim of a select that was met, unless another party has, and returns the right to
+/// serve it and what it waits for.
 ///
 /// # Safety
 ///

@@ -325,7 +325,7 @@ impl<T> Channel<T> {
         if claim.purpose() == Purpose::Select {
             self.change();
             // Watchers for a partner have one now.
-            state.side(end.other()).parked.ring();
+            state.side(end.other()).parked.notify_watchers();
         }
         true
     }

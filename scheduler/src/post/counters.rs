@@ -1,4 +1,4 @@
-//! The counters of one worker. What they count is told in [`metrics`](mod@crate::metrics).
+//! The counters of one worker. [`metrics`](mod@crate::metrics) says what they count.
 //!
 //! Their atomics are std's even in a model: nothing is decided by them.
 
@@ -26,7 +26,7 @@ pub(crate) struct Counters {
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    /// By the owner of the post alone, which this module belongs to: two writers would lose counts.
+    /// Called by the owner of the post alone: two writers would lose counts.
     #[inline]
     pub(super) fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);

@@ -11,13 +11,13 @@ use lisle_runtime::internal::primitive::{Arc, Mutex, MutexGuard};
 use crate::deadlock::Survey;
 use crate::runtime::RollCall;
 
-/// What a worker may be asked to do by other threads. It does so at its next look around.
+/// What other threads may ask a worker to do. It does so at its next poll.
 pub(crate) enum Request {
     /// Say what the parked tasks wait for.
     Describe(Arc<Survey>),
     /// Say which started tasks are left.
     List(Arc<RollCall>),
-    /// Give up all tasks: the team ends.
+    /// Cancel all tasks: the team ends.
     Stop,
 }
 
@@ -36,7 +36,7 @@ impl Mailbox {
         self.requests.lock().as_mut().map(mem::take).unwrap_or_default()
     }
 
-    /// Lets no more requests in. False if some are there, which have to be met first.
+    /// Lets no more requests in. False if there are some, which must be carried out first.
     pub(super) fn close(&self) -> bool {
         let mut requests = self.requests.lock();
         let is_empty = requests.as_ref().is_none_or(Vec::is_empty);

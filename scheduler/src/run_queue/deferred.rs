@@ -17,7 +17,7 @@ pub(super) struct Deferred {
     growing: bool,
     /// How many batches were moved.
     moves: usize,
-    /// Thefts that the owner does not know of yet.
+    /// Thefts that the owner has not noticed yet.
     stolen: usize,
 }
 

@@ -21,10 +21,11 @@
 //! 4. **The elders' turn.** One batch in [`ELDERS_TURN`](backlog::ELDERS_TURN) is taken from the
 //!    oldest generation instead, so no task waits for ever behind others that keep having
 //!    descendants.
-//! 5. **Only woken tasks pass deferred ones.** A task that yields, or is new and local, comes
-//!    [`behind`] as many deferred tasks as there are at that moment, be it those or younger ones; a
-//!    batch is cut short where its turn comes. A woken task goes to the tail of the ring: a parent
-//!    sums up what its children send before more of the tree unfolds.
+//! 5. **Only woken tasks pass deferred ones.** A task that yields, or is new and local, must wait
+//!    [`behind`] the deferred tasks: until as many of them have entered the ring as were deferred
+//!    when it was queued, whichever they are. A batch stops early to let it in. A woken task goes
+//!    to the tail of the ring: a parent sums up what its children send before more of the tree
+//!    unfolds.
 //! 6. **A batch grows with the ring**: it is at least a quarter as long. A crowd of tasks that wake
 //!    each other for ever would otherwise have a turn each for every few tasks that start.
 //! 7. **A thief takes** the task that has been deferred longest, which may have a large tree to
@@ -73,7 +74,7 @@ pub(crate) struct RunQueue {
 pub(crate) struct Counts {
     /// Tasks that wait for their turn.
     pub(crate) runnable: usize,
-    /// Tasks that are gone, and that the owner still counts among those that have not started.
+    /// Stolen tasks that the owner has not noticed yet.
     pub(crate) unknown_thefts: usize,
 }
 
@@ -88,8 +89,8 @@ impl RunQueue {
         Self { ring: Ring::new(), behind: Behind::default(), backlog, known_thefts: Cell::new(0) }
     }
 
-    /// Adds a task that has yielded, or is new and local: behind all that are runnable, also those
-    /// that are deferred.
+    /// Adds a task that has yielded, or is new and local: behind all runnable tasks, including the
+    /// deferred ones.
     #[inline]
     pub(crate) fn push(&self, task: NonNull<Control>) {
         if self.defers() {
@@ -99,8 +100,8 @@ impl RunQueue {
         }
     }
 
-    /// Adds a task that was woken, or could not start: behind all that have a place, but before the
-    /// deferred ones.
+    /// Adds a task that was woken, or could not start: behind all tasks that have a place in the
+    /// ring, but before the deferred ones.
     #[inline]
     pub(crate) fn push_woken(&self, task: NonNull<Control>) {
         self.ring.push(task);
@@ -151,9 +152,8 @@ impl RunQueue {
         }
     }
 
-    /// Takes the task for which a marker stands that has just been taken out of the ring, or the
-    /// next one if a thief was faster. Not inlined, so that the turns of started tasks need few
-    /// registers.
+    /// A marker was just taken out of the ring: takes the task for which it stands, or the next one
+    /// if a thief was faster. Not inlined, so that the turns of started tasks need few registers.
     #[inline(never)]
     fn next_unstarted(&self, mut note_theft: impl FnMut()) -> Option<NonNull<Control>> {
         let task = self.pop_front(&mut note_theft);
@@ -187,8 +187,8 @@ impl RunQueue {
         task
     }
 
-    /// Gives a batch of deferred tasks a place in the ring, now that the front is empty, and then
-    /// those that have let enough of them go first.
+    /// Gives a batch of deferred tasks a place in the ring, now that the front is empty, then
+    /// queues the yielded and local tasks whose count has run down.
     #[cold]
     #[inline(never)]
     fn refill_front(&self, note_theft: &mut impl FnMut()) {
@@ -212,13 +212,13 @@ impl RunQueue {
         note_theft();
     }
 
-    /// The task that is `ahead` turns away, unless it is one of those that have not started.
+    /// The task that is `ahead` turns away, or `None` if it has not started or there is none.
     #[inline(always)]
     pub(crate) fn peek(&self, ahead: usize) -> Option<NonNull<Control>> {
         self.ring.peek(ahead)
     }
 
-    /// How many turns are given out, with those of stolen tasks.
+    /// Ring length, counting the markers of stolen tasks; not the deferred tasks.
     #[inline(always)]
     pub(crate) fn len(&self) -> usize {
         self.ring.len()
@@ -230,13 +230,13 @@ impl RunQueue {
         self.ring.is_empty()
     }
 
-    /// Whether tasks wait that other workers may take.
+    /// Whether the backlog has tasks, which other workers may take.
     #[inline]
     pub(crate) fn has_backlog(&self) -> bool {
         !self.backlog.is_empty()
     }
 
-    /// How many tasks there are now.
+    /// The runnable tasks, without those that were stolen.
     pub(crate) fn counts(&self) -> Counts {
         self.check();
         // A thief counts what it has taken a little later, and the owner may have noticed before.
@@ -245,7 +245,7 @@ impl RunQueue {
         Counts { runnable: places - unknown_thefts, unknown_thefts }
     }
 
-    /// Checks the invariants, as far as that takes no time.
+    /// Checks the invariants of [`RunQueue`] in a debug build, as far as lengths show them.
     fn check(&self) {
         let deferred = self.backlog.deferred_len();
         debug_assert!(self.ring.len() >= self.backlog.front_len(), "a task in front has no marker");

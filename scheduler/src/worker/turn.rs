@@ -17,12 +17,15 @@ use crate::post::{Mail, Notice, Request};
 use crate::task::{Control, Runnable, join};
 use crate::turn::Allowance;
 
-/// How many turns ahead the control block of a coming task is fetched, and its frame: the frame's
-/// address is in the control block, which must have arrived by then.
+/// Prefetch distances, in turns. The frame's address is read from the control block, so that comes
+/// first.
 const FETCH_CONTROL: usize = 6;
 const FETCH_FRAME: usize = 3;
 
 impl Worker {
+    /// Lets the other runnable tasks go first, then unwinds the current task if it is cancelled.
+    /// Does nothing where the task may not be suspended.
+    ///
     /// Inlined up to the user's code, as is `suspend`: the processor predicts a return from the
     /// last call, which after a switch was another task's. Each call saved is a misprediction
     /// saved.
@@ -40,8 +43,8 @@ impl Worker {
         }
     }
 
-    /// Lets all that are runnable go first. Does nothing amid a panic that cannot be set aside:
-    /// others would be told that they unwind.
+    /// Lets all runnable tasks go first. Does nothing amid a panic that cannot be set aside:
+    /// `thread::panicking()` would be true for the other tasks.
     #[inline(always)]
     pub(super) fn give_way(&self, me: &Control) {
         if panics::under_way() {
@@ -59,8 +62,8 @@ impl Worker {
         }
     }
 
-    /// Puts the running task at the tail of the queue and returns when it has its turn. Mostly one
-    /// step puts it there and takes the task whose turn it is.
+    /// Puts the running task at the tail of the queue and returns when it has its turn. Fast path:
+    /// one `exchange` both queues `me` and takes the next task.
     #[inline(always)]
     fn go_last(&self, me: &Control) {
         let next = if self.begin_turn() || self.queue.defers() {
@@ -73,7 +76,7 @@ impl Worker {
         self.leave_to(next, me);
     }
 
-    /// Where one step does not do, the task whose turn it is.
+    /// Slow path of `go_last`: queues `me`, polls if that is due, and returns the next task.
     #[cold]
     #[inline(never)]
     fn go_last_slowly(&self, me: &Control) -> Option<Runnable> {
@@ -84,12 +87,12 @@ impl Worker {
         self.next()
     }
 
-    /// Ends the turn of a task that has used up what it may do in one; see [`turn`](crate::turn).
-    /// It goes on at once where it must not be suspended.
+    /// Ends the turn of a task that has used up its allowance; see [`turn`](crate::turn). It goes
+    /// on at once where it must not be suspended.
     #[cold]
     #[track_caller]
     pub(crate) fn next_turn(&self) {
-        // Destructors of what the main task has returned run at the base.
+        // No current task: main's result is being dropped on the base stack.
         let Some(me) = self.current.get() else { return };
         // SAFETY: the current task has not finished.
         let me = unsafe { me.as_ref() };
@@ -97,7 +100,7 @@ impl Worker {
             return with_allowance(Allowance::postpone);
         }
         with_allowance(Allowance::renew);
-        // It was a long turn, in which much may have come and a timer fallen due.
+        // It was a long turn: mail may have come, and a timer may be due.
         let may_be_due = !self.timers.borrow().is_empty() || self.driver.has_waits();
         if may_be_due || self.has_arrivals() {
             self.poll();
@@ -108,8 +111,8 @@ impl Worker {
         }
     }
 
-    /// Leaves the current task, which somebody will find in a queue or by its unparker. Returns
-    /// when it has its next turn.
+    /// Leaves the current task, which is in a queue or will be woken by its unparker. Returns when
+    /// it has its next turn.
     #[inline(always)]
     pub(super) fn suspend(&self, me: &Control) {
         self.leave_to(self.pick(), me);
@@ -153,7 +156,7 @@ impl Worker {
         Some(self.prepare_turn(task))
     }
 
-    /// The task that was just taken out of the queue.
+    /// Wraps a task that was just dequeued, and prefetches the coming ones.
     #[inline(always)]
     fn prepare_turn(&self, task: NonNull<Control>) -> Runnable {
         self.look_ahead();
@@ -161,8 +164,8 @@ impl Worker {
         unsafe { Runnable::new(task) }
     }
 
-    /// Fetches what the turns to come will touch. A queue so short that its tasks stay in the
-    /// nearest cache pays for one comparison.
+    /// Prefetches what the coming turns will touch. A short queue, whose tasks stay in the nearest
+    /// cache, pays for one comparison only.
     #[inline(always)]
     fn look_ahead(&self) {
         if self.queue.len() <= FETCH_CONTROL {
@@ -179,7 +182,8 @@ impl Worker {
         }
     }
 
-    /// Looks at what has come: time, mail, and what descriptors have become ready.
+    /// Reads the clock and the mail, accepts injected tasks, publishes the counters, fires due
+    /// timers, and now and then looks which descriptors are ready.
     #[cold]
     pub(super) fn poll(&self) {
         locals::mark();
@@ -189,7 +193,7 @@ impl Worker {
         self.post.read(|mail| self.receive(mail));
         // After the requests: once a worker is asked to stop, no task can come any more.
         self.accept_injected();
-        // With what has just come: the next task may compute for long.
+        // After the mail, so that it counts: the next task may compute for long.
         self.publish(0);
         self.fire_timers();
         self.driver.look_now_and_then(self.clock.get());
@@ -362,8 +366,8 @@ impl Worker {
             // Before the block may be gone.
             self.current.clear();
             if join::finish(task) {
-                // The destructors of the result may wait. Until they are done this is one of the
-                // tasks whose end the worker awaits, and that it reports and gives up.
+                // The destructors of the result may wait. Until they are done the task counts as a
+                // started one, which the worker awaits, reports and cancels.
                 self.started.insert(task);
                 self.current.set(task);
                 join::drop_result(task);
