@@ -5,9 +5,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-use lisle_runtime::internal::primitive::{Arc, Mutex};
+use lisle_runtime::internal::primitive::Arc;
 
-use crate::park::{Reason, Unparker, Wake, park};
+use crate::park::{Reason, Wake};
+use crate::sleep::park_until;
+use crate::wait_cell::{Event, WaitCell};
 use crate::{Cancelled, ForeignThreads, Handle, Runtime, spawn};
 
 /// Runs `main` with the detector of deadlocks awake: it must not find one.
@@ -54,26 +56,18 @@ fn a_backlog_is_shared() {
     assert!(STOLEN.load(Relaxed) && KEPT.load(Relaxed), "the model must reach both outcomes");
 }
 
-/// A place where a waker finds an unparker, as in a wait list.
-type Bell = Arc<Mutex<Option<Unparker>>>;
-
 const REASON: Reason = Reason::new("taking part in a model");
 
+/// Rung once, for one party.
+type Bell = Arc<WaitCell>;
+
 fn hear(bell: &Bell) -> Wake {
-    park(REASON, None, |unparker| *bell.lock() = Some(unparker), || bell.lock().take())
+    // SAFETY: each bell of a model has one hearer.
+    unsafe { bell.wait(REASON, None) }
 }
 
 fn ring(bell: &Bell) {
-    loop {
-        let unparker = bell.lock().take();
-        match unparker {
-            Some(unparker) => return unparker.unpark(),
-            None => {
-                crate::yield_now();
-                loom::thread::yield_now();
-            }
-        }
-    }
+    assert_eq!(bell.notify(Event::new(0)), None);
 }
 
 /// Two tasks, which may be on different workers, wait for each other in turn.
@@ -114,13 +108,7 @@ fn the_end_reaches_every_worker() {
             for _ in 0..2 {
                 let count = CountDrop(ended.clone());
                 spawn(move || {
-                    let bell = std::cell::Cell::new(None);
-                    let _ = park(
-                        Reason::new("waiting"),
-                        None,
-                        |unparker| bell.set(Some(unparker)),
-                        || bell.take(),
-                    );
+                    let _ = park_until(REASON, None);
                     drop(count);
                 });
             }

@@ -3,13 +3,14 @@
 use std::io;
 use std::time::Instant;
 
-use lisle_runtime::internal::primitive::{Arc, Mutex};
+use lisle_runtime::internal::primitive::Arc;
 use loom::thread;
 
 use super::{Direction, Source, deliver};
 use crate::driver::poller::Readiness;
 use crate::driver::poller::double::ModelFd;
-use crate::park::{Reason, Unparker, Wake, park};
+use crate::park::{Reason, Wake};
+use crate::wait_cell::{Event, WaitCell};
 use crate::{run, spawn_local};
 
 const REASON: Reason = Reason::new("reading in a model");
@@ -105,23 +106,20 @@ fn reported_by_another_worker(reader: fn(&SharedSource)) {
     loom::model(move || {
         let pipe = Pipe::default();
         let source = SharedSource::new(Source::new(pipe.clone()));
-        let bell = Arc::new(Mutex::new(None::<Unparker>));
+        let bell = Arc::new(WaitCell::new());
         let owner = thread::spawn({
             let (source, bell) = (source.clone(), bell.clone());
             move || {
                 run(|| {
                     let _ = read_until(&source, Instant::now());
-                    let hang = |unparker| *bell.lock() = Some(unparker);
-                    let wake = park(REASON, None, hang, || bell.lock().take());
-                    assert_eq!(wake, Wake::Unparked);
+                    // SAFETY: nobody else waits for the bell.
+                    assert_eq!(unsafe { bell.wait(REASON, None) }, Wake::Unparked);
                 });
             }
         });
         let reader = thread::spawn(move || {
             run(|| reader(&source));
-            while bell.lock().take().map(Unparker::unpark).is_none() {
-                thread::yield_now();
-            }
+            bell.notify(Event::new(0));
         });
         // The owner may take one.
         pipe.write(2);
