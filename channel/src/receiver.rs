@@ -77,12 +77,20 @@ impl<T> Receiver<T> {
 
     /// Receives if that is possible at once: if a message is buffered or a sender is waiting.
     ///
+    /// **Blocking.** It waits in one case: if it takes the message of a
+    /// [`select!`](crate::select!) whose send arm was selected, until the arm's expression has made
+    /// that message.
+    ///
     /// In a task, every 64th failure in a turn lets the other tasks have a turn each:
     /// [others have their turn](index.html#others-have-their-turn).
     ///
     /// # Errors
     ///
     /// If the channel is empty, with or without senders left.
+    ///
+    /// # Panics
+    ///
+    /// As [`recv`](Self::recv), where it waits or lets others run.
     ///
     /// # Examples
     ///
@@ -121,6 +129,11 @@ impl<T> Receiver<T> {
     ///
     /// If the channel is empty and no sender is left.
     ///
+    /// # Panics
+    ///
+    /// Unwinds a task that is cancelled because its runtime ends. If it has to wait, panics in a
+    /// task inside [`no_suspend`](lisle_runtime::no_suspend).
+    ///
     /// # Examples
     ///
     /// ```
@@ -147,6 +160,10 @@ impl<T> Receiver<T> {
     ///
     /// If the time is over, or the channel is empty and no sender is left.
     ///
+    /// # Panics
+    ///
+    /// As [`recv`](Self::recv).
+    ///
     /// # Examples
     ///
     /// ```
@@ -171,6 +188,10 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// If the deadline has passed, or the channel is empty and no sender is left.
+    ///
+    /// # Panics
+    ///
+    /// As [`recv`](Self::recv).
     ///
     /// # Examples
     ///

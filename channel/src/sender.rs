@@ -70,6 +70,10 @@ impl<T> Sender<T> {
     ///
     /// Gives the message back if the channel is full or no receiver is left.
     ///
+    /// # Panics
+    ///
+    /// As [`send`](Self::send), where it lets others run.
+    ///
     /// # Examples
     ///
     /// ```
@@ -102,6 +106,11 @@ impl<T> Sender<T> {
     ///
     /// Gives the message back if no receiver is left.
     ///
+    /// # Panics
+    ///
+    /// Unwinds a task that is cancelled because its runtime ends. If it has to wait, panics in a
+    /// task inside [`no_suspend`](lisle_runtime::no_suspend).
+    ///
     /// # Examples
     ///
     /// ```
@@ -133,6 +142,10 @@ impl<T> Sender<T> {
     ///
     /// Gives the message back if the time is over or no receiver is left.
     ///
+    /// # Panics
+    ///
+    /// As [`send`](Self::send).
+    ///
     /// # Examples
     ///
     /// ```
@@ -159,6 +172,10 @@ impl<T> Sender<T> {
     /// # Errors
     ///
     /// Gives the message back if the deadline has passed or no receiver is left.
+    ///
+    /// # Panics
+    ///
+    /// As [`send`](Self::send).
     ///
     /// # Examples
     ///

@@ -23,6 +23,20 @@ const NOWHERE: usize = usize::MAX;
 ///
 /// # Examples
 ///
+/// An initialiser that must not wait:
+///
+/// ```
+/// fn load() -> u32 {
+///     6 * 7 // a wait in here, a `recv` say, would panic in a task
+/// }
+///
+/// thread_local!(static ANSWER: u32 = lisle::no_suspend(load));
+///
+/// lisle::run(|| assert_eq!(ANSWER.with(|answer| *answer), 42));
+/// ```
+///
+/// A coroutine cannot leave the section:
+///
 /// ```should_panic
 /// use lisle::coroutine::Coroutine;
 ///

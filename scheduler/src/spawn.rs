@@ -23,11 +23,11 @@ use crate::worker::{self, Worker};
 /// stacks.
 ///
 /// The caller goes on; it does not switch. Dropping the handle detaches the task. When the runtime
-/// ends, tasks that have not finished are given up; see [`run`](crate::run), which also says what
+/// ends, tasks that have not finished are cancelled; see [`run`](crate::run), which also says what
 /// to do in destructors and in callbacks of C libraries, where that can abort the process.
 ///
-/// `body` and its result pass over the stacks of both tasks by value: box them beyond some 20 KiB,
-/// or see [`Builder::stack_size`].
+/// `body` and its result pass over the stacks of both tasks by value. [`Builder::stack_size`] says
+/// how large they may be.
 ///
 /// On a plain thread the task goes to the default runtime, which the first such call starts, with
 /// threads of its own; it lasts as long as the process. The child of a `fork` has another one.
@@ -125,8 +125,8 @@ impl Builder {
     ///
     /// Values that are handed on by value lie on the stack several times over, most of all in a
     /// debug build. There a default stack of 256 KiB bears messages of 6 KiB, and closures and
-    /// results of 28 KiB; in a release build, messages of some 24 KiB. Put what is larger into a
-    /// `Box`, or ask for a larger stack.
+    /// results of 16 KiB; in a release build, 24 KiB of each. Put what is larger into a `Box`, or
+    /// ask for a larger stack.
     ///
     /// A task may wait on a stack that the crate `stacker` has grown for it, and is unwound from
     /// there.
@@ -163,8 +163,18 @@ impl Builder {
     ///
     /// As for [`spawn`](Self::spawn); also if the runtime has ended, or if it was started by the
     /// parent of a `fork`, whose threads are not in this process. `body` is dropped. While the
-    /// runtime ends, the task may also be accepted and then given up at once: that is
+    /// runtime ends, the task may also be accepted and then cancelled at once: that is
     /// [`Cancelled`](crate::Cancelled) to its joiner.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = lisle::Runtime::builder().start()?;
+    /// let task = lisle::task::Builder::new().name("deep thought");
+    /// let task = task.spawn_on(runtime.handle(), || 6 * 7)?;
+    /// assert_eq!(task.join().unwrap(), 42);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn spawn_on<F, T>(self, runtime: &Handle, body: F) -> io::Result<JoinHandle<T>>
     where

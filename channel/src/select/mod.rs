@@ -265,7 +265,8 @@ impl<'a> Select<'a> {
     ///
     /// # Panics
     ///
-    /// If the list is empty.
+    /// If the list is empty. Unwinds a task that is cancelled because its runtime ends. If it has
+    /// to wait, panics in a task inside [`no_suspend`](lisle_runtime::no_suspend).
     ///
     /// # Examples
     ///
@@ -295,6 +296,10 @@ impl<'a> Select<'a> {
     ///
     /// If the time is over.
     ///
+    /// # Panics
+    ///
+    /// As [`select`](Self::select), but not for an empty list.
+    ///
     /// # Examples
     ///
     /// ```
@@ -323,6 +328,10 @@ impl<'a> Select<'a> {
     /// # Errors
     ///
     /// If the deadline has passed.
+    ///
+    /// # Panics
+    ///
+    /// As [`select`](Self::select), but not for an empty list.
     ///
     /// # Examples
     ///

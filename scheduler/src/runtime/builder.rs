@@ -13,8 +13,9 @@ use crate::panic_note;
 use crate::park::in_task;
 use crate::settings::{Settings, StackSizeOrigin};
 
-/// Sets up a runtime, and is its two doors: [`run`](Self::run) lends it the calling thread and ends
-/// with `main`; [`start`](Self::start) gives it threads of its own, until it is dropped.
+/// Sets up a runtime, which has two ways in: [`run`](Self::run) uses the calling thread as a worker
+/// and returns when `main` ends; [`start`](Self::start) starts threads of its own, which last until
+/// the [`Runtime`] is dropped.
 ///
 /// A clone of a builder sets up another runtime alike.
 ///
@@ -121,6 +122,25 @@ impl RuntimeBuilder {
     }
 
     /// Says whether other threads of the process put off the report of a deadlock.
+    ///
+    /// A thread that is not the runtime's might send or spawn one day. So by default
+    /// ([`MayWake`](ForeignThreads::MayWake)) there is no report while the process has one. Say
+    /// [`NeverWake`](ForeignThreads::NeverWake) if no other thread wakes your tasks.
+    /// [`LaterMayWake`](ForeignThreads::LaterMayWake) is for tests: it disregards the threads that
+    /// were there first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::deadlock::ForeignThreads;
+    ///
+    /// let builder = lisle::Runtime::builder().foreign_threads(ForeignThreads::NeverWake);
+    /// let outcome = builder.run(|| {
+    ///     let (_sender, receiver) = lisle::channel::bounded::<u8>(0);
+    ///     receiver.recv() // the only sender is our own
+    /// });
+    /// assert!(outcome.is_err());
+    /// ```
     pub fn foreign_threads(mut self, policy: ForeignThreads) -> Self {
         self.foreign_threads = policy;
         self
@@ -139,12 +159,22 @@ impl RuntimeBuilder {
     ///   told of.
     ///
     /// For the second the runtime has a thread more, `NAME-watch`, which deadlock reports do not
-    /// count. It looks in `/proc` whether the thread of a busy worker has run, and asks one that has
-    /// not by the signal SIGURG, whose handler on the worker's thread says what runs there. So a
-    /// system call that is blocked for `duration` may return EINTR, if it is one that the kernel does
-    /// not resume after a signal, such as `poll`. The handler is set when the first such runtime
-    /// starts, and calls the one that was there for other signals. If the program replaces it, or
-    /// blocks the signal, the task is not named.
+    /// count. It looks in `/proc` whether the thread of a busy worker has run, and asks one that
+    /// has not by the signal SIGURG, whose handler on the worker's thread says what runs there. So
+    /// a system call that is blocked for `duration` may return EINTR, if it is one that the kernel
+    /// does not resume after a signal, such as `poll`. The handler is set when the first such
+    /// runtime starts, and calls the one that was there for other signals. If the program replaces
+    /// it, or blocks the signal, the task is not named.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = lisle::Runtime::builder().stall_notice(Duration::from_secs(10)).start()?;
+    /// assert_eq!(runtime.spawn(|| 6 * 7).join().unwrap(), 42);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn stall_notice(mut self, duration: Duration) -> Self {
         self.stall_notice = Some(duration);
         self
@@ -167,10 +197,10 @@ impl RuntimeBuilder {
     ///
     /// # Errors
     ///
-    /// [`Deadlock`], if `main` and every other task waits and nothing can wake them. All have been
-    /// given up when this returns, `main` too. If `main` cannot be, because it catches that for
-    /// ever or the program is built with `panic = "abort"`, the report is printed and the process
-    /// aborted: it may borrow from the caller.
+    /// [`Deadlock`], if `main` and every other task waits and nothing can wake them. All have
+    /// been cancelled when this returns, `main` too. If `main` cannot be, because it catches that
+    /// for ever or the program is built with `panic = "abort"`, the report is printed and the
+    /// process aborted: it may borrow from the caller.
     ///
     /// # Panics
     ///
@@ -187,13 +217,11 @@ impl RuntimeBuilder {
     /// let deadlock = Runtime::builder()
     ///     .foreign_threads(ForeignThreads::NeverWake)
     ///     .run(|| {
-    ///         use lisle::park::{Reason, park};
-    ///         let godot = std::cell::Cell::new(None);
-    ///         let waiting = Reason::new("waiting for Godot");
-    ///         park(waiting, None, |unparker| godot.set(Some(unparker)), || godot.take());
+    ///         let (_sender, receiver) = lisle::channel::bounded::<u8>(0);
+    ///         receiver.recv() // the only sender is our own
     ///     })
     ///     .unwrap_err();
-    /// assert_eq!(deadlock.tasks()[0].reason().as_str(), "waiting for Godot");
+    /// assert_eq!(deadlock.tasks()[0].reason().as_str(), "receiving from a channel");
     /// ```
     #[track_caller]
     pub fn run<R>(self, main: impl FnOnce() -> R) -> Result<R, Deadlock> {
@@ -208,11 +236,23 @@ impl RuntimeBuilder {
     /// Starts a runtime that has threads of its own. The first is started at once, others when
     /// there is work for them. See [`Runtime`].
     ///
+    /// It looks for no deadlock, whatever [`deadlock_detection`](Self::deadlock_detection) says.
+    ///
     /// # Errors
     ///
     /// If the number of workers is 0, if the name of the threads contains a zero byte, if
     /// `LISLE_WORKERS`, `LISLE_STACK_SIZE` or `LISLE_PANIC_NOTE` is consulted and cannot be
     /// understood, or if the first thread cannot be started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = lisle::Runtime::builder().workers(2).name("mail").start()?;
+    /// let task = runtime.spawn(|| 6 * 7);
+    /// assert_eq!(task.join().unwrap(), 42);
+    /// drop(runtime); // cancels the tasks that are left, and ends the threads
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn start(self) -> io::Result<Runtime> {
         let team = enter::start(self.settings()?)?;
         Ok(Runtime { handle: Handle { team }, is_shut_down: false })

@@ -37,7 +37,10 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// The runtime of the calling task, or `None` on a plain thread.
+    /// The runtime of the calling task, or `None` on a plain thread. It does not panic there, as
+    /// tokio's function of this name does.
+    ///
+    /// # Examples
     ///
     /// ```
     /// assert!(lisle::Handle::current().is_none());
@@ -52,7 +55,20 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// As [`Builder::spawn_on`].
+    /// As [`Builder::spawn_on`]: most of all, if the runtime has ended. The error's kind is
+    /// [`Other`](io::ErrorKind::Other). [`Runtime::spawn`](crate::Runtime::spawn), whose runtime
+    /// lives as long as it is borrowed, panics instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// lisle::run(|| {
+    ///     let handle = lisle::Handle::current().expect("this is a task");
+    ///     let thread = std::thread::spawn(move || handle.spawn(|| 6 * 7));
+    ///     let task = thread.join().unwrap().expect("the runtime lives");
+    ///     assert_eq!(task.join().unwrap(), 42);
+    /// });
+    /// ```
     #[track_caller]
     pub fn spawn<F, T>(&self, body: F) -> io::Result<JoinHandle<T>>
     where

@@ -23,29 +23,22 @@ use crate::team::Team;
 /// Runs `main` as the first task on the calling thread, with the tasks that it spawns, and returns
 /// its result.
 ///
-/// The runtime ends with `main`. Tasks that have not finished by then are given up: a task that has
-/// started is unwound from where it waits or yields, so that its destructors run; one that has not
-/// is dropped. Both are [`Cancelled`](crate::Cancelled) to their joiners. Three things to know
+/// The runtime ends with `main`. Tasks that have not finished by then are cancelled: a task that
+/// has started is unwound from where it waits or yields, so that its destructors run; one that has
+/// not is dropped. Both are [`Cancelled`](crate::Cancelled) to their joiners. Three things to know
 /// about that:
 ///
 /// - In the destructors that run then, an operation that would have to wait fails at once, as if
 ///   the other side were gone. To `unwrap` its result there is a panic in a destructor amid an
 ///   unwinding, which aborts the process: write `let _ = sender.send(last_words);`.
 /// - Nothing can be unwound through a function that is `extern "C"`: a task that waits below a
-///   callback of a C library aborts the process when it is given up. Catch the unwinding in the
+///   callback of a C library aborts the process when it is cancelled. Catch the unwinding in the
 ///   callback, return to C with an error, and continue it behind C by `resume_unwind`.
 /// - A task that catches the unwinding by `catch_unwind`, and waits again, is unwound again. If it
 ///   does so more than 100 times, it is *left behind*, as if all that is on its stack were
 ///   forgotten, and that is reported on standard error. Let a panic whose payload is `Cancelled`
 ///   pass. Likewise a task is left behind that waits for a hand-over which another party has begun
 ///   and forgotten, and what destructors spawn without end.
-///
-/// # With `panic = "abort"`
-///
-/// A program that is built so cannot unwind: tasks that wait when their runtime ends are left
-/// behind, and their destructors do not run. A thread of the runtime on which one was left behind
-/// stays, and does nothing. A deadlock prints its report and aborts the process. Everything else
-/// works, but that a panic ends not only its task.
 ///
 /// # Panics
 ///
@@ -55,6 +48,15 @@ use crate::team::Team;
 ///   initialiser waits.
 /// - If it is called inside a task, if `LISLE_WORKERS`, `LISLE_STACK_SIZE` or `LISLE_PANIC_NOTE`
 ///   cannot be understood, or if there is no memory for the first stack.
+///
+/// # With `panic = "abort"`
+///
+/// A program that is built so cannot unwind: tasks that wait when their runtime ends are left
+/// behind, and their destructors do not run. A thread of the runtime on which one was left behind
+/// stays, and does nothing. A deadlock prints its report and aborts the process. Everything else
+/// works, but that a panic ends not only its task.
+///
+/// # Examples
 ///
 /// ```
 /// let answer = lisle::run(|| lisle::spawn(|| 42).join().unwrap());
@@ -70,12 +72,12 @@ pub fn run<R>(main: impl FnOnce() -> R) -> R {
 
 /// A runtime with threads of its own: any thread may spawn tasks onto it.
 ///
-/// [`RuntimeBuilder::start`] makes one. It lasts until it is dropped: that gives up the tasks that
+/// [`RuntimeBuilder::start`] makes one. It lasts until it is dropped: that cancels the tasks that
 /// have not finished, as [`run`] does, waits until they are unwound, and ends the threads.
 /// [`shutdown_timeout`](Self::shutdown_timeout) does not wait for longer than it is told. A task of
 /// the runtime itself that drops it does not wait, and neither does one that is being cancelled.
 ///
-/// The other door is [`RuntimeBuilder::run`], whose runtime ends with its main task. Tasks of
+/// The other way in is [`RuntimeBuilder::run`], whose runtime ends with its first task. Tasks of
 /// several runtimes may talk to each other and to plain threads.
 ///
 /// In a started runtime no deadlock is looked for, since a thread outside may always spawn or send.
@@ -129,8 +131,8 @@ impl Runtime {
     /// Ends the runtime as a drop does, but waits no longer than `timeout`.
     ///
     /// Blocks the calling thread, or parks the calling task, meanwhile. If tasks have not ended by
-    /// then, each worker is asked for those that it has left, which takes 0.25 s more if one of them
-    /// is too busy to answer. The runtime goes on ending by itself.
+    /// then, each worker is asked for those that it has left, which takes 0.25 s more if one of
+    /// them is too busy to answer. The runtime goes on ending by itself.
     ///
     /// # Errors
     ///

@@ -105,10 +105,20 @@ impl fmt::Display for Title<'_> {
     }
 }
 
-/// The panic payload of a task that was given up: `join` returns it as its error.
+/// The panic payload of a task that was cancelled: `join` returns it as its error.
 ///
 /// When its runtime ends, a task that is not finished is unwound from the place where it waits, so
 /// that its destructors run. No panic message is printed.
+///
+/// # Examples
+///
+/// ```
+/// use lisle::task::Cancelled;
+///
+/// let task = lisle::run(|| lisle::spawn(|| lisle::channel::never::<()>().recv()));
+/// let error = task.join().unwrap_err(); // the run has ended, and the task with it
+/// assert!(error.is::<Cancelled>());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled;
 
@@ -120,7 +130,7 @@ impl fmt::Display for Cancelled {
 
 impl std::error::Error for Cancelled {}
 
-/// The error of a `join` that was given up, as a payload: the caller is being cancelled and does
+/// The error of a `join` that did not wait, as a payload: the caller is being cancelled and does
 /// not wait any more. The task that it has joined goes on, detached.
 ///
 /// Only destructors see it, since a cancelled task is otherwise unwound from where it waits.

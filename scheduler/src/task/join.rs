@@ -140,7 +140,7 @@ impl<T> JoinHandle<T> {
     /// # Errors
     ///
     /// - The payload of the task's panic.
-    /// - [`Cancelled`], if the task was given up because its runtime ended.
+    /// - [`Cancelled`], if the task was cancelled because its runtime ended.
     /// - [`Detached`], if it is the caller that is being cancelled: in its destructors it does not
     ///   wait any more. The joined task goes on, and its result is lost.
     ///
@@ -150,6 +150,22 @@ impl<T> JoinHandle<T> {
     ///     let panic = task.join().unwrap_err();
     ///     assert_eq!(panic.downcast_ref::<&str>(), Some(&"no luck"));
     /// });
+    /// ```
+    ///
+    /// The payload is a `Box<dyn Any + Send>`, and no `std::error::Error`. So `join()?` does not
+    /// compile in a function that returns such an error. Let the panic go on instead, by `unwrap`,
+    /// or with its own payload:
+    ///
+    /// ```
+    /// use std::panic::resume_unwind;
+    ///
+    /// #[lisle::main]
+    /// fn main() -> Result<(), std::num::ParseIntError> {
+    ///     let task = lisle::spawn(|| "42".parse::<u32>());
+    ///     let number = task.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+    ///     assert_eq!(number, 42);
+    ///     Ok(())
+    /// }
     /// ```
     #[track_caller]
     pub fn join(self) -> thread::Result<T> {

@@ -98,8 +98,23 @@ pub(crate) fn with_panicking_task(say: fn(&Control)) {
 ///
 /// # Panics
 ///
-/// Unwinds a task that is being cancelled because its runtime ends. Panics inside
+/// Unwinds a task that is being cancelled because its runtime ends. Panics in a task inside
 /// [`no_suspend`](lisle_runtime::no_suspend).
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicBool, Ordering};
+///
+/// static DONE: AtomicBool = AtomicBool::new(false);
+///
+/// lisle::run(|| {
+///     lisle::spawn(|| DONE.store(true, Ordering::Release));
+///     while !DONE.load(Ordering::Acquire) {
+///         lisle::yield_now(); // without it the task might never have its turn
+///     }
+/// });
+/// ```
 #[inline]
 #[track_caller]
 pub fn yield_now() {
