@@ -293,7 +293,7 @@ pub(crate) unsafe fn refill<T>(mut state: Guard<'_, T>, sender: Won) {
         Won::Selecting(sender) => {
             state.buffer.reserve();
             drop(state);
-            sender.grant(Grant::Place);
+            sender.grant(Grant::Reserved);
         }
     }
 }

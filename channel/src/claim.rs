@@ -86,7 +86,7 @@ pub(crate) enum Grant {
     /// A send has a receiver that waits for the message.
     Partner(Won),
     /// A send has a place in the buffer, which is set aside for it.
-    Place,
+    Reserved,
     /// The other end is gone.
     Disconnected,
     /// Nothing: the party has to look at its channels again.
@@ -183,7 +183,7 @@ impl Entry {
         unsafe { this.as_ref().selecting().claim.as_ref() }
     }
 
-    /// Tells the party that nobody will touch this operation any more. It may be gone at once.
+    /// Tells the party that the operation will not be touched any more. It may be gone at once.
     ///
     /// # Safety
     ///

@@ -1,14 +1,14 @@
 //! What a plain thread does before it parks at a bounded buffer.
 //!
 //! A party that is parked is given a single message or place, and has to be woken for it; one that
-//! comes back finds many. So it lets other threads run and looks again. Where there are no places
-//! to come back for, in a rendezvous, somebody has to park to be found. An unbounded buffer does
-//! without: a sender that never waits fills it whatever its receivers do.
+//! comes back finds many. So it lets other threads run and looks again. In a rendezvous there is no
+//! buffer to come back to: one of the parties has to park to be found. At an unbounded buffer
+//! lingering does not help: its senders never wait, and fill it whatever its receivers do.
 //!
 //! It yields and does not spin: with more threads than cores, spinning would only keep its partners
-//! from running. But where strangers keep the processor busy, a yield hands them a whole time
-//! slice, while a thread that sleeps is called back as soon as it is woken. A thread that has lost
-//! its processor so parks at once for some time.
+//! from running. But where other processes keep the processor busy, a yield hands them a whole time
+//! slice, while a thread that sleeps runs as soon as it is woken. A thread that has lost its
+//! processor in this way parks at once for some time.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use crate::channel::{Channel, End, Guard};
 /// How often the thread looks again.
 const LOOKS: usize = 8;
 
-/// A yield that takes longer than this has given a time slice to somebody else.
+/// A yield that takes longer than this has given a time slice to another process.
 const SLICE: Duration = Duration::from_micros(500);
 
 /// How many times a thread parks at once after such a yield.

@@ -134,7 +134,7 @@ pub(crate) enum Won {
 }
 
 impl Won {
-    /// Hands `message` to the receiver and wakes it. Not to be called under the lock.
+    /// Hands `message` to the receiver and wakes it. The caller does not hold the lock.
     ///
     /// # Safety
     ///
@@ -181,7 +181,7 @@ impl Sole {
         Self(party)
     }
 
-    /// Takes the parked sender's value and wakes it. Not to be called under the lock.
+    /// Takes the parked sender's value and wakes it. The caller does not hold the lock.
     ///
     /// # Safety
     ///
@@ -223,7 +223,7 @@ impl Sole {
         self.wake();
     }
 
-    /// Lets the party continue. Not to be called under the lock.
+    /// Lets the party continue. The caller does not hold the lock.
     #[inline]
     pub(crate) fn wake(self) {
         self.0.wake();

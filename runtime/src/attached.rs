@@ -18,9 +18,10 @@ struct Section {
     later: Cell<*const Section>,
 }
 
-/// Runs `section`, which lasts until it returns or unwinds on this stack: a coroutine that was
-/// entered before it cannot be suspended inside, which panics. One that is resumed inside may, since
-/// that comes back into the section. To wait, and so let other tasks run, is allowed.
+/// Runs `section`, which lasts until it returns or unwinds on this stack. A coroutine that was
+/// entered before cannot be suspended inside: that panics. One that is resumed inside can be
+/// suspended, since that comes back into the section. To wait, and so let other tasks run, is
+/// allowed.
 #[inline(never)]
 pub fn attached<R>(section: impl FnOnce() -> R) -> R {
     struct Leave<'a>(&'a Section);

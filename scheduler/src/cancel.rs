@@ -6,9 +6,9 @@
 //! next point.
 //!
 //! A task that unwinds cannot be unwound once more. So in the destructors that run meanwhile a
-//! cancellation point has no effect, but that a wait fails: see
-//! [`Wake::Failed`](crate::park::Wake::Failed). Inside a [`shield`] there is no cancellation point at
-//! all, and waits are waits, in destructors too.
+//! cancellation point has no effect, except that a wait fails: see
+//! [`Wake::Failed`](crate::park::Wake::Failed). Inside a [`shield`] there are no cancellation
+//! points, and waits work as usual, in destructors too.
 
 use std::panic::Location;
 

@@ -198,7 +198,7 @@ fn loom_place_given_back_against_disconnect() {
             thread::spawn(move || drop(sender.send(message(number))))
         });
         let going = thread::spawn(move || drop(receiver));
-        sender.give_up(Grant::Place);
+        sender.give_up(Grant::Reserved);
         for party in parties.into_iter().chain([going]) {
             party.join().unwrap();
         }

@@ -71,7 +71,7 @@ impl<T> Operation for Sender<T> {
             Opening::Partner(receiver) => grant.put(Grant::Partner(receiver)),
             Opening::Buffer(mut state) => {
                 state.buffer.reserve();
-                grant.put(Grant::Place);
+                grant.put(Grant::Reserved);
             }
             Opening::Blocked(_) => return false,
             Opening::Disconnected => grant.put(Grant::Disconnected),
@@ -278,7 +278,7 @@ impl<T> Channel<T> {
         match grant {
             Grant::Partner(receiver) => receiver.release(),
             // SAFETY: passed on to the caller.
-            Grant::Place => unsafe { Self::give_place_back(this) },
+            Grant::Reserved => unsafe { Self::give_place_back(this) },
             Grant::Message(_) | Grant::Disconnected | Grant::LookAgain => {}
         }
     }

@@ -266,7 +266,7 @@ impl<'g, T> Promise<'g, T> {
                 Ok(())
             }
             // SAFETY: the place was granted in this channel, and the promise ends here.
-            Grant::Place => unsafe { Channel::send_reserved(channel, message) },
+            Grant::Reserved => unsafe { Channel::send_reserved(channel, message) },
             Grant::Disconnected => Err(SendError(message)),
             Grant::Message(_) | Grant::LookAgain => unreachable!("not what a send is granted"),
         }
@@ -340,7 +340,7 @@ unsafe fn recv<T>(grant: &mut GrantCell, _receiver: &Receiver<T>) -> Result<T, R
         // `T`, and an operation of it is granted messages of that channel only.
         Grant::Message(landing) => Ok(unsafe { Landing::take(landing) }),
         Grant::Disconnected => Err(RecvError),
-        Grant::Partner(_) | Grant::Place | Grant::LookAgain => {
+        Grant::Partner(_) | Grant::Reserved | Grant::LookAgain => {
             unreachable!("not what a receive is granted")
         }
     }

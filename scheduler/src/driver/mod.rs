@@ -2,7 +2,7 @@
 //!
 //! A worker begins with the operating system's parking, which costs nothing to have. At the first
 //! wait of one of its tasks for a descriptor it gets a [`Poller`], an epoll of its own, and blocks
-//! in that from then on. `README.md` beside this file tells the protocols.
+//! in that from then on. `README.md` beside this file has the protocols.
 //!
 //! Two halves. The [`Driver`] is the worker's own: it blocks and looks. A [`Bell`] is for all
 //! threads: it calls the worker back, and may outlive it.
@@ -88,7 +88,8 @@ impl Driver {
         poller.is_some_and(|poller| poller.wait(Some(Duration::ZERO), source::deliver))
     }
 
-    /// The same for a worker that is busy, which does it now and then. `now` is the worker's clock.
+    /// Looks as a busy worker does: only if the last look was some time ago. `now` is the worker's
+    /// clock.
     #[inline]
     pub(crate) fn look_now_and_then(&self, now: Duration) {
         if self.poller.get().is_none() {
@@ -106,8 +107,8 @@ impl Driver {
         self.waits.get() != 0
     }
 
-    /// The owner ends. What is registered here has no owner from now on, and tasks of others that
-    /// wait for it look anew.
+    /// The owner ends. What is registered here has no owner from now on. Tasks of other workers that
+    /// wait for it are woken and look again.
     pub(crate) fn end(&self) {
         if let Some(poller) = self.poller.get() {
             source::disown(poller);

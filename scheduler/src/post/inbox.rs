@@ -2,8 +2,8 @@
 //!
 //! An intrusive stack of control blocks behind one atomic word. Many threads push; the owner takes
 //! everything at once and turns it round, so tasks come out in the order in which they were pushed.
-//! A push is that of a waker: it needs no lock and no memory but the link in the control block,
-//! which belongs to the holder of the task's unparker. Everything else that is asked of a worker
+//! Only wakers push: that needs no lock and no memory but the link in the control block, which
+//! belongs to the holder of the task's unparker. Everything else that is asked of a worker
 //! lies in its [`Mailbox`](super::mailbox::Mailbox), and a *knock* here says that it is there.
 //!
 //! The word also says that the owner is going to sleep, so that "is it empty?" and "does it sleep?"
@@ -46,7 +46,7 @@ pub(super) struct Inbox {
     word: AtomicPtr<Control>,
 }
 
-/// What a task's home is told of the unparker of the task's wait.
+/// What has become of a task's unparker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
     /// It was used: the wait is over.

@@ -43,7 +43,7 @@ pub(crate) struct Post {
     bell: Mutex<Option<Bell>>,
     /// Whether the worker, which was asleep, has been made the watcher.
     appointed: AtomicBool,
-    /// Whether a timer or a descriptor may wake a task of the worker, which sleeps, some time.
+    /// While the worker sleeps: whether a timer or a descriptor may wake one of its tasks.
     has_wake_source: AtomicBool,
     /// Whether the worker has finished all its tasks, for good.
     ended: AtomicBool,
@@ -64,8 +64,8 @@ impl Post {
         }
     }
 
-    /// Tells a started task's home of the end of its unparker, from a thread that does not keep the
-    /// post alive.
+    /// Tells a started task's home that its unparker was used or dropped, from a thread that does
+    /// not keep the post alive.
     ///
     /// # Safety
     ///
@@ -84,7 +84,7 @@ impl Post {
         }
     }
 
-    /// The same from a thread that keeps the post alive.
+    /// Does the same from a thread that keeps the post alive.
     ///
     /// # Safety
     ///
@@ -187,9 +187,9 @@ impl Posts {
         self.0.iter().for_each(Post::knock);
     }
 
-    /// Asks the first `workers` for the same at once: a task that is woken by what one worker does
-    /// about it finds that its own worker has been asked, too. They may not have their threads yet;
-    /// those that have ended are left out. Returns how many were asked.
+    /// Asks the first `workers` for the same, all at once: a task that one of them wakes as it
+    /// carries out the request finds that its own worker has been asked, too. They may not have
+    /// their threads yet; those that have ended are left out. Returns how many were asked.
     pub(crate) fn ask_first(&self, workers: usize, request: impl Fn() -> Request) -> usize {
         let posts = &self.0[..workers];
         let mut slots: Vec<_> = posts.iter().map(|post| post.mailbox.open()).collect();

@@ -13,8 +13,8 @@ use super::{Notice, Post, Posts, Request};
 use crate::driver::Driver;
 use crate::task::Control;
 
-/// After a sleep of this length nothing is likely to come soon, and what is kept at hand for tasks
-/// to come may go.
+/// After a sleep of this length nothing is likely to come soon, so memory that is kept for new tasks
+/// is given back.
 const LONG_SLEEP: Duration = Duration::from_millis(100);
 
 /// The half of a post that is the worker's own. There is one for each post, and it stays on the
@@ -60,8 +60,8 @@ impl PostOwner {
 
     /// Takes all that has come, wake-ups first.
     ///
-    /// Requests are looked for after the wake-ups: a task that was woken by what another worker has
-    /// done about a request to all finds that its own worker has read that request.
+    /// Requests are read after the wake-ups: if another worker has woken a task as it carried out a
+    /// request to all, the task finds that its own worker has read that request, too.
     pub(crate) fn read(&self, mut receive: impl FnMut(Mail)) {
         if !self.has_mail() {
             return;

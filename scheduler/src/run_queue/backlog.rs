@@ -48,9 +48,9 @@ pub(crate) struct Backlog {
     claimed: AtomicBool,
 }
 
-/// Where a new task waits.
+/// Where a new task was queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Queued {
     Front,
     Deferred,
 }
@@ -97,14 +97,14 @@ impl Backlog {
     ///
     /// The caller is the owner, and the task has not started and waits nowhere else.
     #[inline]
-    pub(super) unsafe fn push(&self, task: NonNull<Control>) -> Place {
+    pub(super) unsafe fn push(&self, task: NonNull<Control>) -> Queued {
         // SAFETY: the caller is the owner.
         if !self.defers() && unsafe { self.front.push(task) } {
-            return Place::Front;
+            return Queued::Front;
         }
         // SAFETY: passed on to the caller.
         unsafe { self.defer(task) };
-        Place::Deferred
+        Queued::Deferred
     }
 
     /// # Safety
@@ -237,7 +237,7 @@ mod tests {
             Self { backlog: Backlog::new(), slab: Slab::default(), numbers: RefCell::default() }
         }
 
-        fn push(&self, number: u64) -> Place {
+        fn push(&self, number: u64) -> Queued {
             let task = task_numbered(&self.slab, number).0;
             self.numbers.borrow_mut().insert(task, number);
             // SAFETY: this thread owns the backlog, and the task is new.
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(owned.backlog.len(), 3 * FRONT_CAPACITY);
         assert_eq!(owned.pop_some(4 * FRONT_CAPACITY), (0..3 * FULL).collect::<Vec<_>>());
         assert!(owned.backlog.is_empty());
-        assert_eq!(owned.push(0), Place::Front);
+        assert_eq!(owned.push(0), Queued::Front);
         assert_eq!(owned.pop(), Some(0));
     }
 
@@ -287,11 +287,11 @@ mod tests {
         let owned = Owned::new();
         owned.push_all(0..FULL);
         assert_eq!(owned.pop_some(2), [0, 1]);
-        assert_eq!([owned.push(FULL), owned.push(FULL + 1)], [Place::Front; 2]);
-        assert_eq!(owned.push(FULL + 2), Place::Deferred);
+        assert_eq!([owned.push(FULL), owned.push(FULL + 1)], [Queued::Front; 2]);
+        assert_eq!(owned.push(FULL + 2), Queued::Deferred);
         assert_eq!(owned.pop(), Some(2));
         // There is room in front, but another task has waited for it longer.
-        assert_eq!(owned.push(FULL + 3), Place::Deferred);
+        assert_eq!(owned.push(FULL + 3), Queued::Deferred);
         assert_eq!(owned.pop_some(FRONT_CAPACITY + 3), (3..FULL + 4).collect::<Vec<_>>());
     }
 

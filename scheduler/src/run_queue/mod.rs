@@ -48,7 +48,7 @@ use std::ptr::NonNull;
 use lisle_runtime::internal::primitive::Arc;
 
 pub(crate) use self::backlog::{Backlog, Mark};
-use self::backlog::{Place, Refill};
+use self::backlog::{Queued, Refill};
 use self::behind::Behind;
 use self::ring::{Entry, Ring};
 use crate::task::Control;
@@ -116,8 +116,8 @@ impl RunQueue {
     pub(crate) unsafe fn push_new(&self, task: NonNull<Control>) {
         // SAFETY: the backlog's only owner is this; the rest is passed on to the caller.
         match unsafe { self.backlog.push(task) } {
-            Place::Front => self.ring.push_marker(),
-            Place::Deferred => self.behind.note_deferred(),
+            Queued::Front => self.ring.push_marker(),
+            Queued::Deferred => self.behind.note_deferred(),
         }
     }
 

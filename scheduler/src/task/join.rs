@@ -1,6 +1,7 @@
 //! Joining: how a result gets from the task that ends to the party that waits for it.
 //!
-//! The two share a control block with a [`WaitCell`], whose event says what has become of the other:
+//! The two share a control block with a [`WaitCell`], whose event says what has become of the other
+//! party:
 //!
 //! - FINISHED, from the task: the handle takes the result and frees the block;
 //! - DETACHED, from a handle that is dropped: the task frees the block when it ends;

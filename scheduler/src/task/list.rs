@@ -1,4 +1,4 @@
-//! The started tasks of one worker, for reports and for giving them up. Owner only.
+//! The started tasks of one worker, to report and to cancel them. Owner only.
 
 use std::cell::Cell;
 use std::ptr::NonNull;

@@ -51,8 +51,8 @@ pub(crate) struct Control {
     parked: Cell<Option<NonNull<ParkRecord<'static>>>>,
     /// Home.
     pub(crate) phase: Cell<Phase>,
-    /// 0 until the runtime gives the task up, then 1, and 1 more for each time that the task was
-    /// told. Home; before the start, of the holder of the task.
+    /// 0 until the task is cancelled, then 1, and 1 more for each time that it was unwound. Home;
+    /// before the start it belongs to the holder of the task.
     strikes: Cell<u8>,
     /// Whether a destructor that unwinds waits for the coroutine in which the task runs. Home.
     unwinds_below: Cell<bool>,
@@ -297,7 +297,7 @@ impl Control {
         self.strikes.set(strikes);
     }
 
-    /// The task, which is cancelled, is told: how often it was, with this time.
+    /// Counts an unwinding of the cancelled task. Returns how many there were, with this one.
     pub(crate) fn count_strike(&self) -> u8 {
         let told = self.strikes.get();
         self.strikes.set(told.saturating_add(1));
@@ -319,7 +319,7 @@ impl Control {
         self.abandoned.set(true);
     }
 
-    /// Whether that was noted, and a new beginning.
+    /// Whether that was noted. Clears the note.
     pub(crate) fn take_abandoned(&self) -> bool {
         self.abandoned.take()
     }

@@ -20,7 +20,7 @@ pub(crate) enum Role {
 }
 
 impl Idle {
-    /// The idle workers of a team of so many, of which only the first has a thread.
+    /// The state of a new team of `workers`, of which only the first has a thread.
     pub(super) fn new(workers: usize) -> Self {
         Self {
             word: AtomicUsize::new(at_rest(workers, workers - 1)),
@@ -97,7 +97,7 @@ impl Idle {
         self.word.compare_exchange(watches, sleeps, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Counts the caller's awakening. To be called before it touches any task.
+    /// Counts the caller's awakening. The caller must do so before it touches any task.
     pub(crate) fn note_awakening(&self) {
         self.awakenings.fetch_add(1, Ordering::AcqRel);
     }

@@ -75,7 +75,7 @@ impl Injector {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Whether there are none, likewise.
+    /// Whether there are none, with the same reservation.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0

@@ -7,8 +7,8 @@
 //! workers **sleep** until something is posted to them or they are appointed watcher. When all are
 //! idle, all sleep.
 //!
-//! One word, [`Idle`], holds the state: how many workers sleep, and whether there is a watcher. `README.md` in
-//! this crate tells the protocol and why a backlog cannot be overlooked for long.
+//! One word, [`Idle`], holds the state: how many workers sleep, and whether there is a watcher. The
+//! crate's `README.md` has the protocol, and why a backlog cannot be overlooked for long.
 
 mod idle;
 mod injector;
@@ -38,7 +38,7 @@ use crate::watch::Watch;
 pub(crate) enum Door {
     /// The thread that called `run` is the first worker, and the team ends with its main task.
     Entered,
-    /// All workers have threads of the team's, which ends when somebody says so.
+    /// Each worker has a thread of its own, and the team ends when its `Runtime` says so.
     Started,
 }
 
@@ -138,8 +138,8 @@ impl Team {
         this.posts.knock_at_all();
     }
 
-    /// Takes a new task in from outside, and sees to it that a worker which has nothing to do, or
-    /// no thread yet, comes for it.
+    /// Accepts a new task from outside, and wakes an idle worker for it, or starts the thread of one
+    /// that has none yet.
     ///
     /// # Errors
     ///
@@ -206,7 +206,7 @@ impl Team {
         self.survey(Purpose::Deadlock, self.threads());
     }
 
-    /// Has notice given, once, of what the tasks have waited for so long.
+    /// Asks all workers, once, to report what their tasks have waited for so long.
     pub(crate) fn give_notice_of_stall(&self, duration: Duration) {
         if !self.has_given_notice.swap(true, Ordering::Relaxed) {
             self.survey(Purpose::Stall(duration), self.threads());
@@ -218,8 +218,8 @@ impl Team {
         self.survey(Purpose::End, self.live_threads());
     }
 
-    /// Notes that a hand-over to a task of the caller's is under way, until the result is dropped. To
-    /// be called before a sleep.
+    /// Notes that a hand-over to one of the caller's tasks is under way, until the result is
+    /// dropped. The caller does so before it sleeps.
     pub(crate) fn await_hand_overs(&self) -> impl Drop {
         struct Counted<'a>(&'a AtomicUsize);
         impl Drop for Counted<'_> {
@@ -232,7 +232,7 @@ impl Team {
         Counted(&self.hand_overs)
     }
 
-    /// Whether that is so of a worker that was seen asleep.
+    /// Whether a worker that was seen asleep has such a hand-over.
     pub(crate) fn any_awaits_hand_over(&self) -> bool {
         self.hand_overs.load(Ordering::Relaxed) != 0
     }
@@ -254,7 +254,7 @@ impl Team {
         self.deadlock.lock().take()
     }
 
-    /// Ends the team: every worker gives up its tasks, and no new ones come from outside.
+    /// Ends the team: every worker cancels its tasks, and no new ones come from outside.
     pub(crate) fn stop(&self) {
         // Before the workers know: each looks once more for new tasks when it does, and then none
         // can come any more.

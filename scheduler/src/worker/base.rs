@@ -14,13 +14,13 @@ use crate::team::{Role, Team};
 const FIRST_NAP: Duration = Duration::from_micros(100);
 const LAST_NAP: Duration = Duration::from_millis(1);
 
-/// The pauses after which a worker that threads of the process which are not the runtime's might
-/// still wake looks whether those threads are gone.
+/// A worker that foreign threads might still wake looks whether they are gone: after the first
+/// pause, and then after ever longer ones.
 const FIRST_RECHECK: Duration = Duration::from_millis(1);
 const LAST_RECHECK: Duration = Duration::from_secs(1);
 
-/// How often in a row a worker spins without success before it goes to sleep at once. It spins
-/// again when it was called back from a sleep soon, so that spinning would have caught that.
+/// After this many spins in a row that were in vain, a worker sleeps at once. It spins again when a
+/// sleep was so short that spinning would have caught its end.
 const MOST_VAIN_SPINS: u32 = 4;
 
 impl Worker {
@@ -37,7 +37,7 @@ impl Worker {
     }
 
     fn run_until_stopped(&self) {
-        // A thread that was just started counts as one that has awoken, or a worker that looks at
+        // A thread that was just started counts as an awakening. Otherwise a worker that looks at
         // all others at this moment would overlook it.
         self.team.idle.note_awakening();
         let mut recheck = FIRST_RECHECK;
@@ -111,8 +111,8 @@ impl Worker {
         self.watch(marks, recheck);
     }
 
-    /// Whether this worker was made the watcher, which it then is. To be asked only while it is
-    /// counted as asleep: a watcher is appointed from the sleepers.
+    /// Becomes the watcher if this worker was appointed. True if so. Called only while the worker
+    /// is counted as asleep: a watcher is appointed from the sleepers.
     fn was_appointed(&self) -> bool {
         let appointed = self.post.was_appointed();
         if appointed {
@@ -184,7 +184,8 @@ impl Worker {
         *recheck = (*recheck * 2).min(LAST_RECHECK);
     }
 
-    /// As [`PostOwner::sleep`](crate::post::PostOwner::sleep). Unused memory goes back if it lasts.
+    /// See [`PostOwner::sleep`](crate::post::PostOwner::sleep). A long sleep gives unused memory
+    /// back.
     pub(super) fn sleep(&self, timer: Option<Duration>, pause: Option<Duration>) {
         let is_wanted = || self.team.is_wanted();
         self.post.sleep(&self.driver, timer, pause, is_wanted, || self.rest());
@@ -196,13 +197,13 @@ impl Worker {
         if !self.team.is_quiescent(self.index) || self.has_arrivals() {
             return false;
         }
-        // A wake that is under way is another thread's, whatever the user says of those. If there
-        // is none, its unparker was forgotten.
+        // A wake-up that is under way comes from another thread, even if the user said that none
+        // wakes tasks. If there is no other thread, the unparker was forgotten.
         !deadlock::any_awaits_unpark(&self.started)
             || !deadlock::others_may_wake_us(ForeignThreads::MayWake, self.team.own_threads(), &[])
     }
 
-    /// Notes whether it was, or would have been, right to spin before a sleep that has now ended.
+    /// Called after a sleep: notes whether spinning before it was, or would have been, worthwhile.
     fn judge_spinning(&self, idle: Duration) {
         // A model does not spin, and what it does must not depend on a clock.
         if cfg!(lisle_loom) {
@@ -214,8 +215,8 @@ impl Worker {
         self.vain_spins.set(if came_soon { 0 } else { self.vain_spins.get().saturating_add(1) });
     }
 
-    /// Waits a moment for a post, but not longer than until the next timer is due, and not at all
-    /// if that was without success several times in a row. True if a post has come.
+    /// Spins for a moment until something is posted, but not beyond the next timer, and not at all
+    /// after several spins in a row that were in vain. True if something was posted.
     fn spin(&self) -> bool {
         if cfg!(lisle_loom) || self.vain_spins.get() >= MOST_VAIN_SPINS {
             return false;

@@ -1,5 +1,5 @@
-//! What a worker says of itself when one of its tasks blocks its thread, asked by the
-//! [`watch`](crate::watch).
+//! What a worker says about itself when the [`watch`](crate::watch) asks because one of its tasks
+//! blocks its thread.
 
 use lisle_runtime::internal::last_words::complain;
 

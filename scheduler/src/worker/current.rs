@@ -1,4 +1,4 @@
-//! The worker of the calling thread, and what is asked of it from outside of it.
+//! The worker of the calling thread, and how the rest of the crate and its users call it.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -13,8 +13,8 @@ use crate::task::{Control, Task};
 use crate::team::Team;
 use crate::turn::Allowance;
 
-/// What the scheduler keeps for a thread. In one place, so that an operation that needs both looks
-/// for it once.
+/// What the scheduler keeps for a thread. One thread-local, so that an operation which needs both
+/// fields looks it up once.
 struct Local {
     worker: Cell<*const Worker>,
     allowance: Allowance,
@@ -54,7 +54,8 @@ pub(crate) fn with_current<R>(then: impl FnOnce(Option<&Worker>) -> R) -> R {
     then(unsafe { current() })
 }
 
-/// The same for a function that tells its caller's place, which a closure in it cannot.
+/// The calling thread's worker, for a function that is `#[track_caller]`: a closure passed to
+/// [`with_current`] would not see its caller's place.
 ///
 /// # Safety
 ///
@@ -131,7 +132,7 @@ pub fn metrics() -> Option<Metrics> {
     with_current(|worker| Some(metrics_of(&worker?.team)))
 }
 
-/// The same of any team. A task of the team gets what is true of its own worker now.
+/// The metrics of `team`. Called by a task of the team, they are exact for its own worker.
 pub(crate) fn metrics_of(team: &Team) -> Metrics {
     with_current(|worker| {
         let Some(worker) = worker.filter(|worker| worker.is_of(team)) else {
@@ -144,8 +145,8 @@ pub(crate) fn metrics_of(team: &Team) -> Metrics {
     })
 }
 
-/// Notes of the running task, if there is one, whether a destructor that unwinds waits for what it
-/// does. Returns what was noted before.
+/// Notes in the running task, if there is one, whether a destructor called by an unwinding waits
+/// for the code that runs now. Returns what was noted before.
 pub(crate) fn note_unwinding_below(below: bool) -> bool {
     let task = with_current(|worker| worker?.current.get());
     // SAFETY: the current task has not finished.

@@ -1,17 +1,17 @@
 //! Tasks that are left behind: they have started, they will not finish, and they cannot be unwound.
 //!
 //! That is a task which
-//! - is given up in a program built with `panic = "abort"`, where nothing can be unwound;
+//! - is cancelled in a program built with `panic = "abort"`, where nothing can be unwound;
 //! - catches its cancellation again and again;
 //! - waits for a hand-over that will never end, while everything else has come to rest.
 //!
 //! It is never continued. Its stack is leaked with all that is on it, as if each value there had
-//! been forgotten, and its control block too. Its joiner is told that it is [`Cancelled`].
+//! been forgotten, and so is its control block. Its joiner gets [`Cancelled`].
 //!
 //! Its frames stay, so what has been lent out of them stays valid. They may borrow from two places
 //! besides: from thread-locals, so a thread of the runtime's own on which a task was left behind
-//! does not end (`README.md` tells of the one thread that does), and, `main` alone, from the caller
-//! of `run`, so that a `run` whose main task would be left behind aborts the process.
+//! does not end (`README.md` names the one thread that does), and, `main` alone, from the caller of
+//! `run`, so a `run` whose main task would be left behind aborts the process.
 
 use std::mem;
 use std::panic::{Location, resume_unwind};
@@ -31,14 +31,14 @@ use crate::task::{Cancelled, Control, Phase, join};
 pub(crate) const MOST_STRIKES: u8 = 100;
 
 /// How many tasks may be spawned on a worker while its runtime ends. The closures of later ones are
-/// not even dropped: it might be these that spawn.
+/// not even dropped: their destructors may be what spawns.
 const MOST_LATE_SPAWNS: u32 = 1 << 20;
 
 /// How long a runtime that ends, and in which all is quiet, waits for hand-overs that are under
 /// way.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How many tasks are named in a row.
+/// How many tasks are named at most; of the others only the number is printed.
 const MOST_NAMED: usize = 10;
 
 impl Worker {
@@ -78,18 +78,18 @@ impl Worker {
         self.current.clear();
         let next = self.pick();
         let to = self.successor(next);
-        // Not for good, as by a task that has finished: this stack stays in use.
+        // Not `switch_for_good`, as from a task that has finished: this stack stays in use.
         let mut never = Context::NONE;
         // SAFETY: nobody else will continue what was made current, or the base.
         unsafe { switch(&raw mut never, to) };
         abort_with(format_args!("a task was continued that had been left behind"))
     }
 
-    /// Counts a task as ended that is suspended, or about to be, and never continued.
+    /// Counts a task as ended. It is suspended, or about to be, and never continued.
     ///
     /// # Safety
     ///
-    /// It is in the list of the started ones and in no queue.
+    /// The task is in the list of started tasks and in no queue.
     unsafe fn leave(&self, task: NonNull<Control>) {
         // SAFETY: the task has not finished.
         let control = unsafe { task.as_ref() };
@@ -115,8 +115,8 @@ impl Worker {
     }
 
     /// Waits for the last tasks of a runtime that ends: those in a shield, which wait as usual, and
-    /// those whose hand-over has begun. If nothing is left that could end a hand-over, its waiter is
-    /// left behind.
+    /// those whose hand-over has begun. If nothing is left that could end a hand-over, the task that
+    /// waits for it is left behind.
     pub(super) fn await_last_tasks(&self, quiet_since: &mut Option<Instant>) {
         let timer = self.until_next_timer();
         // A model has no clock, and no party that never ends.
@@ -145,14 +145,14 @@ impl Worker {
         self.team.idle.note_awakening();
     }
 
-    /// Whatever the user says of other threads: a hand-over that one has begun it will most likely
-    /// end.
+    /// Whether there are other threads. What the user says about them does not count here: a
+    /// thread that has begun a hand-over will most likely end it.
     fn others_may_end_hand_overs(&self) -> bool {
         deadlock::others_may_wake_us(ForeignThreads::MayWake, self.team.live_threads(), &[])
     }
 
     /// Whether the tasks in shields, all that is left of the team, will never go on. If another
-    /// thread might wake them, or that is not to be looked for, it says once what it waits for.
+    /// thread might wake them, or deadlocks are not looked for, prints once which tasks are awaited.
     fn is_endless(&self, quiet: Duration) -> bool {
         if self.team.any_awaits_hand_over() {
             return false;
@@ -189,7 +189,7 @@ impl Worker {
             complain(format_args!("{more} more tasks wait so, and are left behind"));
         }
         if !waiting.is_empty() {
-            // Should the hand-over end some day, the task is posted here, without effect.
+            // Leaked: should the hand-over end some day, the task is posted here, without effect.
             mem::forget(self.team.clone());
         }
         for task in waiting {

@@ -2,14 +2,14 @@
 //!
 //! `std::process::exit`, called by a task, destroys the thread-locals of its thread, the youngest
 //! first, on the stack of that task. Other tasks are suspended meanwhile, perhaps with references
-//! to what is destroyed; a destructor that waited would let them go on. So from a moment on no task
-//! of the thread is left any more: waits end at once, as if the other side were gone, and yields do
-//! nothing.
+//! to what is destroyed; a destructor that waited would let them go on. So from a certain moment no
+//! task of the thread is suspended any more: waits end at once, as if the other side were gone, and
+//! yields do nothing.
 //!
 //! That moment is when the youngest of our own marks is destroyed. The C library keeps one list for
-//! the thread, last in, first out, and does not tell of additions. So marks are set every now and
-//! then, ever more seldom, and the destructors that wait unnoticed are those of thread-locals that
-//! are younger than the last one. They are left to the user.
+//! the thread, last in, first out, and does not report additions. So marks are set now and then,
+//! ever more seldom. A destructor that waits goes unnoticed only in a thread-local that is younger
+//! than the last mark; to avoid that is left to the user.
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -61,8 +61,8 @@ unsafe extern "C" fn note_end(_: *mut c_void) {
     }
 }
 
-/// Whether a task that wants to be left calls from the destructor of a thread-local. Asked where
-/// tasks must not be left.
+/// Whether a task that wants to wait or yield calls from the destructor of a thread-local. Asked
+/// inside sections, where tasks must not be suspended.
 #[cold]
 pub(super) fn are_gone() -> bool {
     GONE.get()

@@ -83,7 +83,7 @@ pub(crate) struct Worker {
     retired: Cell<Option<Stack>>,
     next_ids: Cell<IdBlock>,
 
-    /// Whether it was already said that a task cannot start for want of memory.
+    /// Whether it was already reported that a task cannot start for want of memory.
     starved: Cell<bool>,
     shutting_down: Cell<bool>,
     /// The task that may borrow from the caller of `run`, if this worker runs one.
@@ -91,15 +91,15 @@ pub(crate) struct Worker {
     /// Whether that task was left behind, and whether any was.
     left_main: Cell<bool>,
     left_behind: Cell<bool>,
-    /// How many tasks were spawned here since the runtime ends, and whether it was said that they
-    /// come to no end.
+    /// How many tasks were spawned here since the runtime began to end, and whether it was reported
+    /// that this goes on without end.
     late_spawns: Cell<u32>,
     spawns_without_end: Cell<bool>,
-    /// Whether it was said which tasks in shields hold up the end of the runtime.
+    /// Whether the tasks in shields that hold up the end of the runtime were named.
     told_shields: Cell<bool>,
-    /// How often in a row this worker has spun, or could have, and nothing was posted.
+    /// How often in a row spinning was in vain, or would have been.
     vain_spins: Cell<u32>,
-    /// How long no worker has had anything to do, as far as this worker has seen it.
+    /// The time in which no worker has had anything to do, as far as this worker has seen.
     quiet: Cell<Option<Quiet>>,
 }
 
@@ -166,7 +166,7 @@ impl Worker {
         unsafe { task.as_ref() }
     }
 
-    /// The running task, or `None` at the base, where a runtime takes the result of its main task.
+    /// The running task, or `None` at the base, where the result of the main task is dropped.
     pub(crate) fn running_task(&self) -> Option<&Control> {
         // SAFETY: the current task has not finished, so its block is alive.
         self.current.get().map(|task| unsafe { task.as_ref() })
@@ -215,8 +215,8 @@ impl Worker {
         self.team.stop();
     }
 
-    /// Publishes how many tasks there are. Of those that are not in the queue `running` run, and
-    /// the others are parked.
+    /// Publishes how many tasks there are. Of those that are not in the queue, `running` are
+    /// running, and the others are parked.
     fn publish(&self, running: u64) {
         let Counts { runnable, unknown_thefts } = self.queue.counts();
         let live = (self.unfinished() - unknown_thefts) as u64;

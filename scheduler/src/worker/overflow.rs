@@ -1,4 +1,5 @@
-//! What the report of an overflow says of a task: its name, and what gives it a larger stack.
+//! What the report of a stack overflow says about a task: its name, and which setting gives it a
+//! larger stack.
 
 use std::io::Write;
 use std::ptr::NonNull;

@@ -37,7 +37,7 @@ impl Running {
         self.0.store(task.as_ptr(), Ordering::Relaxed);
     }
 
-    /// Notes that none does: its control block may go from now on.
+    /// Notes that no task runs: the last one's control block may go from now on.
     #[inline(always)]
     pub(super) fn clear(&self) {
         self.0.store(ptr::null_mut(), Ordering::Relaxed);

@@ -1,8 +1,8 @@
-//! Finding out that nothing has happened for long, and saying what the tasks wait for.
+//! A stall: nothing has happened for long, and the runtime reports what its tasks wait for.
 //!
-//! That may be no deadlock, because a thread that is not the runtime's could still wake a task, but
-//! a user in front of a program that hangs would like to know. The worker that goes to sleep last
-//! finds it out, and asks all for the [`Survey`]. Likewise in a deadlock.
+//! It may be no deadlock, because a foreign thread could still wake a task, but the user of a
+//! program that hangs would like to know. The worker that goes to sleep last finds it out, as it
+//! does with a deadlock, and asks all workers to answer a [`Survey`].
 
 use std::time::{Duration, Instant};
 
@@ -21,9 +21,9 @@ pub(super) struct Quiet {
 }
 
 impl Worker {
-    /// Has notice given if no task of the team has gone on for this long. To be called by the worker
-    /// that is the last one awake whenever it has looked around, `anew` if it has run something
-    /// since the last time.
+    /// Reports a stall if no task of the team has run for as long as `after`. The last worker that
+    /// is awake calls this whenever it has looked around, with `anew` if it has run something since
+    /// the last time.
     #[cold]
     pub(super) fn watch_for_stall(&self, after: Duration, anew: bool) {
         let before = self.quiet.take().filter(|_| !anew);
@@ -43,14 +43,14 @@ impl Worker {
         }
     }
 
-    /// Its tasks that have started and not ended.
+    /// This worker's tasks that have started and not ended.
     #[cold]
     pub(super) fn unfinished_tasks(&self) -> Vec<UnfinishedTask> {
         let mut tasks = Vec::new();
         self.started.for_each(|task| tasks.push(task.unfinished()));
         let mut waits = Vec::new();
         deadlock::describe(&self.started, self.clock.get(), &mut waits);
-        // Those that wait are some of them, in the same order.
+        // The waits are those of some of these tasks, in the same order.
         let mut waits = waits.into_iter().peekable();
         for task in &mut tasks {
             task.wait = waits.next_if(|wait| wait.task().id() == task.task.id());
@@ -58,7 +58,8 @@ impl Worker {
         tasks
     }
 
-    /// Says what its tasks wait for, and draws the conclusion if all have.
+    /// Answers what this worker's tasks wait for. The last one to answer carries out the survey's
+    /// purpose.
     #[cold]
     pub(super) fn answer(&self, survey: &Survey) {
         let mut reports = Vec::new();

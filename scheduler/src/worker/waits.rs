@@ -24,9 +24,9 @@ impl Worker {
         retract: impl FnOnce() -> Option<Unparker>,
     ) -> Wake {
         let me = self.current_task();
-        // The closures of a park are in a section, too.
+        // True inside the closures of a park, too: they run in a section.
         if me.is_exposed() || in_section() {
-            // They may hold a lock, which the panic hook could want, and what the caller has begun.
+            // They may hold a lock that the panic hook wants, and what the caller has begun.
             drop((commit, retract));
             return self.refuse(me, place);
         }
@@ -73,8 +73,8 @@ impl Worker {
         wake
     }
 
-    /// Makes sure that the unparker of a wait that nobody has ended is not used later; then unwinds
-    /// the task, if that is why its wait ends.
+    /// Ends a wait whose unparker was not used, and makes sure that it will not be used later. Then
+    /// unwinds the task, if its wait ends by a cancellation.
     // Inlined, so that what `retract` has borrowed need not lie in memory at each wait.
     #[inline(always)]
     fn end_early(
@@ -115,7 +115,7 @@ impl Worker {
         if me.take_abandoned() { wake } else { Wake::Unparked }
     }
 
-    /// The current task cannot wait: it is unwound, or fails, or has made a mistake.
+    /// The current task cannot wait: unwinds it, has its wait fail, or panics at a misuse.
     #[cold]
     #[track_caller]
     fn refuse(&self, me: &Control, place: Place) -> Wake {
@@ -160,15 +160,15 @@ impl Worker {
                 self.suspend(me);
                 panics.restore();
             }
-            // Others would be told that they unwind. So the wait is over, as in a task that is
-            // given up.
+            // `thread::panicking()` would be true for the other tasks. So the wait is over, as in a
+            // cancelled task.
             None if me.phase.get() == Phase::Parked => me.phase.set(Phase::Cancelled),
-            // Its end is under way, and must be awaited.
+            // A waker is about to end the wait, and must be awaited.
             None => self.suspend(me),
         }
     }
 
-    /// Nothing will end the wait any more. A task that waits for just that goes on.
+    /// The task's unparker was dropped. A task that waits for its waker goes on.
     #[cold]
     pub(super) fn deliver_abandonment(&self, task: NonNull<Control>) {
         // SAFETY: a task cannot finish while its unparker, or the end of that, is under way.
@@ -179,7 +179,7 @@ impl Worker {
         }
     }
 
-    /// Its unparker was used: the task becomes runnable if it is suspended.
+    /// The task's unparker was used: the task becomes runnable if it is suspended.
     #[inline]
     pub(super) fn deliver_unpark(&self, task: NonNull<Control>) {
         // SAFETY: a task cannot finish while its unparker, or the wake-up it gave, is under way.
@@ -201,7 +201,7 @@ impl Worker {
         loop {
             let due = self.timers.borrow_mut().pop_due(now);
             if let Some(task) = due {
-                // In no cache, most likely. It is fetched while the next timer is looked for.
+                // Most likely not in a cache: it is prefetched during the search for the next timer.
                 prefetch(task.as_ptr().cast());
             }
             if let Some(task) = std::mem::replace(&mut previous, due) {
@@ -214,7 +214,7 @@ impl Worker {
         }
     }
 
-    /// Gives up every task but the spared one: each unwinds from where it waits at its next turn.
+    /// Cancels every task but the spared one: each unwinds at its next turn, from where it waits.
     /// Tasks that have not started yet are cancelled when they begin.
     pub(crate) fn shut_down(&self, spared: Option<NonNull<Control>>) {
         self.shutting_down.set(true);
@@ -228,7 +228,7 @@ impl Worker {
         });
     }
 
-    /// Ends a wait for another cause than its unparker.
+    /// Ends a wait, if the task is parked, by its deadline or a cancellation.
     fn interrupt(&self, task: &Control, cause: Phase) {
         if task.phase.get() == Phase::Parked {
             task.phase.set(cause);

@@ -52,7 +52,7 @@ impl Poller {
         Ok(true)
     }
 
-    /// Ends that. A report that is under way may still arrive.
+    /// Ends the registration of `fd`. A report that is under way may still arrive.
     pub(super) fn remove(&self, fd: Fd<'_>, token: u64) {
         let mut registered = self.registered.lock();
         if registered.as_mut().is_some_and(|registered| registered.remove(&token)) {
