@@ -48,7 +48,7 @@
 //! variable. Nor does anybody else run inside [`no_suspend`](crate::no_suspend), where all of this
 //! goes on at once; and plain threads are left to the system.
 //!
-//! These are the points at which a task that is given up, because its runtime ends, unwinds from a
+//! These are the points at which a task that is cancelled, because its runtime ends, unwinds from a
 //! loop that never waits.
 //!
 //! [crossbeam-channel]: https://docs.rs/crossbeam-channel

@@ -46,7 +46,7 @@
 //!
 //! **Channels.** The module [`channel`] has crossbeam-channel's names and behaviour:
 //! [`bounded`](channel::bounded), [`unbounded`](channel::unbounded),
-//! [`select!`](channel::select) for several operations at once, and receivers that tell the time,
+//! [`select!`](channel::select) for several operations at once, and the timer channels
 //! [`after`](channel::after) and [`tick`](channel::tick). They connect plain threads, too, and
 //! threads with tasks.
 //!
@@ -62,11 +62,15 @@
 //!
 //! **Coroutines.** The module [`mod@coroutine`] has a [`Generator`](coroutine::Generator), which is
 //! an iterator written as a function, and the [`Coroutine`](coroutine::Coroutine), which also takes
-//! values. They need no runtime.
+//! values. Both yield by [`suspend`](coroutine::Yielder::suspend). They need no runtime.
 //!
-//! **Runtimes.** [`run`] lends a runtime the calling thread and ends with its first task;
-//! [`Runtime::builder`] sets one up, and its [`start`](RuntimeBuilder::start) gives it threads of
-//! its own. A [`Handle`] spawns into it from any thread.
+//! **Runtimes.** [`run`] uses the calling thread as a worker and returns when the first task ends.
+//! [`Runtime::builder`] sets up a runtime, and its [`start`](RuntimeBuilder::start) gives it
+//! threads of its own. A [`Handle`] spawns into it from any thread. If such a runtime stands still,
+//! [`stall_notice`](RuntimeBuilder::stall_notice) says what its tasks wait for.
+//!
+//! **The end.** Tasks that are left when a runtime ends are cancelled: they unwind from where they
+//! wait. [`task::shield`] puts that off, and [`task::check_cancelled`] asks for it in between.
 //!
 //! **Look inside.** [`metrics`] counts what each worker has done and has to do.
 //!
@@ -78,6 +82,8 @@
 //! - It is no executor of futures: there is no `async` here, and nothing to await.
 //! - It has no sockets, files or locks of its own yet. Those of the standard library block the
 //!   worker with all its tasks; [the guide](guide::blocking_and_io) says what to do instead.
+//! - It does not cancel a single task. Tell a task to stop by a channel; all are cancelled when the
+//!   runtime ends.
 //! - It does not preempt. A task that computes keeps its thread until it waits or yields.
 //! - It does not move a task to another thread once the task has started. Tasks that have not are
 //!   taken over by workers that have nothing to do.

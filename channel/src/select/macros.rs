@@ -61,9 +61,8 @@ pub fn unknown() -> ! {
 ///
 /// With `default` nothing is waited for: its body is run if no operation is possible at once. With
 /// `default(TIMEOUT)` its body is run if none is for so long; a timeout that ends after the last
-/// representable [`Instant`](std::time::Instant) never does. Nothing was possible means that there
-/// was a moment at which none of the operations was, not only that each was not when it was looked
-/// at.
+/// representable [`Instant`](std::time::Instant) never does. `default` runs only if at one single
+/// moment none of the operations was possible, not merely each at its own.
 ///
 /// A message lies on the stack, a few times over. On a task's default stack of 256 KiB it may have
 /// some 24 KiB, in a debug build 6 KiB; larger ones belong in a `Box`.
