@@ -8,9 +8,10 @@
 //! - No receiver, no buffered messages.
 //!
 //! Every operation takes the lock once, to find out which of four ways is open to it
-//! ([`Opening`]), and releases it before it wakes anybody or drops a value. (`send` and `recv`, in
-//! `blocking.rs`, go each way where they find it.) A party that was served
-//! while it was parked does not take the lock again. `README.md` tells the hand-over protocol.
+//! ([`Opening`]), and releases it before it wakes a party or drops a value. Only watchers are woken
+//! under the lock; see `waitlist.rs`. (`send` and `recv`, in `blocking.rs`, go each way where they
+//! find it.) A party that was served while it was parked does not take the lock again. `README.md`
+//! has the hand-over protocol.
 //!
 //! What parks is in `blocking.rs`, what only selects need in `select/operation.rs`.
 
@@ -30,9 +31,9 @@ use crate::waitlist::WaitList;
 #[derive(Debug)]
 pub(crate) struct Channel<T> {
     pub(crate) state: BriefMutex<State<T>>,
-    /// Counts what can have made an operation possible that was not: a message in the buffer, a
-    /// place in it, a parked party, the end of an end. Written under the lock. Models see the lock
-    /// and not the count, of which they need no interleavings of its own.
+    /// Counts whatever can have made an operation possible: a message in the buffer, a free place,
+    /// a parked party, the drop of an end. Written under the lock. It is no atomic of a model,
+    /// which needs no interleavings beyond those of the lock.
     changes: AtomicUsize,
 }
 
@@ -88,8 +89,8 @@ impl<T> Channel<T> {
         self.changes.store(self.changes.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// How many changes there were. If there were more, by a party that has done something since
-    /// which the caller has seen, the caller sees that, too.
+    /// How many changes there were. If the caller has seen something that a party did after a
+    /// change, it sees that change counted here.
     pub(crate) fn changes(&self) -> usize {
         self.changes.load(Ordering::Relaxed)
     }

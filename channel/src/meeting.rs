@@ -1,9 +1,9 @@
 //! Receiving from a select that waits to send.
 //!
 //! Such a sender has no message yet: it makes one when its operation is selected. So a receiver
-//! that wins it parks, gives itself into the sender's hands as a partner, and wakes it. From then
-//! on it is the sender that serves: it puts the message into the receiver's slot, or, if it goes
-//! away without a message, releases the receiver.
+//! that wins it parks, gives itself to the sender as a partner, and wakes it. From then on the
+//! sender is the side that serves: it puts the message into the receiver's slot or, if it goes away
+//! without a message, releases the receiver.
 //!
 //! This happens only where nothing is buffered, that is, in a rendezvous.
 
@@ -35,7 +35,7 @@ enum Parted {
 }
 
 impl<T> Channel<T> {
-    /// Goes on with a receive that has won a select, or looks once more.
+    /// Goes on with a receive that has won a select, or has to look once more.
     #[cold]
     #[inline(never)]
     pub(crate) fn recv_selected(

@@ -16,14 +16,14 @@ pub(crate) struct Sending<T>(Channel<T>);
 pub(crate) struct Receiving<T>(Channel<T>);
 
 impl<T> Channel<T> {
-    /// The same, for the report on a party that sends.
+    /// This channel, as the object of a party that waits to send.
     #[inline]
     pub(crate) fn as_sending(&self) -> &Sending<T> {
         // SAFETY: a transparent struct is laid out as its field.
         unsafe { &*std::ptr::from_ref(self).cast() }
     }
 
-    /// The same, for the report on a party that receives.
+    /// This channel, as the object of a party that waits to receive.
     #[inline]
     pub(crate) fn as_receiving(&self) -> &Receiving<T> {
         // SAFETY: as above.

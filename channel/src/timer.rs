@@ -1,7 +1,7 @@
 //! Channels into which only the clock sends: `after`, `at` and `tick`.
 //!
-//! There is no thread and no waker behind them. A message comes into being when somebody takes it,
-//! and its receiver parks with a deadline.
+//! There is no thread and no waker behind them. A message comes into being when a receiver takes
+//! it, and a receiver that waits parks with a deadline.
 
 use std::time::{Duration, Instant};
 

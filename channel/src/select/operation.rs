@@ -1,7 +1,7 @@
 //! What a select needs of a channel, whatever the type of its messages.
 //!
-//! A selected receive has its message at once. A selected send has no message yet, so it gets the
-//! promise that it will get rid of one: a partner that waits for it, or a place in the buffer.
+//! A selected receive has its message at once. A selected send has no message yet, so it gets what
+//! will take the message: a partner that waits for it, or a place in the buffer.
 
 use std::ptr::NonNull;
 use std::time::Instant;
@@ -25,7 +25,8 @@ pub(crate) trait Operation {
     /// Whether the operation would succeed or fail at once.
     fn is_ready(&self) -> bool;
 
-    /// Before the operation is looked at: what [`is_unchanged`](Self::is_unchanged) goes by.
+    /// The stamp that [`is_unchanged`](Self::is_unchanged) compares. Taken before the operation is
+    /// looked at.
     fn stamp(&self) -> usize;
 
     /// After other operations were looked at, too: whether this one is still not possible, if it
@@ -313,7 +314,7 @@ impl<T> Channel<T> {
     ///
     /// # Safety
     ///
-    /// As there.
+    /// The same as there.
     #[inline(always)]
     unsafe fn enlist(&self, end: End, entry: &Entry, claim: &Claim) -> bool {
         let mut state = self.state.lock();
@@ -324,7 +325,7 @@ impl<T> Channel<T> {
         unsafe { state.side(end).parked.enlist(entry) };
         if claim.purpose() == Purpose::Select {
             self.change();
-            // Watchers for a partner have one now.
+            // Watchers at the other end have a partner now.
             state.side(end.other()).parked.notify_watchers();
         }
         true

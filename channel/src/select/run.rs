@@ -1,9 +1,9 @@
 //! The waiting of a select.
 //!
 //! A round has two steps. First the operations are attempted one by one; nothing of the party is
-//! enqueued meanwhile, so it is free to win whomever it meets. If none is possible, the party is
+//! enqueued meanwhile, so it is free to win any party that it meets. If none is possible, it is
 //! enqueued for all of them and parks. While it is enqueued it never wins: if it finds an operation
-//! possible it withdraws, and begins the next round. `README.md` tells why this loses nothing and
+//! possible it withdraws, and begins the next round. `README.md` shows that this loses nothing and
 //! comes to an end.
 
 use std::cell::Cell;
@@ -84,7 +84,8 @@ impl<'a> Case<'a> {
 }
 
 impl Patience {
-    /// That of a party that waits for at most `timeout`, which need not end before time does.
+    /// The patience of a party that waits for at most `timeout`. One that is too long for an
+    /// `Instant` never ends.
     #[inline]
     pub(super) fn lasting(timeout: Duration) -> Self {
         Instant::now().checked_add(timeout).map_or(Self::Endless, Self::Until)
@@ -222,7 +223,7 @@ fn last_look(
         }
         // SAFETY: the walk has come to each case and written its stamp.
         let same = |case: &Case| case.operation.is_unchanged(unsafe { case.stamp.assume_init() });
-        // One operation alone was looked at in one moment.
+        // A single operation is looked at in one moment, so no second look is needed.
         if cases.len() < 2 || cases.iter().all(same) {
             patience.fail();
             return None;

@@ -51,7 +51,7 @@ pub struct SelectedOperation<'a> {
     _stays_here: StaysHere,
 }
 
-/// Which operation has begun. How far it has come is told by its grant.
+/// Which operation has begun. Its grant says how far it has come.
 #[derive(Clone, Copy)]
 pub(super) struct Begun<'a> {
     pub(super) operation: &'a dyn Operation,

@@ -13,7 +13,7 @@ use crate::settings::Settings;
 use crate::worker;
 
 pub(super) struct Threads {
-    /// Those that `join_threads` has not waited for yet, with their workers.
+    /// The threads that `join_threads` has not waited for yet, with the indices of their workers.
     pub(super) handles: Vec<(usize, JoinHandle<()>)>,
     /// The workers that have said their [`Farewell`] on a thread of the team's.
     pub(super) gone: Vec<(usize, Farewell)>,
@@ -34,7 +34,7 @@ pub(crate) enum Farewell {
 }
 
 impl Threads {
-    /// Those of a team of which only the first worker has a thread.
+    /// The threads of a new team, of which only the first worker has one.
     pub(super) fn new(workers: usize) -> Self {
         Self {
             handles: Vec::new(),
@@ -102,7 +102,7 @@ impl Team {
         self.watch.as_ref().map_or(0, |watch| watch.threads())
     }
 
-    /// How many of them serve workers that have not ended, or watch these.
+    /// How many of the team's own threads serve workers that have not ended, or watch these.
     pub(crate) fn live_threads(&self) -> usize {
         let started = self.threads();
         self.posts.all()[..started].iter().filter(|post| !post.has_ended()).count()
@@ -116,13 +116,13 @@ impl Team {
     /// themselves.
     pub(crate) fn join_threads(this: &Arc<Self>) {
         if this.is_of_parent() {
-            // What the handles stand for is not there, and a lock may be held for ever.
+            // A fork child has none of these threads, and a lock may be held for ever.
             return mem::forget(this.clone());
         }
         Self::join_threads_until(this, None);
     }
 
-    /// The same, but no longer than until `deadline`. Whether all have ended.
+    /// Waits for the threads, but no longer than until `deadline`. True if all have ended.
     pub(crate) fn join_threads_until(this: &Arc<Self>, deadline: Option<Instant>) -> bool {
         let ended = this.await_threads(deadline);
         if let Some(watch) = &this.watch {
@@ -166,7 +166,8 @@ impl Team {
         }
     }
 
-    /// Waits until a worker has ended. `None` if the caller does not wait so long.
+    /// Waits until a worker has ended. `None` if the deadline passes before, or if the caller is a
+    /// task that must not wait for it.
     fn await_farewell(&self, index: usize, deadline: Option<Instant>) -> Option<Farewell> {
         const REASON: Reason = Reason::new("waiting for the threads of a runtime");
         /// A deadline, however late, says that the wait will end although no task will end it.
@@ -200,7 +201,8 @@ impl Team {
     }
 }
 
-/// The C library says the same, "resource temporarily unavailable", of all that may be missing.
+/// The error names all limits that may have been reached: the C library says "resource temporarily
+/// unavailable" for each.
 fn no_thread(settings: &Settings, source: &io::Error) -> io::Error {
     let text = format!(
         "no thread could be started for a worker of the runtime {name:?}: {source}. It may be the \
