@@ -45,6 +45,9 @@ use function::Function;
 /// - `crate = green`: under which path the crate `lisle` is known here, for instance because
 ///   `Cargo.toml` says `green = { package = "lisle", … }`. The default is `::lisle`.
 ///
+/// For anything else, such as a larger stack for the first task alone, call
+/// `lisle::RuntimeBuilder::run` in a plain `main`.
+///
 /// ```
 /// #[lisle::main(workers = 1, stack_size = 64 * 1024)]
 /// fn main() {

@@ -15,9 +15,9 @@ use crate::coroutine::{Coroutine, CoroutineState, CoroutineStatus, ScopedCorouti
 /// ```
 /// use lisle::coroutine::Generator;
 ///
-/// let iota = Generator::new(|out| {
+/// let iota = Generator::new(|yielder| {
 ///     for n in 1.. {
-///         out.suspend(n);
+///         yielder.suspend(n);
 ///     }
 /// });
 /// assert_eq!(iota.take(5).sum::<u32>(), 15);
@@ -50,14 +50,14 @@ impl<Item: 'static> Generator<Item> {
     /// ```
     /// use lisle::coroutine::{Generator, Yielder};
     ///
-    /// fn count_down(n: u32, out: &Yielder<(), u32, ()>) {
-    ///     out.suspend(n);
+    /// fn count_down(n: u32, yielder: &Yielder<(), u32, ()>) {
+    ///     yielder.suspend(n);
     ///     if n > 0 {
-    ///         count_down(n - 1, out);
+    ///         count_down(n - 1, yielder);
     ///     }
     /// }
     ///
-    /// let deep = Generator::with_stack_size(64 << 20, |out| count_down(100_000, out));
+    /// let deep = Generator::with_stack_size(64 << 20, |yielder| count_down(100_000, yielder));
     /// assert_eq!(deep.last(), Some(0));
     /// ```
     pub fn with_stack_size<F>(bytes: usize, body: F) -> Self
@@ -89,18 +89,19 @@ impl<Item> Generator<Item> {
     ///     Node(Box<Tree>, i32, Box<Tree>),
     /// }
     ///
-    /// fn walk<'t>(tree: &'t Tree, out: &Yielder<(), &'t i32, ()>) {
+    /// fn walk<'t>(tree: &'t Tree, yielder: &Yielder<(), &'t i32, ()>) {
     ///     if let Tree::Node(left, value, right) = tree {
-    ///         walk(left, out);
-    ///         out.suspend(value);
-    ///         walk(right, out);
+    ///         walk(left, yielder);
+    ///         yielder.suspend(value);
+    ///         walk(right, yielder);
     ///     }
     /// }
     ///
     /// let leaf = || Box::new(Tree::Leaf);
     /// let one = Box::new(Tree::Node(leaf(), 1, leaf()));
     /// let tree = Tree::Node(one, 2, Box::new(Tree::Node(leaf(), 3, leaf())));
-    /// let values: Vec<&i32> = Generator::scope(|out| walk(&tree, out), |items| items.collect());
+    /// let values: Vec<&i32> =
+    ///     Generator::scope(|yielder| walk(&tree, yielder), |items| items.collect());
     /// assert_eq!(values, [&1, &2, &3]);
     /// ```
     pub fn scope<F, U>(body: F, user: impl FnOnce(Items<'_, Item>) -> U) -> U
@@ -125,7 +126,7 @@ impl<Item> Generator<Item> {
     /// let words = ["alpha", "beta"];
     /// let lengths: Vec<usize> = lisle::coroutine::Generator::scope_with_stack_size(
     ///     1 << 20,
-    ///     |out| words.iter().for_each(|word| out.suspend(word.len())),
+    ///     |yielder| words.iter().for_each(|word| yielder.suspend(word.len())),
     ///     |items| items.collect(),
     /// );
     /// assert_eq!(lengths, [5, 4]);

@@ -37,6 +37,33 @@
 //!     while !try_acquire(&permits) {} // polls, and the other task has its turn all the same
 //! });
 //! ```
+//!
+//! An operation that could wait, and succeeds at once, calls [`spend`] first, and [`next`] when its
+//! share is used up:
+//!
+//! ```
+//! use lisle::park::turn;
+//! use std::cell::Cell;
+//! use std::rc::Rc;
+//!
+//! /// Takes a number. One that has to wait would park here.
+//! fn take(next: &Cell<u32>) -> u32 {
+//!     if turn::spend() {
+//!         turn::next(); // the others have a turn each
+//!     }
+//!     next.replace(next.get() + 1)
+//! }
+//!
+//! lisle::run(|| {
+//!     let numbers = Rc::new(Cell::new(0));
+//!     let stop = Rc::new(Cell::new(false));
+//!     let theirs = stop.clone();
+//!     lisle::spawn_local(move || theirs.set(true));
+//!     while !stop.get() {
+//!         take(&numbers); // never waits, and the other task has its turn all the same
+//!     }
+//! });
+//! ```
 
 use std::cell::Cell;
 use std::hint::cold_path;

@@ -59,6 +59,13 @@ impl RuntimeBuilder {
     ///
     /// With one worker the order of the tasks is exact: the one that becomes runnable first runs
     /// first, as far as [`spawn`](fn@crate::spawn) promises it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let workers = || lisle::metrics().unwrap().workers().len();
+    /// assert_eq!(lisle::Runtime::builder().workers(1).run(workers).unwrap(), 1);
+    /// ```
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
@@ -69,6 +76,18 @@ impl RuntimeBuilder {
     /// [`StackSize`]. Only pages that are touched cost memory.
     ///
     /// Without it the size is that of the variable `LISLE_STACK_SIZE`, or 256 KiB.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// fn depth(n: u64) -> u64 {
+    ///     if n == 0 { 0 } else { depth(n - 1) + 1 }
+    /// }
+    ///
+    /// let runtime = lisle::Runtime::builder().stack_size(64 << 20).start()?;
+    /// assert_eq!(runtime.spawn(|| depth(100_000)).join().unwrap(), 100_000);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(StackSize::new(bytes));
         self
@@ -101,6 +120,15 @@ impl RuntimeBuilder {
 
     /// Names the runtime. The report of a deadlock says which runtime it is about, and its threads
     /// are named after it unless [`thread_name`](Self::thread_name) says otherwise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = lisle::Runtime::builder().name("mail").start()?;
+    /// let thread = runtime.spawn(|| std::thread::current().name().map(str::to_owned));
+    /// assert!(thread.join().unwrap().unwrap().starts_with("mail-"));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self

@@ -105,7 +105,16 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// With the text of the error that [`Builder::spawn_on`] returns.
+    /// With the text of the error that [`Builder::spawn_on`] returns. [`Handle::spawn`] returns it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = lisle::Runtime::builder().start()?;
+    /// let task = runtime.spawn(|| 6 * 7); // on a plain thread
+    /// assert_eq!(task.join().unwrap(), 42);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     #[track_caller]
     pub fn spawn<F, T>(&self, body: F) -> JoinHandle<T>
     where

@@ -203,6 +203,18 @@ impl<T> JoinHandle<T> {
     /// It never lets others run. A task that polls for this has to call
     /// [`yield_now`](crate::yield_now) in between, or the one that it waits for may never have its
     /// turn.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// lisle::run(|| {
+    ///     let task = lisle::spawn(|| 6 * 7);
+    ///     while !task.is_finished() {
+    ///         lisle::yield_now();
+    ///     }
+    ///     assert_eq!(task.join().unwrap(), 42); // does not wait
+    /// });
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.control().join.0.event().is_some()
     }

@@ -73,6 +73,13 @@ pub(crate) fn current_team_is(team: &Team) -> bool {
 }
 
 /// The identity of the calling task, or `None` on a plain thread.
+///
+/// # Examples
+///
+/// ```
+/// lisle::run(|| assert_eq!(lisle::task::current().unwrap().name(), Some("main")));
+/// assert!(lisle::task::current().is_none());
+/// ```
 pub fn current_task() -> Option<Task> {
     with_current(|worker| Some(worker?.current_task().identity()))
 }
@@ -128,6 +135,13 @@ pub fn yield_now() {
 
 /// What the workers of the calling task's runtime have done until now, and what they have to do.
 /// `None` on a plain thread.
+///
+/// # Examples
+///
+/// ```
+/// assert!(lisle::run(|| lisle::metrics().unwrap().total().live_tasks) >= 1); // this one
+/// assert!(lisle::metrics().is_none());
+/// ```
 pub fn metrics() -> Option<Metrics> {
     with_current(|worker| Some(metrics_of(&worker?.team)))
 }
