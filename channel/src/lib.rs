@@ -6,8 +6,8 @@
 //!
 //! # Others have their turn
 //!
-//! The page of `lisle::channel` has a section of this name: when an operation that need not wait lets
-//! other tasks run.
+//! The page of `lisle::channel` has a section of this name: when an operation that need not wait
+//! lets other tasks run.
 //!
 //! [crossbeam-channel]: https://docs.rs/crossbeam-channel
 

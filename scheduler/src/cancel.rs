@@ -74,24 +74,24 @@ pub fn check_cancelled_at(place: Place) {
 /// Runs `body`, in which the calling task is not cancelled: it waits and yields as usual, although
 /// its runtime ends.
 ///
-/// It is for what must be brought to an end once it has begun, such as a protocol with a partner that
-/// has to be told, or a loan that has to be waited for. In the destructors of a task that unwinds,
-/// where waits would fail, they succeed inside. Nothing happens at the end of a shield: a task that
-/// was cancelled meanwhile is unwound at its next cancellation point outside. A shield inside another
-/// adds nothing.
+/// It is for what must be brought to an end once it has begun, such as a protocol with a partner
+/// that has to be told, or a loan that has to be waited for. In the destructors of a task that
+/// unwinds, where waits would fail, they succeed inside. Nothing happens at the end of a shield: a
+/// task that was cancelled meanwhile is unwound at its next cancellation point outside. A shield
+/// inside another adds nothing.
 ///
-/// A runtime that ends waits for its tasks in shields, so `body` has to come to an end. If nothing is
-/// left that could wake them, the process is aborted with a report of what they wait for. As long as
-/// another thread might wake them, the report is printed after two seconds, and the runtime goes on
-/// waiting.
+/// A runtime that ends waits for its tasks in shields, so `body` has to come to an end. If nothing
+/// is left that could wake them, the process is aborted with a report of what they wait for. As
+/// long as another thread might wake them, the report is printed after two seconds, and the runtime
+/// goes on waiting.
 ///
 /// On a plain thread, which is never cancelled, it just calls `body`.
 ///
 /// # Panics
 ///
-/// With the panic of `body`. A coroutine that has entered a shield cannot be suspended inside, which
-/// panics: the shield is the task's, which would go on outside of it. One that is resumed inside may
-/// be suspended.
+/// With the panic of `body`. A coroutine that has entered a shield cannot be suspended inside,
+/// which panics: the shield is the task's, which would go on outside of it. One that is resumed
+/// inside may be suspended.
 ///
 /// # Examples
 ///
