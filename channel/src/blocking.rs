@@ -16,9 +16,10 @@ use crate::channel::{Channel, End, Guard, Opening, Side, State};
 use crate::error::{RecvTimeoutError, SendTimeoutError};
 use crate::meeting::Unreceived;
 use crate::waiter::{Parked, Slot, Verdict, Waiter};
+use crate::ways::Waiting;
 
 /// Whether the slot of a parked party should not burden the frames of parties that need not park.
-const fn is_large<T>() -> bool {
+pub(crate) const fn is_large<T>() -> bool {
     size_of::<T>() > 128
 }
 
@@ -108,40 +109,7 @@ impl<T> Channel<T> {
         place: Place,
         error: impl FnOnce(RecvTimeoutError) -> E,
     ) -> Result<T, E> {
-        let mut state = self.state.lock();
-        if !state.buffer.is_empty() {
-            if turn::spend() {
-                return self.recv_in_next_turn(state, deadline, place).map_err(error);
-            }
-            return Ok(self.take_buffered(state));
-        }
-        if !state.senders.parked.is_empty() {
-            if turn::spend() {
-                return self.recv_in_next_turn(state, deadline, place).map_err(error);
-            }
-            if let Some(sender) = state.senders.parked.dequeue_sole(Verdict::Transferred) {
-                drop(state);
-                // SAFETY: it comes from the senders of this channel, whose slots are full.
-                return Ok(unsafe { sender.receive() });
-            }
-            let sender = state.senders.parked.dequeue_select();
-            if sender.is_some() || !state.senders.parked.is_empty() {
-                drop(state);
-                return self.recv_selected(sender, deadline, place).map_err(error);
-            }
-        }
-        if state.senders.handles == 0 {
-            drop(state);
-            if turn::spend() {
-                turn::next();
-            }
-            return self.recv_selected(None, deadline, place).map_err(error);
-        }
-        if is_large::<T>() {
-            self.park_large_receiver(state, deadline, place, error)
-        } else {
-            self.park_receiver(state, deadline, place, error)
-        }
+        self.receive(Waiting { channel: self, deadline, place, error })
     }
 
     #[cold]
@@ -161,7 +129,7 @@ impl<T> Channel<T> {
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn recv_in_next_turn(
+    pub(crate) fn recv_in_next_turn(
         &self,
         state: Guard<'_, T>,
         deadline: Option<Instant>,
@@ -265,7 +233,7 @@ impl<T> Channel<T> {
 
     #[inline(never)]
     #[track_caller]
-    fn park_large_receiver<E>(
+    pub(crate) fn park_large_receiver<E>(
         &self,
         state: Guard<'_, T>,
         deadline: Option<Instant>,

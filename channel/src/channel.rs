@@ -9,11 +9,11 @@
 //!
 //! Every operation takes the lock once, to find out which of four ways is open to it
 //! ([`Opening`]), and releases it before it wakes a party or drops a value. Only watchers are woken
-//! under the lock; see `waitlist.rs`. (`send` and `recv`, in `blocking.rs`, go each way where they
-//! find it.) A party that was served while it was parked does not take the lock again. `README.md`
-//! has the hand-over protocol.
+//! under the lock; see `waitlist.rs`. A party that was served while it was parked does not take the
+//! lock again. `README.md` has the hand-over protocol.
 //!
-//! What parks is in `blocking.rs`, what only selects need in `select/operation.rs`.
+//! How a receive finds its way is in `ways.rs`, what parks in `blocking.rs`, what only selects need
+//! in `select/operation.rs`.
 
 use std::mem::{forget, needs_drop};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -192,7 +192,7 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Which way is open to a send.
+    /// Which way is open to a send. `send`, in `blocking.rs`, goes by the same rules.
     #[inline]
     pub(crate) fn open_send(&self) -> Opening<'_, T> {
         let mut state = self.state.lock();
@@ -203,19 +203,6 @@ impl<T> Channel<T> {
             return Opening::Partner(receiver);
         }
         if state.buffer.is_full() { Opening::Blocked(state) } else { Opening::Buffer(state) }
-    }
-
-    /// Which way is open to a receive. Senders that are parked behind a buffer come after it.
-    #[inline]
-    pub(crate) fn open_recv(&self) -> Opening<'_, T> {
-        let mut state = self.state.lock();
-        if !state.buffer.is_empty() {
-            return Opening::Buffer(state);
-        }
-        if let Some(sender) = state.senders.parked.dequeue(Verdict::Transferred) {
-            return Opening::Partner(sender);
-        }
-        if state.senders.handles == 0 { Opening::Disconnected } else { Opening::Blocked(state) }
     }
 
     /// Puts a message into a buffer that is not full.

@@ -30,6 +30,7 @@ mod sender;
 mod timer;
 mod waiter;
 mod waitlist;
+mod ways;
 
 use std::convert::identity;
 use std::time::{Duration, Instant};

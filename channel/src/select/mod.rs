@@ -5,7 +5,7 @@ mod macro_errors;
 pub(crate) mod macros;
 #[cfg(all(test, lisle_loom))]
 mod models;
-mod operation;
+pub(crate) mod operation;
 mod random;
 mod ready;
 mod run;

@@ -15,6 +15,7 @@ use crate::error::{SendError, TryRecvError};
 use crate::receiver::{Receiver, Source};
 use crate::sender::Sender;
 use crate::waiter::Verdict;
+use crate::ways::Attempt;
 
 /// An operation that takes part in a select.
 pub(crate) trait Operation {
@@ -208,7 +209,7 @@ impl<T> Operation for Receiver<T> {
 /// Puts into `grant` what has come of a receive. Tells whether it is over.
 #[cold]
 #[inline(never)]
-fn land<T>(received: Result<T, TryRecvError>, grant: &mut GrantCell) -> bool {
+pub(crate) fn land<T>(received: Result<T, TryRecvError>, grant: &mut GrantCell) -> bool {
     match received {
         Ok(message) => grant.put(Grant::Message(Landing::new(message))),
         Err(TryRecvError::Empty) => return false,
@@ -218,26 +219,10 @@ fn land<T>(received: Result<T, TryRecvError>, grant: &mut GrantCell) -> bool {
 }
 
 impl<T> Channel<T> {
-    /// A `try_recv` that puts the message where it is going to be used. The usual ways are written
-    /// out, since a select goes them several times.
+    /// A `try_recv` that puts the message where it is going to be used.
     #[inline]
     fn attempt_recv(&self, grant: &mut GrantCell) -> bool {
-        let mut state = self.state.lock();
-        if !state.buffer.is_empty() {
-            grant.put(Grant::Message(Landing::new(self.take_buffered(state))));
-            return true;
-        }
-        if let Some(sender) = state.senders.parked.dequeue_sole(Verdict::Transferred) {
-            drop(state);
-            // SAFETY: it comes from the senders of this channel, whose slots are full.
-            grant.put(Grant::Message(Landing::new(unsafe { sender.receive::<T>() })));
-            return true;
-        }
-        if state.senders.parked.is_empty() && state.senders.handles != 0 {
-            return false;
-        }
-        drop(state);
-        land(self.try_recv(grant.place()), grant)
+        self.receive(Attempt { channel: self, grant })
     }
 
     /// Sends into the place that was set aside.
