@@ -1,9 +1,10 @@
 //! The ways of a receive: looking for the one that is open is written here, once.
 //!
 //! What a receive does there is a type with a method for each way ([`Ways`]): [`Waiting`] parks if
-//! nothing is possible, [`Attempt`] puts the message into the grant of a select, and [`Opened`] tells
-//! its caller what was found. The methods are inlined always. As closures, or as an answer that is
-//! told apart afterwards, they would cost a rendezvous about a sixth; `NOTES.md` has the figures.
+//! nothing is possible, [`Attempt`] puts the message into the grant of a select, and [`Opened`]
+//! tells its caller what was found. The methods are inlined always. As closures, or as an answer
+//! that is told apart afterwards, they would cost a rendezvous about a sixth; `NOTES.md` has the
+//! figures.
 
 use std::time::Instant;
 
