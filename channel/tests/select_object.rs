@@ -22,6 +22,35 @@ fn panic_text(body: impl FnOnce()) -> String {
     }
 }
 
+/// Ends its operations when it is dropped.
+struct Removes<'a>(Select<'a>, Vec<usize>);
+
+impl Drop for Removes<'_> {
+    fn drop(&mut self) {
+        self.1.iter().for_each(|&index| self.0.remove(index));
+    }
+}
+
+/// A partner that cannot wait for a select withdraws, and the next wait enlists the operations in
+/// another order.
+#[test]
+fn operations_can_be_removed_after_a_wait_that_was_cancelled() {
+    lisle_scheduler::run(|| {
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..6).map(|_| bounded::<u8>(0)).unzip();
+        lisle_scheduler::spawn_local(move || {
+            let mut select = Select::new();
+            let indices = senders.iter().rev().map(|sender| select.send(sender)).collect();
+            let mut select = Removes(select, indices);
+            drop(select.0.select());
+        });
+        lisle_scheduler::yield_now();
+        let attempt = lisle_runtime::no_suspend(|| receivers[3].try_recv());
+        assert!(attempt.is_err());
+        lisle_scheduler::yield_now();
+        std::mem::forget(receivers);
+    });
+}
+
 #[test]
 fn operations_can_be_removed() {
     let (sender, receiver) = unbounded::<u8>();

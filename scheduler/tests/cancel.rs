@@ -390,6 +390,22 @@ fn a_shield_that_never_ends_aborts_a_process_in_which_nothing_can_wake_its_task(
     }
 }
 
+/// The thread that watches the workers has no part in that, nor has the caller of `run`, whose
+/// worker has ended.
+#[test]
+fn a_shield_that_never_ends_on_another_worker_aborts_a_process_that_is_watched() {
+    let name = "a_shield_that_never_ends_on_another_worker_aborts_a_process_that_is_watched";
+    let ended = alone_in_child(name, &[], || {
+        let _ = Runtime::builder().workers(2).stall_notice(HOUR).run(|| {
+            let stuck = |worker| (worker == 1).then(|| shield(|| Bell::new().wait()));
+            drop(on_each_worker(2, stuck));
+            sleep(MOMENT);
+        });
+    });
+    ended.assert_aborted();
+    ended.assert_says("the runtime ends, but these tasks wait in a shield");
+}
+
 /// The same beside one that waits for a hand-over that does not end, which is left behind first.
 #[test]
 fn a_shielded_join_of_a_task_that_is_left_behind_ends() {

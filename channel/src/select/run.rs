@@ -250,6 +250,11 @@ fn wait(
         unsafe { sort_for_enlisting(cases) };
         walk = Walk::new(cases.len(), Order::Listed);
     }
+    let all: *mut [Case<'_>] = cases;
+    // Dropped when nothing is enlisted any more, also if the wait unwinds.
+    let order = (withdrawals > 0).then_some(OriginalOrder(all));
+    // SAFETY: they are borrowed for this call, and shared until `order` is dropped.
+    let cases = unsafe { &*all };
     let enlisted = Enlisted { cases, walk, count: Cell::new(0) };
     let object = Operations(cases);
     let wake = park(
@@ -283,14 +288,23 @@ fn wait(
     drop(enlisted);
     // SAFETY: the wait is over.
     let granted = unsafe { claim.granted() };
-    if withdrawals > 0 {
-        // SAFETY: the entries were written above.
-        cases.sort_unstable_by_key(|case| unsafe { case.entry() }.index());
-    }
+    drop(order);
     match (wake, granted) {
         (_, Some(index)) => Ended::Granted(index),
         (Wake::TimedOut | Wake::Unparked, None) => Ended::LookAgain,
         (Wake::Failed, None) => Ended::Failed,
+    }
+}
+
+/// Puts cases that were sorted for enlisting back into the order in which the user has added them.
+struct OriginalOrder<'a>(*mut [Case<'a>]);
+
+impl Drop for OriginalOrder<'_> {
+    fn drop(&mut self) {
+        // SAFETY: `wait` borrows them, has written their entries, and does not use them meanwhile.
+        let cases = unsafe { &mut *self.0 };
+        // SAFETY: as above.
+        cases.sort_unstable_by_key(|case| unsafe { case.entry() }.index());
     }
 }
 

@@ -203,19 +203,19 @@ impl Team {
     /// The tasks of the team will never go on: all workers say what theirs wait for, and the one
     /// that says it last [ends](Self::end_in) the team.
     pub(crate) fn declare_deadlock(&self) {
-        self.survey(Purpose::Deadlock, self.threads());
+        self.survey(Purpose::Deadlock);
     }
 
     /// Asks all workers, once, to report what their tasks have waited for so long.
     pub(crate) fn give_notice_of_stall(&self, duration: Duration) {
         if !self.has_given_notice.swap(true, Ordering::Relaxed) {
-            self.survey(Purpose::Stall(duration), self.threads());
+            self.survey(Purpose::Stall(duration));
         }
     }
 
     /// The team ends, and none of the tasks that are left will: the process is aborted.
     pub(crate) fn declare_endless(&self) {
-        self.survey(Purpose::End, self.live_threads());
+        self.survey(Purpose::End);
     }
 
     /// Notes that a hand-over to one of the caller's tasks is under way, until the result is
@@ -237,10 +237,11 @@ impl Team {
         self.hand_overs.load(Ordering::Relaxed) != 0
     }
 
-    /// Asks all workers, of which so many have not ended.
-    fn survey(&self, purpose: Purpose, workers: usize) {
-        let survey = Arc::new(Survey::new(purpose, workers));
-        self.posts.ask_first(self.threads(), || Request::Describe(survey.clone()));
+    /// Asks all workers that have a thread and have not ended.
+    fn survey(&self, purpose: Purpose) {
+        let started = self.threads();
+        let survey = Arc::new(Survey::new(purpose, self.live_workers(started)));
+        self.posts.ask_first(started, || Request::Describe(survey.clone()));
     }
 
     /// Ends the team with the report of a deadlock.

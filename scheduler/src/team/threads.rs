@@ -7,7 +7,8 @@ use lisle_runtime::internal::last_words::{abort_with, complain};
 use lisle_runtime::internal::primitive::Arc;
 use lisle_runtime::internal::primitive::thread::{Builder, JoinHandle};
 
-use super::Team;
+use super::{Door, Team};
+use crate::deadlock::{self, ForeignThreads};
 use crate::park::{Reason, Unparker, Wake, in_task, park};
 use crate::settings::Settings;
 use crate::worker;
@@ -102,11 +103,24 @@ impl Team {
         self.watch.as_ref().map_or(0, |watch| watch.threads())
     }
 
-    /// How many of the team's own threads serve workers that have not ended, or watch these.
-    pub(crate) fn live_threads(&self) -> usize {
-        let started = self.threads();
+    /// How many of the first workers, which have threads, have not ended.
+    pub(super) fn live_workers(&self, started: usize) -> usize {
         self.posts.all()[..started].iter().filter(|post| !post.has_ended()).count()
-            + self.watching_threads()
+    }
+
+    /// How many threads of the process are the team's own while it ends. That of the first worker
+    /// is the caller's of `run`, where it waits for the others.
+    fn live_threads(&self) -> usize {
+        let waits_for_others = self.door == Door::Entered && self.posts.all()[0].has_ended();
+        self.live_workers(self.threads()) + usize::from(waits_for_others) + self.watching_threads()
+    }
+
+    /// Whether a thread that is not one of the team's own could wake a task while the team ends.
+    pub(crate) fn others_may_wake_last_tasks(&self, policy: ForeignThreads) -> bool {
+        let own = self.live_threads();
+        let others = deadlock::others_may_wake_us(policy, own, &self.earlier_threads);
+        // In the count, another thread may have taken the place of one that has gone meanwhile.
+        others || self.live_threads() != own
     }
 
     /// Waits for the threads of all workers, which end when the team stops.

@@ -90,10 +90,16 @@ impl Worker {
     fn be_idle(&self, recheck: &mut Duration) {
         let (marks, start) = (self.mark_backlogs(), Instant::now());
         if self.spin() {
-            return self.vain_spins.set(0);
+            self.vain_spins.set(0);
+        } else {
+            self.be_idle_and_sleep(marks, recheck);
+            self.judge_spinning(start.elapsed());
         }
-        self.be_idle_and_sleep(marks, recheck);
-        self.judge_spinning(start.elapsed());
+        // The worker may have been called for a new task, and one that goes on first may compute
+        // for long: the new one is where others find it.
+        if !self.team.injector.is_empty() {
+            self.poll();
+        }
     }
 
     fn be_idle_and_sleep(&self, marks: Vec<Mark>, recheck: &mut Duration) {
@@ -194,13 +200,12 @@ impl Worker {
     /// Whether no task of this team goes on by itself. The caller has nothing to run, no timer and
     /// no task that waits for a descriptor.
     pub(super) fn is_stuck(&self) -> bool {
-        if !self.team.is_quiescent(self.index) || self.has_arrivals() {
-            return false;
-        }
         // A wake-up that is under way comes from another thread, even if the user said that none
-        // wakes tasks. If there is no other thread, the unparker was forgotten.
-        !deadlock::any_awaits_unpark(&self.started)
-            || !deadlock::others_may_wake_us(ForeignThreads::MayWake, self.team.own_threads(), &[])
+        // wakes tasks. If there is no other thread, the unparker was forgotten. The threads are
+        // counted before it is looked whether one of them has posted something.
+        let is_on_its_way = deadlock::any_awaits_unpark(&self.started)
+            && deadlock::others_may_wake_us(ForeignThreads::MayWake, self.team.own_threads(), &[]);
+        !is_on_its_way && self.team.is_quiescent(self.index) && !self.has_arrivals()
     }
 
     /// Called after a sleep: notes whether spinning before it was, or would have been, worthwhile.

@@ -24,7 +24,7 @@ use lisle_runtime::switch::{Context, switch};
 
 use super::Worker;
 use super::waits::forbidden;
-use crate::deadlock::{self, ForeignThreads};
+use crate::deadlock::ForeignThreads;
 use crate::task::{Cancelled, Control, Phase, join};
 
 /// How often a task may catch its cancellation before it is left behind.
@@ -40,6 +40,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many tasks are named at most; of the others only the number is printed.
 const MOST_NAMED: usize = 10;
+
+/// Which tasks of a worker wait for the end of a hand-over that has begun.
+struct HandOvers {
+    any: bool,
+    outside_of_shields: bool,
+}
 
 impl Worker {
     /// Unwinds the current task, which is being cancelled, from the wait at `place`. One that has
@@ -126,18 +132,34 @@ impl Worker {
         }
         let quiet = quiet_since.get_or_insert_with(Instant::now).elapsed();
         let pause = quiet.clamp(Duration::from_millis(1), Duration::from_millis(100));
-        let awaits_hand_over = deadlock::any_awaits_unpark(&self.started);
+        let hand_overs = self.hand_overs();
+        // The threads are counted before it is looked whether one has posted something. A thread
+        // that has begun a hand-over will most likely end it, whatever the user says of others.
+        let others_may_wake = |policy| self.team.others_may_wake_last_tasks(policy);
+        let others_may_hand_over = hand_overs.any && others_may_wake(ForeignThreads::MayWake);
+        let others_may_wake = others_may_wake(self.team.settings.foreign_threads);
         if self.team.is_quiescent(self.index) && !self.post.has_mail() {
-            if !awaits_hand_over {
-                if self.is_endless(quiet) {
-                    return self.team.declare_endless();
+            if hand_overs.outside_of_shields {
+                if quiet >= PATIENCE || !others_may_hand_over {
+                    return self.leave_waiting();
                 }
-            } else if quiet >= PATIENCE || !self.others_may_end_hand_overs() {
-                return self.leave_waiting();
+            } else if self.is_endless(quiet, others_may_wake || others_may_hand_over) {
+                self.team.declare_endless();
             }
         }
-        let _counted = awaits_hand_over.then(|| self.team.await_hand_overs());
+        let _counted = hand_overs.any.then(|| self.team.await_hand_overs());
         self.doze(None, Some(pause));
+    }
+
+    fn hand_overs(&self) -> HandOvers {
+        let mut found = HandOvers { any: false, outside_of_shields: false };
+        self.started.for_each(|task| {
+            if task.phase.get() == Phase::AwaitsUnpark {
+                found.any = true;
+                found.outside_of_shields |= !task.is_shielded();
+            }
+        });
+        found
     }
 
     fn doze(&self, timer: Option<Duration>, pause: Option<Duration>) {
@@ -145,20 +167,13 @@ impl Worker {
         self.team.idle.note_awakening();
     }
 
-    /// Whether there are other threads. What the user says about them does not count here: a
-    /// thread that has begun a hand-over will most likely end it.
-    fn others_may_end_hand_overs(&self) -> bool {
-        deadlock::others_may_wake_us(ForeignThreads::MayWake, self.team.live_threads(), &[])
-    }
-
     /// Whether the tasks in shields, all that is left of the team, will never go on. If another
     /// thread might wake them, or deadlocks are not looked for, prints once which tasks are awaited.
-    fn is_endless(&self, quiet: Duration) -> bool {
+    fn is_endless(&self, quiet: Duration, others_may_wake: bool) -> bool {
         if self.team.any_awaits_hand_over() {
             return false;
         }
-        let detects = self.team.settings.deadlock_detection;
-        if detects && !self.team.others_may_wake_us(self.team.live_threads()) {
+        if self.team.settings.deadlock_detection && !others_may_wake {
             return true;
         }
         if quiet >= PATIENCE && !self.told_shields.replace(true) {
@@ -177,7 +192,7 @@ impl Worker {
     fn leave_waiting(&self) {
         let mut waiting = Vec::new();
         self.started.for_each(|task| {
-            if task.phase.get() == Phase::AwaitsUnpark {
+            if task.phase.get() == Phase::AwaitsUnpark && !task.is_shielded() {
                 waiting.push(NonNull::from(task));
             }
         });
