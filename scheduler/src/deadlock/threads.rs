@@ -52,7 +52,10 @@ struct Status {
 
 impl Status {
     fn read() -> Option<Self> {
-        Self::parse(&fs::read_to_string("/proc/self/stat").ok()?)
+        // That of the first thread, which has the same numbers as the file of the process: an
+        // emulator may show a process that it has made up.
+        let path = format!("/proc/self/task/{}/stat", process::id());
+        Self::parse(&fs::read_to_string(path).ok()?)
     }
 
     fn parse(stat: &str) -> Option<Self> {
