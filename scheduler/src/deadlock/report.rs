@@ -9,7 +9,7 @@ use crate::task::{Task, TaskList};
 
 /// Every task was parked and nothing was left that could wake one of them.
 ///
-/// [`RuntimeBuilder::run`](crate::RuntimeBuilder::run) returns  it; [`run`](crate::run) panics with
+/// [`RuntimeBuilder::run`](crate::RuntimeBuilder::run) returns it; [`run`](crate::run) panics with
 /// its text. [`tasks`](Self::tasks) has each task: number and name, what it waits for and where,
 /// for how long, and where it was spawned. The text tells the same, and counts the tasks that wait
 /// alike: those that were spawned at one place and wait at one place for one reason.

@@ -107,8 +107,8 @@ impl Driver {
         self.waits.get() != 0
     }
 
-    /// The owner ends. What is registered here has no owner from now on. Tasks of other workers that
-    /// wait for it are woken and look again.
+    /// The owner ends. What is registered here has no owner from now on. Tasks of other workers
+    /// that wait for it are woken and look again.
     pub(crate) fn end(&self) {
         if let Some(poller) = self.poller.get() {
             source::disown(poller);

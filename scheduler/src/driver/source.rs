@@ -416,8 +416,8 @@ pub(super) fn deliver(token: u64, readiness: Readiness) -> bool {
     block.note(readiness, generation)
 }
 
-/// Drops all registrations with a poller whose owner ends. The waiters look again, and register with
-/// a poller of their own.
+/// Drops all registrations with a poller whose owner ends. The waiters look again, and register
+/// with a poller of their own.
 pub(super) fn disown(poller: &Arc<Poller>) {
     const LOOK_ANEW: Readiness = Readiness { readable: true, writable: true, ended: true };
     for token in poller.end() {

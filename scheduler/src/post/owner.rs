@@ -13,8 +13,8 @@ use super::{Notice, Post, Posts, Request};
 use crate::driver::Driver;
 use crate::task::Control;
 
-/// After a sleep of this length nothing is likely to come soon, so memory that is kept for new tasks
-/// is given back.
+/// After a sleep of this length nothing is likely to come soon, so memory that is kept for new
+/// tasks is given back.
 const LONG_SLEEP: Duration = Duration::from_millis(100);
 
 /// The half of a post that is the worker's own. There is one for each post, and it stays on the

@@ -181,10 +181,10 @@ impl RuntimeBuilder {
     ///   deadlock, but it may look like one. What each waits for is said, once.
     /// - **A task blocks its worker** in the kernel, and with it the other tasks there: in the
     ///   initialiser of a `LazyLock` that another task of the worker runs, for a lock of
-    ///   `std::sync` that another holds, in `std::thread::sleep`, for a file. The task is named, with
-    ///   the place of its spawn and the number of tasks that it holds up. A worker that is blocked
-    ///   again by a task from the same place is not told of again. A task that computes is not
-    ///   told of.
+    ///   `std::sync` that another holds, in `std::thread::sleep`, for a file. The task is named,
+    ///   with the place of its spawn and the number of tasks that it holds up. A worker that is
+    ///   blocked again by a task from the same place is not told of again. A task that computes is
+    ///   not told of.
     ///
     /// For the second the runtime has a thread more, `NAME-watch`, which deadlock reports do not
     /// count. It looks in `/proc` whether the thread of a busy worker has run, and asks one that

@@ -138,8 +138,8 @@ impl Team {
         this.posts.knock_at_all();
     }
 
-    /// Accepts a new task from outside, and wakes an idle worker for it, or starts the thread of one
-    /// that has none yet.
+    /// Accepts a new task from outside, and wakes an idle worker for it, or starts the thread of
+    /// one that has none yet.
     ///
     /// # Errors
     ///

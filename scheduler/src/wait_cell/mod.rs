@@ -11,7 +11,7 @@
 //!
 //! Each arrow is one atomic read-modify-write, so exactly one side finds that it was second. The
 //! event stays, and a code tells what it was: so one that comes before the wait is not lost, and a
-//! side that only has to know who was first needs no second word.
+//! side that only has to know whether it was first needs no second word.
 //!
 //! The unparker's field belongs to the waiter, but to the notifier that has replaced WAITING.
 //!

@@ -121,8 +121,8 @@ impl Worker {
     }
 
     /// Waits for the last tasks of a runtime that ends: those in a shield, which wait as usual, and
-    /// those whose hand-over has begun. If nothing is left that could end a hand-over, the task that
-    /// waits for it is left behind.
+    /// those whose hand-over has begun. If nothing is left that could end a hand-over, the task
+    /// that waits for it is left behind.
     pub(super) fn await_last_tasks(&self, quiet_since: &mut Option<Instant>) {
         let timer = self.until_next_timer();
         // A model has no clock, and no party that never ends.
@@ -168,7 +168,8 @@ impl Worker {
     }
 
     /// Whether the tasks in shields, all that is left of the team, will never go on. If another
-    /// thread might wake them, or deadlocks are not looked for, prints once which tasks are awaited.
+    /// thread might wake them, or deadlocks are not looked for, prints once which tasks are
+    /// awaited.
     fn is_endless(&self, quiet: Duration, others_may_wake: bool) -> bool {
         if self.team.any_awaits_hand_over() {
             return false;

@@ -201,7 +201,8 @@ impl Worker {
         loop {
             let due = self.timers.borrow_mut().pop_due(now);
             if let Some(task) = due {
-                // Most likely not in a cache: it is prefetched during the search for the next timer.
+                // Most likely not in a cache: it is prefetched during the search for the next
+                // timer.
                 prefetch(task.as_ptr().cast());
             }
             if let Some(task) = std::mem::replace(&mut previous, due) {
