@@ -1,6 +1,7 @@
 //! What Lisle's other crates use and users do not. It changes without notice.
 
 pub use crate::attached::attached;
+pub use crate::chained::Chained;
 pub use crate::erased::Erased;
 pub use crate::here::{Hidden, StaysHere};
 pub use crate::no_suspend::{in_section, never_suspend_again};

@@ -11,6 +11,7 @@
 #![cfg_attr(not(lisle_loom), warn(unreachable_pub))]
 
 mod attached;
+mod chained;
 mod coroutine;
 mod erased;
 mod generator;

@@ -7,105 +7,31 @@
 //! thread's signal stack, since there is no room left on the one that overflowed, and does only
 //! what is allowed in a signal handler: no lock, no allocation.
 
-use std::cell::UnsafeCell;
-use std::mem::{self, MaybeUninit};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use libc::{c_int, c_void, sigaction, siginfo_t};
+use libc::{c_int, c_void, siginfo_t};
 
 use super::describe::describe;
 use super::regions::{self, Room};
+use crate::chained::Chained;
 use crate::coroutine::default_size_in_use;
 use crate::last_words::write_to_stderr;
-use crate::once::Step;
 
-const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
-
-/// What was done about the signals before, in the order of [`SIGNALS`].
-static PREVIOUS: [Previous; 2] = [Previous::new(), Previous::new()];
-
-struct Previous {
-    action: UnsafeCell<MaybeUninit<sigaction>>,
-    is_known: AtomicBool,
-}
-
-// SAFETY: the action is written by one thread before it is known, and read afterwards.
-unsafe impl Sync for Previous {}
-
-impl Previous {
-    const fn new() -> Self {
-        Self { action: UnsafeCell::new(MaybeUninit::uninit()), is_known: AtomicBool::new(false) }
-    }
-
-    /// # Safety
-    ///
-    /// No other thread sets it.
-    unsafe fn set(&self, action: sigaction) {
-        if !self.is_known.load(Ordering::Relaxed) {
-            // SAFETY: nobody reads what is not known, and nobody else writes.
-            unsafe { (*self.action.get()).write(action) };
-            self.is_known.store(true, Ordering::Release);
-        }
-    }
-
-    fn get(&self) -> Option<&sigaction> {
-        // SAFETY: what is known is initialised and stays as it is.
-        self.is_known
-            .load(Ordering::Acquire)
-            .then(|| unsafe { (*self.action.get()).assume_init_ref() })
-    }
-}
-
-type PlainHandler = extern "C" fn(c_int);
-type InfoHandler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
+static HANDLERS: [Chained; 2] =
+    [Chained::new(libc::SIGSEGV, on_fault), Chained::new(libc::SIGBUS, on_fault)];
 
 /// Installs the handlers. Later calls do nothing.
 ///
 /// A thread also needs a signal stack: see [`signal_stack`](super::signal_stack).
 pub(super) fn install() {
-    static INSTALL: Step = Step::new();
-    INSTALL.call_once(|| {
-        for (signal, previous) in SIGNALS.into_iter().zip(&PREVIOUS) {
-            // SAFETY: this is the one call of the step.
-            unsafe { install_one(signal, previous) };
-        }
-    });
-}
-
-/// # Safety
-///
-/// No other thread does the same.
-unsafe fn install_one(signal: c_int, previous: &Previous) {
-    // SAFETY: for this plain C struct all bytes zero is a valid value.
-    let mut old: sigaction = unsafe { mem::zeroed() };
-    // SAFETY: asks for the present action, to be written to `old`. It cannot fail for this signal.
-    unsafe { libc::sigaction(signal, ptr::null(), &mut old) };
-    if old.sa_sigaction == on_fault as InfoHandler as usize {
-        // This is a fork child; a thread of its parent had come as far as that.
-        return;
-    }
-    // The handler may run as soon as it is installed, so it must find the old action by then.
-    // SAFETY: the caller's promise.
-    unsafe { previous.set(old) };
-
-    // What the kernel did for the old handler it must go on doing.
     let kept = libc::SA_NODEFER | libc::SA_RESETHAND | libc::SA_RESTART;
-    let mut new = old;
-    new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-    if ![libc::SIG_DFL, libc::SIG_IGN].contains(&old.sa_sigaction) {
-        new.sa_flags |= old.sa_flags & kept;
-    }
-    new.sa_sigaction = on_fault as InfoHandler as usize;
-    // SAFETY: `on_fault` has the signature that SA_SIGINFO asks for and is fit for a signal
-    // handler.
-    unsafe { libc::sigaction(signal, &new, ptr::null_mut()) };
+    HANDLERS.iter().for_each(|handler| handler.install(0, kept));
 }
 
 extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel passes a valid description to a handler installed with SA_SIGINFO.
     let details = unsafe { &*info };
-    // A positive code means that the kernel reports a fault; else somebody sent the signal.
+    // A positive code means that the kernel reports a fault; else the signal was sent.
     let is_fault = details.si_code > 0;
     if is_fault {
         // SAFETY: for a fault the description holds an address.
@@ -116,33 +42,20 @@ extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void
             report(room);
         }
     }
-    let position = SIGNALS.iter().position(|known| *known == signal);
-    let Some(previous) = position.and_then(|index| PREVIOUS[index].get()) else {
+    let handler = &HANDLERS[usize::from(signal == libc::SIGBUS)];
+    // SAFETY: the arguments are the kernel's.
+    let Some(previous) = (unsafe { handler.call_previous(info, context) }) else { return };
+    // A signal that was sent and ignored has no effect; a fault may not be ignored, and the kernel
+    // ends the process if it happens again under this action.
+    if previous.sa_sigaction == libc::SIG_IGN && !is_fault {
         return;
-    };
-    match previous.sa_sigaction {
-        // A signal that was sent and ignored has no effect; a fault may not be ignored, and the
-        // kernel ends the process if it happens again under this action.
-        libc::SIG_IGN if !is_fault => {}
-        libc::SIG_DFL | libc::SIG_IGN => {
-            // SAFETY: restores an action that the kernel itself has returned.
-            unsafe { libc::sigaction(signal, previous, ptr::null_mut()) };
-            if !is_fault {
-                // Returning would not bring it back, as it brings back a fault.
-                // SAFETY: raising a signal is allowed in a handler; this one is blocked until then.
-                unsafe { libc::raise(signal) };
-            }
-        }
-        handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
-            // SAFETY: the action was registered with SA_SIGINFO, so this is such a function.
-            let handler: InfoHandler = unsafe { mem::transmute(handler) };
-            handler(signal, info, context);
-        }
-        handler => {
-            // SAFETY: the action was registered without SA_SIGINFO, so this is such a function.
-            let handler: PlainHandler = unsafe { mem::transmute(handler) };
-            handler(signal);
-        }
+    }
+    // SAFETY: restores an action that the kernel itself has returned.
+    unsafe { libc::sigaction(signal, previous, ptr::null_mut()) };
+    if !is_fault {
+        // Returning would not bring it back, as it brings back a fault.
+        // SAFETY: raising a signal is allowed in a handler; this one is blocked until then.
+        unsafe { libc::raise(signal) };
     }
 }
 

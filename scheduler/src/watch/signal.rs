@@ -9,22 +9,18 @@
 //! the rest the standard library repeats its own. A call of a C library, such as `poll`, may
 //! return EINTR.
 
-use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use libc::{c_int, c_void, sigaction, siginfo_t};
+use libc::{c_int, c_void, siginfo_t};
+use lisle_runtime::internal::Chained;
 
 use super::Watched;
 use crate::worker::Worker;
 
 const SIGNAL: c_int = libc::SIGURG;
 
-type PlainHandler = extern "C" fn(c_int);
-type InfoHandler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
-
-/// What was done about the signal before. Never freed.
-static PREVIOUS: AtomicPtr<sigaction> = AtomicPtr::new(ptr::null_mut());
+static HANDLER: Chained = Chained::new(SIGNAL, on_signal);
 
 /// A worker on its thread.
 struct Here {
@@ -62,39 +58,19 @@ pub(super) fn send(thread: libc::pid_t) {
 
 /// Installs the handler, once a process and its children.
 pub(super) fn install() {
-    if !PREVIOUS.load(Ordering::Acquire).is_null() {
-        return;
-    }
-    // SAFETY: for this plain C struct all bytes zero is a valid value.
-    let mut old: sigaction = unsafe { mem::zeroed() };
-    // SAFETY: asks for the present action, to be written to `old`. It cannot fail for this signal.
-    unsafe { libc::sigaction(SIGNAL, ptr::null(), &mut old) };
-    let previous = Box::into_raw(Box::new(old));
-    let known =
-        PREVIOUS.compare_exchange(ptr::null_mut(), previous, Ordering::Release, Ordering::Relaxed);
-    if known.is_err() {
-        // SAFETY: it was made above, and nobody has seen it.
-        drop(unsafe { Box::from_raw(previous) });
-        return;
-    }
-    let mut new = old;
-    // What the kernel did for an old handler it goes on doing.
-    new.sa_flags = old.sa_flags & libc::SA_NODEFER | libc::SA_SIGINFO | libc::SA_ONSTACK;
-    new.sa_flags |= libc::SA_RESTART;
-    new.sa_sigaction = on_signal as InfoHandler as usize;
-    // SAFETY: `on_signal` has the signature that SA_SIGINFO asks for and is fit for a signal
-    // handler.
-    unsafe { libc::sigaction(SIGNAL, &new, ptr::null_mut()) };
+    HANDLER.install(libc::SA_RESTART, libc::SA_NODEFER);
 }
 
-extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+extern "C" fn on_signal(_: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the C library has one for each thread.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: it is an integer of the calling thread.
     let before = unsafe { *errno };
     // SAFETY: the kernel passes a valid description to a handler installed with SA_SIGINFO.
     if !(is_of_this_process(unsafe { &*info }) && answer()) {
-        call_previous(signal, info, context);
+        // The default is to ignore it, so there is nothing to do if there was no function.
+        // SAFETY: the arguments are the kernel's.
+        let _ = unsafe { HANDLER.call_previous(info, context) };
     }
     // SAFETY: as above. What is interrupted may be about to read it.
     unsafe { *errno = before };
@@ -122,23 +98,4 @@ fn answer() -> bool {
         }
         asked
     })
-}
-
-fn call_previous(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    // SAFETY: null or never freed, and not changed.
-    let Some(previous) = (unsafe { PREVIOUS.load(Ordering::Acquire).as_ref() }) else { return };
-    match previous.sa_sigaction {
-        // The default is to ignore it.
-        libc::SIG_DFL | libc::SIG_IGN => {}
-        handler if previous.sa_flags & libc::SA_SIGINFO != 0 => {
-            // SAFETY: the action was registered with SA_SIGINFO, so this is such a function.
-            let handler: InfoHandler = unsafe { mem::transmute(handler) };
-            handler(signal, info, context);
-        }
-        handler => {
-            // SAFETY: the action was registered without SA_SIGINFO, so this is such a function.
-            let handler: PlainHandler = unsafe { mem::transmute(handler) };
-            handler(signal);
-        }
-    }
 }
