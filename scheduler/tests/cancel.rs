@@ -7,6 +7,8 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -198,7 +200,7 @@ fn a_shield_lasts_as_long_as_the_outermost_one() {
             theirs.add("still in the outer shield");
         });
         theirs.add("in none");
-        sleep(MOMENT);
+        sleep(HOUR);
         theirs.add("not reached");
     });
     assert!(was_cancelled(task));
@@ -376,9 +378,18 @@ fn a_shield_that_never_ends_aborts_a_process_in_which_nothing_can_wake_its_task(
         let ended = alone_in_child(name, &[("LISLE_TEST_WORKERS", workers)], || {
             let workers: usize = std::env::var("LISLE_TEST_WORKERS").unwrap().parse().unwrap();
             let _ = Runtime::builder().workers(workers).run(|| {
-                let stuck = |_| shield(|| Bell::new().wait());
+                let inside = Arc::new(AtomicUsize::new(0));
+                let theirs = inside.clone();
+                let stuck = move |_| {
+                    shield(|| {
+                        theirs.fetch_add(1, Ordering::Relaxed);
+                        Bell::new().wait();
+                    })
+                };
                 drop(on_each_worker(workers, stuck));
-                sleep(MOMENT);
+                while inside.load(Ordering::Relaxed) < workers {
+                    sleep(MOMENT);
+                }
             });
         });
         ended.assert_aborted();
@@ -397,9 +408,21 @@ fn a_shield_that_never_ends_on_another_worker_aborts_a_process_that_is_watched()
     let name = "a_shield_that_never_ends_on_another_worker_aborts_a_process_that_is_watched";
     let ended = alone_in_child(name, &[], || {
         let _ = Runtime::builder().workers(2).stall_notice(HOUR).run(|| {
-            let stuck = |worker| (worker == 1).then(|| shield(|| Bell::new().wait()));
+            let here = thread::current().id();
+            let inside = Arc::new(AtomicBool::new(false));
+            let theirs = inside.clone();
+            let stuck = move |_| {
+                if thread::current().id() != here {
+                    shield(|| {
+                        theirs.store(true, Ordering::Relaxed);
+                        Bell::new().wait();
+                    })
+                }
+            };
             drop(on_each_worker(2, stuck));
-            sleep(MOMENT);
+            while !inside.load(Ordering::Relaxed) {
+                sleep(MOMENT);
+            }
         });
     });
     ended.assert_aborted();

@@ -5,7 +5,8 @@
 mod support;
 
 use std::mem::forget;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use lisle_scheduler::park::{Reason, Unparker, Wake, park};
 use lisle_scheduler::{ForeignThreads, Runtime, sleep, spawn_local, yield_now};
 use support::{
     Bell, Log, NoteDrop, OnDrop, alone_in_child, in_child, on_each_worker, run_in_order, run_on,
-    wait_for_a_promise,
+    wait_for_a_promise, wait_for_a_promise_noted,
 };
 
 #[test]
@@ -24,15 +25,18 @@ fn one_that_waits_for_a_forgotten_hand_over_is_left_behind_and_named() {
             let workers: usize = std::env::var("LISLE_TEST_WORKERS").unwrap().parse().unwrap();
             let log = Log::new();
             run_on(workers, || {
+                let waiting = Arc::new(AtomicUsize::new(0));
                 let all = on_each_worker(workers, {
-                    let log = log.clone();
+                    let (log, waiting) = (log.clone(), waiting.clone());
                     move |n| {
                         let _never = NoteDrop(log, n);
-                        wait_for_a_promise();
+                        wait_for_a_promise_noted(|| drop(waiting.fetch_add(1, Ordering::Relaxed)));
                     }
                 });
                 drop(all);
-                sleep(Duration::from_millis(5));
+                while waiting.load(Ordering::Relaxed) < workers {
+                    sleep(Duration::from_millis(1));
+                }
             })
             .unwrap();
             log.expect::<usize>(&[]);
@@ -136,7 +140,9 @@ fn a_hand_over_that_ends_too_late_does_no_harm() {
                 let _ = park(Reason::new("being tested"), None, keep, || None);
             };
             drop(on_each_worker(3, keep));
-            sleep(Duration::from_millis(5));
+            while LATE.lock().unwrap().len() < 3 {
+                sleep(Duration::from_millis(1));
+            }
         })
         .unwrap();
         let late = std::mem::take(&mut *LATE.lock().unwrap());

@@ -70,7 +70,7 @@ const ONE: &str = "1 other task cannot go on: it waits for this worker's thread"
 #[test]
 fn an_initialiser_that_waits() {
     static VALUE: LazyLock<u32> = LazyLock::new(|| {
-        sleep(Duration::from_millis(1));
+        yield_now();
         5
     });
     let said = said_of("an_initialiser_that_waits", 1, || {

@@ -174,8 +174,17 @@ impl Bell {
 
 /// A wait whose unparker is taken and never used.
 pub fn wait_for_a_promise() {
+    wait_for_a_promise_noted(|| ());
+}
+
+/// Calls `note` when the wait can only be ended by the hand-over.
+pub fn wait_for_a_promise_noted(note: impl FnOnce()) {
     const REASON: Reason = Reason::new("waiting for what was promised");
-    let _ = park(REASON, None, std::mem::forget, || None);
+    let promise = |unparker| {
+        std::mem::forget(unparker);
+        note();
+    };
+    let _ = park(REASON, None, promise, || None);
 }
 
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
