@@ -30,7 +30,9 @@ fn one_that_waits_for_a_forgotten_hand_over_is_left_behind_and_named() {
                     let (log, waiting) = (log.clone(), waiting.clone());
                     move |n| {
                         let _never = NoteDrop(log, n);
-                        wait_for_a_promise_noted(|| drop(waiting.fetch_add(1, Ordering::Relaxed)));
+                        wait_for_a_promise_noted(|| {
+                            waiting.fetch_add(1, Ordering::Relaxed);
+                        });
                     }
                 });
                 drop(all);
