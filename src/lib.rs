@@ -122,6 +122,10 @@ pub mod deadlock;
 pub mod guide;
 #[doc(hidden)]
 pub mod internal;
+#[cfg(all(feature = "net", not(lisle_loom)))]
+pub mod io;
+#[cfg(all(feature = "net", not(lisle_loom)))]
+pub mod net;
 pub mod park;
 pub mod task;
 pub mod time;

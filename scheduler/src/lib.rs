@@ -67,7 +67,7 @@ mod worker;
 #[doc(hidden)]
 pub mod internal {
     pub use crate::cancel::check_cancelled_at;
-    pub use crate::driver::{Direction, Source};
+    pub use crate::driver::{Direction, Patience, Source};
     pub use crate::sleep::park_until;
     pub use crate::wait_cell::{Event, WaitCell};
     pub use crate::wait_queue::{Chain, Taken, WaitQueue, Waiter};

@@ -7,7 +7,8 @@
 //!
 //! So of operations that could wait a task carries out 256 in a turn, and then all others that are
 //! runnable have a turn each. Receiving, sending to a channel with a limit, blocking selects, their
-//! timed forms and joining are such. Of those that have failed, the 64th in a turn is the last: the
+//! timed forms and joining are such. Reading, writing and accepting call the system, and count four
+//! times: 64 of them fill a turn. Of those that have failed, the 64th in a turn is the last: the
 //! `try_` operations of channels, `default`, and waits whose time was over when they began. What
 //! succeeds without being able to wait never switches: a send without a limit, a `try_` operation,
 //! and looks such as `len`, `is_empty` or `is_finished`. A loop that does nothing but look has to
@@ -73,6 +74,9 @@ use crate::worker::{self, with_allowance};
 /// How many operations that could wait a task carries out in one turn.
 const OPERATIONS: u16 = 256;
 
+/// How many operations that call the system it carries out.
+const CALLS: u16 = 64;
+
 /// How many operations fail in one turn until the others have theirs.
 const FAILURES: u8 = 64;
 
@@ -110,10 +114,10 @@ impl Allowance {
         self.failures.set(1);
     }
 
-    /// Counts one operation. True if there was none left.
+    /// Counts operations. True if none was left.
     #[inline(always)]
-    pub(crate) fn spend(&self) -> bool {
-        let (left, used_up) = self.operations.get().overflowing_sub(1);
+    pub(crate) fn spend(&self, operations: u16) -> bool {
+        let (left, used_up) = self.operations.get().overflowing_sub(operations);
         self.operations.set(left);
         if used_up {
             cold_path();
@@ -148,7 +152,14 @@ impl Allowance {
 /// calls [`next`], and looks again whether it has to wait. One that waits need not be counted.
 #[inline(always)]
 pub fn spend() -> bool {
-    with_allowance(Allowance::spend)
+    with_allowance(|allowance| allowance.spend(1))
+}
+
+/// Counts an operation that calls the system and could wait, as [`spend`] counts others. 64 of them
+/// fill a turn.
+#[inline(always)]
+pub(crate) fn spend_on_call() -> bool {
+    with_allowance(|allowance| allowance.spend(OPERATIONS / CALLS))
 }
 
 /// Makes a turn that is used up longer, by as many operations as it takes to do what has piled up,
@@ -200,8 +211,8 @@ mod tests {
     fn a_turn_has_its_number_of_operations() {
         let allowance = Allowance::new();
         for _ in 0..2 {
-            assert!((0..OPERATIONS).all(|_| !allowance.spend()));
-            assert!(allowance.spend());
+            assert!((0..OPERATIONS).all(|_| !allowance.spend(1)));
+            assert!(allowance.spend(1));
             allowance.renew();
         }
     }
@@ -220,24 +231,34 @@ mod tests {
     fn a_turn_is_made_longer_once() {
         let allowance = Allowance::new();
         for _ in 0..2 {
-            while !allowance.spend() {}
+            while !allowance.spend(1) {}
             assert!(!allowance.extend(0), "for nothing");
             assert!(allowance.extend(10));
-            assert!((0..10).all(|_| !allowance.spend()));
-            assert!(allowance.spend());
+            assert!((0..10).all(|_| !allowance.spend(1)));
+            assert!(allowance.spend(1));
             assert!(!allowance.extend(10), "a second time");
             allowance.renew();
         }
         assert!(allowance.extend(usize::MAX));
-        assert!((0..EXTENSION).all(|_| !allowance.spend()));
-        assert!(allowance.spend());
+        assert!((0..EXTENSION).all(|_| !allowance.spend(1)));
+        assert!(allowance.spend(1));
     }
 
     #[test]
     fn a_turn_that_could_not_end_ends_at_the_next_operation_of_either_kind() {
         let allowance = Allowance::new();
         allowance.postpone();
-        assert!(allowance.spend());
+        assert!(allowance.spend(1));
         assert!(allowance.fail());
+    }
+
+    #[test]
+    fn a_turn_has_its_number_of_calls() {
+        let allowance = Allowance::new();
+        for _ in 0..2 {
+            assert!((0..CALLS).all(|_| !allowance.spend(OPERATIONS / CALLS)));
+            assert!(allowance.spend(OPERATIONS / CALLS));
+            allowance.renew();
+        }
     }
 }

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::{Coroutine, CoroutineState};
-use lisle_scheduler::internal::{Direction, Source};
+use lisle_scheduler::internal::{Direction, Patience, Source};
 use lisle_scheduler::park::{Reason, Wake};
 use lisle_scheduler::{
     Cancelled, JoinHandle, Runtime, check_cancelled, shield, sleep, spawn, spawn_local, yield_now,
@@ -67,7 +67,8 @@ fn listener() -> Source<TcpListener> {
 
 fn accept(listener: &Source<TcpListener>) -> std::io::Result<TcpStream> {
     let accept = |listener: &TcpListener| Ok(listener.accept()?.0);
-    listener.attempt(Direction::Read, Reason::new("accepting"), None, accept)
+    let patience = || Patience::Endless;
+    listener.attempt(Direction::Read, Reason::new("accepting"), patience, accept)
 }
 
 #[test]

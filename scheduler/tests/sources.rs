@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lisle_scheduler::internal::{Direction, Source};
+use lisle_scheduler::internal::{Direction, Patience, Source};
 use lisle_scheduler::park::Reason;
 use lisle_scheduler::{ForeignThreads, Runtime, RuntimeBuilder, metrics, sleep, spawn, yield_now};
 
@@ -29,9 +29,10 @@ fn sources() -> (Source<UnixStream>, Source<UnixStream>) {
 }
 
 fn read_by(source: &Source<UnixStream>, deadline: Option<Instant>) -> io::Result<Option<u8>> {
+    let patience = || deadline.map_or(Patience::Endless, Patience::Until);
     let mut byte = [0];
     let count =
-        source.attempt(Direction::Read, READING, deadline, |mut stream| stream.read(&mut byte))?;
+        source.attempt(Direction::Read, READING, patience, |mut stream| stream.read(&mut byte))?;
     Ok((count == 1).then_some(byte[0]))
 }
 
@@ -40,7 +41,9 @@ fn read(source: &Source<UnixStream>) -> Option<u8> {
 }
 
 fn write(source: &Source<UnixStream>, bytes: &[u8]) -> usize {
-    source.attempt(Direction::Write, WRITING, None, |mut stream| stream.write(bytes)).unwrap()
+    source
+        .attempt(Direction::Write, WRITING, || Patience::Endless, |mut stream| stream.write(bytes))
+        .unwrap()
 }
 
 fn workers(count: usize) -> RuntimeBuilder {
@@ -136,7 +139,12 @@ fn both_directions_wait_at_once() {
                 let (mut left, mut chunk) = (BYTES, [0; 65_536]);
                 while left > 0 {
                     left -= source
-                        .attempt(Direction::Read, READING, None, |mut s| s.read(&mut chunk))
+                        .attempt(
+                            Direction::Read,
+                            READING,
+                            || Patience::Endless,
+                            |mut s| s.read(&mut chunk),
+                        )
                         .unwrap();
                 }
             })
@@ -213,9 +221,13 @@ fn an_owner_stays_if_it_cannot_be_replaced() {
     // A poller takes a descriptor only once.
     let (source, in_the_way) = (Source::new(&ours), Source::new(&ours));
     let times_out = |source: &Source<&UnixStream>| {
-        let soon = Some(Instant::now() + Duration::from_micros(100));
-        let read =
-            source.attempt(Direction::Read, READING, soon, |&(mut stream)| stream.read(&mut [0]));
+        let soon = Instant::now() + Duration::from_micros(100);
+        let read = source.attempt(
+            Direction::Read,
+            READING,
+            || Patience::Until(soon),
+            |&(mut stream)| stream.read(&mut [0]),
+        );
         assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
     };
     on(workers(1), || {
@@ -314,9 +326,12 @@ fn a_descriptor_that_never_waits_is_refused() {
     let file = std::fs::File::open("/proc/self/exe").unwrap();
     let source = Source::new(file);
     on(workers(1), || {
-        let never = source.attempt(Direction::Read, READING, None, |_| {
-            Err::<(), _>(io::ErrorKind::WouldBlock.into())
-        });
+        let never = source.attempt(
+            Direction::Read,
+            READING,
+            || Patience::Endless,
+            |_| Err::<(), _>(io::ErrorKind::WouldBlock.into()),
+        );
         assert_eq!(never.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     });
 }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use lisle_scheduler::internal::{Direction, Source};
+use lisle_scheduler::internal::{Direction, Patience, Source};
 use lisle_scheduler::park::Reason;
 use lisle_scheduler::{JoinHandle, Runtime, WorkerMetrics, spawn, yield_now};
 
@@ -57,8 +57,12 @@ impl Reader {
         move || {
             for _ in 0..ROUNDS {
                 let mut count = [0; 8];
-                let read = source
-                    .attempt(Direction::Read, READING, None, |mut events| events.read(&mut count));
+                let read = source.attempt(
+                    Direction::Read,
+                    READING,
+                    || Patience::Endless,
+                    |mut events| events.read(&mut count),
+                );
                 assert_eq!(read.unwrap(), 8);
                 assert_eq!(u64::from_ne_bytes(count), 1, "each event is heard by itself");
                 heard.fetch_add(1, Ordering::Release);

@@ -14,7 +14,7 @@
 mod poller;
 mod source;
 
-pub use source::{Direction, Source};
+pub use source::{Direction, Patience, Source};
 
 use std::cell::{Cell, OnceCell};
 use std::io;

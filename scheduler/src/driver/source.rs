@@ -14,13 +14,13 @@ use std::cell::Cell;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ptr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::{self, Arc, BriefMutex, Mutex};
 
 use super::poller::{Descriptor, Poller, Readiness, wait_on_thread};
 use crate::park::{Reason, Unparker, Wake, park};
-use crate::worker;
+use crate::{turn, worker};
 
 /// What a wait is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,30 @@ pub enum Direction {
     Read,
     /// Something can be written, or writing would fail at once.
     Write,
+}
+
+/// How long an operation waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as it takes.
+    Endless,
+    /// Not at all: it fails as its attempt has, with `WouldBlock`.
+    None,
+    /// This long, from its first wait on. Then it fails as its last attempt has.
+    For(Duration),
+    /// Until then. Then it fails with `TimedOut`.
+    Until(Instant),
+}
+
+impl Patience {
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Endless | Self::None => None,
+            // A time that no clock will reach is none.
+            Self::For(time) => Instant::now().checked_add(time),
+            Self::Until(deadline) => Some(deadline),
+        }
+    }
 }
 
 /// A descriptor in non-blocking mode whose operations wait by parking their task.
@@ -101,30 +125,35 @@ impl<T: Descriptor> Source<T> {
 
     /// Tries `operation` until it does something else than to fail with `WouldBlock`, and waits in
     /// between until `direction` is ready. An operation that was interrupted is tried again.
+    /// `patience` is asked before the first wait.
     ///
     /// # Errors
     ///
-    /// The operation's; `TimedOut` if `deadline` passes in a wait; that of the registration, such
-    /// as EPERM for a regular file. A task that is unwinding because it was cancelled cannot wait,
-    /// and gets an error of the kind `Other`.
+    /// The operation's; what [`Patience`] says; that of the registration, such as EPERM for a
+    /// regular file. A task that is unwinding because it was cancelled cannot wait, and gets an
+    /// error of the kind `Other`.
     ///
     /// # Panics
     ///
     /// Unwinds a task that is being cancelled. Panics inside `no_suspend` if it would have to wait.
+    #[inline]
     #[track_caller]
     pub fn attempt<R>(
         &self,
         direction: Direction,
         reason: Reason,
-        deadline: Option<Instant>,
+        patience: impl Fn() -> Patience,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        let mut turn = Turn { block: self.block, direction, edges: 0, has_baton: false };
+        if turn::spend_on_call() {
+            turn::next();
+        }
+        let mut turn = Turn::new(self.block, direction);
         loop {
             turn.edges = self.block.edges(direction);
             match operation(&self.descriptor) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    turn.wait(&*self.descriptor, reason, deadline)?;
+                    turn.wait(&*self.descriptor, reason, &patience, error)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
@@ -158,24 +187,56 @@ struct Turn {
     /// The edges before the last attempt.
     edges: u32,
     has_baton: bool,
+    /// Known from the first wait on.
+    limit: Option<(Patience, Option<Instant>)>,
 }
 
 impl Turn {
+    #[inline]
+    fn new(block: &'static Block, direction: Direction) -> Self {
+        Self { block, direction, edges: 0, has_baton: false, limit: None }
+    }
+
+    /// Waits after an attempt that has failed with `would_block`, and returns when it is time for
+    /// the next one.
+    #[cold]
     #[track_caller]
     fn wait<T: Descriptor>(
         &mut self,
         descriptor: &T,
         reason: Reason,
-        deadline: Option<Instant>,
+        patience: &dyn Fn() -> Patience,
+        would_block: io::Error,
     ) -> io::Result<()> {
         // The attempt has found nothing that it could have left to others.
         self.has_baton = false;
+        let (patience, deadline) = *self.limit.get_or_insert_with(|| {
+            let patience = patience();
+            (patience, patience.deadline())
+        });
+        if patience == Patience::None {
+            turn::fail();
+            return Err(would_block);
+        }
+        let ready = self.wait_until(descriptor, reason, deadline)?;
+        match patience {
+            _ if ready => Ok(()),
+            Patience::Until(_) => Err(io::ErrorKind::TimedOut.into()),
+            _ => Err(would_block),
+        }
+    }
+
+    /// False if the deadline has passed.
+    #[track_caller]
+    fn wait_until<T: Descriptor>(
+        &mut self,
+        descriptor: &T,
+        reason: Reason,
+        deadline: Option<Instant>,
+    ) -> io::Result<bool> {
         // SAFETY: the reference is used in this call alone.
         let Some(worker) = (unsafe { worker::current() }) else {
-            return match wait_on_thread(descriptor.fd(), self.direction, deadline)? {
-                true => Ok(()),
-                false => Err(io::ErrorKind::TimedOut.into()),
-            };
+            return wait_on_thread(descriptor.fd(), self.direction, deadline);
         };
         let driver = worker.driver();
         self.block.register(driver.poller()?, descriptor)?;
@@ -196,8 +257,8 @@ impl Turn {
         drop(counted);
         self.has_baton = waiter.has_baton.get();
         match wake {
-            Wake::Unparked => Ok(()),
-            Wake::TimedOut => Err(io::ErrorKind::TimedOut.into()),
+            Wake::Unparked => Ok(true),
+            Wake::TimedOut => Ok(false),
             Wake::Failed => Err(io::Error::other("the task is being cancelled and cannot wait")),
         }
     }

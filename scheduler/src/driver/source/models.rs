@@ -6,7 +6,7 @@ use std::time::Instant;
 use lisle_runtime::internal::primitive::Arc;
 use loom::thread;
 
-use super::{Direction, Source, deliver};
+use super::{Direction, Patience, Source, deliver};
 use crate::driver::poller::Readiness;
 use crate::driver::poller::double::ModelFd;
 use crate::park::{Reason, Wake};
@@ -20,11 +20,11 @@ type PipeSource = Source<Pipe>;
 type SharedSource = std::sync::Arc<PipeSource>;
 
 fn read(source: &PipeSource) -> io::Result<()> {
-    source.attempt(Direction::Read, REASON, None, |pipe| pipe.read())
+    source.attempt(Direction::Read, REASON, || Patience::Endless, |pipe| pipe.read())
 }
 
 fn read_until(source: &PipeSource, deadline: Instant) -> io::Result<()> {
-    source.attempt(Direction::Read, REASON, Some(deadline), |pipe| pipe.read())
+    source.attempt(Direction::Read, REASON, || Patience::Until(deadline), |pipe| pipe.read())
 }
 
 /// An edge comes at any moment between the attempt that finds nothing and the end of the wait: the

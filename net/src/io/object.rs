@@ -1,0 +1,256 @@
+//! [`Io`]: any descriptor that can be waited for.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use lisle_scheduler::internal::{Direction, Patience, Source};
+use lisle_scheduler::park::Reason;
+
+use super::{Settings, system};
+
+const READING: Reason = Reason::new("reading from a descriptor");
+const WRITING: Reason = Reason::new("writing to a descriptor");
+const READABLE: Reason = Reason::new("waiting until a descriptor is readable");
+const WRITABLE: Reason = Reason::new("waiting until a descriptor is writable");
+
+/// A descriptor whose operations wait by parking their task: a pipe, an eventfd, a terminal, what a
+/// C library has opened.
+///
+/// Reading and writing work on `Io<T>` and on `&Io<T>`. Several tasks, and plain threads, may use
+/// one object at the same time; a plain thread that waits is blocked.
+///
+/// # Examples
+///
+/// ```
+/// use lisle::io::Io;
+/// use std::io::{Read, Write};
+///
+/// lisle::run(|| {
+///     let (reader, writer) = std::io::pipe()?;
+///     let (mut reader, mut writer) = (Io::new(reader)?, Io::new(writer)?);
+///     let greeting = lisle::spawn(move || {
+///         let mut text = String::new();
+///         reader.read_to_string(&mut text).map(|_| text) // other tasks run meanwhile
+///     });
+///     writer.write_all(b"hello")?;
+///     drop(writer);
+///     assert_eq!(greeting.join().unwrap()?, "hello");
+///     Ok::<_, std::io::Error>(())
+/// })
+/// # .unwrap();
+/// ```
+pub struct Io<T: AsFd> {
+    source: Source<T>,
+    pub(crate) settings: Settings,
+    /// Whether the descriptor was in non-blocking mode when it was taken over.
+    was_nonblocking: bool,
+}
+
+impl<T: AsFd> Io<T> {
+    /// Takes over a descriptor, and sets it to non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a regular file, a directory or a disk, which are always ready: use
+    /// `blocking` for those. Others if the descriptor is not an open one.
+    pub fn new(inner: T) -> io::Result<Self> {
+        if system::never_waits(inner.as_fd())? {
+            let message = "regular files never wait: use blocking";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let was_nonblocking = system::set_nonblocking(inner.as_fd(), true)?;
+        Ok(Self { was_nonblocking, ..Self::of(inner, Settings::default()) })
+    }
+
+    /// Takes over a descriptor of a kind that can wait, which is in non-blocking mode already and
+    /// is set to blocking mode in the end.
+    pub(crate) fn of(inner: T, settings: Settings) -> Self {
+        Self { source: Source::new(inner), settings, was_nonblocking: false }
+    }
+
+    /// What the object was made of. Do not read or write by it what others wait for here.
+    pub fn get_ref(&self) -> &T {
+        self.source.get_ref()
+    }
+
+    /// Gives the descriptor back, in the mode in which it was taken over.
+    pub fn into_inner(self) -> io::Result<T> {
+        let inner = self.source.into_inner();
+        system::set_nonblocking(inner.as_fd(), self.was_nonblocking)?;
+        Ok(inner)
+    }
+
+    /// Makes operations that would have to wait fail with `WouldBlock` instead, or not so.
+    ///
+    /// This is a flag of this object. The descriptor is in non-blocking mode anyway.
+    pub fn set_nonblocking(&self, nonblocking: bool) {
+        self.settings.set_nonblocking(nonblocking);
+    }
+
+    /// How long a read waits; `None` is for ever.
+    pub fn read_timeout(&self) -> Option<Duration> {
+        self.settings.timeout(Direction::Read)
+    }
+
+    /// How long a write waits; `None` is for ever.
+    pub fn write_timeout(&self) -> Option<Duration> {
+        self.settings.timeout(Direction::Write)
+    }
+
+    /// Sets how long a read waits until it fails with `WouldBlock`; `None` is for ever, as at
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the time is zero.
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.settings.set_timeout(Direction::Read, timeout)
+    }
+
+    /// Sets how long a write waits until it fails with `WouldBlock`; `None` is for ever, as at
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the time is zero.
+    pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.settings.set_timeout(Direction::Write, timeout)
+    }
+
+    /// Waits until something can be read, or reading would fail at once. It reads nothing itself: a
+    /// C library can do that.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` when `deadline` has passed.
+    #[track_caller]
+    pub fn readable(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.wait_ready(Direction::Read, READABLE, deadline)
+    }
+
+    /// Waits until something can be written, or writing would fail at once.
+    ///
+    /// # Errors
+    ///
+    /// `TimedOut` when `deadline` has passed.
+    #[track_caller]
+    pub fn writable(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.wait_ready(Direction::Write, WRITABLE, deadline)
+    }
+
+    #[track_caller]
+    fn wait_ready(
+        &self,
+        direction: Direction,
+        reason: Reason,
+        deadline: Option<Instant>,
+    ) -> io::Result<()> {
+        let patience = || deadline.map_or(Patience::Endless, Patience::Until);
+        self.source
+            .attempt(direction, reason, patience, |inner| system::ready(inner.as_fd(), direction))
+    }
+
+    /// Calls `operation` until it does something else than to fail with `WouldBlock`, and waits in
+    /// between until something can be read.
+    ///
+    /// # Errors
+    ///
+    /// Those of `operation`. `WouldBlock` when the [time](Self::set_read_timeout) for a read is
+    /// over, or [nothing is waited for](Self::set_nonblocking).
+    #[track_caller]
+    pub fn read_with<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.attempt(Direction::Read, READING, operation)
+    }
+
+    /// Calls `operation` until it does something else than to fail with `WouldBlock`, and waits in
+    /// between until something can be written.
+    ///
+    /// # Errors
+    ///
+    /// Those of `operation`. `WouldBlock` when the [time](Self::set_write_timeout) for a write is
+    /// over, or [nothing is waited for](Self::set_nonblocking).
+    #[track_caller]
+    pub fn write_with<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        self.attempt(Direction::Write, WRITING, operation)
+    }
+
+    /// All operations come here.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn attempt<R>(
+        &self,
+        direction: Direction,
+        reason: Reason,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.source.attempt(direction, reason, || self.settings.patience(direction), operation)
+    }
+}
+
+impl<T: AsFd> Read for &Io<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_with(|inner| system::read(inner.as_fd(), buffer))
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.read_with(|inner| system::read_vectored(inner.as_fd(), buffers))
+    }
+}
+
+impl<T: AsFd> Write for &Io<T> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.write_with(|inner| system::write(inner.as_fd(), buffer))
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write_with(|inner| system::write_vectored(inner.as_fd(), buffers))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<T: AsFd> Read for Io<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self).read(buffer)
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&*self).read_vectored(buffers)
+    }
+}
+
+impl<T: AsFd> Write for Io<T> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        (&*self).write(buffer)
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self).write_vectored(buffers)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<T: AsFd> AsFd for Io<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.get_ref().as_fd()
+    }
+}
+
+impl<T: AsFd> AsRawFd for Io<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl<T: AsFd + fmt::Debug> fmt::Debug for Io<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Io").field(self.get_ref()).finish()
+    }
+}

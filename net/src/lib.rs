@@ -1,0 +1,10 @@
+//! Sockets and other descriptors: an operation that would block parks its task and lets others run.
+//!
+//! Users come by `lisle::net` and `lisle::io`, whose pages explain them. Everything stands on
+//! [`Io`](io::Io), a descriptor whose operations wait.
+
+#![warn(unreachable_pub)]
+// Models have no descriptors: what they model is in the scheduler.
+#![cfg(not(lisle_loom))]
+
+pub mod io;
