@@ -8,3 +8,11 @@
 #![cfg(not(lisle_loom))]
 
 pub mod io;
+mod names;
+mod socket;
+mod udp;
+mod unix;
+
+pub use names::{ToSocketAddrs, lookup_timeout};
+pub use udp::UdpSocket;
+pub use unix::{Incoming as UnixIncoming, UnixDatagram, UnixListener, UnixStream};

@@ -70,6 +70,20 @@ impl<T: AsFd> Io<T> {
         Self { source: Source::new(inner), settings, was_nonblocking: false }
     }
 
+    /// Takes over a socket in either mode. One that cannot be set to non-blocking mode is none, and
+    /// its operations will say so.
+    pub(crate) fn of_socket(inner: T) -> Self {
+        let was_nonblocking = system::set_nonblocking(inner.as_fd(), true).unwrap_or(false);
+        Self { was_nonblocking, ..Self::of(inner, Settings::default()) }
+    }
+
+    /// Gives a socket back, in the mode in which it was taken over.
+    pub(crate) fn into_socket(self) -> T {
+        let inner = self.source.into_inner();
+        let _ = system::set_nonblocking(inner.as_fd(), self.was_nonblocking); // see `of_socket`
+        inner
+    }
+
     /// What the object was made of. Do not read or write by it what others wait for here.
     pub fn get_ref(&self) -> &T {
         self.source.get_ref()

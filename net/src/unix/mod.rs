@@ -1,0 +1,65 @@
+//! Sockets within a host.
+//!
+//! What differs from sockets of other kinds is a peer whose queue is full: the system does not tell
+//! when there is room again, unless the two are connected. So [`connect`](UnixStream::connect) to a
+//! listener that lags behind, and [`send_to`](UnixDatagram::send_to), ask again after a pause, which
+//! grows from 50 µs to 5 ms.
+
+mod datagram;
+mod listener;
+mod stream;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use lisle_scheduler::internal::{Patience, park_until};
+use lisle_scheduler::park::{Reason, Wake};
+use lisle_scheduler::turn;
+
+pub use datagram::UnixDatagram;
+pub use listener::{Incoming, UnixListener};
+pub use stream::UnixStream;
+
+const FIRST_PAUSE: Duration = Duration::from_micros(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(5);
+
+/// Calls `operation` until it does something else than to fail with `WouldBlock`, with pauses in
+/// between. When the patience is at an end it fails as its last attempt has.
+#[track_caller]
+fn repeat<R>(
+    reason: Reason,
+    patience: impl FnOnce() -> Patience,
+    mut operation: impl FnMut() -> io::Result<R>,
+) -> io::Result<R> {
+    if turn::spend() {
+        turn::next();
+    }
+    let mut patience = Some(patience);
+    let mut end = None;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let error = match operation() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => error,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            result => return result,
+        };
+        match patience.take().map(|patience| patience()) {
+            Some(Patience::None) => {
+                turn::fail();
+                return Err(error);
+            }
+            Some(Patience::For(time)) => end = Instant::now().checked_add(time),
+            Some(Patience::Until(deadline)) => end = Some(deadline),
+            Some(Patience::Endless) | None => {}
+        }
+        let now = Instant::now();
+        if end.is_some_and(|end| end <= now) {
+            return Err(error);
+        }
+        let next = now + pause;
+        if park_until(reason, Some(end.map_or(next, |end| end.min(next)))) == Wake::Failed {
+            return Err(io::Error::other("the task is being cancelled and cannot wait"));
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,95 @@
+//! Parties of a test, which are tasks or threads.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use lisle::channel::{Receiver, bounded};
+
+/// What the parties of a test are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Parties {
+    Tasks,
+    Threads,
+    /// Every second one is a thread.
+    Mixed,
+}
+
+/// Runs a test with parties of every kind; tasks with one worker and with several.
+pub fn everywhere(test: impl Fn(Parties) -> io::Result<()> + Sync) {
+    test(Parties::Threads).expect("on threads");
+    for workers in [1, 2, 4] {
+        for parties in [Parties::Tasks, Parties::Mixed] {
+            let runtime = lisle::Runtime::builder().workers(workers);
+            let result = runtime.run(|| test(parties)).expect("it does not deadlock");
+            result.unwrap_or_else(|error| panic!("{parties:?} on {workers} workers: {error}"));
+        }
+    }
+}
+
+/// A party under way.
+pub struct Party<T>(Receiver<thread::Result<T>>);
+
+impl Parties {
+    pub fn spawn<T: Send + 'static>(self, run: impl FnOnce() -> T + Send + 'static) -> Party<T> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let (give, result) = bounded(1);
+        let run = move || drop(give.send(catch_unwind(AssertUnwindSafe(run))));
+        let as_thread = match self {
+            Self::Tasks => false,
+            Self::Threads => true,
+            Self::Mixed => COUNT.fetch_add(1, Ordering::Relaxed).is_multiple_of(2),
+        };
+        if as_thread {
+            thread::spawn(run);
+        } else {
+            lisle::spawn(run);
+        }
+        Party(result)
+    }
+}
+
+impl<T> Party<T> {
+    pub fn is_finished(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    pub fn join(self) -> T {
+        let result = self.0.recv().expect("a party ends by itself");
+        result.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+/// A path in a folder of its own, which is removed in the end.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("lisle-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Whether the descriptor is in non-blocking mode.
+pub fn is_nonblocking(fd: &impl AsRawFd) -> bool {
+    // SAFETY: the call touches no memory.
+    let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
+    assert!(flags >= 0);
+    flags & libc::O_NONBLOCK != 0
+}
