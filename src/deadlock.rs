@@ -21,4 +21,4 @@
 //! ```
 
 #[doc(inline)]
-pub use lisle_scheduler::{Awaited, Deadlock, ForeignThreads, Handles, TaskReport};
+pub use lisle_scheduler::{Awaited, Deadlock, ForeignThreads, Handles, Held, TaskReport};

@@ -127,6 +127,7 @@ pub mod io;
 #[cfg(all(feature = "net", not(lisle_loom)))]
 pub mod net;
 pub mod park;
+pub mod sync;
 pub mod task;
 pub mod time;
 

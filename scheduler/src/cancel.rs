@@ -125,6 +125,26 @@ pub fn shield<R>(body: impl FnOnce() -> R) -> R {
     })
 }
 
+/// Runs `body`, which waits for a lock: only the end of its runtime unwinds the calling task in it,
+/// and nothing does while the task unwinds already.
+///
+/// Code that has to lock in order to clean up could not do so if the wait failed. Since a runtime
+/// waits for such a task, locks that are never released abort the process, as in a [`shield`].
+pub fn uninterrupted<R>(body: impl FnOnce() -> R) -> R {
+    shield_unwinding(body)
+}
+
+/// Runs `body`, which waits, and cannot say that the wait has failed: in a shield, if the calling
+/// task unwinds already.
+#[inline]
+pub fn shield_unwinding<R>(body: impl FnOnce() -> R) -> R {
+    let unwinds = std::thread::panicking()
+        || worker::with_current(|worker| {
+            worker.and_then(Worker::running_task).is_some_and(Control::unwinds_below)
+        });
+    if unwinds { shield(body) } else { body() }
+}
+
 struct Shield<'a> {
     task: &'a Control,
     outer: bool,

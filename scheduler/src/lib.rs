@@ -66,11 +66,12 @@ mod worker;
 /// What Lisle's other crates use and users do not.
 #[doc(hidden)]
 pub mod internal {
-    pub use crate::cancel::check_cancelled_at;
+    pub use crate::cancel::{check_cancelled_at, shield_unwinding, uninterrupted};
     pub use crate::driver::{Direction, Patience, Source};
     pub use crate::sleep::park_until;
     pub use crate::wait_cell::{Event, WaitCell};
     pub use crate::wait_queue::{Chain, Taken, WaitQueue, Waiter};
+    pub use crate::worker::current_number;
 }
 
 pub use cancel::{check_cancelled, shield};
@@ -80,5 +81,5 @@ pub use runtime::{Handle, Runtime, RuntimeBuilder, ShutdownTimeout, UnfinishedTa
 pub use sleep::{sleep, sleep_until};
 pub use spawn::{Builder, spawn, spawn_local};
 pub use task::{Cancelled, Detached, JoinHandle, Task, TaskId};
-pub use wait::{Awaited, Handles};
+pub use wait::{Awaited, Handles, Held};
 pub use worker::{current_task as current, metrics, yield_now};

@@ -34,7 +34,7 @@ use crate::task::Control;
 use crate::thread::ThreadWait;
 use crate::worker;
 
-pub use crate::wait::{AsWait, Awaited, Handles, Object, Place, Reason, Wait};
+pub use crate::wait::{AsWait, Awaited, Handles, Held, Object, Place, Reason, Wait};
 
 /// What ended a wait.
 #[must_use = "a wait may have failed"]

@@ -1,10 +1,11 @@
 //! What a park says about itself, for reports: why, where and at what its party waits.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::panic::Location;
 use std::sync::Arc;
 
-use crate::task::Task;
+use crate::task::{Task, TaskId};
 
 /// Why a party is parked, in words for a person: `"receiving from a channel"`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,6 +117,8 @@ pub enum Awaited {
     Task(Task),
     /// The use or the end of one of these handles.
     Handles(Handles),
+    /// The release of a lock that is held.
+    Release(Held),
 }
 
 /// The handles at the other end of what a party waits at.
@@ -151,5 +154,37 @@ impl Handles {
     /// handle that its task does not wait at, or that lies in memory, is not found.
     pub fn held_by(&self) -> &[Task] {
         &self.held_by
+    }
+}
+
+/// A lock that is held while a party waits for it.
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub(crate) by: Option<Task>,
+    since: Place,
+    times: usize,
+}
+
+impl Held {
+    /// It is held `times` times, more than once by several readers. The last one has locked it at
+    /// `since`, and is the task with the number `by`, or a plain thread if that is 0.
+    pub fn new(by: u64, since: Place, times: usize) -> Self {
+        let by = NonZeroU64::new(by).map(|number| Task { id: TaskId(number), name: None });
+        Self { by, since, times }
+    }
+
+    /// The task that has locked it last, of those that still hold it. `None` if a plain thread has.
+    pub fn by(&self) -> Option<&Task> {
+        self.by.as_ref()
+    }
+
+    /// The call that has locked it last.
+    pub fn since(&self) -> Place {
+        self.since
+    }
+
+    /// By how many it is held: readers share a lock.
+    pub fn times(&self) -> usize {
+        self.times
     }
 }

@@ -63,6 +63,7 @@ impl Deadlock {
     pub(crate) fn of(runtime: Option<Arc<str>>, mut tasks: Vec<TaskReport>) -> Self {
         tasks.sort_by_key(|report| report.task.id());
         find_holders(&mut tasks);
+        name_holders(&mut tasks);
         Self { runtime, tasks }
     }
 
@@ -153,6 +154,20 @@ fn find_holders(tasks: &mut [TaskReport]) {
 fn handles_of(awaited: &Awaited) -> Option<&Handles> {
     match awaited {
         Awaited::Handles(handles) => Some(handles),
-        Awaited::Task(_) => None,
+        Awaited::Task(_) | Awaited::Release(_) => None,
+    }
+}
+
+/// Gives the tasks that hold locks their names: a lock knows the number alone.
+fn name_holders(tasks: &mut [TaskReport]) {
+    let names: HashMap<_, _> =
+        tasks.iter().map(|report| (report.task.id(), report.task.clone())).collect();
+    for awaited in tasks.iter_mut().flat_map(|report| &mut report.awaited) {
+        if let Awaited::Release(held) = awaited
+            && let Some(holder) = &mut held.by
+            && let Some(task) = names.get(&holder.id())
+        {
+            *holder = task.clone();
+        }
     }
 }

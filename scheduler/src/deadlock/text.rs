@@ -5,8 +5,8 @@ use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use super::{Deadlock, TaskReport};
-use crate::park::Awaited;
-use crate::task::Task;
+use crate::park::{Awaited, Held, Place};
+use crate::task::{Task, TaskId};
 
 /// How many tasks of a group are named, and how many things that one of them waits for.
 const SHOWN: usize = 8;
@@ -74,10 +74,12 @@ fn groups(tasks: &[TaskReport]) -> Vec<Group<'_>> {
     groups
 }
 
-fn kind(awaited: &Awaited) -> &'static str {
+/// What things that are told together have in common: what they are, and a lock's holder.
+fn kind(awaited: &Awaited) -> (&'static str, Option<(Option<TaskId>, Place)>) {
     match awaited {
-        Awaited::Task(_) => "task",
-        Awaited::Handles(handles) => handles.kind(),
+        Awaited::Task(_) => ("task", None),
+        Awaited::Handles(handles) => (handles.kind(), None),
+        Awaited::Release(held) => ("lock", Some((held.by().map(Task::id), held.since()))),
     }
 }
 
@@ -129,6 +131,9 @@ struct Awaiting<'a>(&'a [&'a Awaited]);
 
 impl Display for Awaiting<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Awaited::Release(held) = self.0[0] {
+            return write_held(f, held);
+        }
         let (mut tasks, mut alive, mut holders) = (Vec::new(), Vec::new(), Vec::new());
         for awaited in self.0 {
             match awaited {
@@ -137,6 +142,7 @@ impl Display for Awaiting<'_> {
                     alive.push(handles.alive());
                     holders.extend(handles.held_by());
                 }
+                Awaited::Release(_) => unreachable!("things of one kind are told together"),
             }
         }
         let (Some(least), Some(&most)) = (alive.iter().min(), alive.iter().max()) else {
@@ -146,10 +152,23 @@ impl Display for Awaiting<'_> {
             write!(f, "{} to ", Count(*least))?;
         }
         let (s, are) = if most == 1 { ("", "is") } else { ("s", "are") };
-        write!(f, "{} {}{s} {are} alive", Count(most), kind(self.0[0]))?;
+        write!(f, "{} {}{s} {are} alive", Count(most), kind(self.0[0]).0)?;
         holders.sort_unstable_by_key(|task| task.id());
         holders.dedup_by_key(|task| task.id());
         if holders.is_empty() { Ok(()) } else { write!(f, ", held by {}", Tasks(&holders)) }
+    }
+}
+
+/// The lock for which each task of a group waits.
+fn write_held(f: &mut Formatter<'_>, held: &Held) -> fmt::Result {
+    match held.times() {
+        1 => write!(f, "it was locked")?,
+        times => write!(f, "{} readers have locked it, the last of them", Count(times))?,
+    }
+    write!(f, " at {} by ", held.since())?;
+    match held.by() {
+        Some(task) => write!(f, "task {}", task.title()),
+        None => write!(f, "a plain thread"),
     }
 }
 

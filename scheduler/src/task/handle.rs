@@ -32,6 +32,11 @@ impl TaskId {
     fn from_number(number: u64) -> Self {
         Self(NonZeroU64::new(number).expect("numbers start at 1"))
     }
+
+    #[inline(always)]
+    pub(crate) fn number(self) -> u64 {
+        self.0.get()
+    }
 }
 
 impl Iterator for IdBlock {

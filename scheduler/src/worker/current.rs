@@ -84,6 +84,12 @@ pub fn current_task() -> Option<Task> {
     with_current(|worker| Some(worker?.current_task().identity()))
 }
 
+/// The number of the calling task, or 0 on a plain thread.
+#[inline(always)]
+pub fn current_number() -> u64 {
+    with_current(|worker| worker.and_then(Worker::running_task).map_or(0, |task| task.id.number()))
+}
+
 /// Calls `say` with the running task, if there is one whose runtime wants panics to be told apart.
 #[cold]
 pub(crate) fn with_panicking_task(say: fn(&Control)) {

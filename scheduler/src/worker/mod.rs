@@ -29,7 +29,7 @@ pub(crate) use current::{
     Enter, abandon, current, current_team_is, metrics_of, note_unwinding_below, unpark,
     with_allowance, with_current, with_panicking_task,
 };
-pub use current::{current_task, metrics, yield_now};
+pub use current::{current_number, current_task, metrics, yield_now};
 pub(crate) use leaving::MOST_STRIKES;
 pub(crate) use overflow::describe_current;
 use running::Running;

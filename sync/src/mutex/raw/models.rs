@@ -1,0 +1,118 @@
+//! Loom models of the lock. The parties are plain threads; a time-out stands for a cancellation
+//! too, since both leave by `leave_queue`.
+
+use std::panic::Location;
+use std::time::Instant;
+
+use lisle_runtime::internal::primitive::{Arc, cell};
+use loom::thread;
+
+use super::RawMutex;
+
+/// A number that only the holder of the lock may touch.
+struct Guarded {
+    mutex: RawMutex,
+    number: cell::UnsafeCell<u32>,
+}
+
+// SAFETY: the models check that accesses to the number do not overlap.
+unsafe impl Send for Guarded {}
+// SAFETY: as above.
+unsafe impl Sync for Guarded {}
+
+impl Guarded {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { mutex: RawMutex::new(), number: cell::UnsafeCell::new(0) })
+    }
+
+    fn add(&self) {
+        self.mutex.lock(Location::caller());
+        self.add_and_unlock();
+    }
+
+    /// Adds 1 if the lock can be had before a deadline that has passed: at once, or because it is
+    /// left to this party while it gives up.
+    fn add_or_give_up(&self) -> bool {
+        let locked = self.mutex.lock_until(|| Some(Instant::now()), Location::caller());
+        if locked {
+            self.add_and_unlock();
+        }
+        locked
+    }
+
+    fn add_and_unlock(&self) {
+        // SAFETY: the lock is held.
+        self.number.with_mut(|number| unsafe { *number += 1 });
+        // SAFETY: as above.
+        unsafe { self.mutex.unlock() };
+    }
+
+    /// What was added. The lock is free, nobody waits, and nobody is taken for one on its way.
+    fn end(&self) -> u32 {
+        assert_eq!(self.mutex.state.load(std::sync::atomic::Ordering::Relaxed), 0);
+        // SAFETY: the other threads have ended.
+        self.number.with(|number| unsafe { *number })
+    }
+}
+
+fn in_a_thread<R: 'static>(
+    guarded: &Arc<Guarded>,
+    f: impl FnOnce(&Guarded) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let guarded = guarded.clone();
+    thread::spawn(move || f(&guarded))
+}
+
+/// One party at a time has the lock, and all get it. One that is woken and comes too late, because
+/// the waker locks again, has it next.
+///
+/// Seen to fail: with a Relaxed exchange in `take_free` or in `unlock`, accesses to the number
+/// overlap; with an `enter_queue` that does not look whether the lock is free by now, loom reports a
+/// deadlock; without `has_lock` for a party that came too late, it tries again and again, and loom
+/// gives up.
+#[test]
+fn model_of_a_release_against_an_arrival() {
+    loom::model(|| {
+        let guarded = Guarded::new();
+        let other = in_a_thread(&guarded, Guarded::add);
+        guarded.add();
+        guarded.add();
+        other.join().unwrap();
+        assert_eq!(guarded.end(), 3);
+    });
+}
+
+/// Two parties wait. Each release, of whichever party, leads to the next one.
+///
+/// Seen to fail: with an `unlock_contended` that sees in one step that a party is on its way and
+/// releases in another, with a waiter that leaves in between, loom reports a deadlock.
+#[test]
+fn model_of_two_waiters() {
+    loom::model(|| {
+        let guarded = Guarded::new();
+        let others = [(); 2].map(|()| in_a_thread(&guarded, Guarded::add));
+        guarded.add();
+        for other in others {
+            other.join().unwrap();
+        }
+        assert_eq!(guarded.end(), 3);
+    });
+}
+
+/// A waiter gives up at any moment, in front of another one or behind it: it has the lock or not,
+/// and the other one gets it.
+///
+/// Seen to fail: with a `leave_queue` that leaves QUEUED set the last state is wrong; with one that
+/// clears it while the other still waits, loom reports a deadlock.
+#[test]
+fn model_of_a_time_out_against_a_release() {
+    loom::model(|| {
+        let guarded = Guarded::new();
+        let impatient = in_a_thread(&guarded, Guarded::add_or_give_up);
+        let patient = in_a_thread(&guarded, Guarded::add);
+        guarded.add();
+        patient.join().unwrap();
+        let added = u32::from(impatient.join().unwrap());
+        assert_eq!(guarded.end(), 2 + added);
+    });
+}

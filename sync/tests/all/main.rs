@@ -1,0 +1,6 @@
+//! Locks and meeting points between tasks, between threads, and from one to the other.
+#![cfg(not(lisle_loom))]
+
+mod condvar;
+mod ground;
+mod mutex;
