@@ -20,7 +20,7 @@ fi
 # run the examples. `test_variant [+TOOLCHAIN] ARGUMENT... -- ARGUMENT...`
 test_variant() {
     local cargo=(cargo) build=()
-    [[ $1 != +* ]] || { cargo+=("$1") && shift; }
+    [[ ${1:-} != +* ]] || { cargo+=("$1") && shift; }
     while (($#)) && [[ $1 != -- ]]; do
         build+=("$1")
         shift
