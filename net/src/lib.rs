@@ -10,9 +10,11 @@
 pub mod io;
 mod names;
 mod socket;
+mod tcp;
 mod udp;
 mod unix;
 
 pub use names::{ToSocketAddrs, lookup_timeout};
+pub use tcp::{Incoming, Server, ServerHandle, TcpListener, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{Incoming as UnixIncoming, UnixDatagram, UnixListener, UnixStream};

@@ -54,6 +54,13 @@ macro_rules! socket {
                 Ok(())
             }
 
+            /// Ends all waits of this object, and all its operations to come, with
+            /// `ConnectionAborted`. The descriptor stays open until the object is dropped, and the
+            /// other side hears nothing before.
+            pub fn close(&self) {
+                self.io.close();
+            }
+
             /// Waits until something can be read or accepted, or an attempt would fail at once. It
             /// takes nothing itself: a C library can do that.
             ///
@@ -190,44 +197,59 @@ macro_rules! timeouts {
     };
 }
 
-/// Reading and writing, by a socket and by a reference to one. std's type makes the calls.
+/// Reading and writing, by a socket and by a reference to one. std's type makes the calls. The
+/// socket says by its methods `read_by` and `write_by` how they wait.
 macro_rules! stream {
     ($socket:ident) => {
         impl std::io::Read for &$socket {
+            #[inline]
+            #[track_caller]
             fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-                self.io.read_with(|mut socket| socket.read(buffer))
+                self.read_by(buffer.len(), |mut socket| socket.read(buffer))
             }
 
+            #[inline]
+            #[track_caller]
             fn read_vectored(
                 &mut self,
                 buffers: &mut [std::io::IoSliceMut<'_>],
             ) -> std::io::Result<usize> {
-                self.io.read_with(|mut socket| socket.read_vectored(buffers))
+                let room = buffers.iter().map(|buffer| buffer.len()).sum();
+                self.read_by(room, |mut socket| socket.read_vectored(buffers))
             }
         }
 
         impl std::io::Write for &$socket {
+            #[inline]
+            #[track_caller]
             fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
-                self.io.write_with(|mut socket| socket.write(buffer))
+                self.write_by(|mut socket| socket.write(buffer))
             }
 
+            #[inline]
+            #[track_caller]
             fn write_vectored(
                 &mut self,
                 buffers: &[std::io::IoSlice<'_>],
             ) -> std::io::Result<usize> {
-                self.io.write_with(|mut socket| socket.write_vectored(buffers))
+                self.write_by(|mut socket| socket.write_vectored(buffers))
             }
 
+            #[inline]
             fn flush(&mut self) -> std::io::Result<()> {
                 Ok(())
             }
         }
 
         impl std::io::Read for $socket {
+            #[inline]
+            #[track_caller]
             fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
                 (&*self).read(buffer)
             }
 
+            #[inline]
+            #[track_caller]
             fn read_vectored(
                 &mut self,
                 buffers: &mut [std::io::IoSliceMut<'_>],
@@ -237,10 +259,14 @@ macro_rules! stream {
         }
 
         impl std::io::Write for $socket {
+            #[inline]
+            #[track_caller]
             fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
                 (&*self).write(buffer)
             }
 
+            #[inline]
+            #[track_caller]
             fn write_vectored(
                 &mut self,
                 buffers: &[std::io::IoSlice<'_>],
@@ -248,6 +274,7 @@ macro_rules! stream {
                 (&*self).write_vectored(buffers)
             }
 
+            #[inline]
             fn flush(&mut self) -> std::io::Result<()> {
                 Ok(())
             }
@@ -255,4 +282,29 @@ macro_rules! stream {
     };
 }
 
-pub(crate) use {socket, stream, timeouts};
+/// Options of the system. They are the socket's, and not those of one object alone.
+macro_rules! options {
+    ($socket:ident: $($what:literal $get:ident $set:ident $value:ty,)+) => {
+        impl $socket {$(
+            #[doc = concat!("Tells ", $what, ".")]
+            ///
+            /// # Errors
+            ///
+            /// If the system refuses to tell.
+            pub fn $get(&self) -> std::io::Result<$value> {
+                self.io.get_ref().$get()
+            }
+
+            #[doc = concat!("Sets ", $what, ".")]
+            ///
+            /// # Errors
+            ///
+            /// If the system refuses.
+            pub fn $set(&self, value: $value) -> std::io::Result<()> {
+                self.io.get_ref().$set(value)
+            }
+        )+}
+    };
+}
+
+pub(crate) use {options, socket, stream, timeouts};

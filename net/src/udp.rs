@@ -8,7 +8,7 @@ use lisle_scheduler::park::Reason;
 
 use crate::io::Io;
 use crate::names::{ToSocketAddrs, first_that_works};
-use crate::socket::{socket, timeouts};
+use crate::socket::{options, socket, timeouts};
 
 const RECEIVING: Reason = Reason::new("receiving from a UDP socket");
 const SENDING: Reason = Reason::new("sending to a UDP socket");
@@ -175,32 +175,7 @@ impl UdpSocket {
     }
 }
 
-/// Options of the system. They are the socket's, and not this object's alone.
-macro_rules! options {
-    ($($what:literal $get:ident $set:ident $value:ty,)+) => {
-        impl UdpSocket {$(
-            #[doc = concat!("Tells ", $what, ".")]
-            ///
-            /// # Errors
-            ///
-            /// If the system refuses to tell.
-            pub fn $get(&self) -> io::Result<$value> {
-                self.io.get_ref().$get()
-            }
-
-            #[doc = concat!("Sets ", $what, ".")]
-            ///
-            /// # Errors
-            ///
-            /// If the system refuses.
-            pub fn $set(&self, value: $value) -> io::Result<()> {
-                self.io.get_ref().$set(value)
-            }
-        )+}
-    };
-}
-
-options! {
+options! { UdpSocket:
     "whether datagrams may be sent to a broadcast address (`SO_BROADCAST`)"
         broadcast set_broadcast bool,
     "over how many routers a datagram may go (`IP_TTL`)"

@@ -161,9 +161,9 @@ impl<T: AsFd> Io<T> {
         reason: Reason,
         deadline: Option<Instant>,
     ) -> io::Result<()> {
-        let patience = || deadline.map_or(Patience::Endless, Patience::Until);
-        self.source
-            .attempt(direction, reason, patience, |inner| system::ready(inner.as_fd(), direction))
+        let patience = deadline.map_or(Patience::Endless, Patience::Until);
+        let ready = |inner: &T| system::ready(inner.as_fd(), direction);
+        self.attempt_for(direction, reason, patience, ready)
     }
 
     /// Calls `operation` until it does something else than to fail with `WouldBlock`, and waits in
@@ -190,7 +190,12 @@ impl<T: AsFd> Io<T> {
         self.attempt(Direction::Write, WRITING, operation)
     }
 
-    /// All operations come here.
+    /// Ends all waits of this object, and all its operations to come, with `ConnectionAborted`. The
+    /// descriptor stays open until the object is dropped.
+    pub fn close(&self) {
+        self.source.close();
+    }
+
     #[inline]
     #[track_caller]
     pub(crate) fn attempt<R>(
@@ -200,6 +205,31 @@ impl<T: AsFd> Io<T> {
         operation: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         self.source.attempt(direction, reason, || self.settings.patience(direction), operation)
+    }
+
+    /// See [`Source::attempt_to_drain`].
+    #[inline]
+    #[track_caller]
+    pub(crate) fn attempt_to_drain(
+        &self,
+        reason: Reason,
+        room: usize,
+        read: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let patience = || self.settings.patience(Direction::Read);
+        self.source.attempt_to_drain(reason, patience, room, read)
+    }
+
+    /// An operation that waits as long as it says itself, whatever the settings.
+    #[track_caller]
+    pub(crate) fn attempt_for<R>(
+        &self,
+        direction: Direction,
+        reason: Reason,
+        patience: Patience,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.source.attempt(direction, reason, || patience, operation)
     }
 }
 

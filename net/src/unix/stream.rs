@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
-use lisle_scheduler::internal::Patience;
+use lisle_scheduler::internal::{Direction, Patience};
 use lisle_scheduler::park::Reason;
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -16,6 +16,8 @@ use crate::io::{Io, Settings};
 use crate::socket::{socket, stream, timeouts};
 
 const CONNECTING: Reason = Reason::new("connecting to a Unix socket");
+const READING: Reason = Reason::new("reading from a Unix socket");
+const WRITING: Reason = Reason::new("writing to a Unix socket");
 
 /// A connection to a Unix socket, whose operations wait by parking their task.
 ///
@@ -121,6 +123,27 @@ impl UnixStream {
     /// If the system refuses.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.io.get_ref().shutdown(how)
+    }
+}
+
+impl UnixStream {
+    #[inline]
+    #[track_caller]
+    fn read_by(
+        &self,
+        _room: usize,
+        read: impl FnMut(&net::UnixStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.io.attempt(Direction::Read, READING, read)
+    }
+
+    #[inline]
+    #[track_caller]
+    fn write_by(
+        &self,
+        write: impl FnMut(&net::UnixStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.io.attempt(Direction::Write, WRITING, write)
     }
 }
 

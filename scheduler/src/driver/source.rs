@@ -16,9 +16,10 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::time::{Duration, Instant};
 
+use lisle_runtime::internal::primitive::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use lisle_runtime::internal::primitive::{self, Arc, BriefMutex, Mutex};
 
-use super::poller::{Descriptor, Poller, Readiness, wait_on_thread};
+use super::poller::{Descriptor, Poller, Readiness, ThreadBell, Waited};
 use crate::park::{Reason, Unparker, Wake, park};
 use crate::{turn, worker};
 
@@ -29,6 +30,10 @@ pub enum Direction {
     Read,
     /// Something can be written, or writing would fail at once.
     Write,
+}
+
+impl Direction {
+    const BOTH: [Self; 2] = [Self::Read, Self::Write];
 }
 
 /// How long an operation waits.
@@ -67,24 +72,35 @@ pub struct Source<T: Descriptor> {
 /// one, with another generation.
 #[repr(align(64))]
 struct Block {
-    /// Held for the calls that register. Never taken while `state` is held.
-    registration: Mutex<Registration>,
+    /// How often each direction has become ready. Changed under the lock of `state`; operations
+    /// look without it.
+    edges: [AtomicU32; 2],
+    /// How many edges for reading there had been when a read has found all that was there, or
+    /// `UNKNOWN`.
+    drained_at: AtomicU32,
+    /// Something was reported after which a read may be short and leave something behind.
+    ///
+    /// This and `closed` change before the edges that tell of them, and never back.
+    is_irregular: AtomicBool,
+    is_closed: AtomicBool,
+    /// The address of the poller whose worker has waited last, and [`SETTLED`] if it is also the
+    /// one with which the descriptor is registered. Changed under the lock of `home`.
+    suitor: AtomicUsize,
+    /// Where the descriptor is registered. Held for the calls that register. Never taken while
+    /// `state` is held.
+    home: Mutex<Option<Arc<Poller>>>,
     state: BriefMutex<State>,
 }
 
-#[derive(Default)]
-struct Registration {
-    /// Where the descriptor is registered.
-    home: Option<Arc<Poller>>,
-    /// The address of the poller whose worker has waited last.
-    suitor: usize,
-}
+/// No number of edges.
+const UNKNOWN: u32 = u32::MAX;
+
+/// Pollers lie at addresses whose lowest bit is zero.
+const SETTLED: usize = 1;
 
 struct State {
     /// Changes with each source that the block serves.
     generation: u32,
-    /// How often each direction has become ready.
-    edges: [u32; 2],
     /// The first waiter of each direction. They form a ring.
     first: [*const Waiter; 2],
 }
@@ -93,15 +109,32 @@ struct State {
 // has taken them out of their ring.
 unsafe impl Send for State {}
 
-/// One wait, on the stack of its task.
+/// One wait, on the stack of its task or thread.
 struct Waiter {
     /// Out once the waiter has left the ring.
-    unparker: primitive::cell::UnsafeCell<Option<Unparker>>,
+    alarm: primitive::cell::UnsafeCell<Option<Alarm>>,
     next: Cell<*const Waiter>,
     previous: Cell<*const Waiter>,
     linked: Cell<bool>,
     /// It was woken by an edge or by the one that had the baton before.
     has_baton: Cell<bool>,
+}
+
+/// What wakes a waiter.
+enum Alarm {
+    Task(Unparker),
+    /// A plain thread waits for its bell as well as for the descriptor. It waits for the ring even
+    /// when the descriptor was first, so that the bell is there when it is rung.
+    Thread(ThreadBell),
+}
+
+impl Alarm {
+    fn wake(self) {
+        match self {
+            Self::Task(unparker) => unparker.unpark(),
+            Self::Thread(bell) => bell.ring(),
+        }
+    }
 }
 
 impl<T: Descriptor> Source<T> {
@@ -130,8 +163,8 @@ impl<T: Descriptor> Source<T> {
     /// # Errors
     ///
     /// The operation's; what [`Patience`] says; that of the registration, such as EPERM for a
-    /// regular file. A task that is unwinding because it was cancelled cannot wait, and gets an
-    /// error of the kind `Other`.
+    /// regular file; `ConnectionAborted` once the source is [closed](Self::close). A task that is
+    /// unwinding because it was cancelled cannot wait, and gets an error of the kind `Other`.
     ///
     /// # Panics
     ///
@@ -143,7 +176,41 @@ impl<T: Descriptor> Source<T> {
         direction: Direction,
         reason: Reason,
         patience: impl Fn() -> Patience,
+        operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.attempt_and_note(direction, reason, patience, operation, |_, _| ())
+    }
+
+    /// As [`attempt`](Self::attempt), for a read that fills its buffer, of the size `room`, unless
+    /// it takes all that is there: the next operation then waits without an attempt.
+    ///
+    /// Only TCP is like that, and only until something else than data has been reported. Elsewhere
+    /// a read may be short and leave something behind of which nothing more is reported: a
+    /// Unix socket's ends before descriptors that come with the data.
+    #[inline]
+    #[track_caller]
+    pub fn attempt_to_drain(
+        &self,
+        reason: Reason,
+        patience: impl Fn() -> Patience,
+        room: usize,
+        read: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.attempt_and_note(Direction::Read, reason, patience, read, |edges, &count| {
+            self.block.note_read(edges, count > 0 && count < room);
+        })
+    }
+
+    /// Gives `note` the edges before the attempt that has succeeded, and its result.
+    #[inline(always)]
+    #[track_caller]
+    fn attempt_and_note<R>(
+        &self,
+        direction: Direction,
+        reason: Reason,
+        patience: impl Fn() -> Patience,
         mut operation: impl FnMut(&T) -> io::Result<R>,
+        note: impl FnOnce(u32, &R),
     ) -> io::Result<R> {
         if turn::spend_on_call() {
             turn::next();
@@ -151,20 +218,36 @@ impl<T: Descriptor> Source<T> {
         let mut turn = Turn::new(self.block, direction);
         loop {
             turn.edges = self.block.edges(direction);
+            if self.block.is_closed.load(Ordering::Relaxed) {
+                return Err(closed());
+            }
+            if turn.knows_better() {
+                turn.wait(&*self.descriptor, reason, &patience, None)?;
+                continue;
+            }
             match operation(&self.descriptor) {
+                Ok(value) => {
+                    note(turn.edges, &value);
+                    return Ok(value);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    turn.wait(&*self.descriptor, reason, &patience, error)?;
+                    turn.wait(&*self.descriptor, reason, &patience, Some(error))?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
+                Err(error) => return Err(error),
             }
         }
     }
 
+    /// Ends all waits, and all operations to come, with `ConnectionAborted`. The descriptor stays
+    /// open until the source is dropped.
+    pub fn close(&self) {
+        self.block.close();
+    }
+
     fn retire(&mut self) {
         let token = self.block.token();
-        let registration = std::mem::take(&mut *self.block.registration.lock());
-        if let Some(home) = registration.home {
+        if let Some(home) = self.block.home.lock().take() {
             home.remove(self.descriptor.fd(), token);
         }
         self.block.give_back();
@@ -180,6 +263,10 @@ impl<T: Descriptor> Drop for Source<T> {
     }
 }
 
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "it was closed by this program")
+}
+
 /// An operation under way.
 struct Turn {
     block: &'static Block,
@@ -187,6 +274,10 @@ struct Turn {
     /// The edges before the last attempt.
     edges: u32,
     has_baton: bool,
+    /// The descriptor itself must be asked, whatever the edges say.
+    insists: bool,
+    /// A plain thread has seen the end of the descriptor, and its attempt has not.
+    saw_end: bool,
     /// Known from the first wait on.
     limit: Option<(Patience, Option<Instant>)>,
 }
@@ -194,11 +285,27 @@ struct Turn {
 impl Turn {
     #[inline]
     fn new(block: &'static Block, direction: Direction) -> Self {
-        Self { block, direction, edges: 0, has_baton: false, limit: None }
+        Self {
+            block,
+            direction,
+            edges: 0,
+            has_baton: false,
+            insists: false,
+            saw_end: false,
+            limit: None,
+        }
     }
 
-    /// Waits after an attempt that has failed with `would_block`, and returns when it is time for
-    /// the next one.
+    /// Whether an attempt would find nothing.
+    #[inline]
+    fn knows_better(&self) -> bool {
+        self.direction == Direction::Read
+            && self.edges == self.block.drained_at.load(Ordering::Relaxed)
+            && !self.insists
+    }
+
+    /// Waits after an attempt that has failed with `would_block`, or instead of one that would,
+    /// and returns when it is time for the next one.
     #[cold]
     #[track_caller]
     fn wait<T: Descriptor>(
@@ -206,7 +313,7 @@ impl Turn {
         descriptor: &T,
         reason: Reason,
         patience: &dyn Fn() -> Patience,
-        would_block: io::Error,
+        would_block: Option<io::Error>,
     ) -> io::Result<()> {
         // The attempt has found nothing that it could have left to others.
         self.has_baton = false;
@@ -214,15 +321,19 @@ impl Turn {
             let patience = patience();
             (patience, patience.deadline())
         });
-        if patience == Patience::None {
-            turn::fail();
-            return Err(would_block);
+        if patience != Patience::None && self.wait_until(descriptor, reason, deadline)? {
+            return Ok(());
         }
-        let ready = self.wait_until(descriptor, reason, deadline)?;
-        match patience {
-            _ if ready => Ok(()),
-            Patience::Until(_) => Err(io::ErrorKind::TimedOut.into()),
-            _ => Err(would_block),
+        self.insists = true;
+        match (would_block, patience) {
+            (None, _) => Ok(()),
+            (_, Patience::Until(_)) => Err(io::ErrorKind::TimedOut.into()),
+            (Some(error), _) => {
+                if patience == Patience::None {
+                    turn::fail();
+                }
+                Err(error)
+            }
         }
     }
 
@@ -236,7 +347,7 @@ impl Turn {
     ) -> io::Result<bool> {
         // SAFETY: the reference is used in this call alone.
         let Some(worker) = (unsafe { worker::current() }) else {
-            return wait_on_thread(descriptor.fd(), self.direction, deadline);
+            return self.wait_on_thread(descriptor, deadline);
         };
         let driver = worker.driver();
         self.block.register(driver.poller()?, descriptor)?;
@@ -246,12 +357,14 @@ impl Turn {
             deadline,
             |unparker| {
                 counted.set(Some(driver.begin_wait()));
-                self.block.enqueue(self.direction, self.edges, &waiter, unparker);
+                self.enqueue(&waiter, Alarm::Task(unparker));
             },
-            || {
-                let unparker = self.block.dequeue(self.direction, &waiter)?;
-                counted.take();
-                Some(unparker)
+            || match self.dequeue(&waiter)? {
+                Alarm::Task(unparker) => {
+                    counted.take();
+                    Some(unparker)
+                }
+                Alarm::Thread(_) => unreachable!("the waiter is a task's"),
             },
         );
         drop(counted);
@@ -261,6 +374,41 @@ impl Turn {
             Wake::TimedOut => Ok(false),
             Wake::Failed => Err(io::Error::other("the task is being cancelled and cannot wait")),
         }
+    }
+
+    /// A plain thread waits in the system, and links a waiter all the same: it may be the first one
+    /// to whom an edge is reported, and a [`Source::close`] must reach it.
+    fn wait_on_thread<T: Descriptor>(
+        &mut self,
+        descriptor: &T,
+        deadline: Option<Instant>,
+    ) -> io::Result<bool> {
+        let (waiter, bell) = (Waiter::new(), ThreadBell::of_this_thread()?);
+        self.enqueue(&waiter, Alarm::Thread(bell.clone()));
+        let waited = match self.saw_end {
+            // It would see the end again at once.
+            true => bell.nap(deadline),
+            false => bell.wait_beside(descriptor.fd(), self.direction, deadline),
+        };
+        let is_rung = matches!(waited, Ok(Waited::Rung));
+        if self.dequeue(&waiter).is_none() && !is_rung {
+            // The waiter stays until its alarm is used.
+            bell.await_ring();
+        }
+        self.has_baton = waiter.has_baton.get();
+        let waited = waited?;
+        // What the system says of the descriptor need not have come by an edge.
+        self.insists = true;
+        self.saw_end = waited == Waited::Ended;
+        Ok(waited != Waited::TimedOut)
+    }
+
+    fn enqueue(&self, waiter: &Waiter, alarm: Alarm) {
+        self.block.enqueue(self.direction, self.edges, waiter, alarm);
+    }
+
+    fn dequeue(&self, waiter: &Waiter) -> Option<Alarm> {
+        self.block.dequeue(self.direction, waiter)
     }
 }
 
@@ -275,7 +423,7 @@ impl Drop for Turn {
 impl Waiter {
     fn new() -> Self {
         Self {
-            unparker: primitive::cell::UnsafeCell::new(None),
+            alarm: primitive::cell::UnsafeCell::new(None),
             next: Cell::new(ptr::null()),
             previous: Cell::new(ptr::null()),
             linked: Cell::new(false),
@@ -286,57 +434,95 @@ impl Waiter {
 
 impl Block {
     fn new() -> Self {
-        let state = State { generation: 0, edges: [0; 2], first: [ptr::null(); 2] };
-        Self { registration: Mutex::default(), state: BriefMutex::new(state) }
+        Self {
+            edges: [AtomicU32::new(0), AtomicU32::new(0)],
+            drained_at: AtomicU32::new(UNKNOWN),
+            is_irregular: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
+            suitor: AtomicUsize::new(0),
+            home: Mutex::default(),
+            state: BriefMutex::new(State { generation: 0, first: [ptr::null(); 2] }),
+        }
     }
 
+    #[inline]
     fn edges(&self, direction: Direction) -> u32 {
-        self.state.lock().edges[direction as usize]
+        self.edges[direction as usize].load(Ordering::Acquire)
+    }
+
+    /// Adds an edge. The caller holds the lock of `state`.
+    fn add_edge(&self, direction: Direction) {
+        let edges = &self.edges[direction as usize];
+        let next = edges.load(Ordering::Relaxed).wrapping_add(1) & (UNKNOWN >> 1);
+        edges.store(next, Ordering::Release);
+    }
+
+    /// A read has succeeded, before which there had been that many edges.
+    #[inline]
+    fn note_read(&self, edges: u32, is_short: bool) {
+        let all = is_short && !self.is_irregular.load(Ordering::Relaxed);
+        let drained_at = if all { edges } else { UNKNOWN };
+        if self.drained_at.load(Ordering::Relaxed) != drained_at {
+            self.drained_at.store(drained_at, Ordering::Relaxed);
+        }
     }
 
     /// Has the descriptor reported by a poller. The first one keeps it until another one has asked
     /// twice in a row while none waited, or until it ends.
     fn register<T: Descriptor>(&self, poller: &Arc<Poller>, descriptor: &T) -> io::Result<()> {
-        let mut registration = self.registration.lock();
         let address = Arc::as_ptr(poller).addr();
-        let last_suitor = std::mem::replace(&mut registration.suitor, address);
-        if let Some(home) = &registration.home {
-            if Arc::ptr_eq(home, poller) {
-                return Ok(());
-            }
-            if last_suitor != address || self.state.lock().has_waiters() {
-                return Ok(());
-            }
+        if self.suitor.load(Ordering::Relaxed) == address | SETTLED {
+            return Ok(());
+        }
+        let mut home = self.home.lock();
+        let last_suitor = self.suitor.load(Ordering::Relaxed) & !SETTLED;
+        if home.as_ref().is_some_and(|home| Arc::ptr_eq(home, poller)) {
+            self.suitor.store(address | SETTLED, Ordering::Relaxed);
+            return Ok(());
+        }
+        self.suitor.store(address, Ordering::Relaxed);
+        if home.is_some() && (last_suitor != address || self.state.lock().has_waiters()) {
+            return Ok(());
         }
         // Before the old home is left: somebody may have found it here and be about to wait. What
         // both report is one edge more.
         match poller.add(descriptor.fd(), self.token()) {
             Ok(true) => {
-                if let Some(left) = registration.home.replace(poller.clone()) {
+                if let Some(left) = home.replace(poller.clone()) {
                     left.remove(descriptor.fd(), self.token());
                 }
+                self.suitor.store(address | SETTLED, Ordering::Relaxed);
                 Ok(())
             }
-            Err(error) if registration.home.is_none() => Err(error),
+            Err(error) if home.is_none() => Err(error),
             // It stays where it is. (And nothing waits on a worker that has ended.)
             Ok(false) | Err(_) => Ok(()),
         }
     }
 
+    /// Forgets where the descriptor is registered, if it is with this poller.
+    fn leave(&self, poller: &Arc<Poller>) {
+        let mut home = self.home.lock();
+        if home.as_ref().is_some_and(|home| Arc::ptr_eq(home, poller)) {
+            *home = None;
+            self.suitor.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Links a waiter, or wakes it at once if there has been an edge since it looked.
-    fn enqueue(&self, direction: Direction, seen: u32, waiter: &Waiter, unparker: Unparker) {
+    fn enqueue(&self, direction: Direction, seen: u32, waiter: &Waiter, alarm: Alarm) {
         let mut state = self.state.lock();
-        if state.edges[direction as usize] != seen {
+        if self.edges(direction) != seen {
             drop(state);
-            return unparker.unpark();
+            return alarm.wake();
         }
         // SAFETY: the waiter is in no ring yet.
-        waiter.unparker.with_mut(|place| unsafe { *place = Some(unparker) });
+        waiter.alarm.with_mut(|place| unsafe { *place = Some(alarm) });
         state.link(direction, waiter);
     }
 
     /// Takes a waiter out again, unless it has been taken out to be woken.
-    fn dequeue(&self, direction: Direction, waiter: &Waiter) -> Option<Unparker> {
+    fn dequeue(&self, direction: Direction, waiter: &Waiter) -> Option<Alarm> {
         let mut state = self.state.lock();
         if !waiter.linked.get() {
             return None;
@@ -344,7 +530,7 @@ impl Block {
         // SAFETY: a waiter in the ring is parked, and the lock is held.
         unsafe { state.unlink(direction, waiter) };
         // SAFETY: it is out of the ring, and so this party's alone.
-        waiter.unparker.with_mut(|place| unsafe { (*place).take() })
+        waiter.alarm.with_mut(|place| unsafe { (*place).take() })
     }
 
     fn pass_baton(&self, direction: Direction) {
@@ -353,19 +539,21 @@ impl Block {
         unsafe { wake_chain(next) };
     }
 
-    /// Adds an edge to the directions that are ready. True if that has woken a task.
+    /// Adds an edge to the directions that are ready. True if that has woken a waiter.
     fn note(&self, readiness: Readiness, generation: u32) -> bool {
         let mut state = self.state.lock();
         if state.generation != generation {
             return false;
         }
+        if readiness.irregular {
+            self.is_irregular.store(true, Ordering::Relaxed);
+        }
         let ready = [readiness.readable, readiness.writable];
-        let chains = [Direction::Read, Direction::Write].map(|direction| {
+        let chains = Direction::BOTH.map(|direction| {
             if !ready[direction as usize] {
                 return ptr::null();
             }
-            let edges = &mut state.edges[direction as usize];
-            *edges = edges.wrapping_add(1);
+            self.add_edge(direction);
             if readiness.ended { state.take_all(direction) } else { state.take_first(direction) }
         });
         drop(state);
@@ -374,12 +562,30 @@ impl Block {
         chains.iter().any(|chain| !chain.is_null())
     }
 
+    /// Wakes all waiters, to whom every attempt from now on says that the source is closed.
+    fn close(&self) {
+        let mut state = self.state.lock();
+        self.is_closed.store(true, Ordering::Relaxed);
+        let chains = Direction::BOTH.map(|direction| {
+            self.add_edge(direction);
+            state.take_all(direction)
+        });
+        drop(state);
+        // SAFETY: they have just been taken out of their rings.
+        chains.into_iter().for_each(|chain| unsafe { wake_chain(chain) });
+    }
+
     /// The block serves another source from now on.
     fn give_back(&'static self) {
         let mut state = self.state.lock();
         debug_assert!(!state.has_waiters(), "a wait borrows the source");
         state.generation = next_generation(state.generation);
         drop(state);
+        // A report that comes from now on finds another generation and changes nothing.
+        self.drained_at.store(UNKNOWN, Ordering::Relaxed);
+        self.is_irregular.store(false, Ordering::Relaxed);
+        self.is_closed.store(false, Ordering::Relaxed);
+        self.suitor.store(0, Ordering::Relaxed);
         pool::give(self);
     }
 }
@@ -461,13 +667,13 @@ impl State {
 ///
 /// The caller has taken them out of their ring.
 unsafe fn wake_chain(mut chain: *const Waiter) {
-    // SAFETY: a waiter that is out of the ring stays parked until its unparker is used, and nobody
-    // else has that. It is not touched afterwards.
+    // SAFETY: a waiter that is out of the ring stays until its alarm is used, and nobody else has
+    // that. It is not touched afterwards.
     while let Some(waiter) = unsafe { chain.as_ref() } {
         chain = waiter.next.get();
         // SAFETY: as above.
-        let unparker = waiter.unparker.with_mut(|place| unsafe { (*place).take() });
-        unparker.expect("a linked waiter has its unparker").unpark();
+        let alarm = waiter.alarm.with_mut(|place| unsafe { (*place).take() });
+        alarm.expect("a linked waiter has its alarm").wake();
     }
 }
 
@@ -480,14 +686,11 @@ pub(super) fn deliver(token: u64, readiness: Readiness) -> bool {
 /// Drops all registrations with a poller whose owner ends. The waiters look again, and register
 /// with a poller of their own.
 pub(super) fn disown(poller: &Arc<Poller>) {
-    const LOOK_ANEW: Readiness = Readiness { readable: true, writable: true, ended: true };
+    const LOOK_ANEW: Readiness =
+        Readiness { readable: true, writable: true, ended: true, irregular: false };
     for token in poller.end() {
         let (block, generation) = block_of(token);
-        let mut registration = block.registration.lock();
-        if registration.home.as_ref().is_some_and(|home| Arc::ptr_eq(home, poller)) {
-            *registration = Registration::default();
-        }
-        drop(registration);
+        block.leave(poller);
         block.note(LOOK_ANEW, generation);
     }
 }

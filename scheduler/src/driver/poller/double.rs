@@ -44,16 +44,12 @@ impl ModelFd {
         pipe.report();
     }
 
-    /// Takes a unit.
-    pub(in crate::driver) fn read(&self) -> io::Result<()> {
+    /// Takes units, at most `room`.
+    pub(in crate::driver) fn read(&self, room: usize) -> io::Result<usize> {
         let mut pipe = self.pipe.lock();
-        match pipe.units {
-            0 => Err(io::ErrorKind::WouldBlock.into()),
-            _ => {
-                pipe.units -= 1;
-                Ok(())
-            }
-        }
+        let count = pipe.units.min(room);
+        pipe.units -= count;
+        if count == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(count) }
     }
 }
 
@@ -133,11 +129,38 @@ impl Queue {
     }
 }
 
-/// Plain threads wait in the kernel, which a model does not have.
-pub(in crate::driver) fn wait_on_thread(
-    _: Fd<'_>,
-    _: Direction,
-    _: Option<Instant>,
-) -> io::Result<bool> {
-    unreachable!("in models only tasks wait for descriptors")
+/// Plain threads wait in the system, which a model does not have.
+#[derive(Clone)]
+pub(in crate::driver) struct ThreadBell;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "no thread waits")]
+pub(in crate::driver) enum Waited {
+    Ready,
+    Ended,
+    Rung,
+    TimedOut,
+}
+
+impl ThreadBell {
+    pub(in crate::driver) fn of_this_thread() -> io::Result<Self> {
+        Err(io::Error::other("in models only tasks wait for descriptors"))
+    }
+
+    pub(in crate::driver) fn ring(&self) {}
+
+    pub(in crate::driver) fn await_ring(&self) {}
+
+    pub(in crate::driver) fn wait_beside(
+        &self,
+        _: Fd<'_>,
+        _: Direction,
+        _: Option<Instant>,
+    ) -> io::Result<Waited> {
+        Ok(Waited::Ready)
+    }
+
+    pub(in crate::driver) fn nap(&self, _: Option<Instant>) -> io::Result<Waited> {
+        Ok(Waited::Ended)
+    }
 }

@@ -8,10 +8,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Readiness;
-use crate::driver::Direction;
 
 /// What a source is made of.
 pub trait Descriptor {
@@ -31,7 +30,7 @@ pub(crate) type Fd<'a> = BorrowedFd<'a>;
 const RING: u64 = 0;
 
 /// How many reports one look takes.
-const BATCH: usize = 64;
+const BATCH: usize = 256;
 
 const ALL: u32 =
     (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLPRI | libc::EPOLLET) as u32;
@@ -43,12 +42,9 @@ pub(in crate::driver) struct Queue {
 
 impl Queue {
     pub(super) fn new() -> io::Result<Self> {
-        // SAFETY: both calls make a descriptor, which nobody else owns, or fail.
-        let (epoll, ring) = unsafe {
-            let epoll = owned(libc::epoll_create1(libc::EPOLL_CLOEXEC))?;
-            (epoll, owned(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?)
-        };
-        let queue = Self { epoll, ring };
+        // SAFETY: the call makes a descriptor, which nobody else owns, or fails.
+        let epoll = unsafe { owned(libc::epoll_create1(libc::EPOLL_CLOEXEC))? };
+        let queue = Self { epoll, ring: ring_descriptor()? };
         queue.control(libc::EPOLL_CTL_ADD, queue.ring.as_fd(), RING)?;
         Ok(queue)
     }
@@ -64,10 +60,7 @@ impl Queue {
     }
 
     pub(super) fn ring(&self) {
-        let one = 1_u64;
-        // SAFETY: eight bytes are read from a local. It fails only if the counter is full, after
-        // 2^64 - 2 rings.
-        unsafe { libc::write(self.ring.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
+        write_ring(&self.ring);
     }
 
     pub(super) fn wait(&self, timeout: Option<Duration>, mut report: impl FnMut(u64, Readiness)) {
@@ -129,6 +122,19 @@ impl Queue {
     }
 }
 
+/// A descriptor to be rung.
+pub(super) fn ring_descriptor() -> io::Result<OwnedFd> {
+    // SAFETY: the call makes a descriptor, which nobody else owns, or fails.
+    unsafe { owned(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)) }
+}
+
+pub(super) fn write_ring(ring: &OwnedFd) {
+    let one = 1_u64;
+    // SAFETY: eight bytes are read from a local. It fails only if the counter is full, after
+    // 2^64 - 2 rings.
+    unsafe { libc::write(ring.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
+}
+
 /// # Safety
 ///
 /// `fd` is a new descriptor that nobody owns, or -1 after a failure.
@@ -141,52 +147,26 @@ unsafe fn owned(fd: i32) -> io::Result<OwnedFd> {
 }
 
 fn readiness(flags: i32) -> Readiness {
-    let ended = flags & (libc::EPOLLHUP | libc::EPOLLERR) != 0;
+    let is = |what| flags & what != 0;
+    let ended = is(libc::EPOLLHUP | libc::EPOLLERR);
     Readiness {
-        readable: ended || flags & (libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLPRI) != 0,
-        writable: ended || flags & libc::EPOLLOUT != 0,
-        ended: ended || flags & libc::EPOLLRDHUP != 0,
+        readable: ended || is(libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLPRI),
+        writable: ended || is(libc::EPOLLOUT),
+        ended: ended || is(libc::EPOLLRDHUP),
+        irregular: ended || is(libc::EPOLLRDHUP | libc::EPOLLPRI),
     }
 }
 
 /// Rounded up, so that no wait is too short.
-fn in_milliseconds(timeout: Duration) -> i32 {
+pub(super) fn in_milliseconds(timeout: Duration) -> i32 {
     timeout.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(i32::MAX)
-}
-
-/// Blocks a plain thread until `direction` is possible for `fd`. False if `deadline` comes first.
-pub(in crate::driver) fn wait_on_thread(
-    fd: Fd<'_>,
-    direction: Direction,
-    deadline: Option<Instant>,
-) -> io::Result<bool> {
-    let events = match direction {
-        Direction::Read => libc::POLLIN | libc::POLLPRI | libc::POLLRDHUP,
-        Direction::Write => libc::POLLOUT,
-    };
-    loop {
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let timeout = left.map_or(-1, in_milliseconds);
-        let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
-        // SAFETY: there is one entry, which is read and written during the call.
-        match unsafe { libc::poll(&raw mut entry, 1, timeout) } {
-            0 if left.is_some_and(|left| in_milliseconds(left) < i32::MAX) => return Ok(false),
-            0 => {}
-            1 => return Ok(true),
-            _ => {
-                let error = io::Error::last_os_error();
-                if error.kind() != io::ErrorKind::Interrupted {
-                    return Err(error);
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::net::UnixStream;
+    use std::time::Instant;
 
     fn collect(queue: &Queue, timeout: Option<Duration>) -> Vec<(u64, Readiness)> {
         let mut reports = Vec::new();
@@ -218,7 +198,7 @@ mod tests {
         io::Write::write_all(&mut &theirs, b"x").unwrap();
         assert_eq!(collect(&queue, None), [(64, Readiness { readable: true, ..writable })]);
         drop(theirs);
-        let ended = Readiness { readable: true, writable: true, ended: true };
+        let ended = Readiness { readable: true, writable: true, ended: true, irregular: true };
         assert_eq!(collect(&queue, None), [(64, ended)]);
         queue.remove(ours.as_fd());
         queue.remove(ours.as_fd());
@@ -237,15 +217,5 @@ mod tests {
         assert_eq!(in_milliseconds(Duration::from_nanos(1)), 1);
         assert_eq!(in_milliseconds(Duration::from_millis(2)), 2);
         assert_eq!(in_milliseconds(Duration::MAX), i32::MAX);
-    }
-
-    #[test]
-    fn a_plain_thread_waits_for_a_descriptor() {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        let soon = Some(Instant::now() + Duration::from_millis(1));
-        assert!(!wait_on_thread(ours.as_fd(), Direction::Read, soon).unwrap());
-        assert!(wait_on_thread(ours.as_fd(), Direction::Write, None).unwrap());
-        io::Write::write_all(&mut &theirs, b"x").unwrap();
-        assert!(wait_on_thread(ours.as_fd(), Direction::Read, None).unwrap());
     }
 }

@@ -8,11 +8,15 @@
 pub(super) mod double;
 #[cfg(not(lisle_loom))]
 mod epoll;
+#[cfg(not(lisle_loom))]
+mod thread;
 
 #[cfg(lisle_loom)]
-pub(super) use double::{Descriptor, Fd, Queue, wait_on_thread};
+pub(super) use double::{Descriptor, Fd, Queue, ThreadBell, Waited};
 #[cfg(not(lisle_loom))]
-pub(super) use epoll::{Descriptor, Fd, Queue, wait_on_thread};
+pub(super) use epoll::{Descriptor, Fd, Queue};
+#[cfg(not(lisle_loom))]
+pub(super) use thread::{ThreadBell, Waited};
 
 use std::collections::BTreeSet;
 use std::io;
@@ -28,6 +32,8 @@ pub(super) struct Readiness {
     /// The other side is gone or something has failed: every wait in a direction that is ready
     /// ends.
     pub(super) ended: bool,
+    /// It is not only that more data, or more room for them, has come.
+    pub(super) irregular: bool,
 }
 
 pub(super) struct Poller {

@@ -19,12 +19,22 @@ type Pipe = Arc<ModelFd>;
 type PipeSource = Source<Pipe>;
 type SharedSource = std::sync::Arc<PipeSource>;
 
+/// Takes one unit.
 fn read(source: &PipeSource) -> io::Result<()> {
-    source.attempt(Direction::Read, REASON, || Patience::Endless, |pipe| pipe.read())
+    read_with(source, Patience::Endless)
 }
 
 fn read_until(source: &PipeSource, deadline: Instant) -> io::Result<()> {
-    source.attempt(Direction::Read, REASON, || Patience::Until(deadline), |pipe| pipe.read())
+    read_with(source, Patience::Until(deadline))
+}
+
+fn read_with(source: &PipeSource, patience: Patience) -> io::Result<()> {
+    source.attempt(Direction::Read, REASON, || patience, |pipe| pipe.read(1)).map(drop)
+}
+
+/// Takes all units, if there are no more than two.
+fn drain(source: &PipeSource) -> usize {
+    source.attempt_to_drain(REASON, || Patience::Endless, 3, |pipe| pipe.read(3)).unwrap()
 }
 
 /// An edge comes at any moment between the attempt that finds nothing and the end of the wait: the
@@ -156,7 +166,8 @@ fn model_of_a_late_report() {
         let first = Source::new(Pipe::default());
         let token = first.token();
         let late = thread::spawn(move || {
-            let readiness = Readiness { readable: true, writable: true, ended: true };
+            let readiness =
+                Readiness { readable: true, writable: true, ended: true, irregular: true };
             assert!(!deliver(token, readiness), "nobody waits");
         });
         drop(first);
@@ -164,5 +175,87 @@ fn model_of_a_late_report() {
         let before = second.edges(Direction::Read);
         late.join().unwrap();
         assert!(second.edges(Direction::Read) == before);
+    });
+}
+
+/// A read that does not fill its buffer has found all there was, and the next one waits without an
+/// attempt: what comes after the first is reported.
+///
+/// Seen to fail: when a read notes the edges after it instead of those before, loom reports a
+/// deadlock.
+#[test]
+fn model_of_a_short_read_against_an_edge() {
+    loom::model(|| {
+        let pipe = Pipe::default();
+        let source = SharedSource::new(Source::new(pipe.clone()));
+        run(|| {
+            let _ = read_until(&source, Instant::now());
+            // The worker reports what the writer brings while this waits.
+            let writer = thread::spawn(move || {
+                pipe.write(1);
+                pipe.write(1);
+            });
+            let mut units = 0;
+            while units < 2 {
+                units += drain(&source);
+            }
+            writer.join().unwrap();
+        });
+    });
+}
+
+/// One of two waiters gives up while the only edge is reported: the other one hears of it.
+///
+/// Seen to fail: when `Turn` does not hand on the baton if its wait has timed out.
+#[test]
+fn model_of_two_waiters_of_which_one_gives_up() {
+    loom::model(|| {
+        let pipe = Pipe::default();
+        let source = SharedSource::new(Source::new(pipe.clone()));
+        let writer = thread::spawn(move || pipe.write(2));
+        run(|| {
+            let hasty = spawn_local({
+                let source = source.clone();
+                move || read_until(&source, Instant::now()).is_ok()
+            });
+            let patient = spawn_local({
+                let source = source.clone();
+                move || read(&source).unwrap()
+            });
+            hasty.join().unwrap();
+            patient.join().unwrap();
+        });
+        writer.join().unwrap();
+    });
+}
+
+/// The registration moves to the worker that waits twice in a row while the old one, which lives
+/// on, may have an edge to report.
+#[test]
+fn model_of_a_change_of_owners_against_an_edge() {
+    reported_by_another_worker(|source| {
+        let now = Instant::now();
+        if read_until(source, now).is_err() && read_until(source, now).is_err() {
+            read(source).unwrap();
+        }
+    });
+}
+
+/// The source is closed at any moment of a wait, which ends.
+///
+/// Seen to fail: when `close` adds no edge, loom reports a deadlock.
+#[test]
+fn model_of_a_close_against_a_wait() {
+    loom::model(|| {
+        let source = SharedSource::new(Source::new(Pipe::default()));
+        let closer = thread::spawn({
+            let source = source.clone();
+            move || source.close()
+        });
+        run(|| {
+            let error = read(&source).unwrap_err();
+            assert!(error.kind() == io::ErrorKind::ConnectionAborted);
+        });
+        closer.join().unwrap();
     });
 }
