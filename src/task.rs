@@ -18,6 +18,6 @@
 
 #[doc(inline)]
 pub use lisle_scheduler::{
-    Builder, Cancelled, Detached, JoinHandle, Task, TaskId, check_cancelled, current, shield,
-    spawn, spawn_local, yield_now,
+    Builder, Cancelled, Detached, JobHandle, JoinHandle, Task, TaskId, check_cancelled, current,
+    shield, spawn, spawn_blocking, spawn_local, yield_now,
 };

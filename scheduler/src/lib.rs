@@ -37,6 +37,7 @@
 
 #![warn(unreachable_pub)]
 
+mod blocking;
 mod cancel;
 mod deadlock;
 mod driver;
@@ -66,6 +67,7 @@ mod worker;
 /// What Lisle's other crates use and users do not.
 #[doc(hidden)]
 pub mod internal {
+    pub use crate::blocking::limited;
     pub use crate::cancel::{check_cancelled_at, shield_unwinding, uninterrupted};
     pub use crate::driver::{Direction, Patience, Source};
     pub use crate::sleep::park_until;
@@ -74,6 +76,7 @@ pub mod internal {
     pub use crate::worker::current_number;
 }
 
+pub use blocking::{JobHandle, blocking, spawn_blocking};
 pub use cancel::{check_cancelled, shield};
 pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
 pub use metrics::{Metrics, WorkerMetrics};

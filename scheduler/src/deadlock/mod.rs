@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lisle_runtime::internal::panics;
 
+use crate::blocking;
 use crate::per_process::PerProcess;
 use crate::task::{Phase, TaskList};
 
@@ -71,21 +72,30 @@ pub(crate) fn earlier_threads(policy: ForeignThreads) -> Vec<u32> {
 }
 
 /// Whether a thread that is not one of the runtime's own, of which there are `own`, could wake one
-/// of its tasks. When its run began there were the `earlier` threads, with that of its first
+/// of its tasks. A blocking call that is under way can, whatever the policy. When its run began there were the `earlier` threads, with that of its first
 /// worker.
 pub(crate) fn others_may_wake_us(policy: ForeignThreads, own: usize, earlier: &[u32]) -> bool {
-    match policy {
+    // Known before the threads are counted, so that none is left out which is known here.
+    let pool = blocking::standing();
+    if pool.is_busy {
+        return true;
+    }
+    let others = match policy {
         ForeignThreads::NeverWake => false,
         ForeignThreads::MayWake => {
-            // Known before the threads are counted, so that none is left out which is known here.
             let idle = staying_threads().load(Ordering::Acquire) + panics::helper_threads();
-            threads::count().is_none_or(|threads| threads != own + idle)
+            threads::count().is_none_or(|threads| threads != own + idle + pool.threads)
         }
-        // A thread of Lisle's that is older is among the earlier ones; one that is not puts the
-        // report off.
-        ForeignThreads::LaterMayWake => threads::list().is_none_or(|threads| {
-            let later = threads.iter().filter(|thread| !earlier.contains(thread));
-            later.count() + 1 != own
-        }),
-    }
+        // Any other thread of Lisle's that is older is among the earlier ones; one that is not puts
+        // the report off.
+        ForeignThreads::LaterMayWake => {
+            let pool = blocking::thread_ids();
+            threads::list().is_none_or(|threads| {
+                let is_later = |thread: &&u32| !earlier.contains(thread) && !pool.contains(thread);
+                threads.iter().filter(is_later).count() + 1 != own
+            })
+        }
+    };
+    // In the count, another thread may have taken the place of one of the pool's that has gone.
+    others || blocking::standing() != pool
 }

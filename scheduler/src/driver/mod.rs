@@ -115,8 +115,9 @@ impl Driver {
         }
     }
 
-    /// Counts a wait of one of the worker's tasks, until it is dropped.
-    fn begin_wait(&self) -> CountedWait<'_> {
+    /// Counts a wait of one of the worker's tasks, for a descriptor or for what another thread of
+    /// Lisle's does for it, until it is dropped.
+    pub(crate) fn begin_wait(&self) -> CountedWait<'_> {
         self.waits.set(self.waits.get() + 1);
         CountedWait(self)
     }
@@ -132,7 +133,7 @@ impl Driver {
     }
 }
 
-struct CountedWait<'a>(&'a Driver);
+pub(crate) struct CountedWait<'a>(&'a Driver);
 
 impl Drop for CountedWait<'_> {
     fn drop(&mut self) {

@@ -130,7 +130,7 @@ impl WaitCell {
     }
 
     /// Lets notifiers know that a party waits. If the event has come meanwhile, wakes it at once.
-    fn announce(&self, unparker: Unparker) {
+    pub(crate) fn announce(&self, unparker: Unparker) {
         // SAFETY: the word is not WAITING, so the field is this party's.
         self.unparker.with_mut(|field| unsafe { *field = Some(unparker) });
         // Release hands the unparker over; acquire is for what was done before the event.
@@ -144,7 +144,7 @@ impl WaitCell {
     }
 
     /// Takes the announcement back, unless a notifier has already taken the unparker.
-    fn retract(&self) -> Option<Unparker> {
+    pub(crate) fn retract(&self) -> Option<Unparker> {
         self.state
             .compare_exchange(WAITING, EMPTY, Ordering::Relaxed, Ordering::Acquire)
             .ok()

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use lisle_runtime::internal::last_words::abort_on_unwind;
 
 use super::Worker;
+use crate::blocking;
 use crate::deadlock::{self, ForeignThreads};
 use crate::run_queue::Mark;
 use crate::team::{Role, Team};
@@ -176,9 +177,11 @@ impl Worker {
             return self.sleep(None, None);
         }
         if self.team.detects_deadlocks() {
+            let calls = blocking::standing();
             let others_may_wake_us = self.team.others_may_wake_us(self.team.own_threads());
-            // Looked at after the threads: a thread that has gone cannot post anything any more.
-            if !others_may_wake_us && self.is_stuck() {
+            // Looked at after the threads: a thread that has gone cannot post anything any more. A
+            // task that was awake meanwhile may have left a blocking call behind.
+            if !others_may_wake_us && self.is_stuck() && blocking::standing() == calls {
                 return self.team.declare_deadlock();
             }
         }

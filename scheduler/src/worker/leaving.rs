@@ -24,6 +24,7 @@ use lisle_runtime::switch::{Context, switch};
 
 use super::Worker;
 use super::waits::forbidden;
+use crate::blocking;
 use crate::deadlock::ForeignThreads;
 use crate::task::{Cancelled, Control, Phase, join};
 
@@ -133,12 +134,14 @@ impl Worker {
         let quiet = quiet_since.get_or_insert_with(Instant::now).elapsed();
         let pause = quiet.clamp(Duration::from_millis(1), Duration::from_millis(100));
         let hand_overs = self.hand_overs();
+        let calls = blocking::standing();
         // The threads are counted before it is looked whether one has posted something. A thread
         // that has begun a hand-over will most likely end it, whatever the user says of others.
         let others_may_wake = |policy| self.team.others_may_wake_last_tasks(policy);
         let others_may_hand_over = hand_overs.any && others_may_wake(ForeignThreads::MayWake);
         let others_may_wake = others_may_wake(self.team.settings.foreign_threads);
-        if self.team.is_quiescent(self.index) && !self.post.has_mail() {
+        let is_quiescent = self.team.is_quiescent(self.index) && !self.post.has_mail();
+        if is_quiescent && blocking::standing() == calls {
             if hand_overs.outside_of_shields {
                 if quiet >= PATIENCE || !others_may_hand_over {
                     return self.leave_waiting();
