@@ -45,6 +45,22 @@ impl Args {
         Some(self.number(name, &value, 0..=usize::MAX))
     }
 
+    /// The port behind `name`, if `name` is given. 0 stands for any that is free.
+    pub fn port(&mut self, name: &str) -> Option<u16> {
+        let value = self.text(name)?;
+        Some(self.number(name, &value, 0..=u16::MAX.into()) as u16)
+    }
+
+    /// The word behind `name`, if `name` is given.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        let place = self.rest.iter().position(|arg| arg == name)?;
+        self.rest.remove(place);
+        if place == self.rest.len() {
+            self.reject(format!("{name} needs a value behind it"));
+        }
+        Some(self.rest.remove(place))
+    }
+
     /// The argument that is neither a flag nor an option: how many.
     pub fn count(&mut self, name: &str, default: usize) -> usize {
         let Some(place) = self.rest.iter().position(|arg| !arg.starts_with('-')) else {
