@@ -117,7 +117,7 @@ pub enum Awaited {
     Task(Task),
     /// The use or the end of one of these handles.
     Handles(Handles),
-    /// The release of a lock that is held.
+    /// The release of a lock that is held, or the end of what has begun.
     Release(Held),
 }
 
@@ -157,28 +157,30 @@ impl Handles {
     }
 }
 
-/// A lock that is held while a party waits for it.
+/// A lock that is held while a party waits for it, or an initialiser that runs.
 #[derive(Clone, Debug)]
 pub struct Held {
     pub(crate) by: Option<Task>,
+    pub(crate) how: &'static str,
     since: Place,
     times: usize,
 }
 
 impl Held {
-    /// It is held `times` times, more than once by several readers. The last one has locked it at
-    /// `since`, and is the task with the number `by`, or a plain thread if that is 0.
-    pub fn new(by: u64, since: Place, times: usize) -> Self {
+    /// It is held `times` times, more than once by several readers. The last one has got it at
+    /// `since`, and is the task with the number `by`, or a plain thread if that is 0. `how` says what
+    /// it was then: `"locked"`.
+    pub fn new(by: u64, how: &'static str, since: Place, times: usize) -> Self {
         let by = NonZeroU64::new(by).map(|number| Task { id: TaskId(number), name: None });
-        Self { by, since, times }
+        Self { by, how, since, times }
     }
 
-    /// The task that has locked it last, of those that still hold it. `None` if a plain thread has.
+    /// The task that has taken it last. `None` if that was a plain thread.
     pub fn by(&self) -> Option<&Task> {
         self.by.as_ref()
     }
 
-    /// The call that has locked it last.
+    /// The call that has taken it last.
     pub fn since(&self) -> Place {
         self.since
     }

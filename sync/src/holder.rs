@@ -36,6 +36,7 @@ impl Holder {
     pub(crate) fn release(&self, times: usize) -> Option<Awaited> {
         // SAFETY: it is null or comes from a reference to what is never freed.
         let place = unsafe { self.place.load(Ordering::Relaxed).as_ref() }?;
-        Some(Awaited::Release(Held::new(self.task.load(Ordering::Relaxed), place, times)))
+        let held = Held::new(self.task.load(Ordering::Relaxed), "locked", place, times);
+        Some(Awaited::Release(held))
     }
 }

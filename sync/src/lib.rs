@@ -8,10 +8,25 @@
 #[macro_use]
 mod macros;
 
+mod barrier;
 mod condvar;
 mod holder;
 mod mutex;
+mod notify;
+mod once;
+mod rwlock;
+mod semaphore;
+mod wait_group;
 mod waiting;
 
+pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use mutex::{MappedMutexGuard, Mutex, MutexGuard};
+pub use notify::{Notified, Notify};
+pub use once::{LazyLock, Once, OnceLock};
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use semaphore::{
+    AcquireError, AcquireTimeoutError, OwnedSemaphorePermit, Semaphore, SemaphorePermit,
+    TryAcquireError,
+};
+pub use wait_group::WaitGroup;

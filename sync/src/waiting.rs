@@ -6,6 +6,10 @@ use lisle_runtime::internal::last_words::abort_with;
 use lisle_scheduler::internal::uninterrupted;
 use lisle_scheduler::turn;
 
+/// How often a party looks before it joins an empty queue for a lock. A holder on another thread
+/// often needs no longer; one that is suspended on this thread never comes back meanwhile.
+pub(crate) const SPINS: u32 = if cfg!(lisle_loom) { 0 } else { 10 };
+
 /// The end of a time that begins now. `None` if it never comes.
 pub(crate) fn deadline_in(duration: Duration) -> Option<Instant> {
     Instant::now().checked_add(duration)
@@ -17,6 +21,15 @@ pub(crate) fn deadline_in(duration: Duration) -> Option<Instant> {
 pub(crate) fn spend_on_lock() {
     if turn::spend() {
         uninterrupted(turn::next);
+    }
+}
+
+/// Counts an operation that could wait, other than the taking of a lock, and lets others run if the
+/// turn is used up.
+#[inline(always)]
+pub(crate) fn spend() {
+    if turn::spend() {
+        turn::next();
     }
 }
 

@@ -162,8 +162,8 @@ impl Display for Awaiting<'_> {
 /// The lock for which each task of a group waits.
 fn write_held(f: &mut Formatter<'_>, held: &Held) -> fmt::Result {
     match held.times() {
-        1 => write!(f, "it was locked")?,
-        times => write!(f, "{} readers have locked it, the last of them", Count(times))?,
+        1 => write!(f, "it was {}", held.how)?,
+        times => write!(f, "{} readers have {} it, the last of them", Count(times), held.how)?,
     }
     write!(f, " at {} by ", held.since())?;
     match held.by() {

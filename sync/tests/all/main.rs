@@ -3,4 +3,8 @@
 
 mod condvar;
 mod ground;
+mod meeting;
 mod mutex;
+mod once;
+mod rwlock;
+mod semaphore;

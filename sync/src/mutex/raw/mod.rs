@@ -22,15 +22,11 @@ use lisle_scheduler::park::{Awaited, Object, Place, Reason, Unparker, Wait, Wake
 use lisle_scheduler::{shield, turn};
 
 use crate::holder::Holder;
-use crate::waiting::{cannot_wait, spend_on_lock};
+use crate::waiting::{SPINS, cannot_wait, spend_on_lock};
 
 const LOCKED: u8 = 1;
 const QUEUED: u8 = 2;
 const WOKEN: u8 = 4;
-
-/// How often a party looks before it joins an empty queue. A holder on another thread often needs
-/// no longer; one that is suspended on this thread never comes back meanwhile.
-const SPINS: u32 = if cfg!(lisle_loom) { 0 } else { 10 };
 
 #[derive(Debug)]
 pub(crate) struct RawMutex {

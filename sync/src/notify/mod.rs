@@ -1,0 +1,230 @@
+//! [`Notify`]: wake-ups without a value.
+
+#[cfg(all(test, lisle_loom))]
+mod models;
+
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+use lisle_runtime::internal::primitive::BriefMutex;
+use lisle_scheduler::internal::{WaitQueue, Waiter, shield_unwinding};
+use lisle_scheduler::park::{Object, Place, Reason, Wait, Wake, park};
+
+use crate::waiting::{cannot_wait, deadline_in, spend};
+
+/// Lets one party tell others that something has happened.
+///
+/// The interface is tokio's. [`notify_one`](Self::notify_one) lets one party continue, or the next
+/// one that comes: a notification is kept, but never more than one.
+/// [`notify_waiters`](Self::notify_waiters) lets all continue that wait by then, and keeps nothing.
+///
+/// **Cancellation.** A wait is a cancellation point, but not in a destructor that unwinds. A party
+/// that leaves early was not notified, and the notification goes to another one.
+///
+/// # Examples
+///
+/// ```
+/// use lisle::sync::Notify;
+///
+/// static CHANGED: Notify = Notify::new();
+///
+/// lisle::run(|| {
+///     let watcher = lisle::spawn(|| CHANGED.wait());
+///     CHANGED.notify_one(); // kept if the watcher has not begun to wait
+///     watcher.join().unwrap();
+/// });
+/// ```
+#[derive(Debug)]
+pub struct Notify {
+    state: BriefMutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// A notification that found nobody. Then nobody waits.
+    kept: bool,
+    /// How often all that waited were notified.
+    rounds: u64,
+    queue: WaitQueue,
+}
+
+/// A party that is about to wait at a [`Notify`], and that a
+/// [`notify_waiters`](Notify::notify_waiters) reaches from now on.
+#[must_use = "it does not wait by itself"]
+#[derive(Debug)]
+pub struct Notified<'a> {
+    notify: &'a Notify,
+    rounds: u64,
+}
+
+impl Notify {
+    const_fn! {
+        /// One that keeps no notification.
+        pub fn new() -> Self {
+            let state = State { kept: false, rounds: 0, queue: WaitQueue::new() };
+            Self { state: BriefMutex::new(state) }
+        }
+    }
+
+    /// Lets the party continue that has waited longest, or the next one that comes. Never waits.
+    pub fn notify_one(&self) {
+        let mut state = self.state.lock();
+        let first = state.queue.pop();
+        state.kept |= first.is_none();
+        drop(state);
+        if let Some(first) = first {
+            first.wake();
+        }
+    }
+
+    /// Lets all parties continue that wait, or that have said by [`notified`](Self::notified) that
+    /// they are about to. Never waits.
+    pub fn notify_waiters(&self) {
+        let mut state = self.state.lock();
+        state.rounds += 1;
+        let all = state.queue.take_all();
+        drop(state);
+        all.wake();
+    }
+
+    /// Says that the caller is about to wait. It can then look at what it waits for, and no
+    /// notification is lost that comes after the look.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::Notify;
+    /// use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    ///
+    /// static OPEN: AtomicBool = AtomicBool::new(false);
+    /// static OPENED: Notify = Notify::new();
+    ///
+    /// fn pass() {
+    ///     let opened = OPENED.notified();
+    ///     if !OPEN.load(SeqCst) {
+    ///         opened.wait();
+    ///     }
+    /// }
+    ///
+    /// lisle::run(|| {
+    ///     let tasks = [(); 3].map(|()| lisle::spawn(pass));
+    ///     OPEN.store(true, SeqCst);
+    ///     OPENED.notify_waiters();
+    ///     tasks.into_iter().for_each(|task| task.join().unwrap());
+    /// });
+    /// ```
+    pub fn notified(&self) -> Notified<'_> {
+        Notified { notify: self, rounds: self.state.lock().rounds }
+    }
+
+    /// Waits for a notification, or takes the one that was kept.
+    ///
+    /// # Panics
+    ///
+    /// Unwinds a task that is cancelled. Panics if it has to wait inside
+    /// [`no_suspend`](fn@lisle_runtime::no_suspend).
+    #[track_caller]
+    pub fn wait(&self) {
+        self.notified().wait();
+    }
+
+    /// As [`wait`](Self::wait), but no longer than `timeout`. Whether there was a notification.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Self::wait).
+    #[track_caller]
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.notified().wait_timeout(timeout)
+    }
+
+    /// As [`wait`](Self::wait), but not beyond `deadline`. Whether there was a notification.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Self::wait).
+    #[track_caller]
+    pub fn wait_until(&self, deadline: Instant) -> bool {
+        self.notified().wait_until(deadline)
+    }
+}
+
+impl State {
+    /// Whether a party that came when there had been so many rounds was notified. If so by the
+    /// notification that is kept, it takes that.
+    fn take(&mut self, rounds: u64) -> bool {
+        self.rounds != rounds || std::mem::take(&mut self.kept)
+    }
+}
+
+impl Notified<'_> {
+    /// Waits for a notification, or takes the one that was kept.
+    ///
+    /// # Panics
+    ///
+    /// As [`Notify::wait`].
+    #[track_caller]
+    pub fn wait(self) {
+        if self.wait_at(|| None, Location::caller()) != Wake::Unparked {
+            cannot_wait("a notification");
+        }
+    }
+
+    /// As [`wait`](Self::wait), but no longer than `timeout`. Whether there was a notification.
+    ///
+    /// # Panics
+    ///
+    /// As [`Notify::wait`].
+    #[track_caller]
+    pub fn wait_timeout(self, timeout: Duration) -> bool {
+        self.wait_at(|| deadline_in(timeout), Location::caller()) == Wake::Unparked
+    }
+
+    /// As [`wait`](Self::wait), but not beyond `deadline`. Whether there was a notification.
+    ///
+    /// # Panics
+    ///
+    /// As [`Notify::wait`].
+    #[track_caller]
+    pub fn wait_until(self, deadline: Instant) -> bool {
+        self.wait_at(|| Some(deadline), Location::caller()) == Wake::Unparked
+    }
+
+    fn wait_at(self, deadline: impl FnOnce() -> Option<Instant>, place: Place) -> Wake {
+        spend();
+        if self.notify.state.lock().take(self.rounds) {
+            return Wake::Unparked;
+        }
+        let waiter = Waiter::new(());
+        shield_unwinding(|| {
+            park(
+                Wait::on(self.notify).at(place),
+                deadline(),
+                |unparker| {
+                    let mut state = self.notify.state.lock();
+                    if state.take(self.rounds) {
+                        drop(state);
+                        return unparker.unpark();
+                    }
+                    // SAFETY: the waiter stays until `park` has returned, after which the unparker
+                    // is used up or was taken back.
+                    unsafe { state.queue.push(&waiter, unparker) };
+                },
+                // SAFETY: the waiter is in this queue or was never in one.
+                || unsafe { self.notify.state.lock().queue.remove(&waiter) },
+            )
+        })
+    }
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Object for Notify {
+    fn reason(&self) -> Reason {
+        Reason::new("waiting for a notification")
+    }
+}

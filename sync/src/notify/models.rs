@@ -1,0 +1,62 @@
+//! Loom models. The parties are plain threads; a time-out stands for a cancellation too.
+
+use std::time::Instant;
+
+use lisle_runtime::internal::primitive::Arc;
+use lisle_runtime::internal::primitive::atomic::{AtomicBool, Ordering};
+use loom::thread;
+
+use super::Notify;
+
+fn in_a_thread<R: 'static>(
+    notify: &Arc<Notify>,
+    f: impl FnOnce(&Notify) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let notify = notify.clone();
+    thread::spawn(move || f(&notify))
+}
+
+/// A notification is kept for a party that comes later, and reaches one that waits already; one
+/// that gives up leaves it to another.
+///
+/// Seen to fail: with a `commit` that does not look again, or a `notify_one` that keeps nothing, loom
+/// reports a deadlock; with one that keeps what it has given, the last assertion fails.
+#[test]
+fn model_of_a_notification_against_waits() {
+    loom::model(|| {
+        let notify = Arc::new(Notify::new());
+        let patient = in_a_thread(&notify, Notify::wait);
+        let impatient = in_a_thread(&notify, |notify| notify.wait_until(Instant::now()));
+        notify.notify_one();
+        if impatient.join().unwrap() {
+            notify.notify_one();
+        }
+        patient.join().unwrap();
+        assert!(!notify.state.lock().kept);
+    });
+}
+
+/// Whoever has said that it is about to wait, and then does not see the change, is notified.
+///
+/// Seen to fail: with a `notified` that does not note the rounds, loom reports a deadlock.
+#[test]
+fn model_of_a_look_before_the_wait() {
+    loom::model(|| {
+        let notify = Arc::new(Notify::new());
+        let is_open = Arc::new(AtomicBool::new(false));
+        let waiters = [(); 2].map(|()| {
+            let is_open = is_open.clone();
+            in_a_thread(&notify, move |notify| {
+                let notified = notify.notified();
+                if !is_open.load(Ordering::Acquire) {
+                    notified.wait();
+                }
+            })
+        });
+        is_open.store(true, Ordering::Release);
+        notify.notify_waiters();
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
+    });
+}

@@ -1,0 +1,148 @@
+//! Loom models of the lock. The parties are plain threads; a time-out stands for a cancellation
+//! too, since both leave by `leave_queue`.
+
+use std::panic::Location;
+use std::time::Instant;
+
+use lisle_runtime::internal::primitive::{Arc, cell};
+use loom::thread;
+
+use super::{RawRwLock, Reading, Writing};
+
+/// A number that writers change and readers read.
+struct Guarded {
+    lock: RawRwLock,
+    number: cell::UnsafeCell<u32>,
+}
+
+// SAFETY: the models check that accesses to the number do not overlap.
+unsafe impl Send for Guarded {}
+// SAFETY: as above.
+unsafe impl Sync for Guarded {}
+
+impl Guarded {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { lock: RawRwLock::new(), number: cell::UnsafeCell::new(0) })
+    }
+
+    fn write(&self) {
+        self.lock.lock::<Writing>(Location::caller());
+        self.add();
+        // SAFETY: the lock is held.
+        unsafe { self.lock.unlock_exclusive() };
+    }
+
+    fn write_or_give_up(&self) {
+        if self.lock.lock_until::<Writing>(|| Some(Instant::now()), Location::caller()) {
+            self.add();
+            // SAFETY: the lock is held.
+            unsafe { self.lock.unlock_exclusive() };
+        }
+    }
+
+    fn add(&self) {
+        // SAFETY: the lock is held.
+        self.number.with_mut(|number| unsafe { *number += 1 });
+    }
+
+    fn read(&self) -> u32 {
+        self.lock.lock::<Reading>(Location::caller());
+        self.look_and_unlock()
+    }
+
+    fn look_and_unlock(&self) -> u32 {
+        // SAFETY: the lock is held.
+        let number = self.number.with(|number| unsafe { *number });
+        // SAFETY: as above.
+        unsafe { self.lock.unlock_shared() };
+        number
+    }
+
+    /// The lock is free, and nobody waits.
+    fn end(&self) {
+        assert_eq!(self.lock.state.load(std::sync::atomic::Ordering::Relaxed), 0);
+        assert_eq!(self.lock.waiting.lock().reader_count, 0);
+    }
+}
+
+fn in_a_thread<R: 'static>(
+    guarded: &Arc<Guarded>,
+    f: impl FnOnce(&Guarded) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let guarded = guarded.clone();
+    thread::spawn(move || f(&guarded))
+}
+
+/// A writer, two readers: nobody waits for ever, and no accesses overlap.
+///
+/// Seen to fail: with a Relaxed `take`, or Relaxed releases of either kind, accesses to the number
+/// overlap; with a `leave_to_waiting` that forgets the readers, or an `enter_queue` that does not
+/// look whether the party may have the lock by now, loom reports a deadlock.
+#[test]
+fn model_of_readers_against_a_writer() {
+    loom::model(|| {
+        let guarded = Guarded::new();
+        let readers = [(); 2].map(|()| in_a_thread(&guarded, Guarded::read));
+        guarded.write();
+        for reader in readers {
+            assert!(reader.join().unwrap() <= 1);
+        }
+        guarded.end();
+    });
+}
+
+/// Two writers and a reader.
+///
+/// Seen to fail: with a `leave_to_writer` that does not look at the state again, two have the lock
+/// at a time; with one that does nothing, loom reports a deadlock.
+#[test]
+fn model_of_writers_against_a_reader() {
+    loom::model(|| {
+        let guarded = Guarded::new();
+        let writer = in_a_thread(&guarded, Guarded::write);
+        let reader = in_a_thread(&guarded, Guarded::read);
+        guarded.write();
+        writer.join().unwrap();
+        assert!(reader.join().unwrap() <= 2);
+        guarded.end();
+    });
+}
+
+/// A writer gives up, for which a reader may wait that would otherwise share the lock with another
+/// one.
+///
+/// Seen to fail: with a `leave_queue` that leaves the readers where they are, loom reports a
+/// deadlock.
+#[test]
+fn model_of_a_writer_that_gives_up() {
+    loom::model(|| {
+        let guarded = Guarded::new();
+        guarded.lock.lock::<Reading>(Location::caller());
+        let writer = in_a_thread(&guarded, Guarded::write_or_give_up);
+        let reader = in_a_thread(&guarded, Guarded::read);
+        guarded.look_and_unlock();
+        writer.join().unwrap();
+        reader.join().unwrap();
+        guarded.end();
+    });
+}
+
+/// A writer becomes a reader while a reader and a writer come.
+///
+/// Seen to fail: with a `downgrade` that forgets the readers that wait, loom reports a deadlock.
+#[test]
+fn model_of_a_downgrade() {
+    loom::model(|| {
+        let guarded = Guarded::new();
+        guarded.lock.lock::<Writing>(Location::caller());
+        let reader = in_a_thread(&guarded, Guarded::read);
+        let writer = in_a_thread(&guarded, Guarded::write);
+        guarded.add();
+        // SAFETY: the lock is held.
+        unsafe { guarded.lock.downgrade() };
+        assert_eq!(guarded.look_and_unlock(), 1);
+        assert!(reader.join().unwrap() >= 1);
+        writer.join().unwrap();
+        guarded.end();
+    });
+}
