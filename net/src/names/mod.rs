@@ -13,7 +13,7 @@ pub use lookup::lookup_timeout;
 ///
 /// It is implemented for what std's [`ToSocketAddrs`](std::net::ToSocketAddrs) is implemented for,
 /// and means the same. What differs is the way in which a task waits for a name: the system resolves
-/// it on a thread of the blocking pool, and other tasks run meanwhile. At most 64 names are resolved
+/// it on a thread of the pool for blocking calls, and other tasks run meanwhile. At most 64 names are resolved
 /// at once, and others wait for that. A task that is cancelled does not wait any longer;
 /// [`lookup_timeout`] gives up by itself. What is written as an address is not looked up and never
 /// waits.
@@ -76,11 +76,7 @@ impl ToSocketAddrs for (&str, u16) {
     type Iter = vec::IntoIter<SocketAddr>;
 
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
-        let (host, port) = *self;
-        match host.parse::<IpAddr>() {
-            Ok(address) => Ok(vec![SocketAddr::new(address, port)].into_iter()),
-            Err(_) => lookup::resolve(host, port, None),
-        }
+        lookup::lookup(self.0, self.1)
     }
 }
 
@@ -88,7 +84,7 @@ impl ToSocketAddrs for (String, u16) {
     type Iter = vec::IntoIter<SocketAddr>;
 
     fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
-        (self.0.as_str(), self.1).to_socket_addrs()
+        lookup::lookup(&self.0, self.1)
     }
 }
 
@@ -104,7 +100,7 @@ impl ToSocketAddrs for str {
             .rsplit_once(':')
             .ok_or_else(|| invalid("an address needs a port, as in 'localhost:80'"))?;
         let port: u16 = port.parse().map_err(|_| invalid("a port is a number up to 65535"))?;
-        (host, port).to_socket_addrs()
+        lookup::lookup(host, port)
     }
 }
 
