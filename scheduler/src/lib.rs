@@ -41,6 +41,7 @@ mod blocking;
 mod cancel;
 mod deadlock;
 mod driver;
+mod injector;
 mod metrics;
 #[cfg(all(test, lisle_loom))]
 mod models;
@@ -73,7 +74,7 @@ pub mod internal {
     pub use crate::sleep::park_until;
     pub use crate::wait_cell::{Event, WaitCell};
     pub use crate::wait_queue::{Chain, Taken, WaitQueue, Waiter};
-    pub use crate::worker::current_number;
+    pub use crate::worker::{current_number, note_accept};
 }
 
 pub use blocking::{JobHandle, blocking, spawn_blocking};

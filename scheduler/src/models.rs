@@ -10,7 +10,7 @@ use lisle_runtime::internal::primitive::Arc;
 use crate::park::{Reason, Wake};
 use crate::sleep::park_until;
 use crate::wait_cell::{Event, WaitCell};
-use crate::{Cancelled, ForeignThreads, Handle, Runtime, spawn};
+use crate::{Builder, Cancelled, ForeignThreads, Handle, Runtime, spawn};
 
 /// Runs `main` with the detector of deadlocks awake: it must not find one.
 fn on_two_workers<R>(main: impl FnOnce() -> R) -> R {
@@ -139,19 +139,29 @@ fn the_end_meets_a_spawn() {
     });
 }
 
-/// A thread spawns by a handle while the runtime is dropped: the task runs, or is cancelled, and
-/// its joiner is told; or the spawn fails. In each case the closure is dropped.
+/// A thread spawns by a handle while the runtime is dropped, a task that any worker may take or one
+/// that is placed: it runs, or is cancelled, and its joiner is told; or the spawn fails. In each
+/// case the closure is dropped.
 ///
 /// Seen to fail: when `Team::stop` asks the workers to stop before it closes the injector, or does
-/// not close it, the thread joins a task that no worker has taken.
+/// not close it, the thread joins a task that no worker has taken. The same with the post's.
 #[test]
 fn a_spawn_by_a_handle_meets_the_end() {
-    static SEEN: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
-    loom::model(|| {
+    for builder in [Builder::new(), Builder::new().spread()] {
+        let seen: [_; 3] = std::array::from_fn(|_| std::sync::Arc::new(AtomicBool::new(false)));
+        model_of_a_spawn_against_the_end(builder, seen.clone());
+        assert!(seen.iter().all(|seen| seen.load(Relaxed)), "the model must reach all outcomes");
+    }
+}
+
+fn model_of_a_spawn_against_the_end(builder: Builder, seen: [std::sync::Arc<AtomicBool>; 3]) {
+    loom::model(move || {
         let dropped = std::sync::Arc::new(AtomicUsize::new(0));
         let runtime = Runtime::builder().workers(1).start().unwrap();
         let (handle, count) = (runtime.handle().clone(), CountDrop(dropped.clone()));
-        let spawner = loom::thread::spawn(move || match handle.spawn(move || drop(count)) {
+        let builder = builder.clone();
+        let spawn = move || builder.spawn_on(&handle, move || drop(count));
+        let spawner = loom::thread::spawn(move || match spawn() {
             Err(_) => 0,
             Ok(task) => match task.join() {
                 Err(error) => {
@@ -162,26 +172,34 @@ fn a_spawn_by_a_handle_meets_the_end() {
             },
         });
         drop(runtime);
-        SEEN[spawner.join().unwrap()].store(true, Relaxed);
+        seen[spawner.join().unwrap()].store(true, Relaxed);
         assert_eq!(dropped.load(Relaxed), 1);
     });
-    assert!(SEEN.iter().all(|seen| seen.load(Relaxed)), "the model must reach all three outcomes");
 }
 
 /// A thread spawns by a handle while the only worker goes to sleep: it comes for the task.
 ///
 /// Seen to fail: when the worker does not look whether it is wanted after it has announced its
-/// sleep, loom reports a deadlock.
+/// sleep, and, for a task that is placed, when `Post::place` does not knock, or knocks first, loom
+/// reports a deadlock.
 #[test]
 fn a_spawn_by_a_handle_meets_a_sleep() {
-    loom::model(|| {
+    for builder in [Builder::new(), Builder::new().spread()] {
+        model_of_a_spawn_against_a_sleep(builder);
+    }
+}
+
+fn model_of_a_spawn_against_a_sleep(builder: Builder) {
+    loom::model(move || {
         let bell = Bell::default();
         let spawner = Runtime::builder()
             .workers(1)
             .run(|| {
                 let (handle, theirs) = (Handle::current().unwrap(), bell.clone());
+                let builder = builder.clone();
                 let spawner = loom::thread::spawn(move || {
-                    drop(handle.spawn(move || ring(&theirs)).expect("main waits for it"));
+                    let task = builder.spawn_on(&handle, move || ring(&theirs));
+                    drop(task.expect("main waits for it"));
                 });
                 assert_eq!(hear(&bell), Wake::Unparked);
                 spawner

@@ -83,12 +83,17 @@ const FAILURES: u8 = 64;
 /// By how many operations a turn is made longer at most.
 const EXTENSION: u16 = 4096;
 
+/// What can have happened in a turn.
+const EXTENDED: u8 = 1;
+const ACCEPTED: u8 = 2;
+
 /// What is left of a turn. Each thread has one, which begins anew whenever a task has its turn.
 #[repr(C, align(4))]
 pub(crate) struct Allowance {
     operations: Cell<u16>,
     failures: Cell<u8>,
-    extended: Cell<bool>,
+    /// `EXTENDED` if the turn was made longer, `ACCEPTED` if the task has accepted something.
+    marks: Cell<u8>,
 }
 
 impl Allowance {
@@ -96,7 +101,7 @@ impl Allowance {
         Self {
             operations: Cell::new(OPERATIONS),
             failures: Cell::new(FAILURES),
-            extended: Cell::new(false),
+            marks: Cell::new(0),
         }
     }
 
@@ -105,7 +110,7 @@ impl Allowance {
     pub(crate) fn renew(&self) {
         self.operations.set(OPERATIONS);
         self.failures.set(FAILURES);
-        self.extended.set(false);
+        self.marks.set(0);
     }
 
     /// The turn cannot end here: it ends at the next operation.
@@ -139,11 +144,23 @@ impl Allowance {
 
     /// Makes the turn longer, unless that was done before.
     fn extend(&self, operations: usize) -> bool {
-        let extends = operations > 0 && !self.extended.replace(true);
+        let marks = self.marks.get();
+        let extends = operations > 0 && marks & EXTENDED == 0;
         if extends {
+            self.marks.set(marks | EXTENDED);
             self.operations.set(operations.min(EXTENSION.into()) as u16);
         }
         extends
+    }
+
+    pub(crate) fn note_accept(&self) {
+        self.marks.set(self.marks.get() | ACCEPTED);
+    }
+
+    /// Whether the task has accepted something in this turn.
+    #[inline(always)]
+    pub(crate) fn has_accepted(&self) -> bool {
+        self.marks.get() & ACCEPTED != 0
     }
 }
 

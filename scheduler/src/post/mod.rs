@@ -21,6 +21,7 @@ pub(crate) use mailbox::Request;
 pub(crate) use owner::{Mail, PostOwner};
 
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicUsize;
 
 use crossbeam_utils::CachePadded;
 use lisle_runtime::internal::primitive::atomic::{AtomicBool, Ordering};
@@ -30,15 +31,24 @@ use self::counters::Counters;
 use self::inbox::{Inbox, Pushed};
 use self::mailbox::Mailbox;
 use crate::driver::Bell;
+use crate::injector::{Injector, NewTask};
 use crate::metrics::WorkerMetrics;
 use crate::run_queue::Backlog;
 use crate::task::Control;
+use crate::team::Balance;
 
 /// The half of a post that all threads share.
 pub(crate) struct Post {
     inbox: Inbox,
     mailbox: Mailbox,
     pub(crate) backlog: Arc<Backlog>,
+    /// New tasks that only this worker may start.
+    pub(crate) placed: Injector,
+    /// Placed tasks that the counters do not contain yet. (Like the next, it says where tasks are
+    /// placed and nothing else, so it is std's even in a model.)
+    unpublished: AtomicUsize,
+    /// Tasks here that serve what was accepted.
+    accepted: AtomicUsize,
     /// Set when the worker gets its thread, before it can sleep.
     bell: Mutex<Option<Bell>>,
     /// Whether the worker, which was asleep, has been made the watcher.
@@ -56,6 +66,9 @@ impl Post {
             inbox: Inbox::new(),
             mailbox: Mailbox::new(),
             backlog: Backlog::new(),
+            placed: Injector::default(),
+            unpublished: AtomicUsize::new(0),
+            accepted: AtomicUsize::new(0),
             bell: Mutex::new(None),
             appointed: AtomicBool::new(false),
             has_wake_source: AtomicBool::new(false),
@@ -137,6 +150,54 @@ impl Post {
         slept
     }
 
+    /// Gives the owner a new task that no other worker is to start. The owner has a thread.
+    ///
+    /// # Errors
+    ///
+    /// The task, if the team ends.
+    pub(crate) fn place(&self, task: NewTask, balance: Balance) -> Result<(), NewTask> {
+        // Before the owner can publish it.
+        self.unpublished.fetch_add(1, Ordering::Relaxed);
+        if let Err(task) = self.placed.push(task) {
+            self.note_published(1);
+            return Err(task);
+        }
+        self.count_placement(balance);
+        self.knock();
+        Ok(())
+    }
+
+    /// Counts a task that is placed here.
+    pub(crate) fn count_placement(&self, balance: Balance) {
+        if balance == Balance::Accepted {
+            self.accepted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// One of the tasks that serve what was accepted has ended.
+    pub(crate) fn note_end_of_accepted(&self) {
+        self.accepted.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The counters contain this many more of the tasks that were placed here.
+    pub(crate) fn note_published(&self, placed: usize) {
+        // Release: the counters come first.
+        self.unpublished.fetch_sub(placed, Ordering::Release);
+    }
+
+    /// Takes in no placed task from now on.
+    pub(crate) fn refuse_placements(&self) {
+        self.placed.close();
+    }
+
+    /// How much of what is to be balanced is here already.
+    pub(crate) fn load(&self, balance: Balance) -> usize {
+        match balance {
+            Balance::Living => self.metrics().live_tasks as usize,
+            Balance::Accepted => self.accepted.load(Ordering::Relaxed),
+        }
+    }
+
     /// Whether nothing but another worker or a foreign thread can make a task of the owner's go on.
     /// It may be about to look around.
     pub(crate) fn sleeps_for_good(&self) -> bool {
@@ -155,7 +216,12 @@ impl Post {
 
     /// What the owner has counted.
     pub(crate) fn metrics(&self) -> WorkerMetrics {
-        self.counters.read()
+        // Before the counters: what is published meanwhile counts twice rather than not at all.
+        let unpublished = self.unpublished.load(Ordering::Acquire) as u64;
+        let mut metrics = self.counters.read();
+        metrics.live_tasks += unpublished;
+        metrics.runnable_tasks += unpublished;
+        metrics
     }
 }
 

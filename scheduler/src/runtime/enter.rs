@@ -29,7 +29,8 @@ pub(super) fn run<R>(settings: Settings, main: impl FnOnce() -> R) -> Result<R, 
         let _ends_the_team = EndTeamOnDrop(&worker);
         main()
     };
-    let builder = Builder { name: Some("main".into()), stack_size: team.settings.main_stack_size };
+    let mut builder = Builder::new().name("main");
+    builder.stack_size = team.settings.main_stack_size;
     // SAFETY: the task runs on this thread and `run_to_end` returns only when it has finished,
     // within the lifetimes of `main` and `R`; the handle does not leave this function.
     let created = unsafe { create(&worker, builder, Location::caller(), body) };

@@ -186,6 +186,17 @@ impl Control {
         }
     }
 
+    /// Has the task's home told when it ends, as one that serves what was accepted.
+    ///
+    /// # Safety
+    ///
+    /// The task is new, and no worker knows it yet.
+    pub(crate) unsafe fn count_as_accepted(task: NonNull<Control>) {
+        // SAFETY: the caller has the task for itself, but for the handle, which does not read this.
+        let vtable = unsafe { &mut (*task.as_ptr()).vtable };
+        *vtable = vtable.of_accepted.expect("a task is counted once");
+    }
+
     /// Runs the closure to its end, or gets rid of it if the task is cancelled, and stores the
     /// result.
     ///

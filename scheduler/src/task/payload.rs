@@ -10,7 +10,7 @@ use std::thread;
 use lisle_runtime::internal::Erased;
 
 use crate::task::Cancelled;
-use crate::worker::MOST_STRIKES;
+use crate::worker::{self, MOST_STRIKES};
 
 /// The room of a closure or a result.
 #[repr(C, align(16))]
@@ -24,6 +24,8 @@ pub(crate) struct Vtable {
     /// or, if there are too many, forgotten.
     pub(crate) run: unsafe fn(*mut Payload, strikes: u8),
     pub(crate) drop_result: unsafe fn(*mut Payload),
+    /// The same for a task that its home counts as one of those that serve what was accepted.
+    pub(crate) of_accepted: Option<&'static Self>,
 }
 
 impl Vtable {
@@ -31,7 +33,17 @@ impl Vtable {
     where
         F: FnOnce() -> T,
     {
-        const { &Vtable { run: run::<F, T>, drop_result: drop_result::<T> } }
+        const {
+            &Vtable {
+                run: run::<F, T>,
+                drop_result: drop_result::<T>,
+                of_accepted: Some(&Vtable {
+                    run: run_accepted::<F, T>,
+                    drop_result: drop_result::<T>,
+                    of_accepted: None,
+                }),
+            }
+        }
     }
 }
 
@@ -53,6 +65,18 @@ where
     };
     // SAFETY: the closure was taken out above.
     unsafe { Payload::put(payload, result) };
+}
+
+/// # Safety
+///
+/// The payload holds an `F`.
+unsafe fn run_accepted<F, T>(payload: *mut Payload, strikes: u8)
+where
+    F: FnOnce() -> T,
+{
+    // SAFETY: the caller's promise.
+    unsafe { run::<F, T>(payload, strikes) };
+    worker::note_end_of_accepted();
 }
 
 /// Drops or forgets the closure of a task that is cancelled before it has begun, and says what its

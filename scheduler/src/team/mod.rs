@@ -11,7 +11,7 @@
 //! crate's `README.md` has the protocol, and why a backlog cannot be overlooked for long.
 
 mod idle;
-mod injector;
+mod placement;
 mod threads;
 
 use std::fmt::{self, DebugStruct};
@@ -23,11 +23,11 @@ use lisle_runtime::internal::primitive::{Arc, Mutex};
 
 use self::idle::Idle;
 pub(crate) use self::idle::Role;
-use self::injector::Injector;
-pub(crate) use self::injector::NewTask;
+pub(crate) use self::placement::Balance;
 pub(crate) use self::threads::Farewell;
 use self::threads::Threads;
 use crate::deadlock::{self, Deadlock, Purpose, Survey};
+use crate::injector::{Injector, NewTask};
 use crate::metrics::Metrics;
 use crate::post::{Post, Posts, Request};
 use crate::settings::Settings;
@@ -260,6 +260,7 @@ impl Team {
         // Before the workers know: each looks once more for new tasks when it does, and then none
         // can come any more.
         self.injector.close();
+        self.posts.all().iter().for_each(Post::refuse_placements);
         self.posts.ask_first(self.settings.workers.get(), || Request::Stop);
     }
 }

@@ -79,7 +79,7 @@ impl Worker {
 
     /// Whether tasks are runnable, or would be if there were memory for them.
     fn has_more_to_do(&self) -> bool {
-        !self.queue.is_empty() || !self.team.injector.is_empty()
+        !self.queue.is_empty() || !self.team.injector.is_empty() || !self.post.placed.is_empty()
     }
 
     /// Whether other threads have something for this worker.

@@ -173,6 +173,23 @@ pub(crate) fn note_unwinding_below(below: bool) -> bool {
     task.is_some_and(|task| unsafe { task.as_ref() }.note_unwinding_below(below))
 }
 
+/// Notes that the calling task has just accepted a connection, or whatever else it will hand to a
+/// task of its own: what it spawns before it next suspends is placed on the worker that has the
+/// fewest such tasks. So a plain loop that accepts and spawns uses all workers, although a task
+/// stays where it starts.
+///
+/// An accepting operation calls it when it has succeeded, right before it returns. On a plain
+/// thread it does nothing.
+pub fn note_accept() {
+    with_allowance(Allowance::note_accept);
+    with_current(|worker| worker.iter().for_each(|worker| worker.births_differ.set(true)));
+}
+
+/// The running task, which serves what was accepted, ends.
+pub(crate) fn note_end_of_accepted() {
+    with_current(|worker| worker.expect("tasks run on workers").post.note_end_of_accepted());
+}
+
 /// Ends the wait of a task, from any thread.
 #[inline]
 pub(crate) fn unpark(task: NonNull<Control>) {

@@ -26,10 +26,10 @@ mod turn;
 mod waits;
 
 pub(crate) use current::{
-    Enter, abandon, current, current_team_is, metrics_of, note_unwinding_below, unpark,
-    with_allowance, with_current, with_panicking_task,
+    Enter, abandon, current, current_team_is, metrics_of, note_end_of_accepted,
+    note_unwinding_below, unpark, with_allowance, with_current, with_panicking_task,
 };
-pub use current::{current_number, current_task, metrics, yield_now};
+pub use current::{current_number, current_task, metrics, note_accept, yield_now};
 pub(crate) use leaving::MOST_STRIKES;
 pub(crate) use overflow::describe_current;
 use running::Running;
@@ -45,11 +45,13 @@ use lisle_runtime::stack::{Stack, StackCache};
 use lisle_runtime::switch::Context;
 
 use crate::driver::Driver;
+use crate::injector::NewTask;
 use crate::post::{Notice, Post, PostOwner};
 use crate::run_queue::{Counts, RunQueue};
 use crate::task::{Control, IdBlock, Slab, TaskId, TaskList};
-use crate::team::Team;
+use crate::team::{Balance, Team};
 use crate::timer::Timers;
+use crate::turn::Allowance;
 
 /// Switches between two looks at the inbox and the clock, which bounds how long a wake from another
 /// thread or a due timer can be held up by tasks that keep yielding.
@@ -86,6 +88,9 @@ pub(crate) struct Worker {
     /// Whether it was already reported that a task cannot start for want of memory.
     starved: Cell<bool>,
     shutting_down: Cell<bool>,
+    /// Whether new tasks may have to be cancelled or placed: the runtime ends, or a task has
+    /// accepted something. Spawns ask for this alone.
+    births_differ: Cell<bool>,
     /// The task that may borrow from the caller of `run`, if this worker runs one.
     main: Cell<Option<NonNull<Control>>>,
     /// Whether that task was left behind, and whether any was.
@@ -126,6 +131,7 @@ impl Worker {
             next_ids: Cell::default(),
             starved: Cell::new(false),
             shutting_down: Cell::new(false),
+            births_differ: Cell::new(false),
             main: Cell::new(None),
             left_main: Cell::new(false),
             left_behind: Cell::new(false),
@@ -248,8 +254,45 @@ impl Worker {
         self.stacks.borrow_mut().cancel_reservation();
     }
 
+    /// Accepts a task that was spawned here, and that any worker may start. A stack is reserved for
+    /// it here.
+    pub(crate) fn accept_new(&self, task: NonNull<Control>) {
+        if self.births_differ.get() {
+            return self.accept_otherwise(task);
+        }
+        self.accept(task);
+    }
+
+    /// Accepts a new task that only this worker may start. A stack is reserved for it here.
+    pub(crate) fn accept_new_local(&self, task: NonNull<Control>) {
+        self.cancel_if_late(task);
+        self.accept_local(task);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn accept_otherwise(&self, task: NonNull<Control>) {
+        self.cancel_if_late(task);
+        if with_allowance(Allowance::has_accepted) {
+            // SAFETY: the task is new.
+            unsafe { Control::count_as_accepted(task) };
+            return self.place(task, Balance::Accepted);
+        }
+        self.births_differ.set(self.is_shutting_down());
+        self.accept(task);
+    }
+
+    /// Cancels a new task at once if the runtime ends.
+    fn cancel_if_late(&self, task: NonNull<Control>) {
+        if self.is_shutting_down() {
+            // SAFETY: no other worker knows the task.
+            self.cancel_from_birth(unsafe { task.as_ref() });
+        }
+    }
+
     /// Accepts a task that any worker may start. A stack is reserved for it here.
-    pub(crate) fn accept(&self, task: NonNull<Control>) {
+    #[inline]
+    fn accept(&self, task: NonNull<Control>) {
         // SAFETY: the caller has just made the task, or taken it.
         unsafe { self.queue.push_new(task) };
         self.share_backlog();
@@ -263,6 +306,35 @@ impl Worker {
         }
     }
 
+    /// Accepts a new task that is to be spread. A stack is reserved for it here.
+    #[cold]
+    pub(crate) fn accept_spread(&self, task: NonNull<Control>) {
+        self.cancel_if_late(task);
+        self.place(task, Balance::Living);
+    }
+
+    /// Places a new task that any worker may start, and for which a stack is reserved here, on the
+    /// worker that has the least of what is to be balanced.
+    fn place(&self, task: NonNull<Control>, balance: Balance) {
+        if self.is_shutting_down() {
+            return self.keep_placed(task, balance);
+        }
+        // Neither the number of tasks here nor the one to come is to count this one.
+        self.cancel_reservation();
+        self.publish(1);
+        // SAFETY: the caller's promise.
+        let task = unsafe { NewTask::new(task) };
+        if let Err(task) = Team::place(&self.team, task, balance, Some(self.index)) {
+            self.reserve_stack().expect("a reservation that was just cancelled can be made again");
+            self.keep_placed(task.into_raw(), balance);
+        }
+    }
+
+    fn keep_placed(&self, task: NonNull<Control>, balance: Balance) {
+        self.post.count_placement(balance);
+        self.accept_local(task);
+    }
+
     /// Accepts the task that may borrow from the caller of `run`.
     pub(crate) fn accept_main(&self, task: NonNull<Control>) {
         self.main.set(Some(task));
@@ -270,13 +342,12 @@ impl Worker {
     }
 
     /// Whether what is spawned now is cancelled from its birth.
-    #[inline]
-    pub(crate) fn is_shutting_down(&self) -> bool {
+    fn is_shutting_down(&self) -> bool {
         self.shutting_down.get()
     }
 
-    /// Accepts a new task that only this worker may start. A stack is reserved for it here.
-    pub(crate) fn accept_local(&self, task: NonNull<Control>) {
+    /// Accepts a task that only this worker may start. A stack is reserved for it here.
+    fn accept_local(&self, task: NonNull<Control>) {
         self.queue.push(task);
     }
 }

@@ -193,8 +193,10 @@ impl Worker {
         self.post.read(|mail| self.receive(mail));
         // After the requests: once a worker is asked to stop, no task can come any more.
         self.accept_injected();
+        let placed = self.accept_placed();
         // After the mail, so that it counts: the next task may compute for long.
         self.publish(0);
+        self.post.note_published(placed);
         self.fire_timers();
         self.driver.look_now_and_then(self.clock.get());
     }
@@ -230,6 +232,27 @@ impl Worker {
                 None => return self.cancel_reservation(),
             }
         }
+    }
+
+    /// Accepts the tasks that were placed here, as far as there is memory for their stacks. Returns
+    /// how many.
+    fn accept_placed(&self) -> usize {
+        let mut accepted = 0;
+        while !self.post.placed.is_empty() {
+            if let Err(error) = self.reserve_stack() {
+                self.complain(&error);
+                break;
+            }
+            match self.post.placed.pop() {
+                Some(task) => self.accept_local(task.into_raw()),
+                None => {
+                    self.cancel_reservation();
+                    break;
+                }
+            }
+            accepted += 1;
+        }
+        accepted
     }
 
     /// Continues `next`, or starts it, leaving the present continuation in `save`.

@@ -219,6 +219,7 @@ impl Worker {
     /// Tasks that have not started yet are cancelled when they begin.
     pub(crate) fn shut_down(&self, spared: Option<NonNull<Control>>) {
         self.shutting_down.set(true);
+        self.births_differ.set(true);
         self.started.for_each(|task| {
             if Some(NonNull::from(task)) != spared {
                 task.cancel();

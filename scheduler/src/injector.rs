@@ -1,7 +1,9 @@
-//! New tasks from outside: those that a thread which is no worker of the team has spawned.
+//! New tasks on their way to a worker.
 //!
-//! Any worker takes them, when it looks around or has nothing to do. A worker that takes one counts
-//! it and reserves a stack for it, as for a task of its own.
+//! A team has an injector for those that a thread which is no worker of the team has spawned: any
+//! worker takes them, when it looks around or has nothing to do. Each post has one for those that
+//! were placed on its worker: that one alone takes them. A worker that takes a task counts it and
+//! reserves a stack for it, as for a task of its own.
 //!
 //! No task is lost when the team ends: the lock orders each `push` and `close`. What was pushed
 //! before is seen by every worker that knows of the end and looks once more, and is cancelled by
@@ -50,7 +52,7 @@ impl Injector {
     /// # Errors
     ///
     /// The task, if the injector is closed.
-    pub(super) fn push(&self, task: NewTask) -> Result<(), NewTask> {
+    pub(crate) fn push(&self, task: NewTask) -> Result<(), NewTask> {
         let mut tasks = self.tasks.lock();
         if self.is_closed() {
             return Err(task);
@@ -82,12 +84,12 @@ impl Injector {
     }
 
     /// Takes nothing in from now on.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let _tasks = self.tasks.lock();
         self.closed.store(true, Ordering::Release);
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 }
