@@ -138,7 +138,8 @@ pub use lisle_runtime::no_suspend;
 #[doc(inline)]
 pub use lisle_scheduler::{
     Handle, Metrics, Runtime, RuntimeBuilder, ShutdownTimeout, UnfinishedTask, WorkerMetrics,
-    blocking, metrics, run, sleep, sleep_until, spawn, spawn_local, yield_now,
+    blocking, metrics, run, scope, sleep, sleep_until, spawn, spawn_local, task_local, timeout,
+    timeout_at, try_scope, yield_now,
 };
 
 /// Runs the README's code as a test.

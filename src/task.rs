@@ -18,6 +18,8 @@
 
 #[doc(inline)]
 pub use lisle_scheduler::{
-    Builder, Cancelled, Detached, JobHandle, JoinHandle, Task, TaskId, check_cancelled, current,
-    shield, spawn, spawn_blocking, spawn_local, yield_now,
+    Builder, CancelHandle, CancelOnDrop, CancelToken, Cancelled, CancelledBy, Detached, JobHandle,
+    JoinHandle, LocalKey, NotSet, Scope, ScopedJoinHandle, Task, TaskId, TaskSet, TryJoinHandle,
+    TryScope, cancellable, check_cancelled, current, is_cancelled, race, scope, shield, spawn,
+    spawn_blocking, spawn_local, try_scope, yield_now,
 };

@@ -24,4 +24,6 @@
 //! [`tick`]: crate::channel::tick
 
 #[doc(inline)]
-pub use lisle_scheduler::{sleep, sleep_until};
+pub use lisle_scheduler::{
+    Elapsed, Interval, MissedTick, interval, interval_at, sleep, sleep_until, timeout, timeout_at,
+};

@@ -42,6 +42,8 @@ mod cancel;
 mod deadlock;
 mod driver;
 mod injector;
+mod interval;
+mod local;
 mod metrics;
 #[cfg(all(test, lisle_loom))]
 mod models;
@@ -51,10 +53,12 @@ mod per_process;
 mod post;
 mod run_queue;
 mod runtime;
+mod scope;
 mod settings;
 mod sleep;
 mod spawn;
 mod task;
+mod task_set;
 mod team;
 mod thread;
 mod timer;
@@ -78,12 +82,20 @@ pub mod internal {
 }
 
 pub use blocking::{JobHandle, blocking, spawn_blocking};
-pub use cancel::{check_cancelled, shield};
+pub use cancel::{
+    CancelToken, Elapsed, cancellable, check_cancelled, is_cancelled, shield, timeout, timeout_at,
+};
 pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
+pub use interval::{Interval, MissedTick, interval, interval_at};
+pub use local::{LocalKey, NotSet};
 pub use metrics::{Metrics, WorkerMetrics};
 pub use runtime::{Handle, Runtime, RuntimeBuilder, ShutdownTimeout, UnfinishedTask, run};
+pub use scope::{Scope, ScopedJoinHandle, TryJoinHandle, TryScope, race, scope, try_scope};
 pub use sleep::{sleep, sleep_until};
 pub use spawn::{Builder, spawn, spawn_local};
-pub use task::{Cancelled, Detached, JoinHandle, Task, TaskId};
+pub use task::{
+    CancelHandle, CancelOnDrop, Cancelled, CancelledBy, Detached, JoinHandle, Task, TaskId,
+};
+pub use task_set::TaskSet;
 pub use wait::{Awaited, Handles, Held};
 pub use worker::{current_task as current, metrics, yield_now};

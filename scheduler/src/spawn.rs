@@ -2,14 +2,17 @@
 
 use std::io;
 use std::panic::Location;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use lisle_runtime::internal::primitive;
 use lisle_runtime::stack::{Stack, StackSize};
 
 use crate::injector::NewTask;
+use crate::local;
+use crate::post::Post;
 use crate::runtime::{Handle, default_runtime};
+use crate::scope::Bonds;
 use crate::task::{Birth, Control, JoinHandle, Slab, TaskId, join};
 use crate::team::{Balance, Team};
 use crate::worker::{self, Worker};
@@ -107,6 +110,7 @@ pub struct Builder {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) stack_size: Option<StackSize>,
     spread: bool,
+    pub(crate) inherits: bool,
 }
 
 impl Builder {
@@ -118,6 +122,32 @@ impl Builder {
     /// Names the task, for reports and messages.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Gives the task the [task-local](crate::task_local) values of its spawner, as they are at the
+    /// spawn. Without this a task begins with none, but for those of a [`scope`](fn@crate::scope).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::task::Builder;
+    ///
+    /// lisle::task_local! {
+    ///     static USER: String;
+    /// }
+    ///
+    /// lisle::run(|| {
+    ///     USER.scope("Ann".into(), || {
+    ///         let task = Builder::new().inherit().spawn(|| USER.with(|user| user.len()))?;
+    ///         assert_eq!(task.join().unwrap(), 3);
+    ///         Ok::<_, std::io::Error>(())
+    ///     })
+    /// })
+    /// # .unwrap();
+    /// ```
+    pub fn inherit(mut self) -> Self {
+        self.inherits = true;
         self
     }
 
@@ -312,6 +342,68 @@ impl Builder {
     }
 }
 
+impl Builder {
+    /// Spawns a task of a scope.
+    ///
+    /// # Safety
+    ///
+    /// `F` and `T` are `Send`, and what they borrow lives until the scope ends.
+    pub(crate) unsafe fn spawn_bound<F, T>(
+        self,
+        bonds: &Bonds,
+        spawned_at: &'static Location<'static>,
+        body: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T,
+    {
+        // SAFETY: the reference is used in this call alone; the caller answers for the types, and
+        // the scope, which is told of the task before any worker is, waits for it.
+        unsafe {
+            if let Some(worker) = worker::current() {
+                let (task, handle) = create(worker, self, spawned_at, body)?;
+                bonds.admit(task.as_ref());
+                worker.accept_new(task);
+                return Ok(handle);
+            }
+            let team = &default_runtime()?.handle().team;
+            let (task, handle) = create(&Outside(team), self, spawned_at, body)?;
+            bonds.admit(task.as_ref());
+            if Team::inject(team, NewTask::new(task)).is_ok() {
+                return Ok(handle);
+            }
+            let bonds = task.as_ref().bond().map(|bond| Bonds::let_go(bond));
+            join::discard(handle);
+            bonds.into_iter().for_each(|bonds| Bonds::end(bonds));
+            Err(has_ended(team))
+        }
+    }
+
+    /// Spawns a task of a scope that stays on the calling worker.
+    ///
+    /// # Safety
+    ///
+    /// What `F` and `T` borrow lives until the scope ends.
+    pub(crate) unsafe fn spawn_bound_local<F, T>(
+        self,
+        bonds: &Bonds,
+        spawned_at: &'static Location<'static>,
+        body: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T,
+    {
+        // SAFETY: as above.
+        unsafe {
+            let worker = worker::current().ok_or_else(no_runtime)?;
+            let (task, handle) = create(worker, self, spawned_at, body)?;
+            bonds.admit(task.as_ref());
+            worker.accept_new_local(task);
+            Ok(handle)
+        }
+    }
+}
+
 fn no_runtime() -> io::Error {
     io::Error::other(
         "a local task can be spawned by a task only: this thread runs none. Call it inside \
@@ -338,6 +430,8 @@ fn left_in_the_parent() -> io::Error {
 pub(crate) trait Birthplace {
     fn team(&self) -> &Team;
     fn next_id(&self) -> TaskId;
+    /// The worker that will have the task; null if none is known yet.
+    fn keeper(&self) -> *const Post;
     fn allocate(&self) -> NonNull<Control>;
 
     /// A stack of special size.
@@ -358,6 +452,11 @@ impl Birthplace for Worker {
     #[inline]
     fn next_id(&self) -> TaskId {
         self.next_id()
+    }
+
+    #[inline]
+    fn keeper(&self) -> *const Post {
+        self.post()
     }
 
     #[inline]
@@ -388,6 +487,10 @@ impl Birthplace for Outside<'_> {
 
     fn next_id(&self) -> TaskId {
         TaskId::next()
+    }
+
+    fn keeper(&self) -> *const Post {
+        ptr::null()
     }
 
     fn allocate(&self) -> NonNull<Control> {
@@ -425,7 +528,9 @@ where
     }
     let stack = builder.stack_size.map(|size| place.special_stack(size)).transpose()?;
     place.reserve_stack()?;
-    let birth = Birth { id: place.next_id(), name: builder.name, spawned_at, stack };
+    let (id, keeper) = (place.next_id(), place.keeper());
+    let locals = if builder.inherits { local::current() } else { None };
+    let birth = Birth { id, name: builder.name, locals, spawned_at, stack, keeper };
     let slot = place.allocate();
     // SAFETY: the slot comes from a slab; the caller answers for the types. The handle is the only
     // one, and its type is the closure's.

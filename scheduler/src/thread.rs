@@ -7,6 +7,7 @@ use lisle_runtime::internal::primitive::atomic::{AtomicU8, Ordering};
 use lisle_runtime::internal::primitive::hint;
 use lisle_runtime::internal::primitive::thread::{self, Thread};
 
+use crate::cancel::{check_thread, first_deadline, is_struck};
 use crate::park::{COMMIT_PANICKED, Party, Unparker, Wake, undisturbed};
 
 /// One wait of a plain thread, on that thread's stack.
@@ -39,16 +40,28 @@ impl ThreadWait {
         commit: impl FnOnce(Unparker),
         retract: impl FnOnce() -> Option<Unparker>,
     ) -> Wake {
+        if is_struck() {
+            // They may hold what the caller has begun.
+            drop((commit, retract));
+            check_thread();
+            return Wake::Failed;
+        }
         let wait = ThreadWait { state: AtomicU8::new(WAITING), thread: thread::current() };
         let party = Party::Thread(NonNull::from(&wait));
         undisturbed(COMMIT_PANICKED, || commit(Unparker::new(party)));
-        if wait.sleep(deadline, |state| state == WOKEN) {
+        let end = deadline.into_iter().chain(first_deadline()).min();
+        if wait.sleep(end, |state| state == WOKEN, is_struck) {
             return Wake::Unparked;
         }
         if party.take_back(retract) {
+            let has_passed = deadline.is_some_and(|deadline| deadline <= Instant::now());
+            if !has_passed && is_struck() {
+                check_thread();
+                return Wake::Failed;
+            }
             return Wake::TimedOut;
         }
-        wait.sleep(None, |state| state != WAITING);
+        wait.sleep(None, |state| state != WAITING, || false);
         match wait.state() {
             ABANDONED => Wake::TimedOut,
             _ => Wake::Unparked,
@@ -60,9 +73,14 @@ impl ThreadWait {
         self.state.load(Ordering::Acquire)
     }
 
-    /// Blocks until the state is one that ends the sleep (true) or until `deadline` has passed
-    /// (false).
-    fn sleep(&self, deadline: Option<Instant>, ends_it: impl Fn(u8) -> bool) -> bool {
+    /// Blocks until the state is one that ends the sleep (true) or until `deadline` has passed or it
+    /// `is_cut_short` (false).
+    fn sleep(
+        &self,
+        deadline: Option<Instant>,
+        ends_it: impl Fn(u8) -> bool,
+        is_cut_short: impl Fn() -> bool,
+    ) -> bool {
         let mut spins = SPINS;
         loop {
             if ends_it(self.state()) {
@@ -72,6 +90,9 @@ impl ThreadWait {
                 spins -= 1;
                 hint::spin_loop();
                 continue;
+            }
+            if is_cut_short() {
+                return false;
             }
             match deadline {
                 None => thread::park(),

@@ -11,14 +11,15 @@ use std::time::{Duration, Instant};
 
 use lisle_scheduler::park::{Reason, Unparker, Wake, park};
 use lisle_scheduler::{
-    Builder, Cancelled, Detached, JoinHandle, check_cancelled, spawn, spawn_local, yield_now,
+    Builder, Cancelled, CancelledBy, Detached, JoinHandle, check_cancelled, spawn, spawn_local,
+    yield_now,
 };
 use support::{Bell, Log, NoteDrop, OnDrop, in_child, run_in_order};
 
 fn assert_cancelled<T>(task: JoinHandle<T>) {
     assert!(task.is_finished());
     let panic = task.join().err().expect("it was given up");
-    assert_eq!(panic.downcast_ref::<Cancelled>(), Some(&Cancelled));
+    assert_eq!(Cancelled::of(&panic).unwrap().by(), CancelledBy::Runtime);
 }
 
 #[test]
@@ -159,8 +160,8 @@ fn joiners_of_given_up_tasks_are_told() {
     });
     log.expect(&["joiner"]);
     let panic = joiner.join().unwrap().unwrap_err();
-    assert!(panic.is::<Cancelled>());
-    assert_eq!(Cancelled.to_string(), "the task was cancelled because its runtime has ended");
+    let cancelled = Cancelled::of(&panic).unwrap();
+    assert_eq!(cancelled.to_string(), "the task was cancelled because its runtime has ended");
 }
 
 /// A task that catches its unwinding is told again at its next wait, and may end as it likes.

@@ -17,7 +17,7 @@ use super::pool::{self, Class, Job, Pool};
 use super::{DONE, wait};
 use crate::cancel::{check_cancelled, check_cancelled_at};
 use crate::park::{Place, Reason, Wake, in_task};
-use crate::task::{Cancelled, Detached};
+use crate::task::{Cancelled, CancelledBy, Detached};
 use crate::turn;
 use crate::wait_cell::WaitCell;
 
@@ -267,7 +267,7 @@ impl<T> JobHandle<T> {
         let call = self.0.claim();
         let is_cancelled = call.is_some();
         if is_cancelled {
-            self.0.end(Err(Box::new(Cancelled)));
+            self.0.end(Err(Box::new(Cancelled::task(CancelledBy::Handle))));
         }
         drop(call);
         is_cancelled

@@ -8,11 +8,17 @@ use std::mem;
 
 use lisle_runtime::internal::primitive::{Arc, Mutex, MutexGuard};
 
+use crate::cancel::RegionLink;
 use crate::deadlock::Survey;
 use crate::runtime::RollCall;
+use crate::task::Share;
 
 /// What other threads may ask a worker to do. It does so at its next poll.
 pub(crate) enum Request {
+    /// Cancel this task, if it has started here.
+    Cancel(Share),
+    /// Cancel this region of a task of the worker's.
+    CancelRegion(std::sync::Arc<RegionLink>),
     /// Say what the parked tasks wait for.
     Describe(Arc<Survey>),
     /// Say which started tasks are left.

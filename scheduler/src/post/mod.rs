@@ -10,6 +10,7 @@
 //! | [`mailbox`] | everything else: typed requests | a list behind a lock, and a knock |
 
 mod counters;
+pub(crate) mod directory;
 mod inbox;
 mod mailbox;
 #[cfg(all(test, lisle_loom))]
@@ -111,6 +112,17 @@ impl Post {
     /// Makes sure that the owner looks around once more, awake or not.
     fn knock(&self) {
         self.call(self.inbox.knock());
+    }
+
+    /// Asks the owner for something, unless it reads no more.
+    pub(crate) fn ask(&self, request: Request) {
+        let mut slot = self.mailbox.open();
+        let refused = slot.put(request);
+        let knocked = refused.is_ok().then(|| self.inbox.knock());
+        drop(slot);
+        if let Some(pushed) = knocked {
+            self.call(pushed);
+        }
     }
 
     /// Wakes the owner if it was found asleep.
@@ -245,7 +257,14 @@ impl Posts {
     /// The post, if it is one of these.
     pub(crate) fn find(&self, post: *const Post) -> Option<&Post> {
         // SAFETY: the pointer points to one of the posts, which this reference keeps alive.
-        self.0.as_ptr_range().contains(&post).then(|| unsafe { &*post })
+        self.index_of(post).map(|_| unsafe { &*post })
+    }
+
+    /// The index of the post, if it is one of these.
+    pub(crate) fn index_of(&self, post: *const Post) -> Option<usize> {
+        let range = self.0.as_ptr_range();
+        // SAFETY: both point into the same slice, or past nothing of it.
+        range.contains(&post).then(|| unsafe { post.offset_from_unsigned(range.start) })
     }
 
     /// Makes sure that all owners look around once more.

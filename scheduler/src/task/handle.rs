@@ -110,31 +110,6 @@ impl fmt::Display for Title<'_> {
     }
 }
 
-/// The panic payload of a task that was cancelled: `join` returns it as its error.
-///
-/// When its runtime ends, a task that is not finished is unwound from the place where it waits, so
-/// that its destructors run. No panic message is printed.
-///
-/// # Examples
-///
-/// ```
-/// use lisle::task::Cancelled;
-///
-/// let task = lisle::run(|| lisle::spawn(|| lisle::channel::never::<()>().recv()));
-/// let error = task.join().unwrap_err(); // the run has ended, and the task with it
-/// assert!(error.is::<Cancelled>());
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cancelled;
-
-impl fmt::Display for Cancelled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the task was cancelled because its runtime has ended")
-    }
-}
-
-impl std::error::Error for Cancelled {}
-
 /// The error of a `join` that did not wait, as a payload: the caller is being cancelled and does
 /// not wait any more. The task that it has joined goes on, detached.
 ///

@@ -9,15 +9,19 @@
 //!
 //! So the handle frees the block, unless it was dropped before the task ended; then the task does.
 
+use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
+use std::ops::Deref;
 use std::ptr::NonNull;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::payload::Payload;
-use super::{Cancelled, Control, Detached, Slab, Task};
-use crate::cancel::check_cancelled;
+use super::share::{self, CancelHandle};
+use super::{Cancelled, CancelledBy, Control, Detached, Slab, Task};
+use crate::cancel::{self, check_cancelled};
 use crate::park::{Awaited, Object, Reason, Wait, Wake};
 use crate::wait_cell::{Event, WaitCell};
 use crate::{turn, worker};
@@ -71,7 +75,7 @@ pub(crate) unsafe fn finish(task: NonNull<Control>) -> bool {
 ///
 /// The task is new, and nobody has it but this handle.
 pub(crate) unsafe fn discard<T>(handle: JoinHandle<T>) {
-    handle.control().cancel();
+    handle.control().cancel(CancelledBy::Runtime);
     // SAFETY: the closure has not been run, and as the task is cancelled, it is only dropped. The
     // handle, which is dropped last, keeps the block alive and frees it.
     unsafe {
@@ -80,21 +84,29 @@ pub(crate) unsafe fn discard<T>(handle: JoinHandle<T>) {
     }
 }
 
+impl Control {
+    /// Whether the task has run to its end, or was left behind. Its result may still be dropped.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.join.0.event(), Some(FINISHED | LEFT))
+    }
+}
+
 /// Lets the joiner know that the task was left behind. Its block must stay for ever.
 pub(crate) fn leave(task: &Control) {
     task.join.end(LEFT);
 }
 
-/// Drops the result of a task without a joiner. This is user code, which may suspend.
+/// Drops the result of a task without a joiner, and returns the payload of its panic. This is user
+/// code, which may suspend.
 ///
 /// # Safety
 ///
 /// [`finish`] has returned true, and this is called once.
-pub(crate) unsafe fn drop_result(task: NonNull<Control>) {
+pub(crate) unsafe fn drop_result(task: NonNull<Control>) -> Option<Box<dyn Any + Send>> {
     // SAFETY: the handle is gone, so the result is the caller's.
     unsafe {
         let control = task.as_ref();
-        (control.vtable.drop_result)(control.payload.get());
+        (control.vtable.drop_result)(control.payload.get())
     }
 }
 
@@ -141,7 +153,7 @@ impl<T> JoinHandle<T> {
     /// # Errors
     ///
     /// - The payload of the task's panic.
-    /// - [`Cancelled`], if the task was cancelled because its runtime ended.
+    /// - [`Cancelled`], if the task was cancelled, by a handle or because its runtime ended.
     /// - [`Detached`], if it is the caller that is being cancelled: in its destructors it does not
     ///   wait any more. The joined task goes on, and its result is lost.
     ///
@@ -170,6 +182,39 @@ impl<T> JoinHandle<T> {
     /// ```
     #[track_caller]
     pub fn join(self) -> thread::Result<T> {
+        self.join_until(None).unwrap_or_else(|_| Err(Box::new(Detached)))
+    }
+
+    /// As [`join`](Self::join), for `timeout` at most. Then the handle comes back.
+    ///
+    /// # Errors
+    ///
+    /// The handle, if the task has not ended in time: it goes on, and may be joined again. Also, as
+    /// in `join`, if it is the caller that is being cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// lisle::run(|| {
+    ///     let slow = lisle::spawn(|| lisle::sleep(Duration::from_secs(3600)));
+    ///     match slow.join_timeout(Duration::from_millis(2)) {
+    ///         Ok(_) => unreachable!(),
+    ///         Err(slow) => slow.cancel(),
+    ///     }
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn join_timeout(self, timeout: Duration) -> Result<thread::Result<T>, Self> {
+        let deadline = Instant::now().checked_add(timeout);
+        self.join_until(deadline)
+    }
+
+    /// Ends with the handle if the wait was not to the end of the task.
+    #[inline]
+    #[track_caller]
+    fn join_until(self, deadline: Option<Instant>) -> Result<thread::Result<T>, Self> {
         if turn::spend() {
             turn::next();
         }
@@ -177,13 +222,13 @@ impl<T> JoinHandle<T> {
         let cell = unsafe { &(*self.control.as_ptr()).join.0 };
         let joined = Joined(self.control());
         // SAFETY: the handle is the only one that waits here, and this ends it.
-        if unsafe { cell.wait(Wait::on(&joined), None) } == Wake::Failed {
-            return Err(Box::new(Detached));
+        if unsafe { cell.wait(Wait::on(&joined), deadline) } != Wake::Unparked {
+            return Err(self);
         }
         let this = ManuallyDrop::new(self);
         if cell.event() == Some(LEFT) {
             check_cancelled();
-            return Err(Box::new(Cancelled));
+            return Ok(Err(Box::new(Cancelled::task(this.control().cause()))));
         }
         // SAFETY: the task has finished, so its side is done with the block; the result is there,
         // and the handle, which is not dropped, takes it and frees the block.
@@ -195,7 +240,60 @@ impl<T> JoinHandle<T> {
         if result.is_err() {
             check_cancelled();
         }
-        result
+        Ok(result)
+    }
+
+    /// Asks for the task to be cancelled, from any thread, and does not wait for its end.
+    ///
+    /// A task that has not started drops its closure without running it. One that has is unwound
+    /// from the wait in which it is or comes next, by a panic with the payload [`Cancelled`], which
+    /// `join` returns; its destructors run. A task that ends before that has its result. What it has
+    /// received already is not lost: a wait that was won is over, and the next one is struck.
+    ///
+    /// To be cancelled is a state: a task that catches the panic is unwound again in its next wait.
+    /// [`shield`](fn@crate::shield) puts that off. A task that computes has to call
+    /// [`check_cancelled`](fn@crate::check_cancelled) to notice. In a program built with
+    /// `panic = "abort"` nothing can be unwound: a task that has started is left behind in its wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::task::Cancelled;
+    /// use std::time::Duration;
+    ///
+    /// lisle::run(|| {
+    ///     let sleeper = lisle::spawn(|| lisle::sleep(Duration::from_secs(3600)));
+    ///     sleeper.cancel();
+    ///     assert!(Cancelled::of(&sleeper.join().unwrap_err()).is_some());
+    /// });
+    /// ```
+    pub fn cancel(&self) {
+        cancel::cancel(self.control(), CancelledBy::Handle);
+    }
+
+    /// A handle that can cancel the task from anywhere, whatever becomes of this one.
+    pub fn cancel_handle(&self) -> CancelHandle {
+        CancelHandle::new(self.control())
+    }
+
+    /// A handle that cancels the task when it is dropped, instead of letting it go on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// lisle::run(|| {
+    ///     let ticker = lisle::spawn(|| lisle::sleep(Duration::from_secs(3600))).cancel_on_drop();
+    ///     let stopped = ticker.cancel_handle();
+    ///     drop(ticker);
+    ///     while !stopped.is_finished() {
+    ///         lisle::yield_now();
+    ///     }
+    /// });
+    /// ```
+    pub fn cancel_on_drop(self) -> CancelOnDrop<T> {
+        CancelOnDrop(Some(self))
     }
 
     /// Whether `join` would return at once.
@@ -238,18 +336,37 @@ impl Object for Joined<'_> {
     }
 }
 
-impl<T> Drop for JoinHandle<T> {
-    fn drop(&mut self) {
-        if self.control().join.detach() {
+impl<T> JoinHandle<T> {
+    /// Lets the task go on by itself. If it has finished already, drops its value, or returns the
+    /// payload of its panic.
+    pub(crate) fn detach(self) -> Option<Box<dyn Any + Send>> {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the handle is not used, and not dropped, after this.
+        unsafe { this.let_go() }?.err()
+    }
+
+    /// The handle's last step: the task's result, if that is there.
+    ///
+    /// # Safety
+    ///
+    /// The handle is not used any more.
+    unsafe fn let_go(&self) -> Option<thread::Result<T>> {
+        self.control().join.detach().then(|| {
             // SAFETY: the task has finished; nobody else has the block. It is freed before user
             // code runs, which may panic.
-            let result = unsafe {
+            unsafe {
                 let result = Payload::take::<thread::Result<T>>(self.control().payload.get());
                 free(self.control);
                 result
-            };
-            drop(result);
-        }
+            }
+        })
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        // SAFETY: this is the end of the handle.
+        drop(unsafe { self.let_go() });
     }
 }
 
@@ -259,13 +376,87 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// Drops what is left in a control block, and the block.
+/// A [`JoinHandle`] that cancels its task when it is dropped:
+/// [`JoinHandle::cancel_on_drop`] makes it. It does not wait for the task's end.
+#[must_use = "dropping it cancels the task"]
+pub struct CancelOnDrop<T>(Option<JoinHandle<T>>);
+
+impl<T> CancelOnDrop<T> {
+    /// See [`JoinHandle::join`]. A caller that is unwound meanwhile cancels the task.
+    #[track_caller]
+    pub fn join(mut self) -> thread::Result<T> {
+        let result = self.wait(None);
+        result.unwrap_or_else(|| Err(Box::new(Detached)))
+    }
+
+    /// See [`JoinHandle::join_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// This handle, if the task has not ended in time.
+    #[track_caller]
+    pub fn join_timeout(mut self, timeout: Duration) -> Result<thread::Result<T>, Self> {
+        let deadline = Instant::now().checked_add(timeout);
+        self.wait(deadline).ok_or(self)
+    }
+
+    #[track_caller]
+    fn wait(&mut self, deadline: Option<Instant>) -> Option<thread::Result<T>> {
+        let stop = CancelOnUnwind(self.cancel_handle());
+        let joined = self.0.take().expect("it is there until the end").join_until(deadline);
+        mem::forget(stop);
+        joined.map_err(|handle| self.0 = Some(handle)).ok()
+    }
+
+    /// The handle as it was: dropping that lets the task go on.
+    pub fn into_inner(mut self) -> JoinHandle<T> {
+        self.0.take().expect("it is there until the end")
+    }
+}
+
+struct CancelOnUnwind(CancelHandle);
+
+impl Drop for CancelOnUnwind {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+impl<T> Deref for CancelOnDrop<T> {
+    type Target = JoinHandle<T>;
+
+    fn deref(&self) -> &JoinHandle<T> {
+        self.0.as_ref().expect("it is there until the end")
+    }
+}
+
+impl<T> Drop for CancelOnDrop<T> {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.0 {
+            handle.cancel();
+        }
+    }
+}
+
+impl<T> fmt::Debug for CancelOnDrop<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelOnDrop").field("task", &self.task()).finish_non_exhaustive()
+    }
+}
+
+/// Gives up one party's part in a control block. The last one drops what is left in it, and frees
+/// it.
 ///
 /// # Safety
 ///
-/// Both sides have let go, and the payload is empty.
+/// The party is the task and its handle, both of which have let go, the payload being empty; or a
+/// share. It does not use the block again.
 pub(crate) unsafe fn free(control: NonNull<Control>) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise: the block stays as long as its part in it.
+    if !share::give_up(unsafe { control.as_ref() }) {
+        return;
+    }
+    // SAFETY: nobody else has a part in the block any more.
     unsafe {
         control.drop_in_place();
         worker::with_current(|worker| match worker {

@@ -6,16 +6,29 @@
 //! the fields marked "home". A task that has not started is not on any thread yet; it is just a
 //! closure.
 
+mod cancelled;
+mod extras;
 mod handle;
+mod home;
 pub(crate) mod join;
 mod list;
+#[cfg(all(test, lisle_loom))]
+mod models;
 mod payload;
+mod share;
 mod slab;
 
-pub use handle::{Cancelled, Detached, Task, TaskId};
+use cancelled::Cause;
+pub use cancelled::{Cancelled, CancelledBy};
+pub(crate) use extras::Extras;
+pub use handle::{Detached, Task, TaskId};
 pub(crate) use handle::{IdBlock, Title};
-pub use join::JoinHandle;
+pub(crate) use home::Whereabouts;
+pub use join::{CancelOnDrop, JoinHandle};
 pub(crate) use list::TaskList;
+pub(crate) use payload::discard_panic;
+pub use share::CancelHandle;
+pub(crate) use share::Share;
 pub(crate) use slab::Slab;
 
 use std::cell::{Cell, UnsafeCell};
@@ -31,9 +44,11 @@ use lisle_runtime::switch::Context;
 
 use self::join::JoinState;
 use self::payload::{Payload, Vtable};
+use crate::local::Locals;
 use crate::park::{Object, Place};
 use crate::post::Post;
 use crate::runtime::UnfinishedTask;
+use crate::scope::Bond;
 
 /// A task, as the scheduler sees it: three cache lines in a dense slab, off the task's stack page.
 ///
@@ -42,24 +57,30 @@ use crate::runtime::UnfinishedTask;
 pub(crate) struct Control {
     /// Where the task continues; [`Context::NONE`] until it starts. Home.
     context: Cell<Context>,
-    /// Where wakes from other threads go; null until the task starts. Written once, by the home,
-    /// before the first unparker exists; read by the holder of an unparker.
-    home: Cell<*const Post>,
+    /// Which worker has the task: see [`home`].
+    home: primitive::atomic::AtomicPtr<Post>,
     /// The link of the inbox. Belongs to the thread that pushes, then to the home.
     pub(crate) inbox_next: primitive::cell::UnsafeCell<*mut Control>,
     /// What the task waits for, on its own stack, while it is parked. Home.
     parked: Cell<Option<NonNull<ParkRecord<'static>>>>,
     /// Home.
     pub(crate) phase: Cell<Phase>,
+    /// Whether a cancellation point unwinds the task: what is cancelled, it or a region that it is
+    /// in, is in no shield. Home.
+    exposed: Cell<bool>,
     /// 0 until the task is cancelled, then 1, and 1 more for each time that it was unwound. Home;
     /// before the start it belongs to the holder of the task.
     strikes: Cell<u8>,
+    /// Why the task is cancelled, if it is, and whether its runtime ends. As `strikes`.
+    cause: Cell<Cause>,
     /// Whether a destructor that unwinds waits for the coroutine in which the task runs. Home.
     unwinds_below: Cell<bool>,
-    /// Whether the task is in a shield. Home.
-    shielded: Cell<bool>,
+    /// The shield that the task has entered in its innermost region. Home.
+    shielding: Cell<Shielding>,
     /// Whether the unparker of the present wait was dropped. Home.
     abandoned: Cell<bool>,
+    /// Whether another party wants the task to be cancelled, and why: see [`home`].
+    requested: primitive::atomic::AtomicU8,
     /// Set while the task runs, and from the spawn on if it asked for a size of its own. Home.
     stack: Cell<Option<Stack>>,
 
@@ -70,7 +91,10 @@ pub(crate) struct Control {
     links: list::Links,
     pub(crate) id: TaskId,
 
-    pub(crate) name: Option<Arc<str>>,
+    /// What few tasks have.
+    extras: extras::Slot,
+    /// What ties the task to its scope, if it belongs to one. Written before a worker knows it.
+    bond: Cell<Option<NonNull<Bond>>>,
     pub(crate) spawned_at: &'static Location<'static>,
     /// The closure, and later the result. Belongs to the running side until it has finished, then
     /// to the join handle.
@@ -98,6 +122,15 @@ pub(crate) enum Phase {
     Cancelled,
     /// Suspended for ever.
     LeftBehind,
+}
+
+/// From what a task is shielded, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Shielding {
+    None,
+    /// It waits for a lock.
+    FromAllButTheEnd,
+    FromAll,
 }
 
 /// A task that was taken out of a run queue. Only its holder can have it go on, so it does not
@@ -144,8 +177,12 @@ pub(crate) struct ParkRecord<'a> {
 pub(crate) struct Birth {
     pub(crate) id: TaskId,
     pub(crate) name: Option<Arc<str>>,
+    /// The task-local values that the task inherits.
+    pub(crate) locals: Locals,
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) stack: Option<Stack>,
+    /// The worker on which the task was spawned; null if that was outside of the team.
+    pub(crate) keeper: *const Post,
 }
 
 impl Control {
@@ -161,20 +198,24 @@ impl Control {
     {
         let control = Control {
             context: Cell::new(Context::NONE),
-            home: Cell::new(std::ptr::null()),
+            home: home::kept_by(birth.keeper),
             inbox_next: primitive::cell::UnsafeCell::new(std::ptr::null_mut()),
             parked: Cell::new(None),
             phase: Cell::new(Phase::Running),
+            exposed: Cell::new(false),
             strikes: Cell::new(0),
+            cause: Cell::new(Cause::NONE),
             unwinds_below: Cell::new(false),
-            shielded: Cell::new(false),
+            shielding: Cell::new(Shielding::None),
             abandoned: Cell::new(false),
+            requested: primitive::atomic::AtomicU8::new(home::NOT_REQUESTED),
             stack: Cell::new(birth.stack),
             join: JoinState::new(),
             vtable: Vtable::of::<F, T>(),
             links: list::Links::default(),
             id: birth.id,
-            name: birth.name,
+            extras: extras::Slot::new(birth.name, birth.locals),
+            bond: Cell::new(None),
             spawned_at: birth.spawned_at,
             payload: UnsafeCell::new(Payload::empty()),
         };
@@ -206,12 +247,13 @@ impl Control {
     /// stack, or the task is cancelled.
     pub(crate) unsafe fn run(&self) {
         // SAFETY: the payload holds the closure for which the vtable was made.
-        unsafe { (self.vtable.run)(self.payload.get(), self.strikes.get()) }
+        unsafe { (self.vtable.run)(self.payload.get(), self.strikes.get(), self.cause()) }
     }
 
     /// The task's identity.
     pub(crate) fn identity(&self) -> Task {
-        Task { id: self.id, name: self.name.clone() }
+        let name = self.extras().and_then(|extras| extras.name.clone());
+        Task { id: self.id, name }
     }
 
     /// The task as one that has not ended, without what it waits for.
@@ -221,7 +263,30 @@ impl Control {
 
     /// The number and the name, as messages have them.
     pub(crate) fn title(&self) -> Title<'_> {
-        Title { id: self.id, name: self.name.as_deref() }
+        Title { id: self.id, name: self.name() }
+    }
+
+    /// Fit for a signal handler.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.extras()?.name.as_deref()
+    }
+
+    #[inline(always)]
+    pub(crate) fn bond(&self) -> Option<NonNull<Bond>> {
+        self.bond.get()
+    }
+
+    pub(crate) fn set_bond(&self, bond: NonNull<Bond>) {
+        self.bond.set(Some(bond));
+    }
+
+    pub(crate) fn extras(&self) -> Option<&Extras> {
+        self.extras.get()
+    }
+
+    /// What few tasks have; the task is one of them from now on.
+    pub(crate) fn extras_or_new(&self) -> &Extras {
+        self.extras.get_or_new()
     }
 
     #[inline]
@@ -235,15 +300,9 @@ impl Control {
         self.context.as_ptr()
     }
 
-    #[inline]
-    pub(crate) fn home(&self) -> *const Post {
-        self.home.get()
-    }
-
     /// Ties the task to a thread. Called once, before its first instruction.
     pub(crate) fn start(&self, home: *const Post, stack: Stack) {
-        debug_assert!(self.home.get().is_null(), "a task starts once");
-        self.home.set(home);
+        self.settle(home);
         self.stack.set(Some(stack));
     }
 
@@ -268,24 +327,31 @@ impl Control {
         brings
     }
 
+    /// Whether the task itself is cancelled, and not only a region that it is in.
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.strikes.get() > 0
     }
 
-    /// Whether the task is cancelled, and in no shield.
-    #[inline]
+    /// Whether a cancellation strikes the task: its own or that of a region, in no shield.
+    #[inline(always)]
     pub(crate) fn is_exposed(&self) -> bool {
-        self.is_cancelled() && !self.is_shielded()
+        self.exposed.get()
     }
 
-    pub(crate) fn is_shielded(&self) -> bool {
-        self.shielded.get()
+    /// Finds out whether a cancellation strikes the task, after a change.
+    pub(crate) fn find_exposure(&self) {
+        self.exposed.set(self.struck().is_some());
     }
 
-    /// Puts the task into a shield or takes it out, and returns where it was.
-    pub(crate) fn set_shielded(&self, shielded: bool) -> bool {
-        self.shielded.replace(shielded)
+    /// The shield that the task has entered in its innermost region.
+    pub(crate) fn shielding(&self) -> Shielding {
+        self.shielding.get()
+    }
+
+    /// Puts the task into a shield or takes it out, and returns what it was in.
+    pub(crate) fn set_shielding(&self, shielding: Shielding) -> Shielding {
+        self.shielding.replace(shielding)
     }
 
     /// Whether an address is on the task's own stack, and not on that of a coroutine.
@@ -295,17 +361,31 @@ impl Control {
         stack.is_some_and(|stack| stack.top().addr().wrapping_sub(address) <= stack.size().bytes())
     }
 
-    pub(crate) fn cancel(&self) {
-        self.strikes.set(self.strikes.get().max(1));
+    /// Cancels the task. A later cause than the first one counts for nothing.
+    pub(crate) fn cancel(&self, by: CancelledBy) {
+        self.cancel_from_birth(self.strikes.get().max(1), by);
     }
 
     pub(crate) fn strikes(&self) -> u8 {
         self.strikes.get()
     }
 
-    /// The task is cancelled before it is known to any worker.
-    pub(crate) fn cancel_from_birth(&self, strikes: u8) {
+    /// The task is cancelled with a count of strikes: before it is known to any worker, or by its
+    /// home.
+    pub(crate) fn cancel_from_birth(&self, strikes: u8, by: CancelledBy) {
         self.strikes.set(strikes);
+        self.cause.set(self.cause.get().and(by));
+        self.find_exposure();
+    }
+
+    /// Why the task is cancelled.
+    pub(crate) fn cause(&self) -> CancelledBy {
+        self.cause.get().first().unwrap_or(CancelledBy::Runtime)
+    }
+
+    /// Whether the task is cancelled because its runtime ends, whatever came before.
+    pub(crate) fn meets_the_end(&self) -> bool {
+        self.cause.get().has_the_end()
     }
 
     /// Counts an unwinding of the cancelled task. Returns how many there were, with this one.
@@ -378,8 +458,10 @@ pub(crate) mod testing {
         let birth = Birth {
             id: TaskId(NonZeroU64::MIN.saturating_add(number)),
             name: None,
+            locals: None,
             spawned_at: Location::caller(),
             stack: None,
+            keeper: std::ptr::null(),
         };
         // SAFETY: the slot is fresh, and the types are plain.
         unsafe { Control::create(slot, birth, || ()) };

@@ -9,7 +9,7 @@ use std::thread;
 
 use lisle_runtime::internal::Erased;
 
-use crate::task::Cancelled;
+use crate::task::{Cancelled, CancelledBy};
 use crate::worker::{self, MOST_STRIKES};
 
 /// The room of a closure or a result.
@@ -18,12 +18,16 @@ pub(crate) struct Room([usize; 6]);
 
 pub(crate) type Payload = Erased<Room>;
 
+/// The payload of a panic.
+type Panic = Box<dyn Any + Send>;
+
 /// What can be done with a payload whose types are forgotten.
 pub(crate) struct Vtable {
     /// Replaces the closure by its result. With any `strikes` the closure is not run: it is dropped
-    /// or, if there are too many, forgotten.
-    pub(crate) run: unsafe fn(*mut Payload, strikes: u8),
-    pub(crate) drop_result: unsafe fn(*mut Payload),
+    /// or, if there are too many, forgotten. The cause is then the result.
+    pub(crate) run: unsafe fn(*mut Payload, strikes: u8, cause: CancelledBy),
+    /// Drops the result, or returns the payload of a panic.
+    pub(crate) drop_result: unsafe fn(*mut Payload) -> Option<Panic>,
     /// The same for a task that its home counts as one of those that serve what was accepted.
     pub(crate) of_accepted: Option<&'static Self>,
 }
@@ -50,7 +54,7 @@ impl Vtable {
 /// # Safety
 ///
 /// The payload holds an `F`.
-unsafe fn run<F, T>(payload: *mut Payload, strikes: u8)
+unsafe fn run<F, T>(payload: *mut Payload, strikes: u8, cause: CancelledBy)
 where
     F: FnOnce() -> T,
 {
@@ -61,7 +65,7 @@ where
         catch_unwind(AssertUnwindSafe(|| unsafe { Payload::take::<F>(payload) }()))
     } else {
         // SAFETY: the caller's promise.
-        Err(unsafe { get_rid_of::<F>(payload, strikes) })
+        Err(unsafe { get_rid_of::<F>(payload, strikes, cause) })
     };
     // SAFETY: the closure was taken out above.
     unsafe { Payload::put(payload, result) };
@@ -70,12 +74,12 @@ where
 /// # Safety
 ///
 /// The payload holds an `F`.
-unsafe fn run_accepted<F, T>(payload: *mut Payload, strikes: u8)
+unsafe fn run_accepted<F, T>(payload: *mut Payload, strikes: u8, cause: CancelledBy)
 where
     F: FnOnce() -> T,
 {
     // SAFETY: the caller's promise.
-    unsafe { run::<F, T>(payload, strikes) };
+    unsafe { run::<F, T>(payload, strikes, cause) };
     worker::note_end_of_accepted();
 }
 
@@ -86,34 +90,41 @@ where
 ///
 /// The payload holds an `F`.
 #[cold]
-unsafe fn get_rid_of<F>(payload: *mut Payload, strikes: u8) -> Box<dyn Any + Send> {
+unsafe fn get_rid_of<F>(payload: *mut Payload, strikes: u8, cause: CancelledBy) -> Panic {
+    let cancelled = || Box::new(Cancelled::task(cause));
     if strikes >= MOST_STRIKES {
-        return Box::new(Cancelled);
+        return cancelled();
     }
     // SAFETY: the caller's promise.
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Payload::take::<F>(payload) })));
-    dropped.err().unwrap_or_else(|| Box::new(Cancelled))
+    dropped.err().unwrap_or_else(|| cancelled())
 }
 
 /// # Safety
 ///
 /// The payload holds the result of a task that returns `T`.
-unsafe fn drop_result<T>(payload: *mut Payload) {
+unsafe fn drop_result<T>(payload: *mut Payload) -> Option<Panic> {
     // SAFETY: the caller's promise.
-    let result = unsafe { Payload::take::<thread::Result<T>>(payload) };
-    discard(result);
+    match unsafe { Payload::take::<thread::Result<T>>(payload) } {
+        Ok(value) => {
+            discard(value);
+            None
+        }
+        Err(panic) => Some(panic),
+    }
+}
+
+/// Drops the payload of a panic that nobody wants.
+pub(crate) fn discard_panic(panic: Panic) {
+    discard(panic);
 }
 
 /// Drops the result of a task without a joiner. A panic in its destructor has nowhere to go: it has
 /// been printed by the panic hook, and it must not harm the task that happens to run next.
-fn discard<T>(result: thread::Result<T>) {
-    let outcome = catch_unwind(AssertUnwindSafe(|| drop(result)));
+fn discard<T>(value: T) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| drop(value)));
     if let Err(panic) = outcome {
-        forget_panic(panic);
+        // Dropping a panic's payload may panic in turn, so it is leaked.
+        std::mem::forget(panic);
     }
-}
-
-/// Dropping a panic's payload may panic in turn, so it is leaked.
-fn forget_panic(panic: Box<dyn Any + Send>) {
-    std::mem::forget(panic);
 }

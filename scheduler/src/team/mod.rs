@@ -29,7 +29,7 @@ use self::threads::Threads;
 use crate::deadlock::{self, Deadlock, Purpose, Survey};
 use crate::injector::{Injector, NewTask};
 use crate::metrics::Metrics;
-use crate::post::{Post, Posts, Request};
+use crate::post::{Post, Posts, Request, directory};
 use crate::settings::Settings;
 use crate::watch::Watch;
 
@@ -73,6 +73,7 @@ impl Team {
     pub(crate) fn new(settings: Settings, door: Door, start: fn(Arc<Team>, usize)) -> Self {
         let workers = settings.workers.get();
         let posts = Arc::new(Posts::new(workers));
+        directory::enter(&posts);
         let earlier_threads = deadlock::earlier_threads(settings.foreign_threads);
         Self {
             watch: Watch::new(&settings, &posts),
@@ -267,3 +268,9 @@ impl Team {
 
 #[cfg(all(test, lisle_loom))]
 mod models;
+
+impl Drop for Team {
+    fn drop(&mut self) {
+        directory::strike_out(&self.posts);
+    }
+}

@@ -3,7 +3,7 @@
 //! They stand in a heap in which each entry has up to four children, none of which is due before
 //! it. An entry is one number, so that two are compared at once. Beside the heap lies a table of
 //! slots, one for each wait: it says where the wait's entry stands now, so that it can be taken out
-//! of the middle, and which task it wakes. Both are dense: a timer that moves touches nothing on
+//! of the middle, and which task it wakes, or which region of a task it ends. Both are dense: a timer that moves touches nothing on
 //! the stack of its task.
 //!
 //! Invariants: `places[slot]` is the index of the entry in the heap that names `slot`; or `FIRED`,
@@ -15,6 +15,7 @@ mod tests;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
+use crate::cancel::Region;
 use crate::task::Control;
 
 /// Deadlines in the order in which they fall due, and equal ones in the order in which they were
@@ -27,7 +28,7 @@ pub(crate) struct Timers {
     epoch: Instant,
     heap: Vec<Entry>,
     places: Vec<u32>,
-    tasks: Vec<NonNull<Control>>,
+    alarms: Vec<Alarm>,
     /// The first free slot, or `NONE`.
     free: u32,
     next_serial: u32,
@@ -37,6 +38,54 @@ pub(crate) struct Timers {
 #[must_use = "a timer that is not removed fires at a task that no longer waits for it"]
 pub(crate) struct Timer {
     slot: u32,
+}
+
+/// What a timer calls when it fires, as an address with a bit that says what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Alarm(NonNull<Control>);
+
+/// What a timer calls.
+pub(crate) enum Whose<'a> {
+    /// A task whose wait is over.
+    Wait(&'a Control),
+    Region(&'a Region),
+}
+
+const OF_REGION: usize = 1;
+
+const _: () = assert!(align_of::<Region>() > OF_REGION && align_of::<Control>() > OF_REGION);
+
+impl Alarm {
+    #[inline(always)]
+    pub(crate) fn of_wait(task: &Control) -> Self {
+        Self(NonNull::from(task))
+    }
+
+    pub(crate) fn of_region(region: &Region) -> Self {
+        Self(NonNull::from(region).cast().map_addr(|address| address | OF_REGION))
+    }
+
+    #[inline(always)]
+    pub(crate) fn address(self) -> *const u8 {
+        self.0.as_ptr().cast_const().cast()
+    }
+
+    /// # Safety
+    ///
+    /// It is still there.
+    #[inline(always)]
+    pub(crate) unsafe fn whose<'a>(self) -> Whose<'a> {
+        let address = self.0.as_ptr();
+        // SAFETY: the caller's promise.
+        unsafe {
+            if address.addr() & OF_REGION == 0 {
+                Whose::Wait(&*address)
+            } else {
+                let region = address.map_addr(|address| address & !OF_REGION);
+                Whose::Region(&*region.cast())
+            }
+        }
+    }
 }
 
 const CHILDREN: usize = 4;
@@ -71,7 +120,7 @@ impl Default for Timers {
             epoch: Instant::now(),
             heap: Vec::new(),
             places: Vec::new(),
-            tasks: Vec::new(),
+            alarms: Vec::new(),
             free: NONE,
             next_serial: 0,
         }
@@ -80,8 +129,8 @@ impl Default for Timers {
 
 impl Timers {
     #[inline]
-    pub(crate) fn insert(&mut self, deadline: Instant, task: NonNull<Control>) -> Timer {
-        let slot = self.take_slot(task);
+    pub(crate) fn insert(&mut self, deadline: Instant, alarm: Alarm) -> Timer {
+        let slot = self.take_slot(alarm);
         let entry = Entry::new(self.since_epoch(deadline), self.next_serial, slot);
         self.next_serial = self.next_serial.wrapping_add(1);
         let last = self.heap.len();
@@ -100,16 +149,16 @@ impl Timers {
         }
     }
 
-    /// The task whose timer is the first, if that is due: its deadline is not later than `now`.
-    /// The timer has then fired.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<NonNull<Control>> {
+    /// What the first timer calls, if that is due: its deadline is not later than `now`. The timer
+    /// has then fired.
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Alarm> {
         let first = *self.heap.first()?;
         if self.since_epoch(now) < first.deadline() {
             return None;
         }
         self.take_out(0);
         self.places[first.slot()] = FIRED;
-        Some(self.tasks[first.slot()])
+        Some(self.alarms[first.slot()])
     }
 
     /// When the first timer is due.
@@ -130,24 +179,24 @@ impl Timers {
         u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// A slot for `task`, whose place is still to be written.
+    /// A slot for `alarm`, whose place is still to be written.
     #[inline]
-    fn take_slot(&mut self, task: NonNull<Control>) -> u32 {
+    fn take_slot(&mut self, alarm: Alarm) -> u32 {
         let slot = self.free;
         if slot == NONE {
-            return self.add_slot(task);
+            return self.add_slot(alarm);
         }
         self.free = self.places[slot as usize];
-        self.tasks[slot as usize] = task;
+        self.alarms[slot as usize] = alarm;
         slot
     }
 
     #[cold]
-    fn add_slot(&mut self, task: NonNull<Control>) -> u32 {
+    fn add_slot(&mut self, alarm: Alarm) -> u32 {
         let slot = u32::try_from(self.places.len()).ok().filter(|&slot| slot != NONE);
         let slot = slot.expect("a worker has fewer tasks than 2^32");
         self.places.push(FIRED);
-        self.tasks.push(task);
+        self.alarms.push(alarm);
         slot
     }
 

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 
-fn task(n: usize) -> NonNull<Control> {
-    NonNull::new(std::ptr::without_provenance_mut(n * align_of::<Control>())).unwrap()
+fn task(n: usize) -> Alarm {
+    Alarm(NonNull::new(std::ptr::without_provenance_mut(n * align_of::<Control>())).unwrap())
 }
 
 /// Timers, and a clock that starts at their epoch. The tasks are numbers.
@@ -31,7 +31,7 @@ impl Fixture {
 
     fn pop(&mut self, nanoseconds: u64) -> Option<usize> {
         let due = self.timers.pop_due(self.at(nanoseconds))?;
-        Some(due.addr().get() / align_of::<Control>())
+        Some(due.address().addr() / align_of::<Control>())
     }
 
     /// All that are due, in order.
@@ -40,8 +40,8 @@ impl Fixture {
     }
 
     fn assert_consistent(&self) {
-        let Timers { heap, places, tasks, .. } = &self.timers;
-        assert_eq!(places.len(), tasks.len());
+        let Timers { heap, places, alarms, .. } = &self.timers;
+        assert_eq!(places.len(), alarms.len());
         for (place, entry) in heap.iter().enumerate() {
             assert_eq!(places[entry.slot()] as usize, place);
             assert!(place == 0 || heap[parent(place)] < *entry);
@@ -172,10 +172,10 @@ fn a_million_timers_take_56_bytes_each_at_most() {
     const COUNT: usize = 1_000_000;
     let mut f = Fixture::new();
     let timers: Vec<_> = (1..=COUNT).map(|n| f.set((n * 7_919 % COUNT) as u64, n)).collect();
-    let Timers { heap, places, tasks, .. } = &f.timers;
+    let Timers { heap, places, alarms, .. } = &f.timers;
     let bytes = heap.capacity() * size_of::<Entry>()
         + places.capacity() * size_of::<u32>()
-        + tasks.capacity() * size_of::<NonNull<Control>>();
+        + alarms.capacity() * size_of::<Alarm>();
     assert!(bytes <= 56 * COUNT, "{bytes} bytes");
     f.assert_consistent();
     timers.into_iter().for_each(|timer| f.timers.remove(timer));

@@ -271,7 +271,7 @@ impl Worker {
                     self.cancel_reservation();
                     break;
                 };
-                self.accept(task);
+                self.adopt(task);
                 stolen += 1;
             }
             if stolen > 0 {

@@ -7,8 +7,9 @@ use std::ptr::{self, NonNull};
 use lisle_runtime::internal::primitive;
 
 use super::{Worker, locals};
+use crate::cancel::check_thread;
 use crate::metrics::Metrics;
-use crate::post::{Notice, Post};
+use crate::post::{Notice, Post, Request, directory};
 use crate::task::{Control, Task};
 use crate::team::Team;
 use crate::turn::Allowance;
@@ -135,7 +136,10 @@ pub fn yield_now() {
     // SAFETY: the reference is used in this call alone.
     match unsafe { current() } {
         Some(worker) => worker.yield_now(),
-        None => primitive::thread::yield_now(),
+        None => {
+            primitive::thread::yield_now();
+            check_thread();
+        }
     }
 }
 
@@ -213,5 +217,19 @@ pub(crate) fn abandon(task: NonNull<Control>) {
         Some(worker) if worker.post.is(control.home()) => worker.deliver_abandonment(task),
         // SAFETY: as in `unpark`.
         _ => unsafe { Post::notify_home(control.home(), task, Notice::Abandoned) },
+    });
+}
+
+/// Asks a worker of any team for something: at once, if it is the calling thread's.
+pub(crate) fn ask(post: *const Post, request: Request) {
+    with_current(|worker| match worker {
+        Some(worker) if worker.post.is(post) => worker.receive_request(request),
+        worker => {
+            if let Some(mate) = worker.and_then(|worker| worker.team.posts.find(post)) {
+                mate.ask(request);
+            } else if let Some((posts, index)) = directory::find(post) {
+                posts.all()[index].ask(request);
+            }
+        }
     });
 }

@@ -25,8 +25,10 @@ use lisle_runtime::switch::{Context, switch};
 use super::Worker;
 use super::waits::forbidden;
 use crate::blocking;
+use crate::cancel::Region;
 use crate::deadlock::ForeignThreads;
-use crate::task::{Cancelled, Control, Phase, join};
+use crate::scope::Bonds;
+use crate::task::{Cancelled, CancelledBy, Control, Phase, join};
 
 /// How often a task may catch its cancellation before it is left behind.
 pub(crate) const MOST_STRIKES: u8 = 100;
@@ -49,8 +51,8 @@ struct HandOvers {
 }
 
 impl Worker {
-    /// Unwinds the current task, which is being cancelled, from the wait at `place`. One that has
-    /// caught that before lets others run first, and is left behind if it does so for ever.
+    /// Unwinds the current task, which is cancelled, from the wait at `place`. One that has caught
+    /// that before lets others run first, and is left behind if it does so for ever.
     #[cold]
     pub(crate) fn strike(&self, place: &'static Location<'static>) -> ! {
         let me = self.current_task();
@@ -67,17 +69,36 @@ impl Worker {
                 report_swallowing(me, place, "is left behind");
                 self.leave_current();
             }
-            self.queue.push(NonNull::from(me));
-            self.suspend(me);
+            self.let_others_run(me);
         } else if strikes == MOST_STRIKES + 1 {
             let what = "cannot be left behind inside no_suspend, so that its runtime does not end";
             report_swallowing(me, place, what);
         }
-        resume_unwind(Box::new(Cancelled))
+        resume_unwind(Box::new(Cancelled::task(me.cause())))
+    }
+
+    /// Unwinds the current task to the region, as `strike` does to its base. One that catches that
+    /// for ever is reported, and goes on.
+    #[cold]
+    pub(super) fn strike_in_region(&self, region: &Region, place: &'static Location<'static>) -> ! {
+        let me = self.current_task();
+        let strikes = region.count_strike();
+        if strikes == MOST_STRIKES + 1 {
+            report_swallowing(me, place, "is in a region whose time is over");
+        }
+        if strikes > 1 && !in_section() {
+            self.let_others_run(me);
+        }
+        resume_unwind(Box::new(Cancelled::region(region.id())))
+    }
+
+    fn let_others_run(&self, me: &Control) {
+        self.queue.push(NonNull::from(me));
+        self.suspend(me);
     }
 
     /// Suspends the current task for ever.
-    fn leave_current(&self) -> ! {
+    pub(crate) fn leave_current(&self) -> ! {
         let me = NonNull::from(self.current_task());
         // SAFETY: the task has started on this worker and has not finished. It is in no queue, and
         // nobody has an unparker: it runs.
@@ -107,6 +128,10 @@ impl Worker {
         self.left_behind.set(true);
         if self.main.get() == Some(task) {
             self.left_main.set(true);
+        }
+        if let Some(bond) = control.bond() {
+            // SAFETY: it is the task's.
+            unsafe { Bonds::leave_behind(bond) };
         }
         join::leave(control);
     }
@@ -228,7 +253,7 @@ impl Worker {
         // SAFETY: the current task has not finished.
         let parent = self.current.get().map_or(0, |task| unsafe { task.as_ref() }.strikes());
         if births <= MOST_LATE_SPAWNS && parent < MOST_STRIKES - 1 {
-            return task.cancel_from_birth(parent + 1);
+            return task.cancel_from_birth(parent + 1, CancelledBy::Runtime);
         }
         if !self.spawns_without_end.replace(true) {
             complain(format_args!(
@@ -237,7 +262,7 @@ impl Worker {
                 task.spawned_at
             ));
         }
-        task.cancel_from_birth(MOST_STRIKES);
+        task.cancel_from_birth(MOST_STRIKES, CancelledBy::Runtime);
     }
 }
 

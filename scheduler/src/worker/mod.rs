@@ -14,6 +14,7 @@
 
 mod base;
 mod blocked;
+mod cancelling;
 mod current;
 mod leaving;
 mod locals;
@@ -26,7 +27,7 @@ mod turn;
 mod waits;
 
 pub(crate) use current::{
-    Enter, abandon, current, current_team_is, metrics_of, note_end_of_accepted,
+    Enter, abandon, ask, current, current_team_is, metrics_of, note_end_of_accepted,
     note_unwinding_below, unpark, with_allowance, with_current, with_panicking_task,
 };
 pub use current::{current_number, current_task, metrics, note_accept, yield_now};
@@ -296,6 +297,28 @@ impl Worker {
         // SAFETY: the caller has just made the task, or taken it.
         unsafe { self.queue.push_new(task) };
         self.share_backlog();
+    }
+
+    /// Accepts a new task from elsewhere: from outside, or from another worker's backlog.
+    fn adopt(&self, task: NonNull<Control>) {
+        self.note_move(task);
+        self.accept(task);
+    }
+
+    /// Accepts a new task that was placed here, and that only this worker may start.
+    fn adopt_placed(&self, task: NonNull<Control>) {
+        self.note_move(task);
+        self.accept_local(task);
+    }
+
+    fn note_move(&self, task: NonNull<Control>) {
+        // SAFETY: the caller has taken the task, so that it has not started.
+        unsafe { task.as_ref() }.move_to(&raw const *self.post);
+    }
+
+    /// Where new tasks are spawned.
+    pub(crate) fn post(&self) -> &Post {
+        &self.post
     }
 
     /// Makes sure that there is a watcher if a task waits in the backlog.

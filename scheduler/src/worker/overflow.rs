@@ -28,7 +28,7 @@ impl Worker {
         // SAFETY: the current task has not finished.
         let task = unsafe { current.as_ref() };
         let remedy = task.size_of_stack_at(top).map(|size| self.remedy(current, size));
-        if let Some(name) = &task.name {
+        if let Some(name) = task.name() {
             return tell(Running { name: name.as_bytes(), remedy });
         }
         let mut text = [0; 24];

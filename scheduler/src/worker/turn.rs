@@ -14,7 +14,8 @@ use super::waits::may_suspend;
 use super::{POLL_INTERVAL, Worker, current, locals, with_allowance};
 use crate::cancel::check_cancelled;
 use crate::post::{Mail, Notice, Request};
-use crate::task::{Control, Runnable, join};
+use crate::scope::Bonds;
+use crate::task::{CancelledBy, Control, Runnable, discard_panic, join};
 use crate::turn::Allowance;
 
 /// Prefetch distances, in turns. The frame's address is read from the control block, so that comes
@@ -37,7 +38,7 @@ impl Worker {
         }
         let me = self.current_task();
         self.give_way(me);
-        if me.is_cancelled() {
+        if me.is_exposed() {
             // Not by `self`, which would have to be kept across the switch.
             check_cancelled();
         }
@@ -106,7 +107,7 @@ impl Worker {
             self.poll();
         }
         self.give_way(me);
-        if me.is_cancelled() {
+        if me.is_exposed() {
             self.check_cancelled(Location::caller());
         }
     }
@@ -208,11 +209,19 @@ impl Worker {
                 self.deliver_unpark(task);
             }
             Mail::Notice(task, Notice::Abandoned) => self.deliver_abandonment(task),
-            Mail::Request(Request::Describe(survey)) => self.answer(&survey),
-            Mail::Request(Request::List(roll_call)) => {
+            Mail::Request(request) => self.receive_request(request),
+        }
+    }
+
+    pub(super) fn receive_request(&self, request: Request) {
+        match request {
+            Request::Cancel(share) => self.cancel(share.task()),
+            Request::CancelRegion(link) => self.cancel_region(&link),
+            Request::Describe(survey) => self.answer(&survey),
+            Request::List(roll_call) => {
                 roll_call.answer(self.index, self.unfinished_tasks());
             }
-            Mail::Request(Request::Stop) => {
+            Request::Stop => {
                 if !self.shutting_down.get() {
                     self.shut_down(None);
                 }
@@ -228,7 +237,7 @@ impl Worker {
                 return self.complain(&error);
             }
             match injector.pop() {
-                Some(task) => self.accept(task.into_raw()),
+                Some(task) => self.adopt(task.into_raw()),
                 None => return self.cancel_reservation(),
             }
         }
@@ -244,7 +253,7 @@ impl Worker {
                 break;
             }
             match self.post.placed.pop() {
-                Some(task) => self.accept_local(task.into_raw()),
+                Some(task) => self.adopt_placed(task.into_raw()),
                 None => {
                     self.cancel_reservation();
                     break;
@@ -368,8 +377,11 @@ impl Worker {
     /// Ties a task to this worker and to a stack, for which the caller has used up or cancelled its
     /// reservation.
     fn begin(&self, task: &Control, stack: Stack) {
+        if let Some(by) = task.requested_cancel() {
+            task.cancel(by);
+        }
         if self.shutting_down.get() {
-            task.cancel();
+            task.cancel(CancelledBy::Runtime);
         }
         task.start(&*self.post, stack);
         // SAFETY: a task starts once, so it is in no list; `retire` removes it before it is freed.
@@ -384,6 +396,7 @@ impl Worker {
         // is called once, here, on its home. If that says that nobody joins, the block is ours to
         // free.
         unsafe {
+            let bonds = task.as_ref().bond().map(|bond| Bonds::let_go(bond));
             let stack = task.as_ref().take_stack().expect("a started task has a stack");
             self.started.remove(task);
             // Before the block may be gone.
@@ -393,10 +406,17 @@ impl Worker {
                 // started one, which the worker awaits, reports and cancels.
                 self.started.insert(task);
                 self.current.set(task);
-                join::drop_result(task);
+                match (join::drop_result(task), bonds) {
+                    (Some(panic), Some(bonds)) => Bonds::take_panic(bonds.as_ref(), panic),
+                    (Some(panic), None) => discard_panic(panic),
+                    (None, _) => {}
+                }
                 self.current.clear();
                 self.started.remove(task);
                 join::free(task);
+            }
+            if let Some(bonds) = bonds {
+                Bonds::end(bonds);
             }
             stack
         }

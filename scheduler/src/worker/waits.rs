@@ -9,6 +9,7 @@ use lisle_runtime::internal::{in_section, panics, prefetch};
 use super::{Worker, locals, with_allowance};
 use crate::park::{COMMIT_PANICKED, Object, Party, Place, Unparker, Wake, undisturbed};
 use crate::task::{Control, ParkRecord, Phase};
+use crate::timer::{Alarm, Whose};
 use crate::turn::Allowance;
 
 impl Worker {
@@ -67,7 +68,7 @@ impl Worker {
             self.give_way(me);
             return ended(me);
         }
-        let timer = self.timers.borrow_mut().insert(deadline, NonNull::from(me));
+        let timer = self.timers.borrow_mut().insert(deadline, Alarm::of_wait(me));
         let wake = self.wait(me);
         self.timers.borrow_mut().remove(timer);
         wake
@@ -132,17 +133,6 @@ impl Worker {
         forbidden()
     }
 
-    /// See [`check_cancelled`](crate::cancel::check_cancelled).
-    pub(crate) fn check_cancelled(&self, place: Place) {
-        let strikes = |task: &Control| task.is_exposed() && !task.unwinds_below();
-        if self.running_task().is_some_and(strikes)
-            && !std::thread::panicking()
-            && !locals::are_gone()
-        {
-            self.strike(place);
-        }
-    }
-
     #[inline(always)]
     fn suspend_in_wait(&self, me: &Control) {
         if panics::under_way() {
@@ -197,41 +187,29 @@ impl Worker {
             return;
         }
         let now = self.epoch + self.clock.get();
-        let mut previous: Option<NonNull<Control>> = None;
+        let mut previous: Option<Alarm> = None;
         loop {
             let due = self.timers.borrow_mut().pop_due(now);
-            if let Some(task) = due {
+            if let Some(alarm) = due {
                 // Most likely not in a cache: it is prefetched during the search for the next
                 // timer.
-                prefetch(task.as_ptr().cast());
+                prefetch(alarm.address());
             }
-            if let Some(task) = std::mem::replace(&mut previous, due) {
-                // SAFETY: a task takes its timer out before its wait is over, and this one's was
-                // still there in this call, since when no task has had a turn.
-                self.interrupt(unsafe { task.as_ref() }, Phase::TimedOut);
+            if let Some(alarm) = std::mem::replace(&mut previous, due) {
+                // SAFETY: a wait or a region takes its timer out before it is over, and this one
+                // was still there in this call, since when no task has had a turn.
+                match unsafe { alarm.whose() } {
+                    Whose::Wait(task) => self.interrupt(task, Phase::TimedOut),
+                    Whose::Region(region) => self.strike_region(region),
+                }
             } else if due.is_none() {
                 return;
             }
         }
     }
 
-    /// Cancels every task but the spared one: each unwinds at its next turn, from where it waits.
-    /// Tasks that have not started yet are cancelled when they begin.
-    pub(crate) fn shut_down(&self, spared: Option<NonNull<Control>>) {
-        self.shutting_down.set(true);
-        self.births_differ.set(true);
-        self.started.for_each(|task| {
-            if Some(NonNull::from(task)) != spared {
-                task.cancel();
-                if !task.is_shielded() {
-                    self.interrupt(task, Phase::Cancelled);
-                }
-            }
-        });
-    }
-
     /// Ends a wait, if the task is parked, by its deadline or a cancellation.
-    fn interrupt(&self, task: &Control, cause: Phase) {
+    pub(super) fn interrupt(&self, task: &Control, cause: Phase) {
         if task.phase.get() == Phase::Parked {
             task.phase.set(cause);
             self.queue.push_woken(NonNull::from(task));

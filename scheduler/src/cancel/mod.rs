@@ -10,12 +10,24 @@
 //! [`Wake::Failed`](crate::park::Wake::Failed). Inside a [`shield`] there are no cancellation
 //! points, and waits work as usual, in destructors too.
 
+mod on_thread;
+mod region;
+mod timeout;
+mod token;
+
+pub(crate) use self::on_thread::{check as check_thread, first_deadline, is_struck};
+pub(crate) use self::region::{Region, RegionId, Struck};
+pub use self::timeout::{Elapsed, timeout, timeout_at};
+pub use self::token::{CancelToken, cancellable};
+pub(crate) use self::token::{RegionLink, in_region_of};
+
 use std::panic::Location;
 
 use lisle_runtime::internal::attached;
 
 use crate::park::Place;
-use crate::task::Control;
+use crate::post::Request;
+use crate::task::{CancelledBy, Control, Share, Shielding, Whereabouts};
 use crate::worker::{self, Worker};
 
 /// Unwinds the calling task if it is cancelled, by a panic with the payload
@@ -67,8 +79,55 @@ pub fn check_cancelled_at(place: Place) {
     worker::with_current(|worker| {
         if let Some(worker) = worker {
             worker.check_cancelled(place);
+        } else {
+            on_thread::check();
         }
     });
+}
+
+/// Whether the calling task is cancelled, or a region that it is in, such as a
+/// [`timeout`](crate::timeout). It does not unwind, and tells also inside a [`shield`] and in
+/// destructors, which may want to be brief then.
+///
+/// # Examples
+///
+/// ```
+/// use lisle::task::{is_cancelled, shield};
+/// use std::time::Duration;
+///
+/// lisle::run(|| {
+///     let mut lines = 0;
+///     let outcome = lisle::timeout(Duration::from_millis(2), || {
+///         shield(|| {
+///             while !is_cancelled() {
+///                 lines += 1; // writes whole lines only
+///                 lisle::yield_now();
+///             }
+///         });
+///         lisle::yield_now();
+///     });
+///     assert!(outcome.is_err() && lines > 0);
+/// });
+/// ```
+pub fn is_cancelled() -> bool {
+    worker::with_current(|worker| match worker {
+        Some(worker) => worker.running_task().is_some_and(Control::is_cancelled_anywhere),
+        None => on_thread::is_cancelled(),
+    })
+}
+
+/// Asks for a task to be cancelled, from anywhere. The caller keeps its control block.
+pub(crate) fn cancel(task: &Control, by: CancelledBy) {
+    if task.has_ended() {
+        return;
+    }
+    match task.request_cancel(by) {
+        Some(Whereabouts::KeptBy(post) | Whereabouts::StartedOn(post)) => {
+            worker::ask(post, Request::Cancel(Share::of(task)));
+        }
+        // The worker that accepts it sees the request; or it has been asked before.
+        Some(Whereabouts::Nowhere) | None => {}
+    }
 }
 
 /// Runs `body`, in which the calling task is not cancelled: it waits and yields as usual, although
@@ -85,7 +144,8 @@ pub fn check_cancelled_at(place: Place) {
 /// long as another thread might wake them, the report is printed after two seconds, and the runtime
 /// goes on waiting.
 ///
-/// On a plain thread, which is never cancelled, it just calls `body`.
+/// A plain thread is never cancelled, but for its regions, such as a [`timeout`](crate::timeout),
+/// which have no effect inside. A region inside of the shield does have its effect.
 ///
 /// # Panics
 ///
@@ -111,18 +171,7 @@ pub fn check_cancelled_at(place: Place) {
 /// assert_eq!(writer.join().unwrap(), "written");
 /// ```
 pub fn shield<R>(body: impl FnOnce() -> R) -> R {
-    let here = 0_u8;
-    worker::with_current(|worker| match worker.and_then(Worker::running_task) {
-        None => attached(body),
-        Some(task) => {
-            let body = || {
-                let _shield = Shield { task, outer: task.set_shielded(true) };
-                body()
-            };
-            // On its own stack the task cannot leave the shield but by its end.
-            if task.owns((&raw const here).addr()) { body() } else { attached(body) }
-        }
-    })
+    in_shield(Shielding::FromAll, body)
 }
 
 /// Runs `body`, which waits for a lock: only the end of its runtime unwinds the calling task in it,
@@ -131,7 +180,24 @@ pub fn shield<R>(body: impl FnOnce() -> R) -> R {
 /// Code that has to lock in order to clean up could not do so if the wait failed. Since a runtime
 /// waits for such a task, locks that are never released abort the process, as in a [`shield`].
 pub fn uninterrupted<R>(body: impl FnOnce() -> R) -> R {
-    shield_unwinding(body)
+    shield_unwinding(|| in_shield(Shielding::FromAllButTheEnd, body))
+}
+
+fn in_shield<R>(shielding: Shielding, body: impl FnOnce() -> R) -> R {
+    let here = 0_u8;
+    worker::with_current(|worker| match worker.and_then(Worker::running_task) {
+        None => on_thread::shield(body),
+        Some(task) => {
+            let body = || {
+                let outer = task.set_shielding(shielding.max(task.shielding()));
+                let _shield = Shield { task, outer };
+                task.find_exposure();
+                body()
+            };
+            // On its own stack the task cannot leave the shield but by its end.
+            if task.owns((&raw const here).addr()) { body() } else { attached(body) }
+        }
+    })
 }
 
 /// Runs `body`, which waits, and cannot say that the wait has failed: in a shield, if the calling
@@ -147,11 +213,12 @@ pub fn shield_unwinding<R>(body: impl FnOnce() -> R) -> R {
 
 struct Shield<'a> {
     task: &'a Control,
-    outer: bool,
+    outer: Shielding,
 }
 
 impl Drop for Shield<'_> {
     fn drop(&mut self) {
-        self.task.set_shielded(self.outer);
+        self.task.set_shielding(self.outer);
+        self.task.find_exposure();
     }
 }

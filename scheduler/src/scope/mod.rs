@@ -1,0 +1,258 @@
+//! Scopes: tasks that may borrow, because their spawner waits for them.
+
+mod bonds;
+mod race;
+mod try_scope;
+
+pub(crate) use self::bonds::{Bond, Bonds};
+pub use self::race::race;
+pub use self::try_scope::{TryJoinHandle, TryScope, try_scope};
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::thread;
+
+use crate::spawn::Builder;
+use crate::task::{CancelHandle, JoinHandle, Task};
+
+/// Runs `body`, which may spawn tasks that borrow from its surroundings, and waits until they have
+/// ended.
+///
+/// It is what [`std::thread::scope`] is to threads. Tasks of the scope may spawn more of them, and
+/// see the [task-local](crate::task_local) values of their spawner.
+///
+/// **If `body` panics or is cancelled**, be it with the calling task or by a region such as
+/// [`timeout`](crate::timeout) around the scope, the tasks are cancelled, and then waited for; so
+/// they are if the caller is cancelled while it waits. That wait is [shielded](crate::shield): it
+/// lasts until the last of them has ended. **If a task panics** and nobody has joined it, the scope
+/// panics at its end, with the payload of the first panic, of tasks and body. It does not cancel the
+/// other tasks: [`try_scope`] does.
+///
+/// On a plain thread it blocks, and the tasks run in the default runtime.
+///
+/// # Panics
+///
+/// With the first panic.
+///
+/// # Aborts
+///
+/// If a task of the scope is [left behind](crate::check_cancelled): it may have lent what it borrows.
+/// Only if the caller is itself being cancelled outside of a shield, it is left behind, too.
+///
+/// # Examples
+///
+/// ```
+/// let numbers = [1, 2, 3, 4];
+/// let (left, right) = numbers.split_at(2);
+/// let sum = lisle::run(|| {
+///     lisle::scope(|s| {
+///         let left = s.spawn(|| left.iter().sum::<i32>());
+///         let right = s.spawn(|| right.iter().sum::<i32>());
+///         left.join().unwrap() + right.join().unwrap()
+///     })
+/// });
+/// assert_eq!(sum, 10);
+/// ```
+#[track_caller]
+pub fn scope<'env, F, T>(body: F) -> T
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    let scope = Scope::new();
+    scope.bonds.run(Location::caller(), || body(&scope))
+}
+
+/// A scope in which tasks are spawned: see [`scope`].
+pub struct Scope<'scope, 'env: 'scope> {
+    bonds: Bonds,
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+impl<'scope> Scope<'scope, '_> {
+    fn new() -> Self {
+        Self { bonds: Bonds::new(), scope: PhantomData, env: PhantomData }
+    }
+
+    /// Spawns a task that the scope awaits.
+    ///
+    /// # Panics
+    ///
+    /// As [`spawn`](fn@crate::spawn).
+    #[track_caller]
+    pub fn spawn<F, T>(&'scope self, body: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        expect(Builder::new().spawn_scoped(self, body))
+    }
+
+    /// Spawns a task that the scope awaits and that stays on the calling worker.
+    ///
+    /// # Panics
+    ///
+    /// As [`spawn_local`](fn@crate::spawn_local).
+    #[track_caller]
+    pub fn spawn_local<F, T>(&'scope self, body: F) -> ScopedJoinHandle<'scope, T>
+    where
+        F: FnOnce() -> T + 'scope,
+        T: 'scope,
+    {
+        expect(Builder::new().spawn_scoped_local(self, body))
+    }
+
+    /// Cancels the tasks of the scope, those that are spawned later included. The body goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// lisle::run(|| {
+    ///     lisle::scope(|s| {
+    ///         s.spawn(|| lisle::channel::never::<()>().recv());
+    ///         s.cancel(); // or the scope would wait for ever
+    ///     });
+    /// });
+    /// ```
+    pub fn cancel(&self) {
+        self.bonds.cancel();
+    }
+}
+
+#[track_caller]
+fn expect<T>(spawned: io::Result<T>) -> T {
+    match spawned {
+        Ok(handle) => handle,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+impl Builder {
+    /// Spawns a task that a scope awaits. See [`Scope::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let name = String::from("a name on the stack");
+    /// lisle::run(|| {
+    ///     lisle::scope(|s| {
+    ///         let builder = lisle::task::Builder::new().name("borrower");
+    ///         let task = builder.spawn_scoped(s, || name.len())?;
+    ///         assert_eq!(task.join().unwrap(), 19);
+    ///         Ok::<_, std::io::Error>(())
+    ///     })
+    /// })
+    /// # .unwrap();
+    /// ```
+    #[track_caller]
+    pub fn spawn_scoped<'scope, F, T>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        body: F,
+    ) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        // SAFETY: what the closure and the result borrow lives until the scope ends, which waits
+        // for the task; both are `Send`.
+        let handle = unsafe { self.inherit().spawn_bound(&scope.bonds, Location::caller(), body) };
+        Ok(ScopedJoinHandle { handle: Some(handle?), bonds: &scope.bonds })
+    }
+
+    /// Spawns a task that a scope awaits and that stays on the calling worker. See
+    /// [`Scope::spawn_local`].
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn_local`](Self::spawn_local).
+    #[track_caller]
+    pub fn spawn_scoped_local<'scope, F, T>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        body: F,
+    ) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + 'scope,
+        T: 'scope,
+    {
+        let place = Location::caller();
+        // SAFETY: what the closure and the result borrow lives until the scope ends, which waits
+        // for the task.
+        let handle = unsafe { self.inherit().spawn_bound_local(&scope.bonds, place, body) };
+        Ok(ScopedJoinHandle { handle: Some(handle?), bonds: &scope.bonds })
+    }
+}
+
+/// The right to wait for a task of a scope and to have its result.
+///
+/// Dropping it lets the task go on, and the scope awaits it.
+pub struct ScopedJoinHandle<'scope, T> {
+    /// There until it is joined or dropped.
+    handle: Option<JoinHandle<T>>,
+    bonds: &'scope Bonds,
+}
+
+impl<T> ScopedJoinHandle<'_, T> {
+    fn handle(&self) -> &JoinHandle<T> {
+        self.handle.as_ref().expect("it is there until the end")
+    }
+
+    /// Waits until the task has finished: see [`JoinHandle::join`]. A panic of the task is then the
+    /// caller's to deal with, and not the scope's.
+    ///
+    /// # Errors
+    ///
+    /// As [`JoinHandle::join`].
+    #[track_caller]
+    pub fn join(mut self) -> thread::Result<T> {
+        self.handle.take().expect("it is there until the end").join()
+    }
+
+    /// Asks for the task to be cancelled: see [`JoinHandle::cancel`].
+    pub fn cancel(&self) {
+        self.handle().cancel();
+    }
+
+    /// A handle that can cancel the task, and outlives the scope.
+    pub fn cancel_handle(&self) -> CancelHandle {
+        self.handle().cancel_handle()
+    }
+
+    /// Whether `join` would return at once.
+    pub fn is_finished(&self) -> bool {
+        self.handle().is_finished()
+    }
+
+    /// The task's identity.
+    pub fn task(&self) -> Task {
+        self.handle().task()
+    }
+}
+
+impl<T> Drop for ScopedJoinHandle<'_, T> {
+    fn drop(&mut self) {
+        if let Some(panic) = self.handle.take().and_then(JoinHandle::detach) {
+            self.bonds.take_panic(panic);
+        }
+    }
+}
+
+impl fmt::Debug for Scope<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let task = self.handle.as_ref().map(JoinHandle::task);
+        f.debug_struct("ScopedJoinHandle").field("task", &task).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,134 @@
+//! Loom models of cancellations that come from elsewhere.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use lisle_runtime::internal::primitive::Arc;
+use loom::thread;
+
+use super::testing::task_numbered;
+use super::{CancelledBy, Slab, Whereabouts};
+use crate::park::{Reason, Wake};
+use crate::post::Posts;
+use crate::sleep::park_until;
+use crate::wait_cell::{Event, WaitCell};
+use crate::{Cancelled, ForeignThreads, Runtime, run, spawn};
+
+const REASON: Reason = Reason::new("taking part in a model");
+
+/// A task is moved while it is cancelled: its new keeper sees the cause, or the canceller sees the
+/// new keeper.
+///
+/// Seen to fail: without the fence on either side both miss the other.
+#[test]
+fn a_cancel_meets_a_move() {
+    static SEEN: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
+    loom::model(|| {
+        let posts = Arc::new(Posts::new(2));
+        let task = task_numbered(&Slab::default(), 0);
+        // SAFETY: the memory of a sample stays.
+        let [to_move, to_cancel] = [(); 2].map(|()| unsafe { &*task.0.as_ptr() });
+        to_move.move_to(&posts.all()[0]);
+        let (theirs, moved) = (posts.clone(), CallAcross(to_move));
+        let thief = thread::spawn(move || {
+            let CallAcross(task) = { moved };
+            task.move_to(&theirs.all()[1]);
+            task.requested_cancel().is_some()
+        });
+        let found = to_cancel.request_cancel(CancelledBy::Handle).unwrap();
+        let found_thief = found == Whereabouts::KeptBy(&raw const posts.all()[1]);
+        let thief_saw = thief.join().unwrap();
+        assert!(found_thief || thief_saw);
+        SEEN[usize::from(found_thief)].store(true, Relaxed);
+    });
+    assert!(SEEN.iter().all(|seen| seen.load(Relaxed)), "the model must reach both outcomes");
+}
+
+struct CallAcross(&'static super::Control);
+
+// SAFETY: the protocol under test says what a thread may touch.
+unsafe impl Send for CallAcross {}
+
+/// A task that nothing else ends is cancelled while it is started, on either worker: it is unwound
+/// or not run at all.
+///
+/// Seen to fail: when a worker does not look for the cause as it starts a task, loom reports a
+/// deadlock; and so it does when a request does not knock.
+#[test]
+fn a_cancel_meets_start_and_steal() {
+    static RAN: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
+    loom::model(|| {
+        let ran = std::sync::Arc::new(AtomicBool::new(false));
+        let theirs = ran.clone();
+        let builder = Runtime::builder().workers(2).foreign_threads(ForeignThreads::NeverWake);
+        let main = || {
+            let task = spawn(move || {
+                theirs.store(true, Relaxed);
+                let _ = park_until(REASON, None);
+            });
+            let stop = task.cancel_handle();
+            stop.cancel();
+            assert!(Cancelled::of(&task.join().unwrap_err()).is_some());
+        };
+        builder.run(main).unwrap();
+        RAN[usize::from(ran.load(Relaxed))].store(true, Relaxed);
+    });
+    assert!(RAN.iter().all(|ran| ran.load(Relaxed)), "the model must reach both outcomes");
+}
+
+/// A thread cancels a task while another party wakes it, and while it finishes: the wake-up counts
+/// if it came first, and the task ends in any case.
+///
+/// Seen to fail: when the worker interrupts a task that it has not found parked, the task stands in
+/// the queue twice.
+#[test]
+fn a_cancel_from_outside_meets_wake_and_finish() {
+    static OUTCOMES: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
+    loom::model(|| {
+        let canceller = run(|| {
+            let bell = Arc::<WaitCell>::default();
+            let theirs = bell.clone();
+            // SAFETY: the task is the only one that waits there.
+            let task = spawn(move || unsafe { theirs.wait(REASON, None) });
+            crate::yield_now();
+            let stop = task.cancel_handle();
+            let canceller = thread::spawn(move || stop.cancel());
+            bell.notify(Event::new(0));
+            let outcome = task.join();
+            match &outcome {
+                Ok(wake) => assert_eq!(*wake, Wake::Unparked),
+                Err(payload) => assert!(Cancelled::of(payload).is_some()),
+            }
+            OUTCOMES[usize::from(outcome.is_ok())].store(true, Relaxed);
+            canceller
+        });
+        canceller.join().unwrap();
+    });
+    assert!(OUTCOMES[1].load(Relaxed));
+}
+
+/// A thread uses a token while its region ends: the region is unwound or has its value, and what
+/// comes after it is not disturbed.
+///
+/// Seen to fail: when a region does not take its link back as it ends, the request finds a frame
+/// that is gone.
+#[test]
+fn a_token_meets_the_end_of_its_region() {
+    static OUTCOMES: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
+    loom::model(|| {
+        let canceller = run(|| {
+            let mut canceller = None;
+            let outcome = crate::cancellable(|token| {
+                let token = token.clone();
+                canceller = Some(thread::spawn(move || token.cancel()));
+                thread::yield_now();
+                crate::check_cancelled();
+            });
+            crate::yield_now();
+            crate::check_cancelled();
+            OUTCOMES[usize::from(outcome.is_ok())].store(true, Relaxed);
+            canceller
+        });
+        canceller.expect("it was started").join().unwrap();
+    });
+    assert!(OUTCOMES.iter().all(|seen| seen.load(Relaxed)), "the model must reach both outcomes");
+}
