@@ -3,7 +3,10 @@
 #![cfg(not(lisle_loom))]
 
 mod names;
+mod servers;
 mod streams;
 mod support;
+mod tcp;
+mod traps;
 mod udp;
 mod unix;

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -92,4 +93,27 @@ pub fn is_nonblocking(fd: &impl AsRawFd) -> bool {
     let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
     assert!(flags >= 0);
     flags & libc::O_NONBLOCK != 0
+}
+
+/// Runs `body` in a process of its own: this test program, started for the test `name` alone, which
+/// calls this.
+pub fn in_child(name: &str, body: impl FnOnce()) {
+    const CHILD: &str = "LISLE_TEST_CHILD";
+    if std::env::var_os(CHILD).is_some_and(|child| child == name) {
+        body();
+        std::process::exit(0);
+    }
+    let program = std::env::current_exe().unwrap();
+    // The kernel cannot start programs of a foreign architecture itself.
+    let mut command = match std::env::var("LISLE_TEST_RUNNER") {
+        Ok(runner) => {
+            let mut command = Command::new(runner);
+            command.arg(program);
+            command
+        }
+        Err(_) => Command::new(program),
+    };
+    command.args([name, "--exact", "--nocapture", "--test-threads=1"]).env(CHILD, name);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -396,7 +396,11 @@ impl Turn {
             bell.await_ring();
         }
         self.has_baton = waiter.has_baton.get();
-        let waited = waited?;
+        let mut waited = waited?;
+        // The system may say again and again that the descriptor is ready, to no avail.
+        if self.insists && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            waited = Waited::TimedOut;
+        }
         // What the system says of the descriptor need not have come by an edge.
         self.insists = true;
         self.saw_end = waited == Waited::Ended;

@@ -1,17 +1,14 @@
 //! TCP connections and listeners, for tasks and for threads: what std's types do, these do.
-#![cfg(not(lisle_loom))]
-
-mod support;
 
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::{self, IpAddr, Ipv4Addr, Shutdown, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lisle_net::{TcpListener, TcpStream};
+use lisle::net::{TcpListener, TcpStream};
 
-use support::{everywhere, party};
+use crate::support::{everywhere, is_nonblocking};
 
 const SOON: Duration = Duration::from_millis(2);
 const LONG: Duration = Duration::from_secs(100);
@@ -42,9 +39,9 @@ fn assert_kind<T: std::fmt::Debug>(result: io::Result<T>, kind: ErrorKind) {
 
 #[test]
 fn a_connection_carries_bytes_both_ways() {
-    everywhere(|| {
+    everywhere(|parties| {
         let (listener, address) = listener();
-        let server = party(move || {
+        let server = parties.spawn(move || {
             let (mut stream, peer) = listener.accept().unwrap();
             let mut word = [0; 5];
             stream.read_exact(&mut word).unwrap();
@@ -57,12 +54,13 @@ fn a_connection_carries_bytes_both_ways() {
         stream.write_all(b"hello").unwrap();
         assert_eq!(read_all(stream), b"hello to you");
         assert_eq!(server.join(), (*b"hello", us));
+        Ok(())
     });
 }
 
 #[test]
 fn every_address_is_tried() {
-    everywhere(|| {
+    everywhere(|_| {
         // Nobody listens there any more.
         let (gone, dead) = listener();
         drop(gone);
@@ -75,12 +73,13 @@ fn every_address_is_tried() {
         assert_kind(TcpListener::bind(&[alive, alive][..]), ErrorKind::AddrInUse);
         let elsewhere = SocketAddr::new(alive.ip(), 0);
         assert!(TcpListener::bind(&[alive, elsewhere][..]).is_ok());
+        Ok(())
     });
 }
 
 #[test]
 fn names_and_the_two_families() {
-    everywhere(|| {
+    everywhere(|_| {
         for host in ["localhost", "127.0.0.1", "::1"] {
             let Ok(listener) = TcpListener::bind((host, 0)) else { continue };
             let port = listener.local_addr().unwrap().port();
@@ -89,12 +88,13 @@ fn names_and_the_two_families() {
             assert_eq!(peer, near.local_addr().unwrap());
             assert_eq!(far.local_addr().unwrap(), near.peer_addr().unwrap());
         }
+        Ok(())
     });
 }
 
 #[test]
 fn a_connection_that_is_not_made_in_time() {
-    everywhere(|| {
+    everywhere(|_| {
         // A queue of one, which is full: the system drops who comes after.
         let socket =
             socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -109,12 +109,13 @@ fn a_connection_that_is_not_made_in_time() {
         let (_listener, alive) = listener();
         assert!(TcpStream::connect_timeout(&alive, LONG).is_ok());
         assert!(TcpStream::connect_timeout(&alive, Duration::MAX).is_ok());
+        Ok(())
     });
 }
 
 #[test]
 fn a_peer_that_is_gone() {
-    everywhere(|| {
+    everywhere(|_| {
         let (mut near, far) = pair();
         drop(far);
         for _ in 0..2 {
@@ -127,19 +128,20 @@ fn a_peer_that_is_gone() {
             }
         };
         assert!(matches!(error, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error}");
+        Ok(())
     });
 }
 
 #[test]
 fn many_connections_at_once() {
-    everywhere(|| {
+    everywhere(|parties| {
         const CLIENTS: u8 = 30;
         let (listener, address) = listener();
-        let server = party(move || {
+        let server = parties.spawn(move || {
             let served: Vec<_> = (0..CLIENTS)
                 .map(|_| {
                     let (mut stream, _) = listener.accept().unwrap();
-                    party(move || {
+                    parties.spawn(move || {
                         let mut number = [0];
                         stream.read_exact(&mut number).unwrap();
                         stream.write_all(&[number[0] + 1]).unwrap();
@@ -150,7 +152,7 @@ fn many_connections_at_once() {
         });
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
-                party(move || {
+                parties.spawn(move || {
                     let mut stream = TcpStream::connect(address).unwrap();
                     stream.write_all(&[number]).unwrap();
                     assert_eq!(read_all(stream), [number + 1]);
@@ -159,12 +161,13 @@ fn many_connections_at_once() {
             .collect();
         clients.into_iter().for_each(|party| party.join());
         server.join();
+        Ok(())
     });
 }
 
 #[test]
 fn vectored_reads_and_writes() {
-    everywhere(|| {
+    everywhere(|_| {
         let (mut near, mut far) = pair();
         let slices = [b"ab".as_slice(), b"", b"cde"].map(IoSlice::new);
         assert_eq!(near.write_vectored(&slices).unwrap(), 5);
@@ -174,15 +177,16 @@ fn vectored_reads_and_writes() {
         assert_eq!((one, two), (*b"abc", *b"de\0\0"));
         near.write_all(b"f").unwrap();
         assert_eq!(far.read(&mut [0; 9]).unwrap(), 1, "also after a read that was short");
+        Ok(())
     });
 }
 
 #[test]
 fn a_large_transfer() {
-    everywhere(|| {
+    everywhere(|parties| {
         const BYTES: usize = 3 << 20;
         let (near, mut far) = pair();
-        let writer = party(move || (&near).write_all(&vec![7; BYTES]).unwrap());
+        let writer = parties.spawn(move || (&near).write_all(&vec![7; BYTES]).unwrap());
         let mut sum = 0;
         let mut chunk = vec![0; 50_000];
         loop {
@@ -194,12 +198,13 @@ fn a_large_transfer() {
         }
         assert_eq!(sum, 7 * BYTES);
         writer.join();
+        Ok(())
     });
 }
 
 #[test]
 fn both_directions_in_different_parties() {
-    everywhere(|| {
+    everywhere(|parties| {
         const BYTES: usize = 1 << 20;
         let (near, far) = pair();
         let parties: Vec<_> = [near, far]
@@ -208,21 +213,22 @@ fn both_directions_in_different_parties() {
             .flat_map(|stream| {
                 let reader = stream.clone();
                 [
-                    party(move || {
+                    parties.spawn(move || {
                         (&*stream).write_all(&vec![1; BYTES]).unwrap();
                         stream.shutdown(Shutdown::Write).unwrap();
                     }),
-                    party(move || assert_eq!(read_all(&*reader).len(), BYTES)),
+                    parties.spawn(move || assert_eq!(read_all(&*reader).len(), BYTES)),
                 ]
             })
             .collect();
         parties.into_iter().for_each(|party| party.join());
+        Ok(())
     });
 }
 
 #[test]
 fn shutdown_ends_one_direction() {
-    everywhere(|| {
+    everywhere(|_| {
         let (mut near, mut far) = pair();
         near.shutdown(Shutdown::Write).unwrap();
         assert_kind(near.write(b"x"), ErrorKind::BrokenPipe);
@@ -231,33 +237,35 @@ fn shutdown_ends_one_direction() {
         near.read_exact(&mut [0; 5]).unwrap();
         near.shutdown(Shutdown::Read).unwrap();
         assert_eq!(near.read(&mut [0]).unwrap(), 0);
+        Ok(())
     });
 }
 
 #[test]
 fn shutdown_wakes_a_reader() {
-    everywhere(|| {
+    everywhere(|parties| {
         let (near, _far) = pair();
         let near = Arc::new(near);
-        let reader = party({
+        let reader = parties.spawn({
             let near = near.clone();
             move || (&*near).read(&mut [0]).unwrap()
         });
         near.shutdown(Shutdown::Read).unwrap();
         assert_eq!(reader.join(), 0);
+        Ok(())
     });
 }
 
 #[test]
 fn clones_share_a_connection_and_not_its_settings() {
-    everywhere(|| {
+    everywhere(|parties| {
         let (near, mut far) = pair();
         near.set_read_timeout(Some(SOON)).unwrap();
         let mut clone = near.try_clone().unwrap();
         assert_eq!(clone.read_timeout().unwrap(), Some(SOON));
         clone.set_read_timeout(None).unwrap();
         assert_eq!(near.read_timeout().unwrap(), Some(SOON));
-        let reader = party(move || {
+        let reader = parties.spawn(move || {
             let mut byte = [0];
             clone.read_exact(&mut byte).unwrap();
             byte
@@ -266,27 +274,30 @@ fn clones_share_a_connection_and_not_its_settings() {
         far.write_all(&[5]).unwrap();
         assert_eq!(reader.join(), [5]);
         assert_eq!(far.read(&mut [0]).unwrap(), 0, "the last clone is gone");
+        Ok(())
     });
 }
 
 #[test]
 fn a_clone_of_a_listener_accepts() {
-    everywhere(|| {
+    everywhere(|parties| {
         let (listener, address) = listener();
         let clone = listener.try_clone().unwrap();
-        let acceptors = [listener, clone]
-            .map(|listener| party(move || listener.accept().unwrap().0.write_all(b"x").unwrap()));
+        let acceptors = [listener, clone].map(|listener| {
+            parties.spawn(move || listener.accept().unwrap().0.write_all(b"x").unwrap())
+        });
         let streams = [(); 2].map(|()| TcpStream::connect(address).unwrap());
         for mut stream in streams {
             stream.read_exact(&mut [0]).unwrap();
         }
         acceptors.into_iter().for_each(|party| party.join());
+        Ok(())
     });
 }
 
 #[test]
 fn timeouts_fail_as_std_has_it() {
-    everywhere(|| {
+    everywhere(|_| {
         let (mut near, mut far) = pair();
         assert_eq!((near.read_timeout().unwrap(), near.write_timeout().unwrap()), (None, None));
         assert_kind(near.set_read_timeout(Some(Duration::ZERO)), ErrorKind::InvalidInput);
@@ -313,12 +324,13 @@ fn timeouts_fail_as_std_has_it() {
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
         near.set_write_timeout(Some(Duration::MAX)).unwrap();
         assert!(near.write_timeout().unwrap() > Some(LONG));
+        Ok(())
     });
 }
 
 #[test]
 fn peeking_takes_nothing() {
-    everywhere(|| {
+    everywhere(|_| {
         let (near, mut far) = pair();
         let mut buffer = [0; 8];
         far.write_all(b"abc").unwrap();
@@ -328,12 +340,13 @@ fn peeking_takes_nothing() {
         assert_eq!((&near).read(&mut buffer).unwrap(), 3);
         near.set_nonblocking(true).unwrap();
         assert_kind(near.peek(&mut buffer), ErrorKind::WouldBlock);
+        Ok(())
     });
 }
 
 #[test]
 fn what_would_wait_fails_if_it_must_not() {
-    everywhere(|| {
+    everywhere(|_| {
         let (listener, address) = listener();
         listener.set_nonblocking(true).unwrap();
         assert_kind(listener.accept(), ErrorKind::WouldBlock);
@@ -352,12 +365,13 @@ fn what_would_wait_fails_if_it_must_not() {
         near.set_nonblocking(false).unwrap();
         far.write_all(b"x").unwrap();
         near.read_exact(&mut [0]).unwrap();
+        Ok(())
     });
 }
 
 #[test]
 fn waiting_without_reading_or_writing() {
-    everywhere(|| {
+    everywhere(|_| {
         let (near, mut far) = pair();
         let soon = || Some(Instant::now() + SOON);
         near.writable(None).unwrap();
@@ -370,6 +384,7 @@ fn waiting_without_reading_or_writing() {
         assert_kind(near.readable(soon()), ErrorKind::TimedOut);
         drop(far);
         near.readable(None).unwrap();
+        Ok(())
     });
 }
 
@@ -398,15 +413,9 @@ fn a_socket_says_what_it_is() {
     assert!(text.contains("TcpStream") && text.contains(&address.to_string()), "{text}");
 }
 
-fn is_nonblocking(fd: impl AsFd) -> bool {
-    // SAFETY: the call touches no memory.
-    let flags = unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_GETFL) };
-    flags & libc::O_NONBLOCK != 0
-}
-
 #[test]
 fn from_stds_types_and_back() {
-    everywhere(|| {
+    everywhere(|_| {
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
         let near = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (listener, near) = (TcpListener::from(listener), TcpStream::from(near));
@@ -414,33 +423,34 @@ fn from_stds_types_and_back() {
         assert!(is_nonblocking(&listener) && is_nonblocking(&near) && is_nonblocking(&far));
         far.write_all(b"ab").unwrap();
         let mut near = net::TcpStream::from(near);
-        assert!(!is_nonblocking(&near) && !is_nonblocking(net::TcpListener::from(listener)));
+        assert!(!is_nonblocking(&near) && !is_nonblocking(&net::TcpListener::from(listener)));
         near.read_exact(&mut [0; 2]).unwrap();
 
         let fd = TcpStream::from(OwnedFd::from(near)).into_raw_fd();
         // SAFETY: the call before has given the descriptor away.
         let near = unsafe { TcpStream::from_raw_fd(fd) };
         assert_eq!(near.as_raw_fd(), fd);
-        assert!(!is_nonblocking(OwnedFd::from(far)));
+        assert!(!is_nonblocking(&OwnedFd::from(far)));
         assert_eq!(read_all(near), b"");
+        Ok(())
     });
 }
 
 #[test]
 fn a_close_ends_all_waits() {
-    everywhere(|| {
+    everywhere(|parties| {
         let ((listener, _), (near, far)) = (listener(), pair());
         let (listener, near) = (Arc::new(listener), Arc::new(near));
         let waiting = [
-            party({
+            parties.spawn({
                 let listener = listener.clone();
                 move || listener.accept().map(drop)
             }),
-            party({
+            parties.spawn({
                 let near = near.clone();
                 move || (&*near).read(&mut [0]).map(drop)
             }),
-            party({
+            parties.spawn({
                 let near = near.clone();
                 move || (&*near).write_all(&vec![0; 32 << 20])
             }),
@@ -461,5 +471,6 @@ fn a_close_ends_all_waits() {
         drop(near);
         let end = (&far).read(&mut [0]).map_err(|error| error.kind());
         assert!(matches!(end, Ok(0) | Err(ErrorKind::ConnectionReset)), "{end:?}");
+        Ok(())
     });
 }

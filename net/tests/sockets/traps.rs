@@ -1,0 +1,497 @@
+//! What others have fallen into: each of these once lost bytes, stranded a reader, or span.
+
+use std::io::{BufWriter, ErrorKind, Read, Write};
+use std::net::{self, Shutdown};
+use std::os::fd::AsRawFd;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lisle::io::Io;
+use lisle::net::{TcpListener, TcpStream, UnixStream};
+use lisle::{Runtime, metrics, spawn, yield_now};
+use socket2::SockRef;
+
+use crate::support::everywhere;
+
+/// A connection to a socket of std's, which acts when it is told to and never waits for tasks.
+fn pair() -> (TcpStream, net::TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let far = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (listener.accept().unwrap().0, far)
+}
+
+fn on_one_worker(main: impl FnOnce()) {
+    Runtime::builder().workers(1).run(main).unwrap();
+}
+
+#[test]
+fn data_and_the_end_in_one_edge() {
+    on_one_worker(|| {
+        for length in 1..50 {
+            let (mut near, mut far) = pair();
+            let reader = spawn(move || {
+                let mut buffer = [0; 30];
+                let mut counts = Vec::new();
+                while counts.last() != Some(&0) {
+                    counts.push(near.read(&mut buffer).unwrap());
+                }
+                counts.iter().sum::<usize>()
+            });
+            yield_now(); // the reader waits, and its worker does not look before both have come
+            far.write_all(&[1; 50][..length]).unwrap();
+            drop(far);
+            assert_eq!(reader.join().unwrap(), length);
+        }
+    });
+}
+
+/// A read ends at the mark of an urgent byte, although more is there.
+#[test]
+fn an_urgent_byte_splits_what_is_read() {
+    on_one_worker(|| {
+        for waits_first in [true, false] {
+            let (mut near, mut far) = pair();
+            let send = move || {
+                far.write_all(b"ab").unwrap();
+                SockRef::from(&far).send_out_of_band(b"!").unwrap();
+                far.write_all(b"cd").unwrap();
+                far
+            };
+            let read = move || {
+                let mut text = [0; 4];
+                let mut length = 0;
+                while length < text.len() {
+                    // A buffer that is larger than what comes.
+                    let mut buffer = [0; 9];
+                    let count = near.read(&mut buffer).unwrap();
+                    text[length..length + count].copy_from_slice(&buffer[..count]);
+                    length += count;
+                }
+                text
+            };
+            let text = if waits_first {
+                let reader = spawn(read);
+                yield_now();
+                let _far = send();
+                reader.join().unwrap()
+            } else {
+                let _far = send();
+                spawn(read).join().unwrap()
+            };
+            assert_eq!(&text, b"abcd");
+        }
+    });
+}
+
+/// A plain thread that waits is not called back again and again by an urgent byte that it does not
+/// read.
+#[test]
+fn an_urgent_byte_is_nothing_to_read() {
+    let (near, far) = pair();
+    SockRef::from(&far).send_out_of_band(b"!").unwrap();
+    let soon = Some(Instant::now() + Duration::from_millis(2));
+    assert_eq!(near.readable(soon).unwrap_err().kind(), ErrorKind::TimedOut);
+}
+
+/// A read of a Unix socket ends where descriptors come with the data.
+#[test]
+fn descriptors_split_what_is_read() {
+    on_one_worker(|| {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        let reader = spawn(move || {
+            let (mut sum, mut buffer) = (0, [0; 9]);
+            while sum < 6 {
+                sum += near.read(&mut buffer).unwrap();
+            }
+            sum
+        });
+        yield_now();
+        (&far).write_all(b"ab").unwrap();
+        send_with_descriptor(&far, b"cd");
+        (&far).write_all(b"ef").unwrap();
+        assert_eq!(reader.join().unwrap(), 6);
+    });
+}
+
+fn send_with_descriptor(stream: &UnixStream, bytes: &[u8]) {
+    let mut slice =
+        libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut room = [0_u64; 4];
+    // SAFETY: the structures are filled in as the call wants them, and lie in locals that are large
+    // enough.
+    unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut slice;
+        message.msg_iovlen = 1;
+        message.msg_control = (&raw mut room).cast();
+        message.msg_controllen = libc::CMSG_SPACE(4) as _;
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(4) as _;
+        libc::CMSG_DATA(header).cast::<i32>().write_unaligned(stream.as_raw_fd());
+        let sent = libc::sendmsg(stream.as_raw_fd(), &raw const message, 0);
+        assert_eq!(sent, bytes.len() as isize);
+    }
+}
+
+#[test]
+fn two_readers_and_one_edge() {
+    everywhere(|parties| {
+        for _ in 0..20 {
+            let (near, mut far) = pair();
+            let near = Arc::new(near);
+            let readers = [near.clone(), near].map(|near| {
+                parties.spawn(move || {
+                    let mut byte = [0];
+                    (&*near).read_exact(&mut byte).map(|()| byte[0])
+                })
+            });
+            far.write_all(&[1, 2])?;
+            let [one, other] = readers.map(|reader| reader.join());
+            assert_eq!(one? + other?, 3);
+        }
+        Ok(())
+    });
+}
+
+/// The system goes on reporting a socket that was closed while another descriptor for it is open.
+#[test]
+fn a_descriptor_that_lives_on_elsewhere() {
+    on_one_worker(|| {
+        for _ in 0..50 {
+            let (mut near, mut far) = pair();
+            far.write_all(b"a").unwrap();
+            near.read_exact(&mut [0]).unwrap();
+            let copy = near.get_copy();
+            drop(near);
+            // What comes next has its number.
+            let (mut next, mut next_far) = pair();
+            let reader = spawn(move || {
+                let mut byte = [0];
+                next.read_exact(&mut byte).map(|()| byte)
+            });
+            yield_now();
+            far.write_all(b"b").unwrap();
+            yield_now();
+            next_far.write_all(b"c").unwrap();
+            assert_eq!(reader.join().unwrap().unwrap(), *b"c");
+            drop(copy);
+        }
+    });
+}
+
+trait GetCopy {
+    fn get_copy(&self) -> std::os::fd::OwnedFd;
+}
+
+impl GetCopy for TcpStream {
+    fn get_copy(&self) -> std::os::fd::OwnedFd {
+        std::os::fd::AsFd::as_fd(self).try_clone_to_owned().unwrap()
+    }
+}
+
+/// A report that was under way when its socket was closed is not taken for one of the next socket,
+/// which has the number, or the memory, of the first.
+#[test]
+fn numbers_are_used_again() {
+    on_one_worker(|| {
+        for round in 0..100_u8 {
+            let (mut near, mut far) = pair();
+            near.set_nonblocking(true).unwrap();
+            near.read(&mut [0]).unwrap_err();
+            near.set_nonblocking(false).unwrap();
+            let reader = spawn(move || near.read(&mut [0; 2]).map(|count| (count, near)));
+            yield_now();
+            far.write_all(&[round]).unwrap();
+            let (count, near) = reader.join().unwrap().unwrap();
+            assert_eq!(count, 1);
+            far.write_all(&[round]).unwrap(); // an edge that nobody waits for
+            drop(near);
+        }
+    });
+}
+
+/// The peer's end is one edge for a writer that waits for room, and no reason to try for ever.
+#[test]
+fn a_writer_does_not_spin_when_its_peer_has_no_more_to_say() {
+    on_one_worker(|| {
+        let (mut near, far) = pair();
+        let writer = spawn(move || {
+            loop {
+                if let Err(error) = near.write(&[0; 100_000]) {
+                    return error.kind();
+                }
+            }
+        });
+        while metrics().unwrap().total().parked_tasks == 0 {
+            yield_now();
+        }
+        far.shutdown(Shutdown::Write).unwrap();
+        (0..100).for_each(|_| yield_now()); // the end is reported
+        let before = metrics().unwrap().total().switches;
+        (0..1000).for_each(|_| yield_now());
+        let switches = metrics().unwrap().total().switches - before;
+        assert!(switches < 1100, "{switches}: the writer takes part");
+        drop(far);
+        let end = writer.join().unwrap();
+        assert!(matches!(end, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{end}");
+    });
+}
+
+#[test]
+fn a_plain_thread_does_not_spin_at_an_end_that_it_does_not_see() {
+    // A terminal whose other side is gone, and which has no room.
+    let Some(terminal) = full_terminal() else { return };
+    let terminal = Io::new(terminal).unwrap();
+    terminal.set_write_timeout(Some(Duration::from_millis(20))).unwrap();
+    let mut attempts;
+    let mut bytes = 0;
+    let error = loop {
+        attempts = 0;
+        let written = terminal.write_with(|mut file| {
+            attempts += 1;
+            file.write(&[0; 4096])
+        });
+        match written {
+            Ok(count) => bytes += count,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::WouldBlock, "after {bytes} bytes");
+    assert!(attempts < 50, "{attempts} attempts");
+}
+
+#[test]
+fn an_operation_that_never_agrees_with_the_system_gives_up_in_time() {
+    everywhere(|_| {
+        let (near, _far) = pair();
+        let near = Io::new(near)?;
+        near.set_write_timeout(Some(Duration::from_millis(2)))?;
+        let error = near.write_with(|_| Err::<(), _>(ErrorKind::WouldBlock.into())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        Ok(())
+    });
+}
+
+fn full_terminal() -> Option<std::fs::File> {
+    let terminal = std::fs::File::options().read(true).write(true).open("/dev/ptmx").ok()?;
+    // SAFETY: the calls are given an open terminal, and a number to write to.
+    let other = unsafe {
+        let mut unlock = 0_i32;
+        libc::ioctl(terminal.as_raw_fd(), libc::TIOCSPTLCK, &raw mut unlock);
+        libc::ioctl(terminal.as_raw_fd(), libc::TIOCGPTPEER, libc::O_RDWR | libc::O_NOCTTY)
+    };
+    if other < 0 {
+        return None;
+    }
+    // SAFETY: the call has made it, and nobody else has it.
+    drop(unsafe { <std::os::fd::OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(other) });
+    Some(terminal)
+}
+
+/// One socket is used in one runtime after the other, on a thread, and in two runtimes at once.
+#[test]
+fn a_socket_belongs_to_no_runtime() {
+    let (near, mut far) = pair();
+    let near = Arc::new(near);
+    let read = |near: &TcpStream| {
+        let (mut near, mut byte) = (near, [0]);
+        near.read_exact(&mut byte).unwrap();
+        byte[0]
+    };
+    for round in 0..3 {
+        on_one_worker(|| {
+            let reader = spawn({
+                let near = near.clone();
+                move || read(&near)
+            });
+            yield_now();
+            far.write_all(&[round]).unwrap();
+            assert_eq!(reader.join().unwrap(), round);
+        });
+        far.write_all(&[round]).unwrap();
+        assert_eq!(read(&near), round);
+    }
+    let runtimes = [(); 2].map(|()| Runtime::builder().workers(1).start().unwrap());
+    for round in 0..100_u8 {
+        let readers = runtimes.each_ref().map(|runtime| {
+            let near = near.clone();
+            runtime.spawn(move || read(&near))
+        });
+        far.write_all(&[round, round]).unwrap();
+        assert_eq!(readers.map(|reader| reader.join().unwrap()), [round, round]);
+    }
+}
+
+/// A socket is read by a task of one worker and written by one of another.
+#[test]
+fn each_direction_has_a_worker_of_its_own() {
+    const BYTES: usize = 2 << 20;
+    let (near, mut far) = pair();
+    let near = Arc::new(near);
+    let runtimes = [(); 2].map(|()| Runtime::builder().workers(1).start().unwrap());
+    let writer = runtimes[0].spawn({
+        let near = near.clone();
+        move || (&*near).write_all(&vec![1; BYTES]).unwrap()
+    });
+    let reader = runtimes[1].spawn(move || {
+        let (mut count, mut buffer) = (0, vec![0; 10_000]);
+        while count < BYTES {
+            count += (&*near).read(&mut buffer).unwrap();
+        }
+    });
+    let echo = thread::spawn(move || {
+        let mut buffer = vec![0; 10_000];
+        loop {
+            match far.read(&mut buffer).unwrap() {
+                0 => return,
+                count => far.write_all(&buffer[..count]).unwrap(),
+            }
+        }
+    });
+    writer.join().unwrap();
+    reader.join().unwrap();
+    echo.join().unwrap();
+}
+
+/// The destructor of a task that is cancelled writes to a peer that never reads: it fails instead
+/// of waiting.
+#[test]
+fn a_flush_to_a_peer_that_never_reads_does_not_hold_up_the_end() {
+    on_one_worker(|| {
+        let (near, far) = pair();
+        near.set_nonblocking(true).unwrap();
+        while (&near).write(&[0; 100_000]).is_ok() {}
+        near.set_nonblocking(false).unwrap();
+        drop(spawn(move || {
+            let mut out = BufWriter::with_capacity(1000, &near);
+            out.write_all(&[0; 500]).unwrap();
+            (&near).read_exact(&mut [0]).unwrap();
+            unreachable!("nobody writes, and `out` is flushed when this unwinds");
+        }));
+        yield_now();
+        // The end of main: the task is cancelled, and `far` is there until it has ended.
+        std::mem::forget(far);
+    });
+}
+
+/// One that can always go on lets the others have their turns.
+#[test]
+fn a_flood_on_one_socket_starves_nobody() {
+    on_one_worker(|| {
+        let (mut near, mut far) = pair();
+        far.write_all(&[0; 10_000]).unwrap();
+        let turns = Arc::new(AtomicUsize::new(0));
+        let other = turns.clone();
+        drop(spawn(move || {
+            loop {
+                other.fetch_add(1, Ordering::Relaxed);
+                yield_now();
+            }
+        }));
+        for round in 0..10 {
+            let before = turns.load(Ordering::Relaxed);
+            assert!(before >= round, "{before} turns after {round} times 65 reads");
+            (0..65).for_each(|_| near.read_exact(&mut [0]).unwrap());
+        }
+    });
+}
+
+/// The end of a process is the end of its connections.
+#[test]
+fn peers_that_are_killed() {
+    // A shell is a peer that needs no program of ours.
+    if !Command::new("bash").arg("-c").arg("true").status().is_ok_and(|status| status.success()) {
+        return;
+    }
+    on_one_worker(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let connect = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; echo here >&3; read -r line <&3");
+        let mut peers: Vec<_> = (0..3)
+            .map(|_| {
+                let mut bash = Command::new("bash");
+                bash.args(["-c", &connect]).stdin(Stdio::null()).stderr(Stdio::null());
+                bash.spawn().unwrap()
+            })
+            .collect();
+        let streams: Vec<_> = peers.iter().map(|_| listener.accept().unwrap().0).collect();
+        let readers: Vec<_> = streams
+            .into_iter()
+            .map(|mut stream| {
+                stream.read_exact(&mut [0; 5]).unwrap();
+                spawn(move || stream.read(&mut [0]).map_err(|error| error.kind()))
+            })
+            .collect();
+        yield_now();
+        peers.iter_mut().for_each(|peer| peer.kill().unwrap());
+        for reader in readers {
+            let end = reader.join().unwrap();
+            assert!(matches!(end, Ok(0) | Err(ErrorKind::ConnectionReset)), "{end:?}");
+        }
+        peers.iter_mut().for_each(|peer| drop(peer.wait()));
+    });
+}
+
+/// 10,000 connections, or as many as the process may have descriptors for.
+#[test]
+fn many_connections() {
+    let connections = (descriptors() / 2).saturating_sub(200).min(most_connections());
+    Runtime::builder()
+        .workers(2)
+        .run(|| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = spawn(move || {
+                for stream in listener.incoming().take(connections) {
+                    let mut stream = stream.unwrap();
+                    drop(spawn(move || {
+                        let mut byte = [0];
+                        while stream.read(&mut byte).unwrap() == 1 {
+                            stream.write_all(&byte).unwrap();
+                        }
+                    }));
+                }
+            });
+            let mut streams: Vec<_> =
+                (0..connections).map(|_| TcpStream::connect(address).unwrap()).collect();
+            server.join().unwrap();
+            for round in 0..2 {
+                streams.iter_mut().for_each(|stream| stream.write_all(&[round]).unwrap());
+                for stream in &mut streams {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    assert_eq!(byte, [round]);
+                }
+            }
+        })
+        .unwrap();
+}
+
+/// Fewer where each takes long.
+fn most_connections() -> usize {
+    let is_slow =
+        cfg!(lisle_sanitize = "address") || std::env::var_os("LISLE_TEST_RUNNER").is_some();
+    match is_slow {
+        true => 200,
+        false if cfg!(debug_assertions) => 2_000,
+        false => 10_000,
+    }
+}
+
+/// How many descriptors the process may have, once it has asked for all that it can get.
+fn descriptors() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is written by the first call and read by the second.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
+    }
+    limit.rlim_cur as usize
+}
