@@ -315,6 +315,26 @@ fn chat_shows_lines_to_others() {
 }
 
 #[test]
+fn crawl_reads_what_can_be_read_and_ends_early() {
+    for pages in [1, 8, 60] {
+        let run = run("crawl", &[&pages.to_string()]);
+        let read = run.number("", &format!(" of {pages} pages were read, "));
+        let too_long = run.stdout.split(" took too long").next().unwrap().rsplit(' ').next();
+        let too_long: usize = too_long.unwrap().parse().unwrap();
+        let (broken, silent) = ((pages + 6) / 10, (pages + 2) / 10);
+        // On a machine that is very busy others may take too long, too.
+        assert!(too_long >= silent, "{}", run.stdout);
+        if too_long == silent {
+            assert_eq!(read, pages - broken - silent, "{}", run.stdout);
+            assert!(run.stdout.contains(&format!(" {broken} broke off\n")), "{}", run.stdout);
+        }
+        let most = run.number("no more than ", " connections were open at a time");
+        assert!((1..=16).contains(&most), "{}", run.stdout);
+        assert!(run.stdout.contains(" tasks were cancelled"), "{}", run.stdout);
+    }
+}
+
+#[test]
 fn key_value_finds_what_was_put() {
     let run = run("key_value", &["3"]);
     assert_eq!(run.number("3 clients found ", " keys"), 300);
