@@ -31,8 +31,10 @@
 //! | [`WaitGroup`] | waiting until all others are done | crossbeam |
 //! | [`Semaphore`] | at most this many at a time | tokio |
 //! | [`Notify`] | a wake-up without a value | tokio |
+//! | [`watch`] | a value of which all see the latest version | tokio |
+//! | [`broadcast`] | a channel of which each receiver gets every message | tokio |
 //!
-//! All but `WaitGroup` have a `const fn new`, so they can be `static`. What waits has a form with a
+//! All but the last two and `WaitGroup` have a `const fn new`, so they can be `static`. What waits has a form with a
 //! time-out and one with a deadline. A time-out of zero looks and gives up; one that ends after the
 //! last representable `Instant`, such as `Duration::MAX`, never comes.
 //!
@@ -43,9 +45,9 @@
 //!
 //! Waiting for a lock, or for another party's initialiser, is not cut short by the cancellation of
 //! a task, but only by the end of its runtime. Waits for conditions, permits, notifications,
-//! groups and barriers are. A party that leaves was not chosen by anybody: what it would have got goes
-//! to the next. In a destructor of a task that unwinds, all of them wait as in a
-//! [`shield`](crate::task::shield), since none of them could say that it has failed.
+//! groups, barriers and messages are. A party that leaves was not chosen by anybody: what it would have got goes
+//! to the next. In a destructor of a task that unwinds, those that cannot say that they have failed
+//! wait as in a [`shield`](crate::task::shield); those for messages fail.
 //!
 //! # Others have their turn
 //!
@@ -58,5 +60,5 @@ pub use lisle_sync::{
     AcquireError, AcquireTimeoutError, Barrier, BarrierWaitResult, Condvar, LazyLock,
     MappedMutexGuard, Mutex, MutexGuard, Notified, Notify, Once, OnceLock, OwnedSemaphorePermit,
     RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit, TryAcquireError,
-    WaitGroup, WaitTimeoutResult,
+    WaitGroup, WaitTimeoutResult, broadcast, watch,
 };

@@ -9,6 +9,7 @@
 mod macros;
 
 mod barrier;
+pub mod broadcast;
 mod condvar;
 mod holder;
 mod mutex;
@@ -18,6 +19,7 @@ mod rwlock;
 mod semaphore;
 mod wait_group;
 mod waiting;
+pub mod watch;
 
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};

@@ -1,6 +1,7 @@
 //! Locks and meeting points between tasks, between threads, and from one to the other.
 #![cfg(not(lisle_loom))]
 
+mod broadcast;
 mod condvar;
 mod ground;
 mod meeting;
@@ -8,3 +9,4 @@ mod mutex;
 mod once;
 mod rwlock;
 mod semaphore;
+mod watch;

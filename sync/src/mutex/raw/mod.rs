@@ -3,7 +3,8 @@
 //! One word says how it stands, by three bits:
 //!
 //! - `LOCKED`: a party has the lock.
-//! - `QUEUED`: parties stand in the queue. Changed under the queue's lock.
+//! - `QUEUED`: parties stand in the queue, or did until they left it by themselves: the next release
+//!   looks. Changed under the queue's lock.
 //! - `WOKEN`: a party was taken out of the queue to try again, and has not yet tried. As long as it
 //!   is on its way no other one is woken.
 //!
@@ -220,13 +221,8 @@ impl RawMutex {
 
     /// Takes a party out of the queue, unless it was taken out already.
     fn leave_queue(&self, waiter: &Waiter<Party>) -> Option<Unparker> {
-        let mut queue = self.queue.lock();
         // SAFETY: the waiter is in this queue or was never in one.
-        let unparker = unsafe { queue.remove(waiter) }?;
-        if queue.is_empty() {
-            self.state.fetch_and(!QUEUED, Ordering::Relaxed);
-        }
-        Some(unparker)
+        unsafe { self.queue.lock().remove(waiter) }
     }
 
     #[cold]

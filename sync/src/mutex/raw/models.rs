@@ -4,10 +4,11 @@
 use std::panic::Location;
 use std::time::Instant;
 
+use lisle_runtime::internal::primitive::atomic::Ordering;
 use lisle_runtime::internal::primitive::{Arc, cell};
 use loom::thread;
 
-use super::RawMutex;
+use super::{RawMutex, WOKEN};
 
 /// A number that only the holder of the lock may touch.
 struct Guarded {
@@ -49,7 +50,7 @@ impl Guarded {
 
     /// What was added. The lock is free, nobody waits, and nobody is taken for one on its way.
     fn end(&self) -> u32 {
-        assert_eq!(self.mutex.state.load(std::sync::atomic::Ordering::Relaxed), 0);
+        assert_eq!(self.mutex.state.load(Ordering::Relaxed), 0);
         // SAFETY: the other threads have ended.
         self.number.with(|number| unsafe { *number })
     }
@@ -66,10 +67,9 @@ fn in_a_thread<R: 'static>(
 /// One party at a time has the lock, and all get it. One that is woken and comes too late, because
 /// the waker locks again, has it next.
 ///
-/// Seen to fail: with a Relaxed exchange in `take_free` or in `unlock`, accesses to the number
+/// Seen to fail: with a Relaxed exchange in `take_free`, `unlock` or `update`, accesses to the number
 /// overlap; with an `enter_queue` that does not look whether the lock is free by now, loom reports a
-/// deadlock; without `has_lock` for a party that came too late, it tries again and again, and loom
-/// gives up.
+/// deadlock; with a `try_when_woken` that leaves WOKEN set, the last state is wrong.
 #[test]
 fn model_of_a_release_against_an_arrival() {
     loom::model(|| {
@@ -84,8 +84,8 @@ fn model_of_a_release_against_an_arrival() {
 
 /// Two parties wait. Each release, of whichever party, leads to the next one.
 ///
-/// Seen to fail: with an `unlock_contended` that sees in one step that a party is on its way and
-/// releases in another, with a waiter that leaves in between, loom reports a deadlock.
+/// Seen to fail: with a Relaxed store in `unlock_contended`, accesses to the number overlap; with an
+/// `enter_queue` that queues its party although the lock is free, two have the lock at a time.
 #[test]
 fn model_of_two_waiters() {
     loom::model(|| {
@@ -102,8 +102,8 @@ fn model_of_two_waiters() {
 /// A waiter gives up at any moment, in front of another one or behind it: it has the lock or not,
 /// and the other one gets it.
 ///
-/// Seen to fail: with a `leave_queue` that leaves QUEUED set the last state is wrong; with one that
-/// clears it while the other still waits, loom reports a deadlock.
+/// Seen to fail: with a lock that is left to a party without telling it, or a `leave_queue` that
+/// says that nobody waits any more, loom reports a deadlock.
 #[test]
 fn model_of_a_time_out_against_a_release() {
     loom::model(|| {
@@ -114,5 +114,28 @@ fn model_of_a_time_out_against_a_release() {
         patient.join().unwrap();
         let added = u32::from(impatient.join().unwrap());
         assert_eq!(guarded.end(), 2 + added);
+    });
+}
+
+/// A party that was woken comes too late and never comes back: it is cancelled. Another one waits.
+///
+/// Seen to fail: with an `unlock_contended` that sees in one step that a party is on its way and
+/// releases in another, loom reports a deadlock.
+#[test]
+fn model_of_a_woken_party_that_does_not_come_back() {
+    loom::model(|| {
+        let guarded = Guarded::new();
+        guarded.mutex.lock(Location::caller());
+        guarded.mutex.state.fetch_or(WOKEN, Ordering::Relaxed);
+        let patient = in_a_thread(&guarded, Guarded::add);
+        let woken = in_a_thread(&guarded, |guarded| {
+            if guarded.mutex.try_when_woken() {
+                guarded.add_and_unlock();
+            }
+        });
+        guarded.add_and_unlock();
+        patient.join().unwrap();
+        woken.join().unwrap();
+        assert!(guarded.end() >= 2);
     });
 }

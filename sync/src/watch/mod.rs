@@ -1,0 +1,235 @@
+//! A value of which all receivers see the latest version.
+//!
+//! The interface is that of tokio's `watch`. A sender puts a new value in the place of the old one; a
+//! receiver looks at it whenever it likes, and can wait until it has changed. Versions that come and
+//! go between two looks are not seen.
+//!
+//! **Cancellation.** A wait is a cancellation point, which loses nothing: what a receiver has
+//! not seen it sees at its next look. In a destructor of a cancelled task it fails as if no sender
+//! were left.
+//!
+//! # Examples
+//!
+//! ```
+//! use lisle::sync::watch;
+//!
+//! lisle::run(|| {
+//!     let (level, mut watched) = watch::channel(1);
+//!     let watcher = lisle::spawn(move || {
+//!         let mut seen = vec![*watched.borrow()];
+//!         while watched.changed().is_ok() {
+//!             seen.push(*watched.borrow_and_update());
+//!         }
+//!         seen // until the last sender was dropped
+//!     });
+//!     lisle::yield_now();
+//!     level.send(2).unwrap();
+//!     drop(level);
+//!     assert_eq!(watcher.join().unwrap(), [1, 2]);
+//! });
+//! ```
+
+mod error;
+#[cfg(all(test, lisle_loom))]
+mod models;
+mod receiver;
+mod sender;
+
+use std::fmt;
+use std::ops::Deref;
+use std::time::Instant;
+
+use lisle_runtime::internal::primitive::atomic::{AtomicU64, Ordering};
+use lisle_runtime::internal::primitive::{Arc, BriefMutex};
+use lisle_scheduler::internal::{WaitQueue, Waiter};
+use lisle_scheduler::park::{Awaited, Handles, Object, Place, Reason, Wait, Wake, park};
+
+pub use self::error::{RecvError, RecvTimeoutError, SendError};
+pub use self::receiver::Receiver;
+pub use self::sender::Sender;
+use crate::rwlock::{RwLock, RwLockReadGuard};
+
+/// Makes a channel whose first value is `init`, which its receiver counts as seen.
+///
+/// # Examples
+///
+/// ```
+/// let (sender, mut receiver) = lisle::sync::watch::channel("old");
+/// assert_eq!(receiver.has_changed(), Ok(false));
+/// sender.send("new").unwrap();
+/// assert_eq!(receiver.has_changed(), Ok(true));
+/// assert_eq!(*receiver.borrow_and_update(), "new");
+/// ```
+pub fn channel<T>(init: T) -> (Sender<T>, Receiver<T>) {
+    let sender = Sender::new(init);
+    let receiver = sender.subscribe();
+    (sender, receiver)
+}
+
+struct Shared<T> {
+    value: RwLock<T>,
+    /// How often the value was changed. Rises while it is locked for writing.
+    version: AtomicU64,
+    state: BriefMutex<State>,
+}
+
+struct State {
+    senders: usize,
+    receivers: usize,
+    /// Receivers that wait for a change, or for the end of the last sender.
+    watching: WaitQueue,
+    /// Senders that wait for the end of the last receiver.
+    closing: WaitQueue,
+}
+
+/// The value, while it cannot be changed.
+pub struct Ref<'a, T> {
+    value: RwLockReadGuard<'a, T>,
+    has_changed: bool,
+}
+
+impl<T> Ref<'_, T> {
+    /// Whether the receiver had not seen this value before. False for a sender.
+    pub fn has_changed(&self) -> bool {
+        self.has_changed
+    }
+}
+
+impl<T> Deref for Ref<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Ref<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// A channel at which a receiver waits.
+struct Watching<'a, T>(&'a Shared<T>);
+
+/// A channel at which a sender waits for its end.
+struct Closing<'a, T>(&'a Shared<T>);
+
+impl<T> Shared<T> {
+    fn version(&self) -> u64 {
+        // Acquire is not needed for the value, which has a lock; it orders what was done before.
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Locks the value, and tells its version.
+    fn read(&self) -> (RwLockReadGuard<'_, T>, u64) {
+        let value = self.value.read();
+        let version = self.version();
+        (value, version)
+    }
+
+    /// Changes the value, and lets receivers know if `change` says that it did.
+    fn change<R>(&self, change: impl FnOnce(&mut T) -> (R, bool)) -> R {
+        let mut value = self.value.write();
+        let (result, has_changed) = change(&mut value);
+        if has_changed {
+            self.version.fetch_add(1, Ordering::Release);
+        }
+        drop(value);
+        if has_changed {
+            let watching = self.state.lock().watching.take_all();
+            watching.wake();
+        }
+        result
+    }
+
+    /// Waits until the value is of another version than `seen`, and returns that.
+    fn changed(
+        &self,
+        seen: u64,
+        deadline: Option<Instant>,
+        place: Place,
+    ) -> Result<u64, RecvTimeoutError> {
+        let is_over = |state: &State| self.version() != seen || state.senders == 0;
+        let wake =
+            self.wait(&Watching(self), deadline, place, is_over, |state| &mut state.watching);
+        let version = self.version();
+        match wake {
+            _ if version != seen => Ok(version),
+            Wake::TimedOut => Err(RecvTimeoutError::Timeout),
+            Wake::Unparked | Wake::Failed => Err(RecvTimeoutError::Closed),
+        }
+    }
+
+    /// Waits in one of the queues, unless `is_over`.
+    fn wait(
+        &self,
+        object: &dyn Object,
+        deadline: Option<Instant>,
+        place: Place,
+        is_over: impl Fn(&State) -> bool,
+        queue: impl Fn(&mut State) -> &mut WaitQueue,
+    ) -> Wake {
+        crate::waiting::spend();
+        if is_over(&self.state.lock()) {
+            return Wake::Unparked;
+        }
+        let waiter = Waiter::new(());
+        park(
+            Wait::on(object).at(place),
+            deadline,
+            |unparker| {
+                let mut state = self.state.lock();
+                if is_over(&state) {
+                    drop(state);
+                    return unparker.unpark();
+                }
+                // SAFETY: the waiter stays until `park` has returned, after which the unparker is
+                // used up or was taken back.
+                unsafe { queue(&mut state).push(&waiter, unparker) };
+            },
+            // SAFETY: the waiter is in this queue or was never in one.
+            || unsafe { queue(&mut self.state.lock()).remove(&waiter) },
+        )
+    }
+
+    fn describe(&self, own: &'static str, kind: &'static str, alive: usize) -> Awaited {
+        let address = std::ptr::from_ref(self).addr();
+        Awaited::Handles(Handles::new(address, own, kind, alive))
+    }
+}
+
+impl<T> Object for Watching<'_, T> {
+    fn reason(&self) -> Reason {
+        Reason::new("watching a value")
+    }
+
+    fn describe(&self, say: &mut dyn FnMut(Awaited)) {
+        let alive = self.0.state.lock().senders;
+        say(self.0.describe("receiver", "sender", alive));
+    }
+}
+
+impl<T> Object for Closing<'_, T> {
+    fn reason(&self) -> Reason {
+        Reason::new("waiting for the last receiver of a watched value to go")
+    }
+
+    fn describe(&self, say: &mut dyn FnMut(Awaited)) {
+        let alive = self.0.state.lock().receivers;
+        say(self.0.describe("sender", "receiver", alive));
+    }
+}
+
+fn new_shared<T>(init: T) -> Arc<Shared<T>> {
+    Arc::new(Shared {
+        value: RwLock::new(init),
+        version: AtomicU64::new(0),
+        state: BriefMutex::new(State {
+            senders: 1,
+            receivers: 0,
+            watching: WaitQueue::new(),
+            closing: WaitQueue::new(),
+        }),
+    })
+}

@@ -1,0 +1,167 @@
+//! [`Sender`]: the end that changes the value.
+
+use std::fmt;
+use std::mem;
+use std::panic::Location;
+
+use lisle_runtime::internal::primitive::Arc;
+use lisle_scheduler::internal::shield_unwinding;
+use lisle_scheduler::park::Wake;
+
+use super::{Closing, Receiver, Ref, SendError, Shared, new_shared};
+use crate::waiting::cannot_wait;
+
+/// The end of a [watched value](super) that changes it. Clones change the same value.
+pub struct Sender<T>(Arc<Shared<T>>);
+
+impl<T> Sender<T> {
+    /// A sender without receivers, which [`subscribe`](Self::subscribe) makes.
+    pub fn new(init: T) -> Self {
+        Self(new_shared(init))
+    }
+
+    /// Changes the value if there is a receiver. Waits for those that look at it right now.
+    ///
+    /// # Errors
+    ///
+    /// The new value, if no receiver is left.
+    ///
+    /// # Panics
+    ///
+    /// As [`RwLock::write`](crate::RwLock::write).
+    pub fn send(&self, value: T) -> Result<(), SendError<T>> {
+        if self.is_closed() {
+            return Err(SendError(value));
+        }
+        drop(self.send_replace(value));
+        Ok(())
+    }
+
+    /// Changes the value, with or without receivers, and returns the old one.
+    ///
+    /// # Panics
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_replace(&self, value: T) -> T {
+        self.0.change(|old| (mem::replace(old, value), true))
+    }
+
+    /// Changes the value in its place. If `modify` panics the receivers are told nothing, and the
+    /// value stays as it was left.
+    ///
+    /// # Panics
+    ///
+    /// As [`send`](Self::send), and with the panic of `modify`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = lisle::sync::watch::channel(vec![1]);
+    /// sender.send_modify(|list| list.push(2));
+    /// assert_eq!(*receiver.borrow(), [1, 2]);
+    /// ```
+    pub fn send_modify(&self, modify: impl FnOnce(&mut T)) {
+        self.0.change(|value| (modify(value), true));
+    }
+
+    /// As [`send_modify`](Self::send_modify), but tells the receivers only if `modify` returns
+    /// true, which is the result.
+    ///
+    /// # Panics
+    ///
+    /// As [`send_modify`](Self::send_modify).
+    pub fn send_if_modified(&self, modify: impl FnOnce(&mut T) -> bool) -> bool {
+        self.0.change(|value| {
+            let modified = modify(value);
+            (modified, modified)
+        })
+    }
+
+    /// The value. It cannot be changed before this is dropped.
+    ///
+    /// # Panics
+    ///
+    /// As [`RwLock::read`](crate::RwLock::read).
+    pub fn borrow(&self) -> Ref<'_, T> {
+        Ref { value: self.0.read().0, has_changed: false }
+    }
+
+    /// Another receiver, which counts the present value as seen.
+    pub fn subscribe(&self) -> Receiver<T> {
+        self.0.state.lock().receivers += 1;
+        Receiver::new(self.0.clone(), self.0.version())
+    }
+
+    /// Waits until no receiver is left.
+    ///
+    /// # Panics
+    ///
+    /// Unwinds a task that is cancelled, but not in a destructor that unwinds.
+    #[track_caller]
+    pub fn closed(&self) {
+        let place = Location::caller();
+        let wake = shield_unwinding(|| {
+            self.0.wait(
+                &Closing(&self.0),
+                None,
+                place,
+                |state| state.receivers == 0,
+                |state| &mut state.closing,
+            )
+        });
+        if wake != Wake::Unparked {
+            cannot_wait("the last receiver of a watched value");
+        }
+    }
+
+    /// Whether no receiver is left.
+    pub fn is_closed(&self) -> bool {
+        self.receiver_count() == 0
+    }
+
+    /// How many receivers there are.
+    pub fn receiver_count(&self) -> usize {
+        self.0.state.lock().receivers
+    }
+
+    /// How many senders there are.
+    pub fn sender_count(&self) -> usize {
+        self.0.state.lock().senders
+    }
+
+    /// Whether both change the same value.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.0.state.lock().senders += 1;
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.senders -= 1;
+        let watching = if state.senders == 0 { Some(state.watching.take_all()) } else { None };
+        drop(state);
+        if let Some(watching) = watching {
+            watching.wake();
+        }
+    }
+}
+
+impl<T: Default> Default for Sender<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("value", &self.0.value).finish_non_exhaustive()
+    }
+}
