@@ -335,6 +335,18 @@ fn crawl_reads_what_can_be_read_and_ends_early() {
 }
 
 #[test]
+fn echo_server_answers() {
+    let run = run("echo_server", &["7"]);
+    assert_eq!(run.number("", " answers in"), 700);
+    let server = Server::start("echo_server", &[]);
+    let mut client = server.connect();
+    client.write_all(b"again").unwrap();
+    let mut answer = [0; 5];
+    client.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"again");
+}
+
+#[test]
 fn key_value_finds_what_was_put() {
     let run = run("key_value", &["3"]);
     assert_eq!(run.number("3 clients found ", " keys"), 300);
@@ -449,6 +461,7 @@ fn bad_arguments_are_explained() {
         ("chat", &["--port"], "--port needs a value behind it"),
         ("chat", &["257"], "the room of the demonstration has 256 places"),
         ("key_value", &["--port", "65536"], "--port must be a number from 0 to 65,535"),
+        ("echo_server", &["there"], "CLIENTS must be a number"),
         ("proxy", &["there"], "CLIENTS must be a number"),
         ("million_tasks", &["--stack-size"], "--stack-size needs a number behind it"),
         ("million_tasks", &["--stack-size", "64K"], "--stack-size must be a number"),

@@ -1,9 +1,10 @@
-//! The guide: six short pages that one reads, next to the items that one looks up.
+//! The guide: seven short pages that one reads, next to the items that one looks up.
 //!
 //! | Page | Read it |
 //! |---|---|
 //! | [`start`] | first: tasks, channels, `select!`, time, how a program ends |
 //! | [`blocking_and_io`] | before the first file, socket or lock: what blocks a worker |
+//! | [`servers`] | before the first server or client: sockets, time-outs, a good end |
 //! | [`stacks_and_memory`] | when there are many tasks, deep recursion or large values |
 //! | [`safety`] | for thread-locals, `unsafe`, destructors that wait, `panic = "abort"` |
 //! | [`from_go`] | if you know goroutines: there and here, side by side |
@@ -17,6 +18,11 @@ pub mod start {
 
 pub mod blocking_and_io {
     #![doc = include_str!("blocking_and_io.md")]
+}
+
+#[cfg(all(feature = "net", not(lisle_loom)))]
+pub mod servers {
+    #![doc = include_str!("servers.md")]
 }
 
 pub mod stacks_and_memory {

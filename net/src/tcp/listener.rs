@@ -4,7 +4,7 @@ use std::io;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd};
 
-use lisle_scheduler::internal::Direction;
+use lisle_scheduler::internal::{Direction, note_accept};
 use lisle_scheduler::park::Reason;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
@@ -91,6 +91,7 @@ impl TcpListener {
     #[track_caller]
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, address) = self.io.attempt(Direction::Read, ACCEPTING, accept)?;
+        note_accept(); // a task that is spawned for it goes where there are the fewest
         Ok((TcpStream::of_nonblocking(stream), address))
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
-use lisle_scheduler::internal::Direction;
+use lisle_scheduler::internal::{Direction, note_accept};
 use lisle_scheduler::park::Reason;
 
 use super::UnixStream;
@@ -81,6 +81,7 @@ impl UnixListener {
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let accepted = self.io.attempt(Direction::Read, ACCEPTING, net::UnixListener::accept);
         let (stream, address) = accepted?;
+        note_accept(); // a task that is spawned for it goes where there are the fewest
         Ok((UnixStream::of(stream)?, address))
     }
 

@@ -122,6 +122,39 @@ fn the_plain_loop_of_a_listener() {
         .unwrap();
 }
 
+/// The plain loop keeps all workers busy, although a task stays where it starts.
+#[test]
+fn connections_are_spread_over_the_workers() {
+    const CONNECTIONS: usize = 64;
+    Runtime::builder()
+        .workers(2)
+        .run(|| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let (say, threads) = bounded(CONNECTIONS);
+            drop(lisle::spawn(move || {
+                loop {
+                    let (stream, peer) = listener.accept().unwrap();
+                    let say = say.clone();
+                    drop(lisle::spawn(move || {
+                        say.send(std::thread::current().id()).unwrap();
+                        echo(stream, peer);
+                    }));
+                }
+            }));
+            let mut streams = Vec::new();
+            for _ in 0..CONNECTIONS {
+                let mut stream = TcpStream::connect(address).unwrap();
+                ask(&mut stream, 1).unwrap();
+                streams.push(stream);
+            }
+            let threads: Vec<_> = threads.iter().take(CONNECTIONS).collect();
+            let here = threads.iter().filter(|&&thread| thread == threads[0]).count();
+            assert!((24..=40).contains(&here), "{here} of {CONNECTIONS}");
+        })
+        .unwrap();
+}
+
 /// The process has no descriptors left: the server says so, pauses longer and longer, and goes on
 /// when there are some.
 #[test]

@@ -206,7 +206,7 @@ fn model_of_a_short_read_against_an_edge() {
 
 /// One of two waiters gives up while the only edge is reported: the other one hears of it.
 ///
-/// Seen to fail: when `Turn` does not hand on the baton if its wait has timed out.
+/// Seen to fail: without the baton, if the one that gives up had been chosen for the edge.
 #[test]
 fn model_of_two_waiters_of_which_one_gives_up() {
     loom::model(|| {
