@@ -6,11 +6,13 @@ use crate::peer;
 use crate::plan;
 
 pub const USAGE: &str = "\
-usage: compare [--only BENCH,…] [--peers SYSTEM,…] [--rounds N] [--csv FILE] [--plot DIR] [--quick]
+usage: compare [--only BENCH,…] [--peers SYSTEM,…] [--rounds N] [--busy N]
+               [--csv FILE] [--plot DIR] [--quick]
 
   --only    these benchmarks, not all
   --peers   these systems beside Lisle, not all; `tokio` includes `tokio-ct`
   --rounds  how many times the systems take turns; 5 without it
+  --busy    beside so many processes that compute all the time
   --csv     writes the results to a file
   --plot    draws them into a folder, an SVG a benchmark
   --quick   tiny sizes, to see that everything works; the figures mean nothing";
@@ -21,6 +23,7 @@ pub struct Args {
     only: Option<Vec<String>>,
     peers: Option<Vec<String>>,
     pub rounds: usize,
+    pub busy: usize,
     pub csv: Option<PathBuf>,
     pub plot: Option<PathBuf>,
     pub scale: Scale,
@@ -38,8 +41,15 @@ impl Args {
     ///
     /// What is wrong, for the user.
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut args =
-            Self { only: None, peers: None, rounds: 5, csv: None, plot: None, scale: Scale::Full };
+        let mut args = Self {
+            only: None,
+            peers: None,
+            rounds: 5,
+            busy: 0,
+            csv: None,
+            plot: None,
+            scale: Scale::Full,
+        };
         while let Some(option) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{option} needs a value"));
             match &*option {
@@ -50,6 +60,9 @@ impl Args {
                         Ok(rounds) if rounds > 0 => rounds,
                         _ => return Err("--rounds needs a number from 1 on".to_owned()),
                     }
+                }
+                "--busy" => {
+                    args.busy = value()?.parse().map_err(|_| "--busy needs a number".to_owned())?;
                 }
                 "--csv" => args.csv = Some(value()?.into()),
                 "--plot" => args.plot = Some(value()?.into()),
@@ -110,7 +123,7 @@ mod tests {
     #[test]
     fn everything_by_default() {
         let args = parse("").unwrap();
-        assert_eq!((args.rounds, args.scale), (5, Scale::Full));
+        assert_eq!((args.rounds, args.busy, args.scale), (5, 0, Scale::Full));
         assert!(args.wants_bench("yield") && args.wants_system("go"));
         assert_eq!((args.csv, args.plot), (None, None));
     }
@@ -118,12 +131,12 @@ mod tests {
     #[test]
     fn all_options() {
         let args =
-            parse("--only yield,idle --peers go,may-spsc --rounds 3 --csv a.csv --plot b --quick")
+            parse("--only yield,idle --peers go,may-spsc --rounds 3 --busy 4 --csv a.csv --plot b --quick")
                 .unwrap();
         assert!(args.wants_bench("idle") && !args.wants_bench("sieve"));
         assert!(args.wants_system("may-spsc") && !args.wants_system("may"));
         assert!(args.wants_system("lisle") && args.wants_system("lisle-64k"));
-        assert_eq!((args.rounds, args.scale), (3, Scale::Quick));
+        assert_eq!((args.rounds, args.busy, args.scale), (3, 4, Scale::Quick));
         assert_eq!((args.csv, args.plot), (Some("a.csv".into()), Some("b".into())));
     }
 
@@ -139,6 +152,7 @@ mod tests {
         assert_eq!(parse("--rounds"), Err("--rounds needs a value".to_owned()));
         assert_eq!(parse("--rounds 0"), Err("--rounds needs a number from 1 on".to_owned()));
         assert_eq!(parse("--fast"), Err("there is no option --fast".to_owned()));
+        assert_eq!(parse("--busy very"), Err("--busy needs a number".to_owned()));
         assert!(parse("--only nothing").unwrap_err().contains("no benchmark nothing"));
         assert!(parse("--peers erlang").unwrap_err().contains("no system erlang"));
     }

@@ -6,6 +6,7 @@
 //! [`table`], [`target`], [`csv`] and [`plot`].
 
 mod args;
+mod busy;
 mod csv;
 mod machine;
 mod peer;
@@ -20,9 +21,14 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use args::Args;
+use busy::Busy;
 use results::Results;
 
 fn main() -> ExitCode {
+    if busy::is_one() {
+        busy::compute();
+        return ExitCode::SUCCESS;
+    }
     let args = match Args::parse(std::env::args().skip(1)) {
         Ok(args) => args,
         Err(message) => {
@@ -48,6 +54,8 @@ fn compare(args: &Args) -> Result<(), Box<dyn Error>> {
     let machine = machine::describe();
     println!("{}\n{missing}", machine.join("\n"));
 
+    let busy = Busy::start(args.busy)?;
+    println!("{busy}");
     let mut results = Results::default();
     for bench in plan::BENCHES.iter().filter(|bench| args.wants_bench(bench.name)) {
         run::bench(bench, &prepared.systems, args, &mut results);
@@ -57,6 +65,7 @@ fn compare(args: &Args) -> Result<(), Box<dyn Error>> {
             std::fs::write(file, csv::rows(&results))?;
         }
     }
+    drop(busy);
     println!("{}\n{missing}", target::report(&results));
 
     if let Some(folder) = &args.plot {

@@ -38,6 +38,9 @@ pub struct Case {
 const SLOW: &[(&str, &str, u64)] = &[
     ("crossbeam", "pingpong", 100),
     ("crossbeam", "select", 50),
+    ("crossbeam", "torn", 10),
+    ("crossbeam", "across", 10),
+    ("crossbeam", "ask-across", 10),
     ("threads", "spawn", 50),
     ("swapcontext", "switch", 20),
     ("may", "spawn", 10),
@@ -183,6 +186,54 @@ pub const BENCHES: &[Bench] = &[
         workers: &[2],
         variants: &[Variant {
             params: &[Size("tasks", 64, 16), Size("steps", 100_000, 1_000)],
+            repeat: None,
+        }],
+    },
+    Bench {
+        name: "torn",
+        title: "a round trip of two tasks whose spawner computed for 3 ms between the two spawns",
+        workers: &[2],
+        variants: &[Variant { params: &[], repeat: Some(Size("rounds", 20_000, 100)) }],
+    },
+    Bench {
+        name: "across",
+        title: "a round trip of two tasks that have started on two workers, each way a rendezvous",
+        workers: &[2],
+        variants: &[Variant { params: &[], repeat: Some(Size("rounds", 20_000, 100)) }],
+    },
+    Bench {
+        name: "stream-across",
+        title: "a message through a buffer, from one worker to another",
+        workers: &[2],
+        variants: &[Variant {
+            params: &[Size("capacity", 128, 128)],
+            repeat: Some(Size("messages", 1_000_000, 1_000)),
+        }],
+    },
+    Bench {
+        name: "ask-across",
+        title: "a request and its answer: tasks of one worker ask a server on another",
+        workers: &[2],
+        variants: &[Variant {
+            params: &[Size("clients", 100, 10)],
+            repeat: Some(Size("requests", 5_000, 10)),
+        }],
+    },
+    Bench {
+        name: "actors",
+        title: "computing by tasks that were spawned in a burst, and get their work when all wait",
+        workers: &[2],
+        variants: &[Variant {
+            params: &[Size("actors", 8, 8), Size("steps", 12_500_000, 1_000)],
+            repeat: None,
+        }],
+    },
+    Bench {
+        name: "jobs",
+        title: "computing by a pool of tasks that wait for jobs",
+        workers: &[2],
+        variants: &[Variant {
+            params: &[Size("pool", 8, 8), Size("jobs", 16, 16), Size("steps", 6_250_000, 1_000)],
             repeat: None,
         }],
     },

@@ -22,11 +22,13 @@ enum Bound {
     Best(f64),
     /// So many times that of this peer.
     Of(&'static str, f64),
+    /// So many times Lisle's own round trip of two tasks on one worker.
+    Pair(f64),
     /// This number.
     Absolute(f64),
 }
 
-use Bound::{Absolute, Best, Of};
+use Bound::{Absolute, Best, Of, Pair};
 
 const fn ns(bench: &'static str, params: &'static [&'static str], bound: Bound) -> Target {
     Target { bench, params, unit: "ns", lisle: "lisle", bound }
@@ -98,6 +100,27 @@ const TARGETS: &[Target] = &[
         bound: Of("threads", 0.9),
     },
     ms("imbalance", &[], Of("go", 1.0)),
+    ns("torn", &[], Of("go", 1.0)),
+    ns("torn", &[], Pair(5.0)),
+    ns("across", &[], Of("go", 1.0)),
+    ns("across", &[], Pair(5.0)),
+    ns("stream-across", &[], Best(1.0)),
+    ns("ask-across", &[], Of("go", 1.0)),
+    ns("ask-across", &[], Of("crossbeam", 1.0)),
+    Target {
+        bench: "actors",
+        params: &[],
+        unit: "speedup",
+        lisle: "lisle",
+        bound: Of("threads", 0.85),
+    },
+    Target {
+        bench: "jobs",
+        params: &[],
+        unit: "speedup",
+        lisle: "lisle",
+        bound: Of("threads", 0.85),
+    },
 ];
 
 /// A target held against a figure.
@@ -155,6 +178,12 @@ impl Target {
         let (bound, words) = match self.bound {
             Best(factor) => of_peer(peers().min_by(|a, b| a.cost().total_cmp(&b.cost()))?, factor),
             Of(name, factor) => of_peer(peers().find(|peer| peer.system == name)?, factor),
+            Pair(factor) => {
+                let mut pairs = results.of_bench("pingpong");
+                let pair = pairs
+                    .find(|pair| (pair.system, &*pair.params) == (lisle.system, "workers=1"))?;
+                (factor * pair.median(), format!("{factor} × pingpong {}", number(pair.median())))
+            }
             Absolute(bound) => (bound, number(bound)),
         };
         let miss = match self.unit {
@@ -195,6 +224,17 @@ mod tests {
         assert!(lines[1].contains("0.50  yield workers=1;tasks=2 ns"), "{report}");
         assert!(lines[1].ends_with("0.2 × may 100"), "{report}");
         assert_eq!(lines.len(), 2, "there is no figure of Go's for pingpong: {report}");
+    }
+
+    #[test]
+    fn a_pair_that_is_apart_is_held_against_one_that_is_not() {
+        let report = report(&results(&[
+            ("pingpong", "workers=1", "lisle", "ns", 30.0),
+            ("pingpong", "workers=2", "lisle", "ns", 40.0),
+            ("across", "workers=2", "lisle", "ns", 300.0),
+        ]));
+        assert!(report.contains("2.00  across workers=2 ns"), "{report}");
+        assert!(report.contains("5 × pingpong 30"), "{report}");
     }
 
     #[test]

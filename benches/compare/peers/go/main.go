@@ -28,6 +28,13 @@ var table = map[string]func(params) string{
 	"sieve":     sieve,
 	"forkjoin":  forkjoin,
 	"imbalance": imbalance,
+
+	"torn":          torn,
+	"across":        across,
+	"stream-across": streamAcross,
+	"ask-across":    askAcross,
+	"actors":        actors,
+	"jobs":          jobs,
 }
 
 func main() {

@@ -6,8 +6,9 @@
 //!
 //! - [`serve`] is a program's `main`: it looks its table up.
 //! - [`Params`] are the numbers on the command line, [`Outcome`] is what goes into the line.
-//! - [`Race`], [`Lateness`], [`Usage`] and [`cpu`] measure and check.
+//! - [`Race`], [`Lateness`], [`Usage`], [`apart`] and [`cpu`] measure and check.
 
+pub mod apart;
 pub mod cpu;
 mod lateness;
 mod outcome;

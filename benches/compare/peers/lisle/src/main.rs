@@ -1,6 +1,7 @@
 //! The benchmarks on Lisle, with its defaults. `lisle-64k` has stacks of 64 KiB instead of 256, and
 //! `lisle-bare` is the switch below its coroutines.
 
+mod apart;
 mod bare;
 mod compute;
 mod messages;
@@ -26,6 +27,12 @@ const TABLE: &[Row] = &[
     (LISLE, "sieve", messages::sieve),
     (LISLE, "forkjoin", compute::forkjoin),
     (LISLE, "imbalance", compute::imbalance),
+    (LISLE, "torn", apart::torn),
+    (LISLE, "across", apart::across),
+    (LISLE, "stream-across", apart::stream_across),
+    (LISLE, "ask-across", apart::ask_across),
+    (LISLE, "actors", apart::actors),
+    (LISLE, "jobs", apart::jobs),
 ];
 
 fn main() {

@@ -3,6 +3,7 @@
 //! may's channels have no limit. A round trip works all the same; what depends on a sender that
 //! waits for room does not.
 
+mod apart;
 mod compute;
 mod messages;
 mod tasks;
@@ -29,6 +30,12 @@ const TABLE: &[Row] = &[
     (MAY, "sieve", |_| no_equal("its channels have no capacity: the numbers would pile up")),
     (MAY, "forkjoin", compute::forkjoin),
     (MAY, "imbalance", compute::imbalance),
+    (MAY, "torn", apart::torn),
+    (MAY, "across", apart::across),
+    (MAY, "stream-across", |_| no_equal("its channels have no capacity")),
+    (MAY, "ask-across", |_| no_equal("its channels have no capacity")),
+    (MAY, "actors", apart::actors),
+    (MAY, "jobs", |_| no_equal("its channels have one receiver")),
 ];
 
 fn main() {

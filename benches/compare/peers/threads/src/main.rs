@@ -1,6 +1,7 @@
 //! The benchmarks on plain threads: `crossbeam` has the channels of crossbeam-channel, `threads` is
 //! the standard library alone.
 
+mod apart;
 mod compute;
 mod messages;
 
@@ -15,6 +16,12 @@ const TABLE: &[Row] = &[
     (THREADS, "spawn", spawn),
     (THREADS, "forkjoin", compute::forkjoin),
     (THREADS, "imbalance", compute::imbalance),
+    (CROSSBEAM, "torn", apart::torn),
+    (CROSSBEAM, "across", apart::across),
+    (CROSSBEAM, "stream-across", apart::stream_across),
+    (CROSSBEAM, "ask-across", apart::ask_across),
+    (THREADS, "actors", apart::actors),
+    (THREADS, "jobs", apart::jobs),
     (CROSSBEAM, "pingpong", messages::pingpong),
     (CROSSBEAM, "buffered", messages::buffered),
     (CROSSBEAM, "unbounded", messages::unbounded),

@@ -2,6 +2,7 @@
 //!
 //! `tokio` is the scheduler of many threads, `tokio-ct` that of the current one.
 
+mod apart;
 mod channels;
 mod compute;
 mod messages;
@@ -44,6 +45,12 @@ const TABLE: &[Row] = &[
     (FLUME, "sieve", messages::sieve::<Flume>),
     (TOKIO, "forkjoin", compute::forkjoin),
     (TOKIO, "imbalance", compute::imbalance),
+    (TOKIO, "torn", apart::torn),
+    (TOKIO, "across", apart::across),
+    (TOKIO, "stream-across", apart::stream_across),
+    (TOKIO, "ask-across", apart::ask_across),
+    (TOKIO, "actors", apart::actors),
+    (TOKIO, "jobs", apart::jobs),
 ];
 
 fn main() {
