@@ -57,6 +57,6 @@
 pub use lisle_channel::{
     IntoIter, Iter, ReadyTimeoutError, Receiver, RecvError, RecvTimeoutError, Select,
     SelectTimeoutError, SelectedOperation, SendError, SendTimeoutError, Sender, TryIter,
-    TryReadyError, TryRecvError, TrySelectError, TrySendError, after, at, bounded, never, select,
-    select_biased, tick, unbounded,
+    TryReadyError, TryRecvError, TrySelectError, TrySendError, after, at, bounded, joined, never,
+    select, select_biased, tick, unbounded,
 };

@@ -69,6 +69,10 @@
 //! threads of its own. A [`Handle`] spawns into it from any thread. If such a runtime stands still,
 //! [`stall_notice`](RuntimeBuilder::stall_notice) says what its tasks wait for.
 //!
+//! **Together, and no longer.** Tasks of a [`scope`] borrow from its surroundings, which wait for
+//! them; [`try_scope`] ends with the first error. [`timeout`] unwinds what takes too long, and a
+//! task's handle [cancels](task::JoinHandle::cancel) it: [the guide](guide::cancelling) has the rest.
+//!
 //! **The end.** Tasks that are left when a runtime ends are cancelled: they unwind from where they
 //! wait. [`task::shield`] puts that off, and [`task::check_cancelled`] asks for it in between.
 //!
@@ -82,8 +86,6 @@
 //! - It is no executor of futures: there is no `async` here, and nothing to await.
 //! - It has no sockets, files or locks of its own yet. Those of the standard library block the
 //!   worker with all its tasks; [the guide](guide::blocking_and_io) says what to do instead.
-//! - It does not cancel a single task. Tell a task to stop by a channel; all are cancelled when the
-//!   runtime ends.
 //! - It does not preempt. A task that computes keeps its thread until it waits or yields.
 //! - It does not move a task to another thread once the task has started. Tasks that have not are
 //!   taken over by workers that have nothing to do.
@@ -117,6 +119,7 @@
 //! page on [safety](guide::safety) has the reasons.
 
 pub mod channel;
+mod context;
 pub mod coroutine;
 pub mod deadlock;
 pub mod guide;

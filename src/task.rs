@@ -2,7 +2,11 @@
 //!
 //! [`spawn`] starts one, as `std::thread::spawn` starts a thread, and gives a [`JoinHandle`]. A
 //! [`Builder`] starts one that has a name, or a stack of another size. [`current`] says which task
-//! runs.
+//! runs. A [`scope`] has tasks that borrow, [`try_scope`] ends with the first error, [`race`] with
+//! the first value, and a [`TaskSet`] gives results as they come.
+//!
+//! A task is cancelled by its handle, and a part of it by [`timeout`](crate::timeout), by
+//! [`cancellable`], or by a [`Context`]: see [the guide](crate::guide::cancelling).
 //!
 //! ```
 //! use lisle::task::Builder;
@@ -16,6 +20,7 @@
 //! # .unwrap();
 //! ```
 
+pub use crate::context::{Context, ContextError};
 #[doc(inline)]
 pub use lisle_scheduler::{
     Builder, CancelHandle, CancelOnDrop, CancelToken, Cancelled, CancelledBy, Detached, JobHandle,

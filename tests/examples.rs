@@ -442,6 +442,66 @@ fn proxy_tells_each_side_of_the_end_of_the_other() {
 }
 
 #[test]
+fn supervisor_starts_anew_and_gives_up() {
+    let run = run("supervisor", &[]);
+    let expected = "steady: done after 1 start\n\
+                    shaky: done after 3 starts\n\
+                    broken: given up after 4 starts: it is not to be mended\n\
+                    stuck: given up after 4 starts: it takes too long\n";
+    assert_eq!(run.stdout, expected);
+}
+
+#[test]
+fn pipeline_ends_with_the_first_error() {
+    let run = run("pipeline", &[]);
+    let expected = "good: 10,000 numbers, sum 50,005,000\n\
+                    bad: line 5,000 is no number: 'many'\n";
+    assert_eq!(run.stdout, expected);
+}
+
+#[test]
+fn rate_limit_is_kept() {
+    let run = run("rate_limit", &[]);
+    assert_eq!(
+        run.number("20 requests, 5 at once and then one each 2 ms: in at least ", " ms"),
+        30
+    );
+}
+
+#[test]
+fn bank_loses_no_money() {
+    let run = run("bank", &[]);
+    let expected = "4,000 transfers between 10 accounts, some of them given up; all accounts \
+                    together: 10,000\n";
+    assert_eq!(run.stdout, expected);
+}
+
+#[test]
+fn actor_counts_alone() {
+    assert_eq!(run("actor", &[]).stdout, "1,000 deposits by 10 clients: 5,500\n");
+}
+
+#[test]
+fn tiny_os_spawns_waits_sleeps_and_kills() {
+    let run = run("tiny_os", &[]);
+    let told_in_order = [
+        "init is process 1",
+        "worker 2 is done",
+        "worker 3 is done",
+        "both have ended: 2 and 3",
+        "slept for 10 ticks",
+        "the process that hangs cleans up",
+        "killed it: true, and again: false",
+        "the shell has ended with 0",
+        "all processes have ended, after 72 ticks",
+    ];
+    let mut rest = run.stdout.as_str();
+    for words in told_in_order {
+        rest = rest.split_once(words).unwrap_or_else(|| panic!("no '{words}': {}", run.stdout)).1;
+    }
+}
+
+#[test]
 fn bad_arguments_are_explained() {
     for (example, args, explanation) in [
         ("ping_pong", &["many"] as &[_], "ROUNDS must be a number"),
@@ -457,6 +517,12 @@ fn bad_arguments_are_explained() {
         ("coroutines", &["3"], "there is no argument '3'"),
         ("generators", &["3"], "there is no argument '3'"),
         ("symmetric", &["0"], "N must be a number from 1 to 1,000,000,000, not '0'"),
+        ("supervisor", &["3"], "there is no argument '3'"),
+        ("pipeline", &["3"], "there is no argument '3'"),
+        ("rate_limit", &["3"], "there is no argument '3'"),
+        ("bank", &["3"], "there is no argument '3'"),
+        ("actor", &["3"], "there is no argument '3'"),
+        ("tiny_os", &["3"], "there is no argument '3'"),
         ("await", &["3"], "there is no argument '3'"),
         ("chat", &["--port"], "--port needs a value behind it"),
         ("chat", &["257"], "the room of the demonstration has 256 places"),

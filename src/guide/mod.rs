@@ -6,6 +6,7 @@
 //! | [`blocking_and_io`] | before the first file, socket or lock: what blocks a worker |
 //! | [`servers`] | before the first server or client: sockets, time-outs, a good end |
 //! | [`stacks_and_memory`] | when there are many tasks, deep recursion or large values |
+//! | [`cancelling`] | to stop tasks, to limit their time, to wait for all of them |
 //! | [`safety`] | for thread-locals, `unsafe`, destructors that wait, `panic = "abort"` |
 //! | [`from_go`] | if you know goroutines: there and here, side by side |
 //! | [`from_std_and_crossbeam`] | if you have threads and channels already and want to move over |
@@ -27,6 +28,10 @@ pub mod servers {
 
 pub mod stacks_and_memory {
     #![doc = include_str!("stacks_and_memory.md")]
+}
+
+pub mod cancelling {
+    #![doc = include_str!("cancelling.md")]
 }
 
 pub mod safety {

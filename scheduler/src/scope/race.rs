@@ -56,7 +56,7 @@ where
             s.spawn(run);
         }
     });
-    winner.into_inner()
+    winner.lock().take()
 }
 
 /// Ends a race: with a value, or with a panic.

@@ -76,9 +76,11 @@ impl Worker {
         {
             return;
         }
+        // Where nothing can be unwound, waits fail instead in a region whose time is over, and in a
+        // task that is cancelled and has borrowed from a scope: it could not be left behind.
+        let may_leave = |me: &Control| me.bond().is_none() || me.meets_the_end();
         match me.struck() {
-            Some(Struck::Task) => self.strike(place),
-            // Where nothing can be unwound, waits in a region whose time is over fail instead.
+            Some(Struck::Task) if cfg!(panic = "unwind") || may_leave(me) => self.strike(place),
             Some(Struck::Region(region)) if cfg!(panic = "unwind") => {
                 self.strike_in_region(region, place)
             }
