@@ -39,8 +39,9 @@ impl Chained {
         }
     }
 
-    /// Installs the handler with SA_ONSTACK, `flags`, and those of `kept` that a function which is
-    /// there already has: what the kernel did for it, it must go on doing. Later calls do nothing.
+    /// Installs the handler with `flags`. If a function is there already, those among `kept` are set
+    /// or not as it has them: what the kernel did for it, and did not, stays so. Later calls do
+    /// nothing.
     pub fn install(&self, flags: c_int, kept: c_int) {
         self.step.call_once(|| {
             // SAFETY: for this plain C struct all bytes zero is a valid value.
@@ -56,9 +57,9 @@ impl Chained {
             // SAFETY: this is the one call of the step.
             unsafe { self.set_previous(old) };
             let mut new = old;
-            new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | flags;
+            new.sa_flags = libc::SA_SIGINFO | flags;
             if is_function(&old) {
-                new.sa_flags |= old.sa_flags & kept;
+                new.sa_flags = (new.sa_flags & !kept) | (old.sa_flags & kept);
             }
             new.sa_sigaction = self.handler as usize;
             // SAFETY: `handler` has the signature that SA_SIGINFO asks for.

@@ -142,6 +142,31 @@ fn a_child_runs_on_with_coroutines_of_its_own() {
     .assert_success();
 }
 
+/// As when a channel's waiter lies there.
+#[test]
+fn a_child_that_touches_a_stack_of_its_parent_is_told() {
+    let ended = in_child("a_child_that_touches_a_stack_of_its_parent_is_told", &[], || {
+        let stack = Stack::allocate(StackSize::DEFAULT).unwrap();
+        let place = stack.top().cast::<u8>().wrapping_sub(64);
+        // SAFETY: the process has one thread that does anything.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: nothing runs on the stack. In the child there is nothing at all.
+            unsafe { place.write_volatile(1) };
+            // SAFETY: ends the child without the parent's exit handlers.
+            unsafe { libc::_exit(0) };
+        }
+        let mut status = 0;
+        // SAFETY: waits for the child made above.
+        unsafe { libc::waitpid(child, &mut status, 0) };
+        assert!(libc::WIFSIGNALED(status), "{status:#x}");
+        assert_eq!(libc::WTERMSIG(status), libc::SIGABRT);
+    });
+    ended.assert_success();
+    let said = "\nthis process, a fork child, needs the stack of a task of its parent, which it";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+}
+
 /// Another thread may be in the middle of it.
 #[test]
 fn a_child_can_make_stacks_whatever_the_other_threads_did() {

@@ -2,7 +2,8 @@
 //! and what makes it larger, and aborts.
 //!
 //! The handler of SIGSEGV and SIGBUS is installed before the first stack is made. It decides by the
-//! address alone: an address in the guard of one of our stacks is an overflow, and any other fault
+//! address alone: an address in the guard of one of our stacks is an overflow, and one on a stack of
+//! the parent of a fork child means that the child has touched what it has not got. Any other fault
 //! goes to the handler that was there before, as if this one did not exist. A handler runs on the
 //! thread's signal stack, since there is no room left on the one that overflowed, and does only
 //! what is allowed in a signal handler: no lock, no allocation.
@@ -17,6 +18,9 @@ use crate::chained::Chained;
 use crate::coroutine::default_size_in_use;
 use crate::last_words::write_to_stderr;
 
+/// The code of a fault at an address where nothing is.
+const SEGV_MAPERR: c_int = 1;
+
 static HANDLERS: [Chained; 2] =
     [Chained::new(libc::SIGSEGV, on_fault), Chained::new(libc::SIGBUS, on_fault)];
 
@@ -25,23 +29,32 @@ static HANDLERS: [Chained; 2] =
 /// A thread also needs a signal stack: see [`signal_stack`](super::signal_stack).
 pub(super) fn install() {
     let kept = libc::SA_NODEFER | libc::SA_RESETHAND | libc::SA_RESTART;
-    HANDLERS.iter().for_each(|handler| handler.install(0, kept));
+    HANDLERS.iter().for_each(|handler| handler.install(libc::SA_ONSTACK, kept));
 }
 
 extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    // SAFETY: the kernel passes a valid description to a handler installed with SA_SIGINFO.
-    let details = unsafe { &*info };
+    // SAFETY: the kernel passes a valid description to a handler installed with SA_SIGINFO; it may
+    // be missing where a handler that was installed later calls this one.
+    let details = unsafe { info.as_ref() };
     // A positive code means that the kernel reports a fault; else the signal was sent.
-    let is_fault = details.si_code > 0;
-    if is_fault {
+    let fault = details.filter(|details| details.si_code > 0);
+    if let Some(details) = fault {
         // SAFETY: for a fault the description holds an address.
         let address = unsafe { details.si_addr() }.addr();
-        if let Some(room) = regions::locate(address)
+        let room = regions::locate(address);
+        let lost = if room.is_none() { regions::locate_lost(address) } else { None };
+        // The one stack that a fork child has of its parent can overflow, too.
+        if let Some(room) = room.or(lost)
             && room.guards(address)
         {
             report(room);
         }
+        // Something else may lie there by now, and use faults for its own ends.
+        if lost.is_some() && details.si_code == SEGV_MAPERR {
+            report_lost();
+        }
     }
+    let is_fault = fault.is_some();
     let handler = &HANDLERS[usize::from(signal == libc::SIGBUS)];
     // SAFETY: the arguments are the kernel's.
     let Some(previous) = (unsafe { handler.call_previous(info, context) }) else { return };
@@ -79,6 +92,19 @@ fn report(room: Room) -> ! {
         message.push_rest(room, None);
     }
     write_to_stderr(&message.bytes[..message.length]);
+    // SAFETY: `abort` is allowed in a signal handler.
+    unsafe { libc::abort() }
+}
+
+/// Reports that a fork child has touched a stack that only its parent has, and aborts.
+fn report_lost() -> ! {
+    write_to_stderr(
+        b"\nthis process, a fork child, needs the stack of a task of its parent, which it does not \
+          have: it has used or dropped a handle to something at which that task waits, or has \
+          waited itself, in a task\n\
+          forget such handles in the child, by std::mem::forget, and let a child that a task has \
+          forked do nothing but exec or _exit\n",
+    );
     // SAFETY: `abort` is allowed in a signal handler.
     unsafe { libc::abort() }
 }

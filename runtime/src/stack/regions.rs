@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use super::fork::generation;
+
 /// Address space that is cut into rooms of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Region {
@@ -127,6 +129,8 @@ impl<W: Word> Entry<W> {
 /// An entry of the list. Never freed.
 struct Node {
     entry: Entry<AtomicUsize>,
+    /// The process in which the region was mapped. A fork child does not have it.
+    generation: u32,
     next: *const Node,
 }
 
@@ -135,16 +139,22 @@ static HEAD: AtomicPtr<Node> = AtomicPtr::new(ptr::null_mut());
 /// Held while the list is changed.
 pub(super) static CHANGES: Mutex<()> = Mutex::new(());
 
-/// All entries, the newest first.
-fn entries() -> impl Iterator<Item = &'static Entry<AtomicUsize>> {
+/// All nodes, the newest first, with those of the process's ancestors.
+fn nodes() -> impl Iterator<Item = &'static Node> {
     let mut next: *const Node = HEAD.load(Ordering::Acquire);
     std::iter::from_fn(move || {
         // SAFETY: nodes are never freed, and the acquiring load of the head makes this one and all
         // older ones visible.
         let node = unsafe { next.as_ref() }?;
         next = node.next;
-        Some(&node.entry)
+        Some(node)
     })
+}
+
+/// The entries of this process.
+fn entries() -> impl Iterator<Item = &'static Entry<AtomicUsize>> {
+    let own = generation();
+    nodes().take_while(move |node| node.generation == own).map(|node| &node.entry)
 }
 
 /// Lists a region, before any of its stacks is handed out.
@@ -153,8 +163,11 @@ pub(super) fn register(region: Region) {
     match entries().find(|entry| entry.read() == Some(Region::NONE)) {
         Some(entry) => entry.replace(region),
         None => {
-            let node =
-                Box::new(Node { entry: Entry::new(region), next: HEAD.load(Ordering::Relaxed) });
+            let node = Box::new(Node {
+                entry: Entry::new(region),
+                generation: generation(),
+                next: HEAD.load(Ordering::Relaxed),
+            });
             // Release: a thread that sees the node sees its fields.
             HEAD.store(Box::leak(node), Ordering::Release);
         }
@@ -168,14 +181,16 @@ pub(super) fn unregister(start: usize) {
     entries().find(mine).expect("the region is listed").replace(Region::NONE);
 }
 
-/// Empties the list: in a fork child the regions are gone.
-pub(super) fn forget_all() {
-    HEAD.store(ptr::null_mut(), Ordering::Release);
-}
-
 /// The room that `address` lies in, if it lies in any. Takes no lock and allocates nothing.
 pub(super) fn locate(address: usize) -> Option<Room> {
     entries().find_map(|entry| entry.read()?.room_at(address))
+}
+
+/// The room of an ancestor of this fork child that `address` lay in.
+pub(super) fn locate_lost(address: usize) -> Option<Room> {
+    let own = generation();
+    let lost = nodes().skip_while(|node| node.generation == own);
+    lost.filter_map(|node| node.entry.read()?.room_at(address)).next()
 }
 
 #[cfg(test)]
