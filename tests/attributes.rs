@@ -63,6 +63,12 @@ fn main_takes_arguments_too() {
     assert_eq!(entry(), 2);
 }
 
+#[lisle::test(main_stack_size = 1 << 20)]
+fn the_main_task_may_have_a_larger_stack() {
+    let deep = std::hint::black_box([1u8; 300 << 10]);
+    assert_eq!(deep.iter().map(|&n| u32::from(n)).sum::<u32>(), 300 << 10);
+}
+
 #[elsewhere::green::test(crate = elsewhere::green, workers = 1)]
 fn the_crate_may_have_another_name() {
     assert_eq!(metrics().unwrap().workers().len(), 1);

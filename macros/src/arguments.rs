@@ -5,7 +5,7 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 use crate::{Error, tokens};
 
 /// The arguments that are there, beside `crate`. Each is a method of `RuntimeBuilder`.
-const SETTINGS: [&str; 3] = ["workers", "stack_size", "foreign_threads"];
+const SETTINGS: [&str; 4] = ["workers", "stack_size", "main_stack_size", "foreign_threads"];
 
 pub(crate) struct Arguments {
     /// The path of the crate `lisle`.
@@ -28,7 +28,7 @@ impl Arguments {
             if text != "crate" && !SETTINGS.contains(&text.as_str()) {
                 let text = format!(
                     "has no argument `{text}`: there are `workers`, `stack_size`, \
-                     `foreign_threads` and `crate`"
+                     `main_stack_size`, `foreign_threads` and `crate`"
                 );
                 return Err(Error::at(Some(name), text));
             }

@@ -40,13 +40,13 @@ use function::Function;
 ///
 /// - `workers = 2`: how many OS threads run tasks.
 /// - `stack_size = 1 << 20`: the address space of a task's stack, in bytes.
+/// - `main_stack_size = 8 << 20`: the same for the first task alone, which runs the body.
 /// - `foreign_threads = NeverWake`: whether other threads of the process put off the report of a
 ///   deadlock; the name of a variant of `lisle::deadlock::ForeignThreads`, or an expression.
 /// - `crate = green`: under which path the crate `lisle` is known here, for instance because
 ///   `Cargo.toml` says `green = { package = "lisle", … }`. The default is `::lisle`.
 ///
-/// For anything else, such as a larger stack for the first task alone, call
-/// `lisle::RuntimeBuilder::run` in a plain `main`.
+/// For anything else call `lisle::RuntimeBuilder::run` in a plain `main`.
 ///
 /// ```
 /// #[lisle::main(workers = 1, stack_size = 64 * 1024)]

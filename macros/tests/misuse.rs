@@ -119,8 +119,8 @@ fn arguments_that_are_wrong() {
     for (arguments, what) in [
         (
             "worker = 2",
-            "has no argument `worker`: there are `workers`, `stack_size`, `foreign_threads` and \
-             `crate`",
+            "has no argument `worker`: there are `workers`, `stack_size`, `main_stack_size`, \
+             `foreign_threads` and `crate`",
         ),
         ("workers", "needs `workers = …`"),
         ("workers =", "needs `workers = …`"),
