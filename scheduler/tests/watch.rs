@@ -7,7 +7,9 @@ mod support;
 use std::ffi::c_int;
 use std::fs::{self, File};
 use std::io::{Read, Write, pipe, stderr};
+use std::mem;
 use std::os::fd::AsFd;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
@@ -208,12 +210,132 @@ fn a_worker_that_does_not_answer() {
     assert!(said.contains(rest), "{said}");
 }
 
+/// What blocks the calling thread's signal SIGURG, until it is dropped.
+struct Deaf;
+
+impl Deaf {
+    fn new() -> Self {
+        Self::mask(libc::SIG_BLOCK);
+        Self
+    }
+
+    fn mask(how: c_int) {
+        // SAFETY: for this plain C struct all bytes zero is a valid value.
+        let mut set: libc::sigset_t = unsafe { mem::zeroed() };
+        // SAFETY: the calls read and write `set`, and change a setting of this thread.
+        unsafe {
+            libc::sigaddset(&mut set, SIGURG);
+            libc::pthread_sigmask(how, &set, ptr::null_mut());
+        }
+    }
+
+    /// Whether the signal has come.
+    fn has_missed_one(&self) -> bool {
+        // SAFETY: as above.
+        let mut set: libc::sigset_t = unsafe { mem::zeroed() };
+        // SAFETY: the calls read and write `set`.
+        unsafe { libc::sigpending(&mut set) == 0 && libc::sigismember(&set, SIGURG) == 1 }
+    }
+}
+
+impl Drop for Deaf {
+    fn drop(&mut self) {
+        Self::mask(libc::SIG_UNBLOCK);
+    }
+}
+
+/// The one that has blocked the worker is over by then, and the next one is not to blame.
+#[test]
+fn a_signal_that_comes_late_names_nobody() {
+    let ended = in_child("a_signal_that_comes_late_names_nobody", &[], || {
+        let said = Said::begin("a_signal_that_comes_late_names_nobody");
+        let done = watched(1).run(|| {
+            spawn_local(|| Bell::new().wait());
+            let first = Builder::new().name("first").spawn_local(|| {
+                let deaf = Deaf::new();
+                while !deaf.has_missed_one() {
+                    thread::sleep(2 * PATIENCE);
+                }
+                mem::forget(deaf);
+            });
+            // Most likely it has the control block that was the first one's.
+            let next = || {
+                Builder::new().name("next").spawn_local(|| {
+                    drop(Deaf);
+                    // What was answered is said by then.
+                    thread::sleep(PATIENCE / 2);
+                })
+            };
+            first.unwrap().join().unwrap();
+            next().unwrap().join().unwrap();
+        });
+        done.unwrap();
+        assert!(!said.text().contains("'next'"), "{}", said.text());
+    });
+    ended.assert_success();
+}
+
+/// As when the program has had a handler of its own for a while.
+#[test]
+fn a_signal_that_was_lost_is_sent_anew() {
+    let said = said_of("a_signal_that_was_lost_is_sent_anew", 2, || {
+        let done = watched(1).run(|| {
+            // SAFETY: for this plain C struct all bytes zero is a valid value.
+            let (mut ours, mut ignored): (libc::sigaction, libc::sigaction) =
+                unsafe { mem::zeroed() };
+            ignored.sa_sigaction = libc::SIG_IGN;
+            // SAFETY: the handler that was there is put back.
+            unsafe { libc::sigaction(SIGURG, &ignored, &mut ours) };
+            drop(spawn(|| ()));
+            named("other", || Bell::new().wait());
+            // The watch has given up when it has asked twice.
+            thread::sleep(6 * PATIENCE);
+            // SAFETY: as above.
+            unsafe { libc::sigaction(SIGURG, &ours, ptr::null_mut()) };
+            named("blocks", || thread::sleep(FOR_EVER));
+            Bell::new().wait();
+        });
+        unreachable!("{done:?}");
+    });
+    assert!(said.contains(" 'blocks', spawned at "), "{said}");
+}
+
+/// A worker does not wait for a reader of what is said of it, nor does the end of its runtime.
+#[test]
+fn nobody_reads_what_is_said() {
+    let ended = in_child("nobody_reads_what_is_said", &[], || {
+        sys::die_in(60);
+        let _unread = sys::intercept_stderr();
+        // SAFETY: the calls change how this process's standard error behaves, and write to it.
+        unsafe {
+            libc::fcntl(2, libc::F_SETFL, libc::O_NONBLOCK);
+            while libc::write(2, [b'.'; 4096].as_ptr().cast(), 4096) > 0 {}
+            libc::fcntl(2, libc::F_SETFL, 0);
+        }
+        let done = watched(1).run(|| {
+            let other = spawn(|| 7);
+            thread::sleep(6 * PATIENCE);
+            assert_eq!(other.join().unwrap(), 7);
+        });
+        done.unwrap();
+    });
+    ended.assert_success();
+}
+
 /// The signal may mean something to the program.
 #[test]
 fn the_handler_that_was_there_is_called_for_signals_of_others() {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
+    static IS_ELSEWHERE: AtomicBool = AtomicBool::new(false);
     extern "C" fn count(_: c_int) {
         CALLS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: for this plain C struct all bytes zero is a valid value.
+        let mut signal_stack: libc::stack_t = unsafe { mem::zeroed() };
+        // SAFETY: the call writes to the variable.
+        unsafe { libc::sigaltstack(ptr::null(), &mut signal_stack) };
+        if signal_stack.ss_flags & libc::SS_ONSTACK != 0 {
+            IS_ELSEWHERE.store(true, Ordering::Relaxed);
+        }
     }
     let name = "the_handler_that_was_there_is_called_for_signals_of_others";
     let ended = in_child(name, &[], || {
@@ -236,6 +358,7 @@ fn the_handler_that_was_there_is_called_for_signals_of_others() {
         sys::send_here(SIGURG);
         thread::spawn(|| sys::send_here(SIGURG)).join().unwrap();
         assert_eq!(CALLS.load(Ordering::Relaxed), 5);
+        assert!(!IS_ELSEWHERE.load(Ordering::Relaxed), "it has not asked for a signal stack");
     });
     ended.assert_success();
 }

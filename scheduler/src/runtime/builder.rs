@@ -190,9 +190,10 @@ impl RuntimeBuilder {
     /// count. It looks in `/proc` whether the thread of a busy worker has run, and asks one that
     /// has not by the signal SIGURG, whose handler on the worker's thread says what runs there. So
     /// a system call that is blocked for `duration` may return EINTR, if it is one that the kernel
-    /// does not resume after a signal, such as `poll`. The handler is set when the first such
-    /// runtime starts, and calls the one that was there for other signals. If the program replaces
-    /// it, or blocks the signal, the task is not named.
+    /// does not resume after a signal, such as `poll`, or if the program's own handler of this
+    /// signal was set so. The handler is set when the first such runtime starts; it calls the one
+    /// that was there for other signals, on the stack and with the flags that this has asked for.
+    /// If the program replaces it, or blocks the signal, the task is not named.
     ///
     /// # Examples
     ///
@@ -289,7 +290,7 @@ impl RuntimeBuilder {
     /// # Errors
     ///
     /// As [`start`](Self::start), as far as the settings are concerned.
-    fn settings(self) -> io::Result<Settings> {
+    pub(super) fn settings(self) -> io::Result<Settings> {
         let workers = match self.workers {
             Some(workers) => NonZeroUsize::new(workers).ok_or_else(no_workers)?,
             None => workers_from_env()?,

@@ -17,21 +17,29 @@ pub(super) struct Links {
 #[derive(Default)]
 pub(crate) struct TaskList {
     first: Cell<Option<NonNull<Control>>>,
-    /// Atomic for signal handlers of the owner's thread, which may read it.
-    len: AtomicUsize,
+    /// How many tasks were inserted, and removed, since the beginning. Atomic for signal handlers of
+    /// the owner's thread and for other threads, which may read them.
+    inserted: AtomicUsize,
+    removed: AtomicUsize,
 }
 
 impl TaskList {
     /// May be called in a signal handler of the owner's thread.
     pub(crate) fn len(&self) -> usize {
-        self.len.load(Ordering::Relaxed)
+        self.inserted().wrapping_sub(self.removed.load(Ordering::Relaxed))
+    }
+
+    /// How many tasks have been inserted until now. As long as the number stays the same, no task
+    /// has the address of one that has ended.
+    pub(crate) fn inserted(&self) -> usize {
+        self.inserted.load(Ordering::Relaxed)
     }
 
     /// # Safety
     ///
     /// The task is in no list and stays alive until it is removed from this one.
     pub(crate) unsafe fn insert(&self, task: NonNull<Control>) {
-        self.len.store(self.len() + 1, Ordering::Relaxed);
+        self.inserted.store(self.inserted().wrapping_add(1), Ordering::Relaxed);
         let second = self.first.replace(Some(task));
         // SAFETY: the caller's task is alive, and so is every task that is in the list.
         unsafe {
@@ -47,7 +55,8 @@ impl TaskList {
     ///
     /// The task is in this list.
     pub(crate) unsafe fn remove(&self, task: NonNull<Control>) {
-        self.len.store(self.len() - 1, Ordering::Relaxed);
+        let removed = self.removed.load(Ordering::Relaxed);
+        self.removed.store(removed.wrapping_add(1), Ordering::Relaxed);
         // SAFETY: the task and its neighbours are in the list and hence alive.
         unsafe {
             let (previous, next) =

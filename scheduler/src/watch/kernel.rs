@@ -1,4 +1,5 @@
-//! What the kernel says of a thread: whether it waits, and how often it had a processor.
+//! What the kernel says of a thread: whether it waits, and how often it had a processor; and of
+//! standard error.
 
 use std::fs;
 
@@ -28,6 +29,14 @@ fn parse(status: &str) -> Option<Switches> {
         voluntary: field("voluntary_ctxt_switches")?.parse().ok()?,
         involuntary: field("nonvoluntary_ctxt_switches")?.parse().ok()?,
     })
+}
+
+/// Whether a message to standard error is written at once, or fails at once. A pipe that is full
+/// makes its writer wait until somebody reads.
+pub(super) fn takes_messages() -> bool {
+    let mut stderr = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: the call writes to `stderr`, and returns at once.
+    unsafe { libc::poll(&mut stderr, 1, 0) != 0 }
 }
 
 #[cfg(all(test, not(lisle_loom)))]

@@ -12,15 +12,18 @@
 //! that.
 //!
 //! **What is said.** Which task it is lies in the worker, where no other thread may look. So the
-//! worker's thread is sent a signal, and its [handler](signal) tells. If it does not answer, the
-//! watch says what it knows.
+//! worker's thread is sent a signal, whose [handler](signal) answers a [`question`]; the watch says
+//! what it has heard. If there is no answer, it says what it knows.
 
 mod kernel;
+mod question;
 mod signal;
 
+pub(crate) use question::{Answer, Name, Turn};
+
 use std::panic::Location;
-use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -30,12 +33,14 @@ use lisle_runtime::internal::fork::generation;
 use lisle_runtime::internal::last_words::complain;
 use lisle_runtime::internal::primitive;
 
+use self::question::{Asked, Before, Question};
 use crate::post::{Post, Posts};
 use crate::settings::Settings;
+use crate::task::Title;
 use crate::worker::Worker;
 
 /// The likely reasons, and what to do instead.
-pub(crate) const REMEDIES: &str = "the thread waits in the kernel, perhaps for ever. Likely \
+const REMEDIES: &str = "the thread waits in the kernel, perhaps for ever. Likely \
     reasons:\n\
     - a LazyLock, OnceLock or Once whose initialiser waits: make the value before two tasks can \
     want it\n\
@@ -63,16 +68,24 @@ pub(crate) struct Watch {
 
 /// What the watch and one worker have in common.
 pub(crate) struct Watched {
-    pub(crate) patience: Duration,
+    patience: Duration,
     index: usize,
-    /// The kernel's number of the worker's thread, while the worker runs there. A signal is sent
-    /// with the lock held, so that the number is not another thread's by then.
-    thread: Mutex<Option<libc::pid_t>>,
-    /// Whether the worker is asked what blocks it, and has not answered.
-    asked: AtomicBool,
-    /// Where the task was spawned that was told of last.
-    told: AtomicPtr<Location<'static>>,
+    /// Where the worker runs, while it does. A signal is sent with the lock held, so that the
+    /// number is not another thread's by then.
+    presence: Mutex<Option<Present>>,
+    question: Question,
 }
+
+/// A worker on its thread.
+#[derive(Clone, Copy)]
+struct Present {
+    /// The kernel's number of the thread.
+    thread: libc::pid_t,
+    worker: NonNull<Worker>,
+}
+
+// SAFETY: of the worker, the watch reads nothing but what `Worker::turn_from_outside` says.
+unsafe impl Send for Present {}
 
 impl Watch {
     /// The watch of a team, whose thread is to be [started](Self::start), if it wants one.
@@ -82,9 +95,8 @@ impl Watch {
         let watched = |index| Watched {
             patience,
             index,
-            thread: Mutex::new(None),
-            asked: AtomicBool::new(false),
-            told: AtomicPtr::new(ptr::null_mut()),
+            presence: Mutex::new(None),
+            question: Question::new(),
         };
         Some(Arc::new(Self {
             patience,
@@ -135,7 +147,8 @@ impl Watch {
         let watched = &self.watched[index];
         signal::set_worker(Some((worker, watched)));
         // SAFETY: the call has no conditions.
-        *lock(&watched.thread) = Some(unsafe { libc::gettid() });
+        let thread = unsafe { libc::gettid() };
+        *lock(&watched.presence) = Some(Present { thread, worker: NonNull::from(worker) });
         Presence { watched, generation: generation() }
     }
 
@@ -152,45 +165,48 @@ impl Watch {
             }
             is_over = lock(&self.is_over);
         }
+        drop(is_over);
+        sights.iter_mut().for_each(|sight| sight.say(&self.settings));
         self.serves.store(false, Ordering::Release);
     }
 }
 
 impl Watched {
-    /// Whether the task that blocks the worker was spawned elsewhere than the one that was told of
-    /// last. Notes that this one is told of.
-    pub(crate) fn is_news(&self, spawned_at: &'static Location<'static>) -> bool {
-        let spawned_at = ptr::from_ref(spawned_at).cast_mut();
-        self.told.swap(spawned_at, Ordering::Relaxed) != spawned_at
-    }
-
     /// How messages call the worker.
-    pub(crate) fn worker<'a>(
-        &self,
-        settings: &'a Settings,
-        thread: libc::pid_t,
-    ) -> WorkerTitle<'a> {
+    fn worker<'a>(&self, settings: &'a Settings, thread: libc::pid_t) -> WorkerTitle<'a> {
         WorkerTitle { index: self.index, runtime: settings.name.as_deref(), thread }
     }
 
     fn is_gone(&self) -> bool {
-        lock(&self.thread).is_none()
+        lock(&self.presence).is_none()
     }
 
-    /// Asks the worker to tell what blocks it. False if it was asked before, and has not answered.
-    fn ask(&self, thread: libc::pid_t) -> bool {
-        if self.asked.swap(true, Ordering::AcqRel) {
-            return false;
-        }
-        if *lock(&self.thread) == Some(thread) {
+    /// The thread of the worker.
+    fn thread(&self) -> Option<libc::pid_t> {
+        lock(&self.presence).map(|present| present.thread)
+    }
+
+    /// The turn that the worker is in, if it runs a task.
+    fn turn(&self) -> Option<Turn> {
+        let presence = lock(&self.presence);
+        // SAFETY: a worker that is present is alive, and stays so while the lock is held.
+        unsafe { Worker::turn_from_outside((*presence)?.worker) }
+    }
+
+    /// Asks the worker, on this thread, which task is in a turn.
+    fn ask(&self, thread: libc::pid_t, turn: Turn) -> Before {
+        let before = self.question.ask(turn);
+        let presence = lock(&self.presence);
+        if presence.is_some_and(|present| present.thread == thread) {
             signal::send(thread);
         }
-        true
+        before
     }
 
-    /// Whether the worker is asked. It is told once.
-    fn was_asked(&self) -> bool {
-        self.asked.swap(false, Ordering::AcqRel)
+    /// Answers what was asked. Called in a signal handler on the worker's thread. False if nothing
+    /// was.
+    fn hear(&self, worker: &Worker) -> bool {
+        self.question.hear(worker.turn(), || worker.blocked_task()) == Asked::Something
     }
 }
 
@@ -205,7 +221,7 @@ impl Drop for Presence<'_> {
         signal::set_worker(None);
         // In a fork child the lock may be held for ever, and nobody watches.
         if self.generation == generation() {
-            *lock(&self.watched.thread) = None;
+            *lock(&self.watched.presence) = None;
         }
     }
 }
@@ -213,35 +229,46 @@ impl Drop for Presence<'_> {
 /// A worker as the watch sees it.
 struct Sight<'a> {
     watched: &'a Watched,
-    /// Since when the thread has waited, and what was counted then.
-    waits: Option<(kernel::Switches, Instant)>,
+    wait: Option<ThreadWait>,
     /// How long it may wait before it is asked: longer each time that this brought nothing.
     patience: Duration,
     /// How many turns of tasks the worker had counted when the thread began to wait.
     turns: u64,
+    /// Where the task was spawned that was told of last.
+    told: Option<&'static Location<'static>>,
     has_given_up: bool,
+}
+
+/// A thread that has waited in the kernel since an earlier look.
+struct ThreadWait {
+    since: Instant,
+    /// What was counted then, and is still, or it has run.
+    switches: kernel::Switches,
+    /// The turn that it waits in, read after `switches`.
+    turn: Option<Turn>,
 }
 
 impl<'a> Sight<'a> {
     fn new(watched: &'a Watched) -> Self {
         let patience = watched.patience;
-        Self { watched, waits: None, patience, turns: 0, has_given_up: false }
+        Self { watched, wait: None, patience, turns: 0, told: None, has_given_up: false }
     }
 
     fn look(&mut self, post: &Post, settings: &Settings) {
-        let thread = *lock(&self.watched.thread);
-        let Some((thread, switches)) = thread
-            .filter(|_| !post.is_asleep())
-            .and_then(|thread| Some((thread, kernel::switches_of_waiting(thread)?)))
+        self.say(settings);
+        let thread = self.watched.thread().filter(|_| !post.is_asleep());
+        let Some((thread, switches)) =
+            thread.and_then(|thread| Some((thread, kernel::switches_of_waiting(thread)?)))
         else {
-            self.waits = None;
+            self.wait = None;
             return;
         };
-        match self.waits {
-            Some((before, since)) if before == switches => {
-                if since.elapsed() >= self.patience {
-                    self.waits = None;
-                    self.ask(thread, settings);
+        match &self.wait {
+            Some(wait) if wait.switches == switches => {
+                if wait.since.elapsed() >= self.patience {
+                    let turn = wait.turn;
+                    self.wait = None;
+                    self.ask(thread, turn, settings);
                 }
             }
             _ => {
@@ -250,17 +277,20 @@ impl<'a> Sight<'a> {
                     self.turns = turns;
                     self.patience = self.watched.patience;
                 }
-                self.waits = Some((switches, Instant::now()));
+                let (since, turn) = (Instant::now(), self.watched.turn());
+                self.wait = Some(ThreadWait { since, switches, turn });
             }
         }
     }
 
     /// It answers by itself if there is anything to tell. Where its thread takes no signals it does
     /// not, and then the watch says once what it knows.
-    fn ask(&mut self, thread: libc::pid_t, settings: &Settings) {
+    fn ask(&mut self, thread: libc::pid_t, turn: Option<Turn>, settings: &Settings) {
         // A thread that takes a signal runs, and then looks as if it had begun to wait anew.
         self.patience = self.patience.saturating_mul(2);
-        if !self.watched.ask(thread) && !self.has_given_up {
+        let Some(turn) = turn else { return };
+        let before = self.watched.ask(thread, turn);
+        if before == Before::Unheard && !self.has_given_up && kernel::takes_messages() {
             self.has_given_up = true;
             complain(format_args!(
                 "a task has blocked {} for {:?}, and no other task of this worker can go on\n\
@@ -270,10 +300,34 @@ impl<'a> Sight<'a> {
             ));
         }
     }
+
+    /// Says what the worker has answered. If that cannot be written now, the next look tries again:
+    /// the watch, for which its runtime waits, is not to wait for a reader.
+    fn say(&mut self, settings: &Settings) {
+        let Some(answer) = self.watched.question.answer() else { return };
+        if self.told != Some(answer.spawned_at) {
+            if !kernel::takes_messages() {
+                return;
+            }
+            self.told = Some(answer.spawned_at);
+            let Answer { thread, id, ref name, spawned_at, others } = answer;
+            let name = name.as_ref().map(Name::as_str);
+            let (s, it_waits) = if others == 1 { ("", "it waits") } else { ("s", "they wait") };
+            complain(format_args!(
+                "task {}, spawned at {spawned_at}, has blocked {} for {:?}\n\
+                 {others} other task{s} cannot go on: {it_waits} for this worker's thread\n\
+                 {REMEDIES}",
+                Title { id, name },
+                self.watched.worker(settings, thread),
+                self.watched.patience,
+            ));
+        }
+        self.watched.question.clear();
+    }
 }
 
 /// A worker's number, its thread, and the name of its runtime.
-pub(crate) struct WorkerTitle<'a> {
+struct WorkerTitle<'a> {
     index: usize,
     runtime: Option<&'a str>,
     thread: libc::pid_t,

@@ -1,8 +1,9 @@
 //! The signal by which a worker that is blocked learns that it is to tell what blocks it.
 //!
 //! It is SIGURG, which is ignored unless a program asks for it. What was there before is called for
-//! signals that are not from here. A handler may come at any instruction, so it takes no lock,
-//! allocates nothing, and reads only what is atomic or never changes. One that a program installs
+//! signals that are not from here, on the stack that it would have had without this one. A handler
+//! may come at any instruction, so it takes no lock, allocates nothing, and reads only what is
+//! atomic or never changes. One that a program installs
 //! later replaces this one; then no worker answers.
 //!
 //! What the thread waits in goes on after the handler. The kernel resumes most calls by itself; of
@@ -58,7 +59,9 @@ pub(super) fn send(thread: libc::pid_t) {
 
 /// Installs the handler, once a process and its children.
 pub(super) fn install() {
-    HANDLER.install(libc::SA_RESTART, libc::SA_NODEFER);
+    // A handler that was there may want the stack that it interrupts, or calls to end with EINTR.
+    let kept = libc::SA_ONSTACK | libc::SA_RESTART | libc::SA_NODEFER;
+    HANDLER.install(libc::SA_ONSTACK | libc::SA_RESTART, kept);
 }
 
 extern "C" fn on_signal(_: c_int, info: *mut siginfo_t, context: *mut c_void) {
@@ -66,8 +69,9 @@ extern "C" fn on_signal(_: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: it is an integer of the calling thread.
     let before = unsafe { *errno };
-    // SAFETY: the kernel passes a valid description to a handler installed with SA_SIGINFO.
-    if !(is_of_this_process(unsafe { &*info }) && answer()) {
+    // SAFETY: the kernel passes a valid description to a handler installed with SA_SIGINFO; it may
+    // be missing where a handler that was installed later calls this one.
+    if !(unsafe { info.as_ref() }.is_some_and(is_of_this_process) && answer()) {
         // The default is to ignore it, so there is nothing to do if there was no function.
         // SAFETY: the arguments are the kernel's.
         let _ = unsafe { HANDLER.call_previous(info, context) };
@@ -83,7 +87,7 @@ fn is_of_this_process(info: &siginfo_t) -> bool {
     info.si_code == libc::SI_TKILL && unsafe { info.si_pid() == libc::getpid() }
 }
 
-/// Tells what blocks the worker of this thread. False if there is none, or it was not asked.
+/// Answers what blocks the worker of this thread. False if there is none, or it was not asked.
 fn answer() -> bool {
     HERE.with(|here| {
         let worker = here.worker.load(Ordering::Acquire);
@@ -92,10 +96,6 @@ fn answer() -> bool {
         let (Some(worker), Some(watched)) = (unsafe { (worker.as_ref(), watched.as_ref()) }) else {
             return false;
         };
-        let asked = watched.was_asked();
-        if asked {
-            worker.tell_of_block(watched);
-        }
-        asked
+        watched.hear(worker)
     })
 }

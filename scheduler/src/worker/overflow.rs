@@ -16,7 +16,7 @@ use crate::task::Control;
 pub(crate) fn describe_current(top: usize, tell: &mut dyn FnMut(Running<'_>)) {
     with_current(|worker| {
         if let Some(worker) = worker
-            && let Some(current) = worker.current.get_in_handler()
+            && let Some(current) = worker.current.get_from_outside()
         {
             worker.describe(current, top, tell);
         }

@@ -1,4 +1,4 @@
-//! Which task of a worker runs, for the worker's thread and signal handlers on it.
+//! Which task of a worker runs, for the worker's thread, signal handlers on it, and the watch.
 
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering, compiler_fence};
@@ -8,9 +8,9 @@ use crate::task::Control;
 /// The running task, if there is one. At each instruction of the thread its control block is alive,
 /// so that a handler may look at it.
 ///
-/// The worker's thread writes it, and handlers on that thread only read. So what has to be atomic
-/// are the writes, and the reads of handlers; those of the thread itself are plain ones, which the
-/// compiler may merge.
+/// The worker's thread writes it, and handlers on that thread and other threads only read. So what
+/// has to be atomic are the writes, and those reads; the ones of the thread itself are plain, and
+/// the compiler may merge them.
 pub(super) struct Running(AtomicPtr<Control>);
 
 impl Running {
@@ -26,14 +26,17 @@ impl Running {
         NonNull::new(unsafe { *self.0.as_ptr() })
     }
 
-    /// For a handler, whatever it has interrupted.
-    pub(super) fn get_in_handler(&self) -> Option<NonNull<Control>> {
+    /// For a handler, whatever it has interrupted, and for other threads, which may not look at the
+    /// task.
+    pub(super) fn get_from_outside(&self) -> Option<NonNull<Control>> {
         NonNull::new(self.0.load(Ordering::Relaxed))
     }
 
     /// Notes that a task is about to run.
     #[inline(always)]
     pub(super) fn set(&self, task: NonNull<Control>) {
+        // What a handler reads of the task was written before: see `clear`.
+        compiler_fence(Ordering::Release);
         self.0.store(task.as_ptr(), Ordering::Relaxed);
     }
 
