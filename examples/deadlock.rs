@@ -10,17 +10,17 @@
 //! thread 'main' (16934) panicked at examples/deadlock.rs:39:5:
 //! deadlock: all tasks are asleep and nothing can wake them
 //!
-//! task 1 'main': joining a task for 0.000 s
+//! task 1 'main': joining a task
 //!     at examples/deadlock.rs:46:22
 //!     spawned at examples/deadlock.rs:39:5
 //!     waits for task 2 'Ann'
 //!
-//! task 2 'Ann': receiving from a channel for 0.000 s
+//! task 2 'Ann': receiving from a channel
 //!     at examples/deadlock.rs:52:16
 //!     spawned at examples/deadlock.rs:43:53
 //!     1 sender is alive
 //!
-//! task 3 'Bob': receiving from a channel for 0.000 s
+//! task 3 'Bob': receiving from a channel
 //!     at examples/deadlock.rs:52:16
 //!     spawned at examples/deadlock.rs:44:53
 //!     1 sender is alive

@@ -106,6 +106,31 @@ fn one_that_waits_for_the_hand_over_of_another_thread_is_not_left_behind() {
     other.join().unwrap();
 }
 
+/// It is under way on one worker, and the other falls asleep last: the one that watched for work.
+#[test]
+fn a_hand_over_that_is_under_way_on_another_worker_is_no_deadlock() {
+    let (hand_over, handed_over) = mpsc::channel::<Unparker>();
+    let other = thread::spawn(move || {
+        for unparker in handed_over {
+            // Not for the sake of this test, which then only proves less: for the runtime to come
+            // to rest.
+            thread::sleep(Duration::from_millis(20));
+            unparker.unpark();
+        }
+    });
+    for _ in 0..5 {
+        let done = run_on(2, || {
+            on_each_worker(2, |_| ()).into_iter().for_each(|task| task.join().unwrap());
+            let soon = Some(Instant::now() + Duration::from_millis(1));
+            let give = |unparker| hand_over.send(unparker).unwrap();
+            park(Reason::new("being tested"), soon, give, || None)
+        });
+        assert_eq!(done.unwrap(), Wake::Unparked);
+    }
+    drop(hand_over);
+    other.join().unwrap();
+}
+
 /// A crowd of them is not named one by one. Here a foreign thread could still end the hand-overs,
 /// so the runtime waits a while for it.
 #[test]

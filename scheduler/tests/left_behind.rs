@@ -241,6 +241,6 @@ fn a_main_task_that_cannot_be_ended_aborts_with_the_report() {
     });
     ended.assert_aborted();
     ended.assert_says("lisle: deadlock: all tasks are asleep and nothing can wake them\n");
-    ended.assert_says("task 1 'main': waiting for a bell for ");
+    ended.assert_says("task 1 'main': waiting for a bell");
     ended.assert_says("main has caught its cancellation again and again");
 }

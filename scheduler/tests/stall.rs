@@ -26,7 +26,7 @@ fn everybody_is_told_of_when_nothing_has_happened_for_long() {
             let builder = with_notice(workers).name("quiet");
             thread::scope(|scope| {
                 scope.spawn(|| {
-                    let last_words = " 'main': waiting for a bell for ";
+                    let last_words = " 'main': waiting for a bell";
                     block_until(|| said.text().contains(last_words));
                     block_until(|| theirs.iter().all(Bell::is_awaited));
                     theirs.iter().for_each(|bell| assert!(bell.ring()));
@@ -64,7 +64,7 @@ fn a_started_runtime_gives_notice_of_its_tasks() {
             let bell = Bell::new();
             let theirs = bell.clone();
             let task = runtime.spawn(move || theirs.wait());
-            block_until(|| said.text().contains(": waiting for a bell for "));
+            block_until(|| said.text().contains(": waiting for a bell"));
             assert!(bell.ring());
             task.join().unwrap();
             assert_eq!(said.text().matches("lisle: ").count(), 1, "{}", said.text());

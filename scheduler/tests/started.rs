@@ -258,7 +258,7 @@ fn one_waits_for_a_hand_over(workers: usize) -> bool {
     let served = &error.tasks()[0];
     assert_eq!(served.task().name(), Some("served"));
     assert_eq!(served.wait().unwrap().reason(), Bell::REASON);
-    assert!(error.to_string().contains("'served': waiting for a bell for "), "{error}");
+    assert!(error.to_string().contains("'served': waiting for a bell"), "{error}");
     true
 }
 

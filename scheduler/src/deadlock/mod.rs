@@ -20,7 +20,6 @@ use lisle_runtime::internal::panics;
 
 use crate::blocking;
 use crate::per_process::PerProcess;
-use crate::task::{Phase, TaskList};
 
 /// Whether threads that do not belong to the runtime count as able to wake its tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,13 +37,6 @@ pub enum ForeignThreads {
     /// A report is wrong if an older thread would have woken a task, one of a pool in a `static`
     /// say.
     LaterMayWake,
-}
-
-/// Whether a task of this worker waits for a wake that is under way.
-pub(crate) fn any_awaits_unpark(tasks: &TaskList) -> bool {
-    let mut any = false;
-    tasks.for_each(|task| any |= task.phase.get() != Phase::Parked);
-    any
 }
 
 /// Threads of runtimes that have ended on which a task was left behind. They wake no task. A fork

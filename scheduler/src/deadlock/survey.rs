@@ -21,6 +21,8 @@ pub(crate) enum Purpose {
     /// They have waited for this long, and only a thread that is not the team's could wake one. A
     /// notice says so.
     Stall(Duration),
+    /// The runtime ends, and all that is left of it waits in shields. What is awaited is said.
+    Shields,
     /// The runtime ends, and all that is left of it waits in shields for what never comes: the
     /// process is aborted with a report.
     End,

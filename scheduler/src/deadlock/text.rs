@@ -92,7 +92,7 @@ impl Display for Group<'_> {
         } else {
             write!(f, "{} tasks", Count(self.0.len()))?;
         }
-        write!(f, ": {} for {}", first.reason, Times(&self.0))?;
+        write!(f, ": {}{}", first.reason, Times(&self.0))?;
         write!(f, "\n    at {}\n    spawned at {}", first.parked_at, first.spawned_at)?;
         for place in 0..first.awaited.len().min(SHOWN) {
             let awaited: Vec<_> = self.0.iter().map(|task| &task.awaited[place]).collect();
@@ -110,19 +110,23 @@ impl Display for Group<'_> {
     }
 }
 
-/// For how long they have waited.
+/// ` for 0.118 to 0.120 s`: for how long they have waited. Nothing if that is not worth a word, as
+/// when the last task has begun to wait only just now.
 struct Times<'a>(&'a [&'a TaskReport]);
 
 impl Display for Times<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        const NONE: &str = "0.000";
         let times = || self.0.iter().map(|report| report.parked_for);
         let seconds =
             |time: Option<Duration>| format!("{:.3}", time.unwrap_or_default().as_secs_f64());
         let (least, most) = (seconds(times().min()), seconds(times().max()));
-        if least != most {
-            write!(f, "{least} to ")?;
+        match &*least {
+            _ if most == NONE => Ok(()),
+            NONE => write!(f, " for up to {most} s"),
+            _ if least == most => write!(f, " for {most} s"),
+            _ => write!(f, " for {least} to {most} s"),
         }
-        write!(f, "{most} s")
     }
 }
 

@@ -274,20 +274,19 @@ impl Posts {
 
     /// Asks the first `workers` for the same, all at once: a task that one of them wakes as it
     /// carries out the request finds that its own worker has been asked, too. They may not have
-    /// their threads yet; those that have ended are left out. Returns how many were asked.
-    pub(crate) fn ask_first(&self, workers: usize, request: impl Fn() -> Request) -> usize {
+    /// their threads yet; those that have ended are left out. Returns which were asked.
+    pub(crate) fn ask_first(&self, workers: usize, request: impl Fn() -> Request) -> Vec<usize> {
         let posts = &self.0[..workers];
         let mut slots: Vec<_> = posts.iter().map(|post| post.mailbox.open()).collect();
         // All are knocked at before the first slot is closed, and so before one of them can read.
-        let knocks: Vec<_> = posts
-            .iter()
+        let knocks: Vec<_> = (0..workers)
             .zip(&mut slots)
-            .filter_map(|(post, slot)| {
-                slot.put(request()).ok().map(|()| (post, post.inbox.knock()))
+            .filter_map(|(index, slot)| {
+                slot.put(request()).ok().map(|()| (index, posts[index].inbox.knock()))
             })
             .collect();
         drop(slots);
-        knocks.iter().for_each(|(post, pushed)| post.call(*pushed));
-        knocks.len()
+        knocks.iter().for_each(|&(index, pushed)| posts[index].call(pushed));
+        knocks.into_iter().map(|(index, _)| index).collect()
     }
 }

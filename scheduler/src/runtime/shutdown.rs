@@ -137,12 +137,12 @@ impl RollCall {
     fn hold(team: &Team) -> (Vec<UnfinishedTask>, Vec<usize>) {
         const REASON: Reason = Reason::new("asking which tasks of a runtime are left");
         let workers = team.threads();
-        let has_ended = |index: &usize| team.posts.all()[*index].has_ended();
-        let missing = (0..workers).filter(|index| !has_ended(index)).collect();
-        let called = Called { missing, tasks: Vec::new(), caller: None };
+        let called = Called { missing: (0..workers).collect(), tasks: Vec::new(), caller: None };
         let roll_call = primitive::Arc::new(Self(Mutex::new(called)));
-        team.posts.ask_first(workers, || Request::List(roll_call.clone()));
+        let asked = team.posts.ask_first(workers, || Request::List(roll_call.clone()));
         let mut called = roll_call.0.lock();
+        // The others have no tasks any more, and end.
+        called.missing.retain(|index| asked.contains(index));
         if called.missing.is_empty() {
             drop(called);
         } else {
@@ -158,7 +158,6 @@ impl RollCall {
             );
         }
         let mut called = roll_call.0.lock();
-        called.missing.retain(|index| !has_ended(index));
         (mem::take(&mut called.tasks), mem::take(&mut called.missing))
     }
 
@@ -172,5 +171,24 @@ impl RollCall {
         if let Some(caller) = caller {
             caller.unpark();
         }
+    }
+}
+
+#[cfg(all(test, not(lisle_loom)))]
+mod tests {
+    use super::*;
+    use crate::Runtime;
+    use crate::driver::Driver;
+    use crate::post::PostOwner;
+    use crate::team::Door;
+
+    #[test]
+    fn a_worker_that_reads_no_more_requests_is_not_waited_for() {
+        let settings = Runtime::builder().workers(1).settings().unwrap();
+        let team = Team::new(settings, Door::Started, |_, _| unreachable!("nothing starts"));
+        assert!(PostOwner::claim(team.posts.clone(), 0, &Driver::new()).close());
+        let (tasks, busy) = RollCall::hold(&team);
+        assert!(tasks.is_empty());
+        assert_eq!(busy, [0; 0], "it would have been told of after a wait in vain");
     }
 }

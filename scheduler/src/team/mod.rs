@@ -56,8 +56,11 @@ pub(crate) struct Team {
     deadlock: Mutex<Option<Deadlock>>,
     /// Whether a notice of a stall was given: there is one.
     has_given_notice: AtomicBool,
-    /// Workers of the ending team that sleep and have tasks whose hand-over is under way.
+    /// Tasks that wait for a hand-over which is under way, and those of them in no shield.
     hand_overs: AtomicUsize,
+    exposed_hand_overs: AtomicUsize,
+    /// Whether it was said which tasks in shields hold up the end of the team.
+    has_told_shields: AtomicBool,
     /// The threads of the process when the team was made, if its settings ask for them.
     earlier_threads: Vec<u32>,
     threads: Mutex<Threads>,
@@ -85,6 +88,8 @@ impl Team {
             deadlock: Mutex::new(None),
             has_given_notice: AtomicBool::new(false),
             hand_overs: AtomicUsize::new(0),
+            exposed_hand_overs: AtomicUsize::new(0),
+            has_told_shields: AtomicBool::new(false),
             earlier_threads,
             threads: Mutex::new(Threads::new(workers)),
             generation: watched_generation(),
@@ -219,23 +224,36 @@ impl Team {
         self.survey(Purpose::End);
     }
 
-    /// Notes that a hand-over to one of the caller's tasks is under way, until the result is
-    /// dropped. The caller does so before it sleeps.
-    pub(crate) fn await_hand_overs(&self) -> impl Drop {
-        struct Counted<'a>(&'a AtomicUsize);
-        impl Drop for Counted<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
+    /// Asks all workers, once, to say which of their tasks hold up the end of the team: all that are
+    /// left, in shields.
+    pub(crate) fn tell_of_shields(&self) {
+        if !self.has_told_shields.swap(true, Ordering::Relaxed) {
+            self.survey(Purpose::Shields);
         }
-        // Relaxed: a worker that sees the caller asleep sees this too.
-        self.hand_overs.fetch_add(1, Ordering::Relaxed);
-        Counted(&self.hand_overs)
     }
 
-    /// Whether a worker that was seen asleep has such a hand-over.
+    /// A task of the caller's is about to wait for a hand-over that is under way.
+    pub(crate) fn begin_hand_over(&self, exposed: bool) {
+        // Relaxed: a worker that sees the caller asleep sees this too.
+        self.hand_overs.fetch_add(1, Ordering::Relaxed);
+        self.exposed_hand_overs.fetch_add(usize::from(exposed), Ordering::Relaxed);
+    }
+
+    /// The task does not wait any more.
+    pub(crate) fn end_hand_over(&self, exposed: bool) {
+        self.hand_overs.fetch_sub(1, Ordering::Relaxed);
+        self.exposed_hand_overs.fetch_sub(usize::from(exposed), Ordering::Relaxed);
+    }
+
+    /// Whether a task waits for a hand-over that is under way. To be asked when all other workers
+    /// were seen asleep.
     pub(crate) fn any_awaits_hand_over(&self) -> bool {
         self.hand_overs.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether one does outside of a shield. To be asked as above.
+    pub(crate) fn any_exposed_awaits_hand_over(&self) -> bool {
+        self.exposed_hand_overs.load(Ordering::Relaxed) != 0
     }
 
     /// Asks all workers that have a thread and have not ended.

@@ -203,12 +203,18 @@ impl Worker {
     /// Whether no task of this team goes on by itself. The caller has nothing to run, no timer and
     /// no task that waits for a descriptor.
     pub(super) fn is_stuck(&self) -> bool {
+        let is_at_rest = || self.team.is_quiescent(self.index) && !self.has_arrivals();
+        if !is_at_rest() {
+            return false;
+        }
+        if !self.team.any_awaits_hand_over() {
+            return true;
+        }
         // A wake-up that is under way comes from another thread, even if the user said that none
         // wakes tasks. If there is no other thread, the unparker was forgotten. The threads are
         // counted before it is looked whether one of them has posted something.
-        let is_on_its_way = deadlock::any_awaits_unpark(&self.started)
-            && deadlock::others_may_wake_us(ForeignThreads::MayWake, self.team.own_threads(), &[]);
-        !is_on_its_way && self.team.is_quiescent(self.index) && !self.has_arrivals()
+        let own = self.team.own_threads();
+        !deadlock::others_may_wake_us(ForeignThreads::MayWake, own, &[]) && is_at_rest()
     }
 
     /// Called after a sleep: notes whether spinning before it was, or would have been, worthwhile.

@@ -26,7 +26,7 @@ use super::Worker;
 use super::waits::forbidden;
 use crate::blocking;
 use crate::cancel::Region;
-use crate::deadlock::ForeignThreads;
+use crate::deadlock::{ForeignThreads, TaskReport};
 use crate::scope::Bonds;
 use crate::task::{Cancelled, CancelledBy, Control, Phase, join};
 
@@ -43,12 +43,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many tasks are named at most; of the others only the number is printed.
 const MOST_NAMED: usize = 10;
-
-/// Which tasks of a worker wait for the end of a hand-over that has begun.
-struct HandOvers {
-    any: bool,
-    outside_of_shields: bool,
-}
 
 impl Worker {
     /// Unwinds the current task, which is cancelled, from the wait at `place`. One that has caught
@@ -158,36 +152,24 @@ impl Worker {
         }
         let quiet = quiet_since.get_or_insert_with(Instant::now).elapsed();
         let pause = quiet.clamp(Duration::from_millis(1), Duration::from_millis(100));
-        let hand_overs = self.hand_overs();
         let calls = blocking::standing();
         // The threads are counted before it is looked whether one has posted something. A thread
         // that has begun a hand-over will most likely end it, whatever the user says of others.
         let others_may_wake = |policy| self.team.others_may_wake_last_tasks(policy);
-        let others_may_hand_over = hand_overs.any && others_may_wake(ForeignThreads::MayWake);
+        let others_may_hand_over = others_may_wake(ForeignThreads::MayWake);
         let others_may_wake = others_may_wake(self.team.settings.foreign_threads);
         let is_quiescent = self.team.is_quiescent(self.index) && !self.post.has_mail();
         if is_quiescent && blocking::standing() == calls {
-            if hand_overs.outside_of_shields {
-                if quiet >= PATIENCE || !others_may_hand_over {
-                    return self.leave_waiting();
+            let others_may_hand_over = others_may_hand_over && self.team.any_awaits_hand_over();
+            if self.team.any_exposed_awaits_hand_over() {
+                if (quiet >= PATIENCE || !others_may_hand_over) && self.leave_waiting() {
+                    return;
                 }
             } else if self.is_endless(quiet, others_may_wake || others_may_hand_over) {
                 self.team.declare_endless();
             }
         }
-        let _counted = hand_overs.any.then(|| self.team.await_hand_overs());
         self.doze(None, Some(pause));
-    }
-
-    fn hand_overs(&self) -> HandOvers {
-        let mut found = HandOvers { any: false, outside_of_shields: false };
-        self.started.for_each(|task| {
-            if task.phase.get() == Phase::AwaitsUnpark {
-                found.any = true;
-                found.outside_of_shields |= !task.is_shielded();
-            }
-        });
-        found
     }
 
     fn doze(&self, timer: Option<Duration>, pause: Option<Duration>) {
@@ -196,29 +178,22 @@ impl Worker {
     }
 
     /// Whether the tasks in shields, all that is left of the team, will never go on. If another
-    /// thread might wake them, or deadlocks are not looked for, prints once which tasks are
+    /// thread might wake them, or deadlocks are not looked for, has it said once which tasks are
     /// awaited.
     fn is_endless(&self, quiet: Duration, others_may_wake: bool) -> bool {
-        if self.team.any_awaits_hand_over() {
-            return false;
-        }
         if self.team.settings.deadlock_detection && !others_may_wake {
             return true;
         }
-        if quiet >= PATIENCE && !self.told_shields.replace(true) {
-            let mut told = 0;
-            self.started.for_each(|task| {
-                told += 1;
-                if told <= MOST_NAMED {
-                    report_shielded(task);
-                }
-            });
+        if quiet >= PATIENCE {
+            self.team.tell_of_shields();
         }
         false
     }
 
+    /// Leaves the tasks behind that wait for hand-overs, outside of shields. False if there are
+    /// none.
     #[cold]
-    fn leave_waiting(&self) {
+    fn leave_waiting(&self) -> bool {
         let mut waiting = Vec::new();
         self.started.for_each(|task| {
             if task.phase.get() == Phase::AwaitsUnpark && !task.is_shielded() {
@@ -232,16 +207,19 @@ impl Worker {
         if let Some(more @ 1..) = waiting.len().checked_sub(MOST_NAMED) {
             complain(format_args!("{more} more tasks wait so, and are left behind"));
         }
-        if !waiting.is_empty() {
+        let are_some = !waiting.is_empty();
+        if are_some {
             // Leaked: should the hand-over end some day, the task is posted here, without effect.
             mem::forget(self.team.clone());
         }
         for task in waiting {
+            self.team.end_hand_over(true);
             // SAFETY: the task is in the list of the started ones; it is suspended and in no queue,
             // as long as its unparker is not used, which `LeftBehind` turns into nothing from now
             // on.
             unsafe { self.leave(task) };
         }
+        are_some
     }
 
     /// Cancels a task that is spawned while the runtime ends. It inherits its parent's strikes and
@@ -275,15 +253,21 @@ fn report_swallowing(task: &Control, place: &Location<'_>, outcome: &str) {
     ));
 }
 
-fn report_shielded(task: &Control) {
-    let Some(record) = task.park_record() else { return };
-    complain(format_args!(
-        "a runtime that ends waits for task {}, spawned at {}, which is in a shield, {} at {}",
-        task.title(),
-        task.spawned_at,
-        record.object.reason(),
-        record.place,
-    ));
+/// Says which tasks in shields a runtime that ends waits for.
+#[cold]
+pub(super) fn report_shielded(tasks: &[TaskReport]) {
+    for task in &tasks[..tasks.len().min(MOST_NAMED)] {
+        complain(format_args!(
+            "a runtime that ends waits for task {}, spawned at {}, which is in a shield, {} at {}",
+            task.task().title(),
+            task.spawned_at(),
+            task.reason(),
+            task.parked_at(),
+        ));
+    }
+    if let Some(more @ 1..) = tasks.len().checked_sub(MOST_NAMED) {
+        complain(format_args!("it waits for {more} more tasks in shields"));
+    }
 }
 
 fn report_waiting(task: &Control) {

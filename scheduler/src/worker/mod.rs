@@ -101,8 +101,6 @@ pub(crate) struct Worker {
     /// that this goes on without end.
     late_spawns: Cell<u32>,
     spawns_without_end: Cell<bool>,
-    /// Whether the tasks in shields that hold up the end of the runtime were named.
-    told_shields: Cell<bool>,
     /// How often in a row spinning was in vain, or would have been.
     vain_spins: Cell<u32>,
     /// The time in which no worker has had anything to do, as far as this worker has seen.
@@ -138,7 +136,6 @@ impl Worker {
             left_behind: Cell::new(false),
             late_spawns: Cell::new(0),
             spawns_without_end: Cell::new(false),
-            told_shields: Cell::new(false),
             vain_spins: Cell::new(0),
             quiet: Cell::new(None),
             team,

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use lisle_runtime::internal::last_words::{abort_with, complain};
 
 use super::Worker;
+use super::leaving::report_shielded;
 use crate::deadlock::{self, Deadlock, Purpose, Survey};
 use crate::runtime::UnfinishedTask;
 
@@ -72,6 +73,7 @@ impl Worker {
                 "{deadlock}\n\nthe runtime ends, but these tasks wait in a shield, out of which \
                  they cannot be unwound, so that the process has to end"
             )),
+            Purpose::Shields => report_shielded(deadlock.tasks()),
             Purpose::Stall(duration) => complain(format_args!("{}", deadlock.as_stall(duration))),
         }
     }

@@ -109,8 +109,11 @@ impl Worker {
             return wake;
         }
         if me.phase.get() == Phase::Running {
+            let exposed = !me.is_shielded();
+            self.team.begin_hand_over(exposed);
             me.phase.set(Phase::AwaitsUnpark);
             self.suspend_in_wait(me);
+            self.team.end_hand_over(exposed);
         }
         me.phase.set(Phase::Running);
         if me.take_abandoned() { wake } else { Wake::Unparked }
