@@ -85,18 +85,18 @@ impl<T> Channel<T> {
             check_cancelled();
             return Err(SendTimeoutError::Disconnected(message));
         }
-        if !state.buffer.is_full() {
-            if ends_turn(&state) {
-                return self.send_in_next_turn(state, message, deadline);
-            }
-            self.push(&mut state, message);
-            return Ok(());
+        if state.buffer.is_full() {
+            return if is_large::<T>() {
+                self.park_large_sender(state, message, deadline)
+            } else {
+                self.park_sender(state, message, deadline)
+            };
         }
-        if is_large::<T>() {
-            self.park_large_sender(state, message, deadline)
-        } else {
-            self.park_sender(state, message, deadline)
+        if ends_turn(&state) {
+            return self.send_in_next_turn(state, message, deadline);
         }
+        self.push(&mut state, message);
+        Ok(())
     }
 
     /// Makes its error with `error`, since turning one `Result` into another would copy a large
