@@ -130,12 +130,17 @@ pub mod io;
 #[cfg(all(feature = "net", not(lisle_loom)))]
 pub mod net;
 pub mod park;
+#[cfg(all(feature = "net", not(lisle_loom)))]
+pub mod signal;
 pub mod sync;
 pub mod task;
 pub mod time;
 
 #[doc(inline)]
 pub use lisle_macros::{main, test};
+#[cfg(all(feature = "net", not(lisle_loom)))]
+#[doc(inline)]
+pub use lisle_net::{fs, process};
 #[doc(inline)]
 pub use lisle_runtime::no_suspend;
 #[doc(inline)]

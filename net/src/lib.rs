@@ -7,8 +7,11 @@
 // Models have no descriptors: what they model is in the scheduler.
 #![cfg(not(lisle_loom))]
 
+pub mod fs;
 pub mod io;
 mod names;
+pub mod process;
+pub mod signal;
 mod socket;
 mod tcp;
 mod udp;

@@ -15,7 +15,7 @@ pub mod last_words {
 
 /// Which process this is, as far as forks are concerned.
 pub mod fork {
-    pub use crate::stack::fork::{generation, watched_generation};
+    pub use crate::stack::fork::{borrowing_from, generation, watched_generation};
 }
 
 /// What a scheduler does so that an overflow is reported by the name of its task.

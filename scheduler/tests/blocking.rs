@@ -470,6 +470,23 @@ fn a_fork_child_has_a_pool_of_its_own() {
     ended.assert_success();
 }
 
+/// As one that starts a program does, and what it reads in the child may lie on the task's stack.
+#[test]
+fn a_call_that_forks_has_what_it_borrows_in_the_child() {
+    let ended = in_child("a_call_that_forks_has_what_it_borrows_in_the_child", &[], || {
+        run_in_order(|| {
+            let (numbers, text) = ([1, 2, 3], String::from("text"));
+            let ended = blocking(|| {
+                in_fork_child(|| {
+                    assert_eq!((numbers, &*text), ([1, 2, 3], "text"));
+                })
+            });
+            assert!(ended.success(), "{ended}");
+        });
+    });
+    ended.assert_success();
+}
+
 #[test]
 fn tasks_threads_and_calls_mixed() {
     const COUNT: usize = 200;

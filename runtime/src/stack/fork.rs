@@ -1,9 +1,10 @@
 //! What becomes of stacks when the process forks.
 //!
-//! A child gets none of them, which makes `fork` some three times faster at 10,000 tasks, with one
-//! exception: the stack that the forking thread is running on, without which the child could not
-//! even return from `fork`. In the child the pool begins anew; older stacks and regions are
-//! recognised by their generation, and a child that touches one is told so.
+//! A child gets none of them, which makes `fork` some three times faster at 10,000 tasks, with two
+//! exceptions: the stack that the forking thread is running on, without which the child could not
+//! even return from `fork`, and one from which it has [borrowed](borrowing_from). In the child the
+//! pool begins anew; older stacks and regions are recognised by their generation, and a child that
+//! touches one is told so.
 
 use std::cell::Cell;
 use std::ptr;
@@ -58,6 +59,24 @@ fn is_last_return() -> bool {
     LOANS.get() == 0
 }
 
+thread_local! {
+    /// An address on the stack from which the thread has borrowed; 0 if there is none.
+    static LENDER: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Runs `call`, which borrows from the stack on which `address` lies: if it forks, the child has
+/// that stack too.
+pub fn borrowing_from<R>(address: usize, call: impl FnOnce() -> R) -> R {
+    struct Restore(usize);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LENDER.set(self.0);
+        }
+    }
+    let _restore = Restore(LENDER.replace(address));
+    call()
+}
+
 /// What is locked here is unlocked behind the fork: the child would find it held for ever by a
 /// thread that it does not have.
 unsafe extern "C" fn lend() {
@@ -65,14 +84,14 @@ unsafe extern "C" fn lend() {
         return;
     }
     std::mem::forget((POOL.lock(), CHANGES.lock()));
-    advise_current_stack(libc::MADV_DOFORK);
+    advise_stacks(libc::MADV_DOFORK);
 }
 
 unsafe extern "C" fn take_back() {
     if !is_last_return() {
         return;
     }
-    advise_current_stack(libc::MADV_DONTFORK);
+    advise_stacks(libc::MADV_DONTFORK);
     // SAFETY: this thread has locked both in `lend`.
     unsafe {
         CHANGES.force_unlock();
@@ -102,8 +121,8 @@ unsafe fn forget_waiters(lock: &RawMutex) {
     unsafe { ptr::from_ref(lock).cast_mut().write(RawMutex::INIT) };
 }
 
-fn advise_current_stack(advice: libc::c_int) {
-    if let Some(room) = regions::locate(stack_pointer()) {
+fn advise_stacks(advice: libc::c_int) {
+    for room in [stack_pointer(), LENDER.get()].into_iter().filter_map(regions::locate) {
         let start = ptr::with_exposed_provenance_mut(room.start);
         // SAFETY: the range is the room of one stack, and the advice changes only what a fork does
         // with it. Should the kernel refuse, the child ends at once by a fault.

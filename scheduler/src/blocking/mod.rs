@@ -14,7 +14,8 @@
 //! Its closure, and the room for its result, lie on the task's stack. So [`blocking`] does not end
 //! before the job has, whatever becomes of the task: it waits in a [`shield`](fn@shield), and if a
 //! wait is impossible, as it can be amid a panic, it blocks its thread. A task in a shield is never
-//! left behind either.
+//! left behind either. And if the call forks, as one that starts a program does, the child has the
+//! task's stack, which it would not have otherwise.
 //!
 //! # Deadlocks
 //!
@@ -34,6 +35,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 use std::{ptr, thread};
 
+use lisle_runtime::internal::fork::borrowing_from;
 use lisle_runtime::internal::in_section;
 use lisle_runtime::internal::last_words::abort_on_unwind;
 use lisle_runtime::internal::primitive::cell::UnsafeCell;
@@ -159,7 +161,7 @@ impl<F: FnOnce() -> R, R> Loan<F, R> {
         let Work::Call(call) = loan.work.with_mut(|work| unsafe { (*work).take() }) else {
             unreachable!("a job runs once")
         };
-        let result = catch_unwind(AssertUnwindSafe(call));
+        let result = borrowing_from(this.addr(), || catch_unwind(AssertUnwindSafe(call)));
         // SAFETY: as above.
         loan.work.with_mut(|work| unsafe { *work = Work::Result(result) });
         loan.cell.notify(DONE);

@@ -1,0 +1,187 @@
+//! Files and directories: the names and methods of [`std::fs`], and a call that has to wait for the
+//! disk lets other tasks run.
+//!
+//! Whatever comes to the system goes to a thread that is there for it, by
+//! [`blocking`](lisle_scheduler::blocking()), which also says what becomes of a task that is
+//! cancelled meanwhile: it waits for the call. On a plain thread all this is what the standard
+//! library does. Errors are the system's.
+//!
+//! A hand-over costs a microsecond or more, as much as a small read of what is in memory. So read
+//! and write much at a time: whole files by [`read`] and [`write`](fn@write), or through a
+//! [`BufReader`](std::io::BufReader) or [`BufWriter`](std::io::BufWriter) around a [`File`].
+//!
+//! ```
+//! use lisle::fs::{self, File};
+//! use std::io::{BufRead, BufReader, Write};
+//!
+//! lisle::run(|| {
+//!     let path = std::env::temp_dir().join(format!("lisle-fs-{}", std::process::id()));
+//!     let mut file = File::create(&path)?;
+//!     file.write_all(b"one\ntwo\n")?; // other tasks run meanwhile
+//!     drop(file);
+//!     let lines = BufReader::new(File::open(&path)?).lines();
+//!     assert_eq!(lines.collect::<Result<Vec<_>, _>>()?, ["one", "two"]);
+//!     fs::remove_file(&path)
+//! })
+//! # .unwrap();
+//! ```
+
+mod directory;
+mod file;
+mod options;
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use lisle_scheduler::blocking;
+
+pub use self::directory::{DirBuilder, DirEntry, ReadDir, read_dir};
+pub use self::file::File;
+pub use self::options::OpenOptions;
+pub use std::fs::{FileTimes, FileType, Metadata, Permissions, TryLockError};
+
+/// Reads a whole file. See [`std::fs::read`].
+///
+/// # Examples
+///
+/// ```
+/// let bytes = lisle::run(|| lisle::fs::read("Cargo.toml"))?;
+/// assert!(bytes.starts_with(b"[package]") || bytes.starts_with(b"[workspace]"));
+/// # Ok::<_, std::io::Error>(())
+/// ```
+#[track_caller]
+pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let path = path.as_ref();
+    blocking(|| fs::read(path))
+}
+
+/// Makes `contents` those of a file, which is created if it is missing. See [`std::fs::write`].
+///
+/// # Examples
+///
+/// ```
+/// lisle::run(|| {
+///     let path = std::env::temp_dir().join(format!("lisle-write-{}", std::process::id()));
+///     lisle::fs::write(&path, "some text")?;
+///     assert_eq!(lisle::fs::read_to_string(&path)?, "some text");
+///     lisle::fs::remove_file(&path)
+/// })
+/// # .unwrap();
+/// ```
+#[track_caller]
+pub fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
+    let (path, contents) = (path.as_ref(), contents.as_ref());
+    blocking(|| fs::write(path, contents))
+}
+
+/// Sets the permissions of a file or a directory. See [`std::fs::set_permissions`].
+#[track_caller]
+pub fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -> io::Result<()> {
+    let path = path.as_ref();
+    blocking(|| fs::set_permissions(path, permissions))
+}
+
+/// Makes a symbolic link at `link` that points to `original`. See [`std::os::unix::fs::symlink`].
+#[track_caller]
+pub fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
+    let (original, link) = (original.as_ref(), link.as_ref());
+    blocking(|| std::os::unix::fs::symlink(original, link))
+}
+
+/// The absolute path of what `path` leads to, without symbolic links. See [`std::fs::canonicalize`].
+#[track_caller]
+pub fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
+    let path = path.as_ref();
+    blocking(|| fs::canonicalize(path))
+}
+
+/// Copies the contents and the permissions of a file. Returns the number of bytes. See [`std::fs::copy`].
+#[track_caller]
+pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
+    let (from, to) = (from.as_ref(), to.as_ref());
+    blocking(|| fs::copy(from, to))
+}
+
+/// Makes a directory. See [`std::fs::create_dir`].
+#[track_caller]
+pub fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref();
+    blocking(|| fs::create_dir(path))
+}
+
+/// Makes a directory, with those above it that are missing. See [`std::fs::create_dir_all`].
+#[track_caller]
+pub fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref();
+    blocking(|| fs::create_dir_all(path))
+}
+
+/// Whether there is something at `path`. See [`std::fs::exists`].
+#[track_caller]
+pub fn exists(path: impl AsRef<Path>) -> io::Result<bool> {
+    let path = path.as_ref();
+    blocking(|| fs::exists(path))
+}
+
+/// Gives a file another name. See [`std::fs::hard_link`].
+#[track_caller]
+pub fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
+    let (original, link) = (original.as_ref(), link.as_ref());
+    blocking(|| fs::hard_link(original, link))
+}
+
+/// What the system knows of the file that `path` leads to. See [`std::fs::metadata`].
+#[track_caller]
+pub fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    let path = path.as_ref();
+    blocking(|| fs::metadata(path))
+}
+
+/// Where a symbolic link points to. See [`std::fs::read_link`].
+#[track_caller]
+pub fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
+    let path = path.as_ref();
+    blocking(|| fs::read_link(path))
+}
+
+/// Reads a file of text. See [`std::fs::read_to_string`].
+#[track_caller]
+pub fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
+    let path = path.as_ref();
+    blocking(|| fs::read_to_string(path))
+}
+
+/// Removes an empty directory. See [`std::fs::remove_dir`].
+#[track_caller]
+pub fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref();
+    blocking(|| fs::remove_dir(path))
+}
+
+/// Removes a directory with all that is in it. Symbolic links are not followed. See [`std::fs::remove_dir_all`].
+#[track_caller]
+pub fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref();
+    blocking(|| fs::remove_dir_all(path))
+}
+
+/// Removes a file. See [`std::fs::remove_file`].
+#[track_caller]
+pub fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
+    let path = path.as_ref();
+    blocking(|| fs::remove_file(path))
+}
+
+/// Gives a file or a directory another name, in place of what had it before. See [`std::fs::rename`].
+#[track_caller]
+pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
+    let (from, to) = (from.as_ref(), to.as_ref());
+    blocking(|| fs::rename(from, to))
+}
+
+/// What the system knows of what is at `path`, which may be a symbolic link. See [`std::fs::symlink_metadata`].
+#[track_caller]
+pub fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    let path = path.as_ref();
+    blocking(|| fs::symlink_metadata(path))
+}

@@ -1,0 +1,390 @@
+//! Other programs: [`std::process`], and to wait for one lets other tasks run.
+//!
+//! ```
+//! use lisle::process::Command;
+//!
+//! lisle::run(|| {
+//!     let output = Command::new("echo").arg("hello").output()?;
+//!     assert!(output.status.success());
+//!     assert_eq!(output.stdout, b"hello\n");
+//!     Ok::<_, std::io::Error>(())
+//! })
+//! # .unwrap();
+//! ```
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::{self, Read};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::process;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lisle_scheduler::internal::{Direction, Patience, Source};
+use lisle_scheduler::park::{Reason, in_task};
+use lisle_scheduler::{Builder, blocking, sleep, spawn_blocking};
+
+use crate::io::Io;
+
+pub use std::process::{ExitStatus, Output, Stdio};
+
+/// What is written for a child to read. See [`Child::stdin`].
+pub type ChildStdin = Io<process::ChildStdin>;
+/// What a child writes. See [`Child::stdout`].
+pub type ChildStdout = Io<process::ChildStdout>;
+/// What a child writes as errors. See [`Child::stderr`].
+pub type ChildStderr = Io<process::ChildStderr>;
+
+/// Starts a program: [`std::process::Command`], whose children are waited for without blocking the
+/// worker. What is not here can be set by [`as_std_mut`](Self::as_std_mut), or before
+/// [`from`](From::from).
+///
+/// # Examples
+///
+/// ```
+/// use lisle::process::{Command, Stdio};
+/// use std::io::{Read, Write};
+///
+/// lisle::run(|| {
+///     let mut sort = Command::new("sort").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+///     sort.stdin.take().unwrap().write_all(b"pear\napple\n")?;
+///     let mut sorted = String::new();
+///     sort.stdout.take().unwrap().read_to_string(&mut sorted)?; // other tasks run meanwhile
+///     assert_eq!(sorted, "apple\npear\n");
+///     assert!(sort.wait()?.success());
+///     Ok::<_, std::io::Error>(())
+/// })
+/// # .unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Command {
+    inner: process::Command,
+    /// Whether a stream was set by the user.
+    stdin: bool,
+    stdout: bool,
+    stderr: bool,
+    kill_on_drop: bool,
+}
+
+impl Command {
+    /// Starts `program`, looked for as std does.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        process::Command::new(program).into()
+    }
+
+    /// Adds an argument.
+    pub fn arg(&mut self, argument: impl AsRef<OsStr>) -> &mut Self {
+        self.inner.arg(argument);
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<S: AsRef<OsStr>>(&mut self, arguments: impl IntoIterator<Item = S>) -> &mut Self {
+        self.inner.args(arguments);
+        self
+    }
+
+    /// Sets a variable of the environment.
+    pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
+        self.inner.env(name, value);
+        self
+    }
+
+    /// Sets variables of the environment.
+    pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(
+        &mut self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> &mut Self {
+        self.inner.envs(variables);
+        self
+    }
+
+    /// Leaves a variable of the environment out.
+    pub fn env_remove(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
+        self.inner.env_remove(name);
+        self
+    }
+
+    /// Leaves all variables of this process out.
+    pub fn env_clear(&mut self) -> &mut Self {
+        self.inner.env_clear();
+        self
+    }
+
+    /// Sets the directory in which the program runs.
+    pub fn current_dir(&mut self, path: impl AsRef<Path>) -> &mut Self {
+        self.inner.current_dir(path);
+        self
+    }
+
+    /// Where the program reads from.
+    pub fn stdin(&mut self, stream: impl Into<Stdio>) -> &mut Self {
+        self.inner.stdin(stream);
+        self.stdin = true;
+        self
+    }
+
+    /// Where the program writes to.
+    pub fn stdout(&mut self, stream: impl Into<Stdio>) -> &mut Self {
+        self.inner.stdout(stream);
+        self.stdout = true;
+        self
+    }
+
+    /// Where the program writes errors to.
+    pub fn stderr(&mut self, stream: impl Into<Stdio>) -> &mut Self {
+        self.inner.stderr(stream);
+        self.stderr = true;
+        self
+    }
+
+    /// Whether a [`Child`] that is dropped is killed: also if its task is cancelled. At first it
+    /// goes on, as std's does.
+    pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
+        self.kill_on_drop = kill;
+        self
+    }
+
+    /// std's command, for what is set more rarely. Streams that are set there are not seen by
+    /// [`output`](Self::output).
+    pub fn as_std_mut(&mut self) -> &mut process::Command {
+        &mut self.inner
+    }
+
+    /// Starts the program. Streams that are not set are those of this process.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`std::process::Command::spawn`].
+    #[track_caller]
+    pub fn spawn(&mut self) -> io::Result<Child> {
+        let mut inner = blocking(|| self.inner.spawn())?;
+        let (stdin, stdout) = (inner.stdin.take(), inner.stdout.take());
+        let stderr = inner.stderr.take();
+        Ok(Child {
+            stdin: stdin.map(Io::new).transpose()?,
+            stdout: stdout.map(Io::new).transpose()?,
+            stderr: stderr.map(Io::new).transpose()?,
+            process: Process { inner, kill_on_drop: self.kill_on_drop, source: None },
+        })
+    }
+
+    /// Runs the program to its end. Streams that are not set are those of this process.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`spawn`](Self::spawn) and [`Child::wait`].
+    #[track_caller]
+    pub fn status(&mut self) -> io::Result<ExitStatus> {
+        self.spawn()?.wait()
+    }
+
+    /// Runs the program to its end, and returns what it has written. It reads nothing, if nothing
+    /// else was set.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`spawn`](Self::spawn) and [`Child::wait_with_output`].
+    #[track_caller]
+    pub fn output(&mut self) -> io::Result<Output> {
+        if !self.stdin {
+            self.inner.stdin(Stdio::null());
+        }
+        if !self.stdout {
+            self.inner.stdout(Stdio::piped());
+        }
+        if !self.stderr {
+            self.inner.stderr(Stdio::piped());
+        }
+        let child = self.spawn();
+        if !self.stdin {
+            self.inner.stdin(Stdio::inherit());
+        }
+        if !self.stdout {
+            self.inner.stdout(Stdio::inherit());
+        }
+        if !self.stderr {
+            self.inner.stderr(Stdio::inherit());
+        }
+        child?.wait_with_output()
+    }
+}
+
+impl From<process::Command> for Command {
+    fn from(inner: process::Command) -> Self {
+        Self { inner, stdin: false, stdout: false, stderr: false, kill_on_drop: false }
+    }
+}
+
+/// A program that was started. Dropping it lets it go on, unless it was told to
+/// [kill](Command::kill_on_drop).
+pub struct Child {
+    /// What is written here the child reads, if that was piped.
+    pub stdin: Option<ChildStdin>,
+    /// What the child writes, if that was piped.
+    pub stdout: Option<ChildStdout>,
+    /// What the child writes as errors, if that was piped.
+    pub stderr: Option<ChildStderr>,
+    process: Process,
+}
+
+struct Process {
+    inner: process::Child,
+    kill_on_drop: bool,
+    /// Is readable when the process has ended. Made at the first wait.
+    source: Option<Source<OwnedFd>>,
+}
+
+impl Child {
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.process.inner.id()
+    }
+
+    /// Kills the process. Nothing happens if it has ended and was waited for.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.process.inner.kill()
+    }
+
+    /// The end of the process, if it has ended.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.process.inner.try_wait()
+    }
+
+    /// Waits for the end of the process. Closes `stdin` first, for which it may wait.
+    ///
+    /// Where the system has no descriptor for a process, a thread for blocking calls waits, and a
+    /// task that is cancelled with it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Panics
+    ///
+    /// Unwinds a task that is cancelled. The process goes on, if it is not [to be
+    /// killed](Command::kill_on_drop).
+    #[track_caller]
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        drop(self.stdin.take());
+        self.process.wait(Patience::Endless)
+    }
+
+    /// As [`wait`](Self::wait), with the error `TimedOut` when `timeout` has passed.
+    #[track_caller]
+    pub fn wait_timeout(&mut self, timeout: Duration) -> io::Result<ExitStatus> {
+        drop(self.stdin.take());
+        let deadline = Instant::now().checked_add(timeout);
+        self.process.wait(deadline.map_or(Patience::Endless, Patience::Until))
+    }
+
+    /// Reads all that the child writes to its pipes, and waits for its end. Closes `stdin` first.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Panics
+    ///
+    /// Unwinds a task that is cancelled.
+    #[track_caller]
+    pub fn wait_with_output(mut self) -> io::Result<Output> {
+        drop(self.stdin.take());
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        match (self.stdout.take(), self.stderr.take()) {
+            (None, None) => {}
+            (Some(mut stdout), None) => drop(stdout.read_to_end(&mut out)?),
+            (None, Some(mut stderr)) => drop(stderr.read_to_end(&mut err)?),
+            // The child may fill either pipe while it waits for room in it.
+            (Some(mut stdout), Some(mut stderr)) => {
+                let errors = besides(move || stderr.read_to_end(&mut err).map(|_| err))?;
+                stdout.read_to_end(&mut out)?;
+                err = errors()?;
+            }
+        }
+        let status = self.wait()?;
+        Ok(Output { status, stdout: out, stderr: err })
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+impl Process {
+    #[track_caller]
+    fn wait(&mut self, patience: Patience) -> io::Result<ExitStatus> {
+        const REASON: Reason = Reason::new("waiting for a process");
+        if let Some(status) = self.inner.try_wait()? {
+            return Ok(status);
+        }
+        if self.source.is_none() {
+            match descriptor_of(self.inner.id()) {
+                Ok(descriptor) => self.source = Some(Source::new(descriptor)),
+                Err(_) => return self.wait_without_descriptor(patience),
+            }
+        }
+        let Self { inner, source: Some(source), .. } = self else { unreachable!("made above") };
+        let attempt = |_: &OwnedFd| inner.try_wait()?.ok_or(io::ErrorKind::WouldBlock.into());
+        source.attempt(Direction::Read, REASON, || patience, attempt)
+    }
+
+    #[cold]
+    fn wait_without_descriptor(&mut self, patience: Patience) -> io::Result<ExitStatus> {
+        const LAST_PAUSE: Duration = Duration::from_millis(20);
+        let Patience::Until(deadline) = patience else { return blocking(|| self.inner.wait()) };
+        let mut pause = Duration::from_millis(1);
+        while Instant::now() < deadline {
+            sleep(pause);
+            pause = (pause * 2).min(LAST_PAUSE);
+            if let Some(status) = self.inner.try_wait()? {
+                return Ok(status);
+            }
+        }
+        Err(io::ErrorKind::TimedOut.into())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.kill_on_drop && matches!(self.inner.try_wait(), Ok(None)) {
+            let _ = self.inner.kill();
+            // Nobody else waits for it: it would stay in the system's list of processes. Its end is
+            // near.
+            let id = self.inner.id().cast_signed();
+            drop(spawn_blocking(move || {
+                // SAFETY: the call writes nothing. The process was not waited for, so the number is
+                // its own.
+                unsafe { libc::waitpid(id, std::ptr::null_mut(), 0) }
+            }));
+        }
+    }
+}
+
+/// A descriptor of a child that was not waited for, so that the number is its own.
+fn descriptor_of(id: u32) -> io::Result<OwnedFd> {
+    // SAFETY: the call touches no memory.
+    let descriptor = unsafe { libc::syscall(libc::SYS_pidfd_open, id, 0) };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has just opened it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor as RawFd) })
+}
+
+/// Has `read` run while the caller goes on, in another task or on another thread. The result waits
+/// for it.
+fn besides(
+    read: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static,
+) -> io::Result<Box<dyn FnOnce() -> io::Result<Vec<u8>>>> {
+    let gone = |_| io::Error::other("reading the errors of a process was cut short");
+    if in_task() {
+        let task = Builder::new().spawn(read)?;
+        return Ok(Box::new(move || task.join().map_err(gone)?));
+    }
+    let thread = thread::Builder::new().spawn(read)?;
+    Ok(Box::new(move || thread.join().map_err(gone)?))
+}
