@@ -84,8 +84,9 @@
 //! # What it is not
 //!
 //! - It is no executor of futures: there is no `async` here, and nothing to await.
-//! - It has no sockets, files or locks of its own yet. Those of the standard library block the
-//!   worker with all its tasks; [the guide](guide::blocking_and_io) says what to do instead.
+//! - It does not change what the standard library does: sockets, files and locks of `std` block the
+//!   worker with all its tasks. Those of [`net`], [`fs`] and [`sync`] do not, and [`blocking()`]
+//!   does for the rest; [the guide](guide::blocking_and_io) says more.
 //! - It does not preempt. A task that computes keeps its thread until it waits or yields.
 //! - It does not move a task to another thread once the task has started. Tasks that have not are
 //!   taken over by workers that have nothing to do.
