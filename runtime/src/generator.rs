@@ -32,6 +32,17 @@ impl<Item: 'static> Generator<Item> {
     /// # Panics
     ///
     /// As [`Coroutine::new`].
+    ///
+    /// ```
+    /// use lisle::coroutine::Generator;
+    ///
+    /// let countdown = Generator::new(|out| {
+    ///     for n in (1..=3).rev() {
+    ///         out.suspend(n);
+    ///     }
+    /// });
+    /// assert!(countdown.eq([3, 2, 1]));
+    /// ```
     pub fn new<F>(body: F) -> Self
     where
         F: FnOnce(&Yielder<(), Item, ()>) + 'static,

@@ -57,17 +57,38 @@ pub struct WorkerMetrics {
 impl Metrics {
     /// One entry for each worker, the first for the one that began. A worker whose thread was not
     /// needed yet has done nothing.
+    ///
+    /// ```
+    /// let runtime = lisle::Runtime::builder().workers(2).start()?;
+    /// assert_eq!(runtime.metrics().workers().len(), 2);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn workers(&self) -> &[WorkerMetrics] {
         &self.workers
     }
 
     /// Tasks that a thread outside of the runtime has spawned, and that no worker has taken yet.
+    ///
+    /// ```
+    /// let runtime = lisle::Runtime::builder().start()?;
+    /// runtime.spawn(|| ()).join().unwrap();
+    /// assert_eq!(runtime.metrics().injected_tasks(), 0); // a worker has taken it
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn injected_tasks(&self) -> u64 {
         self.injected
     }
 
     /// The sums over all workers. The [injected tasks](Self::injected_tasks) are live and runnable
     /// ones here, although they are no worker's.
+    ///
+    /// ```
+    /// lisle::run(|| {
+    ///     let task = lisle::spawn_local(|| lisle::yield_now());
+    ///     assert_eq!(lisle::metrics().unwrap().total().live_tasks, 2);
+    ///     task.join().unwrap();
+    /// });
+    /// ```
     pub fn total(&self) -> WorkerMetrics {
         let injected = WorkerMetrics {
             live_tasks: self.injected,

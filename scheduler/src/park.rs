@@ -84,6 +84,23 @@ impl Unparker {
     /// Lets the parked party continue. Never blocks.
     ///
     /// A task goes to the tail of its home worker's run queue; the caller keeps running.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// use lisle::park::{Reason, Wake, park};
+    ///
+    /// let (sender, receiver) = mpsc::channel();
+    /// let waker = std::thread::spawn(move || {
+    ///     let unparker: lisle::park::Unparker = receiver.recv().unwrap();
+    ///     unparker.unpark();
+    /// });
+    /// let reason = Reason::new("waiting for a thread");
+    /// let hand_over = |unparker| sender.send(unparker).unwrap();
+    /// let wake = lisle::run(|| park(reason, None, hand_over, || None));
+    /// assert_eq!(wake, Wake::Unparked);
+    /// waker.join().unwrap();
+    /// ```
     #[inline]
     pub fn unpark(self) {
         match self.into_party() {
@@ -207,6 +224,11 @@ pub fn park(
 
 /// Whether the caller is a task, so that [`park`] would let other tasks of its thread run; false on
 /// a plain thread, which it would block.
+///
+/// ```
+/// assert!(!lisle::park::in_task());
+/// assert!(lisle::run(lisle::park::in_task));
+/// ```
 #[inline]
 pub fn in_task() -> bool {
     worker::with_current(|worker| worker.is_some())

@@ -115,11 +115,23 @@ pub struct Builder {
 
 impl Builder {
     /// A builder of tasks without a name and with the runtime's stack size.
+    ///
+    /// ```
+    /// let task = lisle::task::Builder::new().spawn(|| 6 * 7)?;
+    /// assert_eq!(task.join().unwrap(), 42);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Names the task, for reports and messages.
+    ///
+    /// ```
+    /// let task = lisle::task::Builder::new().name("mailer").spawn(|| ())?;
+    /// assert_eq!(task.task().name(), Some("mailer"));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self
@@ -162,6 +174,16 @@ impl Builder {
     ///
     /// A task may wait on a stack that the crate `stacker` has grown for it, and is unwound from
     /// there.
+    ///
+    /// ```
+    /// fn depth(n: u64) -> u64 {
+    ///     if n == 0 { 0 } else { depth(n - 1) + 1 }
+    /// }
+    ///
+    /// let task = lisle::task::Builder::new().stack_size(64 << 20).spawn(|| depth(100_000))?;
+    /// assert_eq!(task.join().unwrap(), 100_000);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(StackSize::new(bytes));
         self
@@ -208,6 +230,13 @@ impl Builder {
     /// dropped, and no other task is affected. On a plain thread, also if the default runtime
     /// cannot start. In a task that has forked, in the child: of its runtime nothing has come along
     /// but this task.
+    ///
+    /// ```
+    /// match lisle::task::Builder::new().spawn(|| 6 * 7) {
+    ///     Ok(task) => assert_eq!(task.join().unwrap(), 42),
+    ///     Err(error) => eprintln!("too many tasks: {error}"),
+    /// }
+    /// ```
     #[inline]
     #[track_caller]
     pub fn spawn<F, T>(self, body: F) -> io::Result<JoinHandle<T>>
@@ -327,6 +356,19 @@ impl Builder {
     /// # Errors
     ///
     /// As for [`spawn`](Self::spawn), and on a plain thread.
+    ///
+    /// ```
+    /// use std::rc::Rc;
+    ///
+    /// lisle::run(|| {
+    ///     let name = Rc::new("Ann");
+    ///     let theirs = name.clone(); // stays on this thread
+    ///     let task = lisle::task::Builder::new().name("local").spawn_local(move || theirs.len())?;
+    ///     assert_eq!(task.join().unwrap(), name.len());
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     #[track_caller]
     pub fn spawn_local<F, T>(self, body: F) -> io::Result<JoinHandle<T>>
     where

@@ -167,6 +167,23 @@ impl Allowance {
 /// Counts an operation that could wait and need not, before it does anything. If it returns true
 /// the calling task has carried out 256 of them in this turn and has not waited; then the operation
 /// calls [`next`], and looks again whether it has to wait. One that waits need not be counted.
+///
+/// ```
+/// use std::cell::Cell;
+///
+/// use lisle::park::turn;
+///
+/// /// Takes a permit. (Waiting for one is left out.)
+/// fn take(permits: &Cell<u32>) {
+///     if turn::spend() {
+///         turn::next(); // another task may have taken the last one meanwhile
+///     }
+///     permits.set(permits.get() - 1);
+/// }
+///
+/// let permits = Cell::new(1_000);
+/// lisle::run(|| (0..1_000).for_each(|_| take(&permits)));
+/// ```
 #[inline(always)]
 pub fn spend() -> bool {
     with_allowance(|allowance| allowance.spend(1))
@@ -184,6 +201,20 @@ pub(crate) fn spend_on_call() -> bool {
 ///
 /// For operations that take from what others can add to without limit: with only 256 operations a
 /// turn they would fall back for ever behind a task that adds more than that in each turn.
+///
+/// ```
+/// use lisle::park::turn;
+///
+/// /// Takes from what others can add to without limit.
+/// fn take(heap: &mut Vec<u32>) -> Option<u32> {
+///     if turn::spend() && !turn::extend(heap.len()) {
+///         turn::next();
+///     }
+///     heap.pop()
+/// }
+///
+/// assert_eq!(lisle::run(|| take(&mut vec![7])), Some(7));
+/// ```
 pub fn extend(operations: usize) -> bool {
     with_allowance(|allowance| allowance.extend(operations))
 }
@@ -194,6 +225,25 @@ pub fn extend(operations: usize) -> bool {
 /// # Panics
 ///
 /// As [`next`].
+///
+/// ```
+/// use std::cell::Cell;
+///
+/// use lisle::park::turn;
+///
+/// fn try_take(permits: &Cell<u32>) -> bool {
+///     let is_there = permits.get() > 0;
+///     if is_there {
+///         permits.set(permits.get() - 1);
+///     } else {
+///         turn::fail(); // a loop that polls lets others run
+///     }
+///     is_there
+/// }
+///
+/// let permits = Cell::new(1);
+/// assert!(try_take(&permits) && !try_take(&permits));
+/// ```
 #[inline(always)]
 #[track_caller]
 pub fn fail() {
@@ -210,6 +260,18 @@ pub fn fail() {
 ///
 /// Unwinds a task that is being cancelled because its runtime ends, unless its thread is unwinding
 /// already.
+///
+/// ```
+/// use lisle::park::turn;
+///
+/// lisle::run(|| {
+///     for _step in 0..1_000 {
+///         if turn::spend() {
+///             turn::next(); // others run
+///         }
+///     }
+/// });
+/// ```
 #[cold]
 #[inline(never)]
 #[track_caller]

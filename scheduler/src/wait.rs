@@ -13,11 +13,23 @@ pub struct Reason(&'static str);
 
 impl Reason {
     /// A reason that completes the sentence "the task is …".
+    ///
+    /// ```
+    /// use lisle::park::{Reason, Wake, park};
+    ///
+    /// const GREEN: Reason = Reason::new("waiting for the light to turn green");
+    /// let wake = lisle::run(|| park(GREEN, None, |light| light.unpark(), || None));
+    /// assert_eq!(wake, Wake::Unparked);
+    /// ```
     pub const fn new(text: &'static str) -> Self {
         Self(text)
     }
 
     /// The text given to [`Reason::new`].
+    ///
+    /// ```
+    /// assert_eq!(lisle::park::Reason::new("waiting for a bell").as_str(), "waiting for a bell");
+    /// ```
     pub const fn as_str(self) -> &'static str {
         self.0
     }
@@ -69,12 +81,45 @@ pub struct Wait<'a> {
 
 impl<'a> Wait<'a> {
     /// A wait at `object`.
+    ///
+    /// ```
+    /// use lisle::park::{Object, Reason, Wait, Wake, park};
+    ///
+    /// struct Bell;
+    ///
+    /// impl Object for Bell {
+    ///     fn reason(&self) -> Reason {
+    ///         Reason::new("waiting for the bell")
+    ///     }
+    /// }
+    ///
+    /// let ring = |bell: lisle::park::Unparker| bell.unpark();
+    /// let wake = lisle::run(|| park(Wait::on(&Bell), None, ring, || None));
+    /// assert_eq!(wake, Wake::Unparked);
+    /// ```
     #[inline]
     pub const fn on(object: &'a dyn Object) -> Self {
         Self { object, place: None }
     }
 
     /// The wait is to be found at `place` and not at the call of [`park`](crate::park::park).
+    ///
+    /// ```
+    /// use std::panic::Location;
+    ///
+    /// use lisle::park::{Reason, Wait, park};
+    ///
+    /// const REASON: Reason = Reason::new("waiting for the bell");
+    ///
+    /// /// A report shows the caller of this function.
+    /// #[track_caller]
+    /// fn wait() {
+    ///     let wait = Wait::on(&REASON).at(Location::caller());
+    ///     let _ = park(wait, None, |unparker| unparker.unpark(), || None);
+    /// }
+    ///
+    /// lisle::run(wait);
+    /// ```
     #[inline]
     pub const fn at(self, place: Place) -> Self {
         Self { place: Some(place), ..self }
@@ -136,22 +181,72 @@ pub struct Handles {
 impl Handles {
     /// A party with a handle of the kind `own_kind` to what is at the address `object` waits for
     /// one of its `alive` handles of the kind `kind`.
+    ///
+    /// ```
+    /// let handles = lisle::deadlock::Handles::new(0x1000, "reader", "writer", 2);
+    /// assert_eq!((handles.kind(), handles.alive()), ("writer", 2));
+    /// ```
     pub fn new(object: usize, own_kind: &'static str, kind: &'static str, alive: usize) -> Self {
         Self { object, kind, own_kind, alive, held_by: Arc::default() }
     }
 
     /// What they are, in the singular: `"sender"`.
+    ///
+    /// ```
+    /// use lisle::deadlock::{Awaited, ForeignThreads};
+    ///
+    /// let deadlock = lisle::Runtime::builder()
+    ///     .foreign_threads(ForeignThreads::NeverWake)
+    ///     .run(|| {
+    ///         let (_sender, receiver) = lisle::channel::unbounded::<()>();
+    ///         receiver.recv()
+    ///     })
+    ///     .unwrap_err();
+    /// let awaited = &deadlock.tasks()[0].awaited()[0];
+    /// let Awaited::Handles(senders) = awaited else { panic!("it receives") };
+    /// assert_eq!(senders.kind(), "sender");
+    /// ```
     pub fn kind(&self) -> &'static str {
         self.kind
     }
 
     /// How many there are.
+    ///
+    /// ```
+    /// use lisle::deadlock::{Awaited, ForeignThreads};
+    ///
+    /// let deadlock = lisle::Runtime::builder()
+    ///     .foreign_threads(ForeignThreads::NeverWake)
+    ///     .run(|| {
+    ///         let (_sender, receiver) = lisle::channel::unbounded::<()>();
+    ///         receiver.recv()
+    ///     })
+    ///     .unwrap_err();
+    /// let awaited = &deadlock.tasks()[0].awaited()[0];
+    /// let Awaited::Handles(senders) = awaited else { panic!("it receives") };
+    /// assert_eq!(senders.alive(), 1);
+    /// ```
     pub fn alive(&self) -> usize {
         self.alive
     }
 
     /// Tasks that are known to have one, because they wait at the other end. Most often none is: a
     /// handle that its task does not wait at, or that lies in memory, is not found.
+    ///
+    /// ```
+    /// use lisle::deadlock::{Awaited, ForeignThreads};
+    ///
+    /// let deadlock = lisle::Runtime::builder()
+    ///     .foreign_threads(ForeignThreads::NeverWake)
+    ///     .run(|| {
+    ///         let (_sender, receiver) = lisle::channel::unbounded::<()>();
+    ///         receiver.recv()
+    ///     })
+    ///     .unwrap_err();
+    /// let awaited = &deadlock.tasks()[0].awaited()[0];
+    /// let Awaited::Handles(senders) = awaited else { panic!("it receives") };
+    /// assert!(senders.held_by().is_empty()); // it lies in a variable
+    /// ```
     pub fn held_by(&self) -> &[Task] {
         &self.held_by
     }
@@ -176,16 +271,64 @@ impl Held {
     }
 
     /// The task that has taken it last. `None` if that was a plain thread.
+    ///
+    /// ```
+    /// use lisle::deadlock::{Awaited, ForeignThreads};
+    /// use lisle::sync::Mutex;
+    ///
+    /// let deadlock = lisle::Runtime::builder()
+    ///     .foreign_threads(ForeignThreads::NeverWake)
+    ///     .run(|| {
+    ///         let lock = Mutex::new(());
+    ///         let _first = lock.lock();
+    ///         let _second = lock.lock();
+    ///     })
+    ///     .unwrap_err();
+    /// let [Awaited::Release(held)] = deadlock.tasks()[0].awaited() else { panic!("it locks") };
+    /// assert_eq!(held.by().unwrap().id(), deadlock.tasks()[0].task().id()); // itself
+    /// ```
     pub fn by(&self) -> Option<&Task> {
         self.by.as_ref()
     }
 
     /// The call that has taken it last.
+    ///
+    /// ```
+    /// use lisle::deadlock::{Awaited, ForeignThreads};
+    /// use lisle::sync::Mutex;
+    ///
+    /// let deadlock = lisle::Runtime::builder()
+    ///     .foreign_threads(ForeignThreads::NeverWake)
+    ///     .run(|| {
+    ///         let lock = Mutex::new(());
+    ///         let _first = lock.lock();
+    ///         let _second = lock.lock();
+    ///     })
+    ///     .unwrap_err();
+    /// let [Awaited::Release(held)] = deadlock.tasks()[0].awaited() else { panic!("it locks") };
+    /// println!("locked in line {}", held.since().line());
+    /// ```
     pub fn since(&self) -> Place {
         self.since
     }
 
     /// By how many it is held: readers share a lock.
+    ///
+    /// ```
+    /// use lisle::deadlock::{Awaited, ForeignThreads};
+    /// use lisle::sync::Mutex;
+    ///
+    /// let deadlock = lisle::Runtime::builder()
+    ///     .foreign_threads(ForeignThreads::NeverWake)
+    ///     .run(|| {
+    ///         let lock = Mutex::new(());
+    ///         let _first = lock.lock();
+    ///         let _second = lock.lock();
+    ///     })
+    ///     .unwrap_err();
+    /// let [Awaited::Release(held)] = deadlock.tasks()[0].awaited() else { panic!("it locks") };
+    /// assert_eq!(held.times(), 1);
+    /// ```
     pub fn times(&self) -> usize {
         self.times
     }

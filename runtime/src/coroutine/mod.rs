@@ -180,6 +180,19 @@ impl<Input: 'static, Yield: 'static, Return: 'static> Coroutine<Input, Yield, Re
     ///
     /// If there is no memory for a stack, if the variable `LISLE_STACK_SIZE` is set and is not a
     /// size, or if `body` captures more than a 16th of the stack: box large captures.
+    ///
+    /// ```
+    /// use lisle::coroutine::{Coroutine, CoroutineState, Yielder};
+    ///
+    /// let sum = Coroutine::new(|yielder: &Yielder<u32, u32, ()>, first| {
+    ///     let mut total = first;
+    ///     loop {
+    ///         total += yielder.suspend(total);
+    ///     }
+    /// });
+    /// let totals = [1, 2, 3].map(|n| sum.resume(n));
+    /// assert_eq!(totals, [1, 3, 6].map(CoroutineState::Yielded));
+    /// ```
     #[inline]
     pub fn new<F>(body: F) -> Self
     where
@@ -347,6 +360,15 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     }
 
     /// Where the coroutine stands.
+    ///
+    /// ```
+    /// use lisle::coroutine::{Coroutine, CoroutineStatus, Yielder};
+    ///
+    /// let once = Coroutine::new(|_: &Yielder<(), (), ()>, ()| ());
+    /// assert_eq!(once.status(), CoroutineStatus::Suspended);
+    /// once.resume(());
+    /// assert_eq!(once.status(), CoroutineStatus::Finished);
+    /// ```
     #[inline]
     pub fn status(&self) -> CoroutineStatus {
         self.core().status()
@@ -358,6 +380,17 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     ///
     /// With the panic of the body. If the coroutine is finished or is running already; see
     /// [`try_resume`](Self::try_resume).
+    ///
+    /// ```
+    /// use lisle::coroutine::{Coroutine, CoroutineState, Yielder};
+    ///
+    /// let greeter = Coroutine::new(|yielder: &Yielder<&str, String, usize>, first| {
+    ///     let second = yielder.suspend(format!("hello, {first}"));
+    ///     first.len() + second.len()
+    /// });
+    /// assert_eq!(greeter.resume("Ann"), CoroutineState::Yielded("hello, Ann".to_owned()));
+    /// assert_eq!(greeter.resume("Bob"), CoroutineState::Returned(6));
+    /// ```
     #[inline]
     #[track_caller]
     pub fn resume(&self, input: Input) -> CoroutineState<Yield, Return> {
@@ -394,6 +427,17 @@ impl<'scope, Input, Yield, Return> ScopedCoroutine<'scope, Input, Yield, Return>
     /// unwound, as if it were dropped.
     ///
     /// `None` if the stack had to be leaked; see [`ScopedCoroutine`].
+    ///
+    /// ```
+    /// use lisle::coroutine::{Coroutine, StackSize, Yielder};
+    ///
+    /// let body = |_: &Yielder<(), (), u32>, ()| 7;
+    /// let first = Coroutine::with_stack_size(1 << 20, body);
+    /// first.resume(());
+    /// let stack = first.into_stack().expect("it has finished");
+    /// assert_eq!(stack.size(), StackSize::new(1 << 20));
+    /// Coroutine::with_stack(stack, body).resume(()); // the same memory
+    /// ```
     pub fn into_stack(self) -> Option<Stack> {
         let this = ManuallyDrop::new(self);
         // SAFETY: the handle is not used or dropped any more.

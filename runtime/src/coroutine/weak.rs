@@ -56,6 +56,16 @@ impl<Input, Yield, Return> WeakCoroutine<Input, Yield, Return> {
     }
 
     /// Where the coroutine stands, or `None` if it was dropped.
+    ///
+    /// ```
+    /// use lisle::coroutine::{Coroutine, CoroutineStatus, Yielder};
+    ///
+    /// let coroutine = Coroutine::new(|_: &Yielder<(), (), ()>, ()| ());
+    /// let weak = coroutine.downgrade();
+    /// assert_eq!(weak.status(), Some(CoroutineStatus::Suspended));
+    /// drop(coroutine);
+    /// assert_eq!(weak.status(), None);
+    /// ```
     #[inline]
     pub fn status(&self) -> Option<CoroutineStatus> {
         // SAFETY: a coroutine empties its tag before its core goes away.

@@ -38,6 +38,20 @@ impl<Input, Yield, Return> Yielder<Input, Yield, Return> {
     ///
     /// Unwinds the body if the coroutine is dropped meanwhile. Panics inside
     /// [`no_suspend`](fn@crate::no_suspend), and on another stack.
+    ///
+    /// ```
+    /// use lisle::coroutine::{Coroutine, CoroutineState, Yielder};
+    ///
+    /// fn ask(yielder: &Yielder<u32, &'static str, u32>, question: &'static str) -> u32 {
+    ///     yielder.suspend(question)
+    /// }
+    ///
+    /// let sum = Coroutine::new(|yielder: &Yielder<u32, &'static str, u32>, first| {
+    ///     first + ask(yielder, "and then?")
+    /// });
+    /// assert_eq!(sum.resume(2), CoroutineState::Yielded("and then?"));
+    /// assert_eq!(sum.resume(3), CoroutineState::Returned(5));
+    /// ```
     #[inline]
     pub fn suspend(&self, value: Yield) -> Input {
         self.core().suspend(value)

@@ -79,28 +79,67 @@ impl Stack {
     ///
     /// If there is no address space for it, or the kernel refuses its guard. The text says what to
     /// raise.
+    ///
+    /// ```
+    /// use lisle::coroutine::{Coroutine, Stack, StackSize, Yielder};
+    ///
+    /// let stack = Stack::allocate(StackSize::new(1 << 20))?;
+    /// Coroutine::with_stack(stack, |_: &Yielder<(), (), ()>, ()| ()).resume(());
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn allocate(size: StackSize) -> io::Result<Self> {
         pool::allocate(StackSize::new(size.bytes()))
     }
 
     /// The end of the stack, where it begins to grow downwards. Aligned to the page.
+    ///
+    /// ```
+    /// use lisle::coroutine::{Stack, StackSize};
+    ///
+    /// let stack = Stack::allocate(StackSize::DEFAULT)?;
+    /// assert_eq!(stack.top().addr() - stack.bottom().addr(), stack.size().bytes());
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     #[inline]
     pub fn top(&self) -> *mut u8 {
         self.slot.bottom().as_ptr().wrapping_add(self.size.bytes())
     }
 
     /// The lowest usable byte.
+    ///
+    /// ```
+    /// use lisle::coroutine::{Stack, StackSize};
+    ///
+    /// let stack = Stack::allocate(StackSize::DEFAULT)?;
+    /// assert!(stack.bottom() < stack.top());
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn bottom(&self) -> *mut u8 {
         self.slot.bottom().as_ptr()
     }
 
     /// The addresses of the guard, just below [`Stack::bottom`].
+    ///
+    /// ```
+    /// use lisle::coroutine::{Stack, StackSize};
+    ///
+    /// let stack = Stack::allocate(StackSize::DEFAULT)?;
+    /// assert_eq!(stack.guard().end, stack.bottom().addr());
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn guard(&self) -> Range<usize> {
         let end = self.bottom().addr();
         end - slab::guard_size(self.size)..end
     }
 
     /// The size: what lies between [`Stack::bottom`] and [`Stack::top`].
+    ///
+    /// ```
+    /// use lisle::coroutine::{Stack, StackSize};
+    ///
+    /// assert_eq!(Stack::allocate(StackSize::new(100_000))?.size(), StackSize::new(100_000));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     #[inline]
     pub fn size(&self) -> StackSize {
         self.size

@@ -46,6 +46,14 @@ impl StackSize {
     /// rounded up to the next of the sizes.
     ///
     /// An absurdly large size is accepted here; getting a stack of that size fails with an error.
+    ///
+    /// ```
+    /// use lisle::coroutine::StackSize;
+    ///
+    /// assert_eq!(StackSize::new(1), StackSize::MIN);
+    /// assert_eq!(StackSize::new(1 << 20).bytes(), 1 << 20);
+    /// assert_eq!(StackSize::new((1 << 20) + 1).bytes(), 5 << 18); // the next of four a doubling
+    /// ```
     pub fn new(bytes: usize) -> Self {
         let bytes = bytes.clamp(Self::MIN.0, Self::MOST);
         let step = (1 << bytes.ilog2()) / STEPS;
@@ -60,6 +68,15 @@ impl StackSize {
     /// # Errors
     ///
     /// `InvalidInput`, with a text that names the variable and its value, if it is anything else.
+    ///
+    /// ```
+    /// use lisle::coroutine::StackSize;
+    ///
+    /// # // SAFETY: the program has one thread.
+    /// # unsafe { std::env::remove_var("LISLE_STACK_SIZE") };
+    /// assert_eq!(StackSize::from_env()?, StackSize::DEFAULT); // the variable is not set
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn from_env() -> io::Result<Self> {
         Self::from_value(std::env::var_os(VARIABLE).as_deref())
     }
@@ -82,6 +99,10 @@ impl StackSize {
     }
 
     /// The size in bytes.
+    ///
+    /// ```
+    /// assert_eq!(lisle::coroutine::StackSize::DEFAULT.bytes(), 256 * 1024);
+    /// ```
     pub const fn bytes(self) -> usize {
         self.0
     }

@@ -68,6 +68,14 @@ impl Deadlock {
     }
 
     /// The parked tasks, oldest first.
+    ///
+    /// ```
+    /// let deadlock = lisle::Runtime::builder()
+    ///     .foreign_threads(lisle::deadlock::ForeignThreads::NeverWake)
+    ///     .run(|| lisle::channel::never::<()>().recv())
+    ///     .unwrap_err();
+    /// assert_eq!(deadlock.tasks().len(), 1);
+    /// ```
     pub fn tasks(&self) -> &[TaskReport] {
         &self.tasks
     }
@@ -75,21 +83,56 @@ impl Deadlock {
 
 impl TaskReport {
     /// The task's identity.
+    ///
+    /// ```
+    /// let deadlock = lisle::Runtime::builder()
+    ///     .foreign_threads(lisle::deadlock::ForeignThreads::NeverWake)
+    ///     .run(|| lisle::channel::never::<()>().recv())
+    ///     .unwrap_err();
+    /// assert_eq!(deadlock.tasks()[0].task().name(), Some("main"));
+    /// ```
     pub fn task(&self) -> &Task {
         &self.task
     }
 
     /// The call that spawned it.
+    ///
+    /// ```
+    /// let deadlock = lisle::Runtime::builder()
+    ///     .foreign_threads(lisle::deadlock::ForeignThreads::NeverWake)
+    ///     .run(|| lisle::channel::never::<()>().recv())
+    ///     .unwrap_err();
+    /// println!("spawned in {}", deadlock.tasks()[0].spawned_at().file());
+    /// ```
     pub fn spawned_at(&self) -> Place {
         self.spawned_at
     }
 
     /// Why it waits.
+    ///
+    /// ```
+    /// let deadlock = lisle::Runtime::builder()
+    ///     .foreign_threads(lisle::deadlock::ForeignThreads::NeverWake)
+    ///     .run(|| {
+    ///         let (_sender, receiver) = lisle::channel::unbounded::<()>();
+    ///         receiver.recv()
+    ///     })
+    ///     .unwrap_err();
+    /// assert_eq!(deadlock.tasks()[0].reason().as_str(), "receiving from a channel");
+    /// ```
     pub fn reason(&self) -> Reason {
         self.reason
     }
 
     /// The call in which it waits, or that made the iterator over which it waits.
+    ///
+    /// ```
+    /// let deadlock = lisle::Runtime::builder()
+    ///     .foreign_threads(lisle::deadlock::ForeignThreads::NeverWake)
+    ///     .run(|| lisle::channel::never::<()>().recv())
+    ///     .unwrap_err();
+    /// println!("waits in line {}", deadlock.tasks()[0].parked_at().line());
+    /// ```
     pub fn parked_at(&self) -> Place {
         self.parked_at
     }
@@ -97,12 +140,31 @@ impl TaskReport {
     /// How long it has waited. Counted from the worker's last look at its clock before the wait
     /// began, which happens every 64 switches and whenever the worker is idle, so it may be a
     /// little too long, and never too short.
+    ///
+    /// ```
+    /// let deadlock = lisle::Runtime::builder()
+    ///     .foreign_threads(lisle::deadlock::ForeignThreads::NeverWake)
+    ///     .run(|| lisle::channel::never::<()>().recv())
+    ///     .unwrap_err();
+    /// println!("has waited for {:?}", deadlock.tasks()[0].parked_for());
+    /// ```
     pub fn parked_for(&self) -> Duration {
         self.parked_for
     }
 
     /// What could have ended the wait, as far as it is known: one thing for each operation of a
     /// select.
+    ///
+    /// ```
+    /// use lisle::deadlock::{Awaited, ForeignThreads};
+    ///
+    /// let deadlock = lisle::Runtime::builder()
+    ///     .foreign_threads(ForeignThreads::NeverWake)
+    ///     .run(|| lisle::spawn(|| lisle::channel::never::<()>().recv()).join())
+    ///     .unwrap_err();
+    /// let [Awaited::Task(awaited)] = deadlock.tasks()[0].awaited() else { panic!("it joins") };
+    /// assert_eq!(awaited.id(), deadlock.tasks()[1].task().id());
+    /// ```
     pub fn awaited(&self) -> &[Awaited] {
         &self.awaited
     }

@@ -113,6 +113,14 @@ impl RuntimeBuilder {
 
     /// Sets how long a worker without work looks for some before it sleeps; 50 µs by default. It
     /// stops doing so while it finds none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// // Saves power where a wake-up may take longer.
+    /// let builder = lisle::Runtime::builder().spin(Duration::ZERO);
+    /// assert_eq!(builder.run(|| 6 * 7).unwrap(), 42);
+    /// ```
     pub fn spin(mut self, duration: Duration) -> Self {
         self.spin = Some(duration);
         self
@@ -136,6 +144,13 @@ impl RuntimeBuilder {
 
     /// Names the threads that are started: `NAME-1`, `NAME-2` and so on. The default is the
     /// runtime's name, or `lisle`.
+    ///
+    /// ```
+    /// let runtime = lisle::Runtime::builder().thread_name("mail-worker").start()?;
+    /// let thread = runtime.spawn(|| std::thread::current().name().map(str::to_owned));
+    /// assert!(thread.join().unwrap().unwrap().starts_with("mail-worker-"));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn thread_name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.thread_name = Some(name.into());
         self
@@ -144,6 +159,12 @@ impl RuntimeBuilder {
     /// Says whether a deadlock ends the [run](Self::run) with a report, which is the default.
     /// Without it, tasks that nothing can wake wait for ever. In a runtime that was
     /// [started](Self::start), none is looked for: threads outside can always spawn and send.
+    ///
+    /// ```
+    /// // A debugger or a signal handler may end a wait that nothing else ends.
+    /// let builder = lisle::Runtime::builder().deadlock_detection(false);
+    /// assert_eq!(builder.run(|| 6 * 7).unwrap(), 42);
+    /// ```
     pub fn deadlock_detection(mut self, wanted: bool) -> Self {
         self.deadlock_detection = Some(wanted);
         self
@@ -217,6 +238,12 @@ impl RuntimeBuilder {
     /// the line sets this one when it starts, and it stays. It calls the hook that was there
     /// before; one that the program sets later replaces it. A program that must not find its hook
     /// changed switches the line off in all its runtimes, as the variable does.
+    ///
+    /// ```
+    /// let builder = lisle::Runtime::builder().panic_note(false);
+    /// let task = builder.run(|| lisle::spawn(|| panic!("said without a line more")).join());
+    /// assert!(task.unwrap().is_err());
+    /// ```
     pub fn panic_note(mut self, wanted: bool) -> Self {
         self.panic_note = Some(wanted);
         self

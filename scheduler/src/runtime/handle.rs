@@ -80,6 +80,15 @@ impl Handle {
 
     /// What the workers of the runtime have done until now, and what they have to do. When the
     /// runtime has ended, what they had done by then.
+    ///
+    /// ```
+    /// let runtime = lisle::Runtime::builder().start()?;
+    /// let handle = runtime.handle().clone();
+    /// runtime.spawn(|| ()).join().unwrap();
+    /// drop(runtime);
+    /// assert_eq!(handle.metrics().total().live_tasks, 0);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn metrics(&self) -> Metrics {
         worker::metrics_of(&self.team)
     }

@@ -97,6 +97,11 @@ pub struct Runtime {
 
 impl Runtime {
     /// A builder with the default settings.
+    ///
+    /// ```
+    /// let builder = lisle::Runtime::builder().workers(1);
+    /// assert_eq!(builder.run(|| 6 * 7).unwrap(), 42);
+    /// ```
     pub fn builder() -> RuntimeBuilder {
         RuntimeBuilder::default()
     }
@@ -128,11 +133,30 @@ impl Runtime {
     }
 
     /// What spawns tasks onto this runtime wherever it is kept, for as long as the runtime lives.
+    ///
+    /// ```
+    /// let runtime = lisle::Runtime::builder().start()?;
+    /// let handle = runtime.handle().clone();
+    /// let thread = std::thread::spawn(move || {
+    ///     let task = handle.spawn(|| 6 * 7).expect("the runtime lives");
+    ///     task.join().unwrap()
+    /// });
+    /// assert_eq!(thread.join().unwrap(), 42);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
     /// What the workers have done until now, and what they have to do.
+    ///
+    /// ```
+    /// let runtime = lisle::Runtime::builder().start()?;
+    /// let task = runtime.spawn(|| lisle::channel::never::<()>().recv());
+    /// assert!(runtime.metrics().total().live_tasks <= 1); // it waits, or was not begun
+    /// drop((runtime, task));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn metrics(&self) -> Metrics {
         self.handle.metrics()
     }

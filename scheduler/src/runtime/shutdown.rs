@@ -37,12 +37,50 @@ pub struct UnfinishedTask {
 
 impl ShutdownTimeout {
     /// The tasks that have started and had not ended, as far as their workers could say it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lisle::task::shield;
+    ///
+    /// let runtime = lisle::Runtime::builder().start()?;
+    /// let (begun, begins) = lisle::channel::bounded(1);
+    /// let (end, ends) = lisle::channel::bounded::<()>(1);
+    /// let task = runtime.spawn(move || {
+    ///     begun.send(()).unwrap();
+    ///     shield(|| ends.recv())
+    /// });
+    /// begins.recv().unwrap();
+    /// let late = runtime.shutdown_timeout(Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(late.tasks().len(), 1);
+    /// drop(end);
+    /// # drop(task);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn tasks(&self) -> &[UnfinishedTask] {
         &self.tasks
     }
 
     /// The names of the runtime's threads on which a task computes, or blocks in a call that is not
     /// Lisle's. Which tasks are there is not known.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = lisle::Runtime::builder().name("mail").start()?;
+    /// let (begun, begins) = lisle::channel::bounded(1);
+    /// let (end, ends) = std::sync::mpsc::channel::<()>();
+    /// let task = runtime.spawn(move || {
+    ///     begun.send(()).unwrap();
+    ///     ends.recv() // blocks the thread
+    /// });
+    /// begins.recv().unwrap();
+    /// let late = runtime.shutdown_timeout(Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(late.busy_threads(), ["mail-0"]);
+    /// drop(end);
+    /// # drop(task);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn busy_threads(&self) -> &[String] {
         &self.busy_threads
     }
@@ -50,16 +88,76 @@ impl ShutdownTimeout {
 
 impl UnfinishedTask {
     /// The task's identity.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lisle::task::shield;
+    ///
+    /// let runtime = lisle::Runtime::builder().start()?;
+    /// let (begun, begins) = lisle::channel::bounded(1);
+    /// let (end, ends) = lisle::channel::bounded::<()>(1);
+    /// let task = runtime.spawn(move || {
+    ///     begun.send(()).unwrap();
+    ///     shield(|| ends.recv())
+    /// });
+    /// begins.recv().unwrap();
+    /// let late = runtime.shutdown_timeout(Duration::from_millis(1)).unwrap_err();
+    /// println!("task {} has not ended", late.tasks()[0].task().id());
+    /// drop(end);
+    /// # drop(task);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn task(&self) -> &Task {
         &self.task
     }
 
     /// The call that spawned it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lisle::task::shield;
+    ///
+    /// let runtime = lisle::Runtime::builder().start()?;
+    /// let (begun, begins) = lisle::channel::bounded(1);
+    /// let (end, ends) = lisle::channel::bounded::<()>(1);
+    /// let task = runtime.spawn(move || {
+    ///     begun.send(()).unwrap();
+    ///     shield(|| ends.recv())
+    /// });
+    /// begins.recv().unwrap();
+    /// let late = runtime.shutdown_timeout(Duration::from_millis(1)).unwrap_err();
+    /// println!("spawned in line {}", late.tasks()[0].spawned_at().line());
+    /// drop(end);
+    /// # drop(task);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn spawned_at(&self) -> Place {
         self.spawned_at
     }
 
     /// What it waits for, if it waits.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lisle::task::shield;
+    ///
+    /// let runtime = lisle::Runtime::builder().start()?;
+    /// let (begun, begins) = lisle::channel::bounded(1);
+    /// let (end, ends) = lisle::channel::bounded::<()>(1);
+    /// let task = runtime.spawn(move || {
+    ///     begun.send(()).unwrap();
+    ///     shield(|| ends.recv())
+    /// });
+    /// begins.recv().unwrap();
+    /// let late = runtime.shutdown_timeout(Duration::from_millis(1)).unwrap_err();
+    /// println!("it waits: {:?}", late.tasks()[0].wait().map(|wait| wait.reason()));
+    /// drop(end);
+    /// # drop(task);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
     pub fn wait(&self) -> Option<&TaskReport> {
         self.wait.as_ref()
     }

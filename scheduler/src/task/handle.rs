@@ -79,12 +79,27 @@ pub struct Task {
 
 impl Task {
     /// The task's number.
+    ///
+    /// ```
+    /// lisle::run(|| {
+    ///     let me = lisle::task::current().unwrap();
+    ///     let other = lisle::spawn(|| lisle::task::current().unwrap()).join().unwrap();
+    ///     assert_ne!(me.id(), other.id());
+    /// });
+    /// ```
     pub fn id(&self) -> TaskId {
         self.id
     }
 
     /// The name given by [`Builder::name`](crate::Builder::name); the first task of a runtime is
     /// `main`.
+    ///
+    /// ```
+    /// lisle::run(|| {
+    ///     assert_eq!(lisle::task::current().unwrap().name(), Some("main"));
+    ///     assert_eq!(lisle::spawn(|| ()).task().name(), None);
+    /// });
+    /// ```
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }

@@ -318,6 +318,14 @@ impl<T> JoinHandle<T> {
     }
 
     /// The task's identity.
+    ///
+    /// ```
+    /// lisle::run(|| {
+    ///     let task = lisle::spawn(|| lisle::task::current().unwrap().id());
+    ///     let id = task.task().id();
+    ///     assert_eq!(task.join().unwrap(), id);
+    /// });
+    /// ```
     pub fn task(&self) -> Task {
         self.control().identity()
     }
