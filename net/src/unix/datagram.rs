@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
-use lisle_scheduler::internal::Direction;
+use lisle_scheduler::internal::{Direction, Patience};
 use lisle_scheduler::park::Reason;
 
 use super::repeat;
@@ -169,7 +169,11 @@ impl UnixDatagram {
     #[track_caller]
     pub fn send_to_addr(&self, buffer: &[u8], address: &SocketAddr) -> io::Result<usize> {
         let patience = || self.io.settings.patience(Direction::Write);
-        repeat(SENDING, patience, || self.io.get_ref().send_to_addr(buffer, address))
+        repeat(SENDING, patience, || {
+            self.io.attempt_for(Direction::Write, SENDING, Patience::None, |socket| {
+                socket.send_to_addr(buffer, address)
+            })
+        })
     }
 
     /// Sends a datagram to the peer to which the socket is connected. Waits while the peer's queue

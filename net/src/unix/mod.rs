@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use lisle_scheduler::internal::{Patience, park_until};
 use lisle_scheduler::park::{Reason, Wake};
-use lisle_scheduler::turn;
 
 pub use datagram::UnixDatagram;
 pub use listener::{Incoming, UnixListener};
@@ -31,9 +30,6 @@ fn repeat<R>(
     patience: impl FnOnce() -> Patience,
     mut operation: impl FnMut() -> io::Result<R>,
 ) -> io::Result<R> {
-    if turn::spend() {
-        turn::next();
-    }
     let mut patience = Some(patience);
     let mut end = None;
     let mut pause = FIRST_PAUSE;
@@ -44,10 +40,7 @@ fn repeat<R>(
             result => return result,
         };
         match patience.take().map(|patience| patience()) {
-            Some(Patience::None) => {
-                turn::fail();
-                return Err(error);
-            }
+            Some(Patience::None) => return Err(error),
             Some(Patience::For(time)) => end = Instant::now().checked_add(time),
             Some(Patience::Until(deadline)) => end = Some(deadline),
             Some(Patience::Endless) | None => {}

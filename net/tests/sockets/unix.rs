@@ -403,6 +403,40 @@ fn a_sender_to_a_full_queue_gives_up_as_it_was_told() {
 }
 
 #[test]
+fn closing_ends_the_waits_of_an_object() {
+    everywhere(|parties| {
+        let address = abstract_address("closing");
+        let full = UnixDatagram::bind_addr(&address)?;
+        let sender = Arc::new(UnixDatagram::unbound()?);
+        let (its, address) = (sender.clone(), address.clone());
+        let sending = parties.spawn(move || {
+            loop {
+                if let Err(error) = its.send_to_addr(b"more", &address) {
+                    break error.kind();
+                }
+            }
+        });
+        let receiver = Arc::new(UnixDatagram::unbound()?);
+        let its = receiver.clone();
+        let receiving = parties.spawn(move || its.recv(&mut [0]).unwrap_err().kind());
+        let (stream, _peer) = UnixStream::pair()?;
+        let stream = Arc::new(stream);
+        let its = stream.clone();
+        let reading = parties.spawn(move || (&*its).read(&mut [0]).unwrap_err().kind());
+        lisle::sleep(Duration::from_millis(1));
+        sender.close();
+        receiver.close();
+        stream.close();
+        for party in [sending, receiving, reading] {
+            assert_eq!(party.join(), ErrorKind::ConnectionAborted);
+        }
+        assert_eq!((&*stream).write(&[1]).unwrap_err().kind(), ErrorKind::ConnectionAborted);
+        drop(full);
+        Ok(())
+    });
+}
+
+#[test]
 fn a_task_that_asks_again_and_again_is_unwound_at_the_end() {
     let address = abstract_address("cancel");
     let _receiver = UnixDatagram::bind_addr(&address).unwrap();
