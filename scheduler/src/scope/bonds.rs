@@ -17,6 +17,9 @@
 //! either. If the task that awaits it is being cancelled it is left behind, too, and its frame stays;
 //! if not, the process is aborted.
 
+#[cfg(all(test, lisle_loom))]
+mod models;
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
@@ -129,9 +132,11 @@ impl Bonds {
         }
         state.is_over = true;
         let admitted = state.admitted;
-        drop(state);
-        // Acquire: what ended tasks have done is seen. Release is for the last one.
+        // Under the lock: a task that is admitted from now on is added to the balance, and must not
+        // bring it from 1 to 0 before the others are. Acquire: what ended tasks have done is seen.
+        // Release is for the last one.
         let before = self.balance.fetch_add(admitted, Ordering::AcqRel);
+        drop(state);
         before.wrapping_add(admitted) == 0
     }
 
