@@ -88,7 +88,15 @@ pub const PEERS: &[Peer] = &[
         source: Source::Native(&C, "peers/swapcontext/main.c", &["ucontext.h"], &[]),
         get: "a C compiler; on Debian `apt-get install gcc libc6-dev`",
     },
+    Peer {
+        systems: &["epoll"],
+        source: Source::Native(&C, "peers/epoll/main.c", &["sys/epoll.h"], &["-pthread"]),
+        get: "a C compiler; on Debian `apt-get install gcc libc6-dev`",
+    },
 ];
+
+/// The clients of servers, which are none of the systems.
+const CLIENTS: Source = Source::Cargo("load");
 
 /// What there is of the wanted systems.
 #[derive(Debug, Default)]
@@ -104,6 +112,12 @@ pub struct Prepared {
 pub fn prepare(args: &Args) -> std::io::Result<Prepared> {
     let mut prepared = Prepared::default();
     let target = target_folder()?;
+    if args.wants_bench("echo")
+        && let Err(failure) = CLIENTS.build(&target)
+    {
+        prepared.missing.push(failure.line("the clients of echo", FROM_CRATES_IO));
+        prepared.broken += 1;
+    }
     for peer in PEERS {
         let wanted: Vec<_> =
             peer.systems.iter().copied().filter(|name| args.wants_system(name)).collect();
@@ -122,6 +136,11 @@ pub fn prepare(args: &Args) -> std::io::Result<Prepared> {
         }
     }
     Ok(prepared)
+}
+
+/// The program of the clients, by which a server is measured.
+pub fn clients() -> std::io::Result<PathBuf> {
+    Ok(target_folder()?.join("release").join(CLIENTS.name()))
 }
 
 /// This workspace.

@@ -237,6 +237,25 @@ pub const BENCHES: &[Bench] = &[
             repeat: None,
         }],
     },
+    Bench {
+        name: "echo",
+        title: "64 bytes to a server and back, on N connections at once",
+        workers: BOTH,
+        variants: &[
+            Variant {
+                params: &[Size("connections", 1, 1)],
+                repeat: Some(Size("requests", 100_000, 100)),
+            },
+            Variant {
+                params: &[Size("connections", 64, 4)],
+                repeat: Some(Size("requests", 300_000, 400)),
+            },
+            Variant {
+                params: &[Size("connections", 1_000, 16)],
+                repeat: Some(Size("requests", 300_000, 400)),
+            },
+        ],
+    },
 ];
 
 impl Bench {

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::args::Args;
-use crate::peer::System;
+use crate::peer::{self, System};
 use crate::plan::{Bench, Case};
 use crate::results::{Gap, Results, Why};
 
@@ -84,8 +84,10 @@ fn measure(system: &System, args: &[String]) -> Result<String, String> {
     for setting in LISLE_SETTINGS {
         command.env_remove(setting);
     }
+    let clients = peer::clients().map_err(|error| error.to_string())?;
     let mut child = command
         .args(args)
+        .env("LISLE_LOAD", clients)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

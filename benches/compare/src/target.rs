@@ -121,6 +121,12 @@ const TARGETS: &[Target] = &[
         lisle: "lisle",
         bound: Of("threads", 0.85),
     },
+    ns("echo", &["workers=1", "connections=64"], Of("epoll", 1.0)),
+    ns("echo", &["workers=1", "connections=1000"], Of("epoll", 1.0)),
+    ns("echo", &["workers=1"], Of("go", 1.0)),
+    ns("echo", &["workers=1"], Of("tokio-ct", 1.0)),
+    ns("echo", &["workers=1"], Of("may", 1.0)),
+    ns("echo", &["workers=2"], Best(0.91)),
 ];
 
 /// A target held against a figure.

@@ -35,6 +35,7 @@ var table = map[string]func(params) string{
 	"ask-across":    askAcross,
 	"actors":        actors,
 	"jobs":          jobs,
+	"echo":          echo,
 }
 
 func main() {

@@ -7,9 +7,11 @@
 //! - [`serve`] is a program's `main`: it looks its table up.
 //! - [`Params`] are the numbers on the command line, [`Outcome`] is what goes into the line.
 //! - [`Race`], [`Lateness`], [`Usage`], [`apart`] and [`cpu`] measure and check.
+//! - [`echo`] has clients for servers.
 
 pub mod apart;
 pub mod cpu;
+pub mod echo;
 mod lateness;
 mod outcome;
 mod params;

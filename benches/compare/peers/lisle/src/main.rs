@@ -4,6 +4,7 @@
 mod apart;
 mod bare;
 mod compute;
+mod echo;
 mod messages;
 mod tasks;
 
@@ -33,6 +34,7 @@ const TABLE: &[Row] = &[
     (LISLE, "ask-across", apart::ask_across),
     (LISLE, "actors", apart::actors),
     (LISLE, "jobs", apart::jobs),
+    (LISLE, "echo", echo::echo),
 ];
 
 fn main() {

@@ -5,6 +5,7 @@
 
 mod apart;
 mod compute;
+mod echo;
 mod messages;
 mod tasks;
 
@@ -36,6 +37,7 @@ const TABLE: &[Row] = &[
     (MAY, "ask-across", |_| no_equal("its channels have no capacity")),
     (MAY, "actors", apart::actors),
     (MAY, "jobs", |_| no_equal("its channels have one receiver")),
+    (MAY, "echo", echo::echo),
 ];
 
 fn main() {

@@ -5,6 +5,7 @@
 mod apart;
 mod channels;
 mod compute;
+mod echo;
 mod messages;
 mod tasks;
 
@@ -51,6 +52,7 @@ const TABLE: &[Row] = &[
     (TOKIO, "ask-across", apart::ask_across),
     (TOKIO, "actors", apart::actors),
     (TOKIO, "jobs", apart::jobs),
+    (TOKIO, "echo", echo::echo),
 ];
 
 fn main() {
@@ -68,6 +70,6 @@ where
         true => Builder::new_current_thread(),
         false => Builder::new_multi_thread(),
     };
-    let runtime = builder.worker_threads(workers).enable_time().build().unwrap();
+    let runtime = builder.worker_threads(workers).enable_all().build().unwrap();
     runtime.block_on(async { tokio::spawn(main).await.unwrap() })
 }
