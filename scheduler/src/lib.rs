@@ -39,6 +39,7 @@
 
 mod blocking;
 mod cancel;
+mod carry;
 mod deadlock;
 mod driver;
 mod injector;

@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) stack_size_origin: StackSizeOrigin,
     pub(crate) main_stack_size: Option<StackSize>,
     pub(crate) spin: Duration,
+    /// Whether a worker's thread may run another worker.
+    pub(crate) carry: bool,
     pub(crate) deadlock_detection: bool,
     pub(crate) foreign_threads: ForeignThreads,
     pub(crate) panic_note: bool,

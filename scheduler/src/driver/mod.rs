@@ -24,9 +24,17 @@ use lisle_runtime::internal::primitive::thread::{self, Thread};
 use lisle_runtime::internal::primitive::{Arc, Mutex};
 
 use self::poller::Poller;
+use crate::carry::{Identity, Mate, Rested};
 
 /// How long a busy worker runs tasks between two looks at its descriptors.
 const LOOK_INTERVAL: Duration = Duration::from_micros(20);
+
+/// How long a worker blocks at most before it tries to go home again.
+const AWAY: Duration = Duration::from_millis(10);
+
+/// After this many rests in a row in which nobody came, a worker blocks at once, until another
+/// thread has woken one of its tasks.
+const MOST_VAIN_RESTS: u32 = 4;
 
 /// The half of the worker's own thread.
 pub(crate) struct Driver {
@@ -36,6 +44,10 @@ pub(crate) struct Driver {
     last_look: Cell<Duration>,
     /// How many tasks of the worker wait for a descriptor, wherever that is registered.
     waits: Cell<usize>,
+    /// The worker's identity, if others may carry it.
+    identity: Option<Identity>,
+    /// How often in a row nobody has come while the worker rested.
+    vain_rests: Cell<u32>,
 }
 
 /// Calls a worker back. It needs nothing of the worker, which may be gone when it rings.
@@ -44,20 +56,26 @@ pub(crate) struct Bell(Arc<Callee>);
 
 struct Callee {
     thread: Thread,
+    /// The worker's identity, in which it may rest instead.
+    mate: Option<Mate>,
     /// What the worker blocks in, once it has one. A lock orders this against the inbox: a waker
     /// that has found the worker asleep finds the poller too in which it sleeps.
     poller: Mutex<Option<Arc<Poller>>>,
 }
 
 impl Driver {
-    /// The driver of the calling thread.
-    pub(crate) fn new() -> Self {
-        let callee = Callee { thread: thread::current(), poller: Mutex::new(None) };
+    /// The driver of the calling thread, whose worker others `may_carry`, where that is possible.
+    pub(crate) fn new(may_carry: bool) -> Self {
+        let identity = may_carry.then(Identity::of_this_thread).flatten();
+        let mate = identity.as_ref().map(Identity::mate);
+        let callee = Callee { thread: thread::current(), mate, poller: Mutex::new(None) };
         Self {
             bell: Bell(Arc::new(callee)),
             poller: OnceCell::new(),
             last_look: Cell::new(Duration::ZERO),
             waits: Cell::new(0),
+            identity,
+            vain_rests: Cell::new(0),
         }
     }
 
@@ -65,9 +83,59 @@ impl Driver {
         self.bell.clone()
     }
 
+    /// Whether the worker should [rest](Self::rest) before it blocks.
+    pub(crate) fn may_rest(&self) -> bool {
+        // One that has a poller must hear of its descriptors.
+        self.identity.is_some()
+            && self.poller.get().is_none()
+            && self.vain_rests.get() < MOST_VAIN_RESTS
+    }
+
+    /// Waits as [`block`](Self::block) does, and lets another worker's thread run this worker
+    /// meanwhile. False if nobody came: then it is time to block.
+    pub(crate) fn rest(&self, timeout: Option<Duration>) -> bool {
+        let rested = self.identity.as_ref().is_some_and(|identity| {
+            self.poller.get().is_none() && identity.rest(timeout) == Rested::Called
+        });
+        if !rested {
+            self.vain_rests.set(self.vain_rests.get() + 1);
+        }
+        rested
+    }
+
+    /// Another thread has woken a task of the worker's: it may do so again.
+    pub(crate) fn note_company(&self) {
+        self.vain_rests.set(0);
+    }
+
+    /// Rests while the calling thread runs `mate`. False, and at once, if that does not rest.
+    pub(crate) fn carry(&self, mate: Mate, timeout: Option<Duration>) -> bool {
+        self.identity.as_ref().is_some_and(|identity| identity.carry(mate, timeout))
+    }
+
+    /// Whether this worker may carry others, and they it.
+    #[inline]
+    pub(crate) fn carries(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    /// Sees to it that the worker's own thread runs it from now on.
+    pub(crate) fn go_home(&self) {
+        self.identity.iter().for_each(Identity::go_home);
+    }
+
     /// Blocks until the bell has rung, a descriptor has woken a task, or `timeout` has passed. True
     /// if a task was woken, perhaps one of this worker.
-    pub(crate) fn block(&self, timeout: Option<Duration>) -> bool {
+    ///
+    /// A worker blocks at home, so that the thread which runs it keeps no other worker from its
+    /// own. If that thread is busy, this one blocks for a while.
+    pub(crate) fn block(&self, mut timeout: Option<Duration>) -> bool {
+        if let Some(identity) = self.identity.as_ref().filter(|identity| identity.is_away()) {
+            if identity.try_to_go_home() == Rested::Called {
+                return false;
+            }
+            timeout = Some(timeout.map_or(AWAY, |timeout| timeout.min(AWAY)));
+        }
         match (self.poller.get(), timeout) {
             (Some(poller), timeout) => poller.wait(timeout, source::deliver),
             (None, None) => {
@@ -142,7 +210,15 @@ impl Drop for CountedWait<'_> {
 }
 
 impl Bell {
+    /// The identity in which the worker may rest.
+    pub(crate) fn mate(&self) -> Option<Mate> {
+        self.0.mate
+    }
+
     pub(crate) fn ring(self) {
+        if self.0.mate.is_some_and(Mate::ring) {
+            return;
+        }
         let poller = self.0.poller.lock().clone();
         match poller {
             Some(poller) => poller.ring(),

@@ -22,6 +22,7 @@ pub(crate) use mailbox::Request;
 pub(crate) use owner::{Mail, PostOwner};
 
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 
 use crossbeam_utils::CachePadded;
@@ -31,6 +32,7 @@ use lisle_runtime::internal::primitive::{Arc, Mutex};
 use self::counters::Counters;
 use self::inbox::{Inbox, Pushed};
 use self::mailbox::Mailbox;
+use crate::carry::Mate;
 use crate::driver::Bell;
 use crate::injector::{Injector, NewTask};
 use crate::metrics::WorkerMetrics;
@@ -52,6 +54,8 @@ pub(crate) struct Post {
     accepted: AtomicUsize,
     /// Set when the worker gets its thread, before it can sleep.
     bell: Mutex<Option<Bell>>,
+    /// The worker's identity, set at the same time.
+    mate: OnceLock<Option<Mate>>,
     /// Whether the worker, which was asleep, has been made the watcher.
     appointed: AtomicBool,
     /// While the worker sleeps: whether a timer or a descriptor may wake one of its tasks.
@@ -71,6 +75,7 @@ impl Post {
             unpublished: AtomicUsize::new(0),
             accepted: AtomicUsize::new(0),
             bell: Mutex::new(None),
+            mate: OnceLock::new(),
             appointed: AtomicBool::new(false),
             has_wake_source: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -98,15 +103,39 @@ impl Post {
         }
     }
 
-    /// Does the same from a thread that keeps the post alive.
+    /// Does the same from a thread that keeps the post alive, and leaves it to the caller to
+    /// [wake](Self::ring) the worker. True if it has to.
     ///
     /// # Safety
     ///
     /// The post is the home of `task`. The caller has had the task's unparker.
-    pub(crate) unsafe fn notify(&self, task: NonNull<Control>, notice: Notice) {
+    pub(crate) unsafe fn put_in(&self, task: NonNull<Control>, notice: Notice) -> bool {
         // SAFETY: the unparker gives the right to the task's link.
-        let pushed = unsafe { self.inbox.push(task, notice) };
-        self.call(pushed);
+        unsafe { self.inbox.push(task, notice) == Pushed::OwnerAsleep }
+    }
+
+    /// Puts a task in and wakes the owner if it sleeps.
+    ///
+    /// # Safety
+    ///
+    /// As for [`put_in`](Self::put_in).
+    #[cfg(all(test, lisle_loom))]
+    pub(crate) unsafe fn notify(&self, task: NonNull<Control>, notice: Notice) {
+        // SAFETY: the caller's promise.
+        if unsafe { self.put_in(task, notice) } {
+            self.ring();
+        }
+    }
+
+    /// Wakes the owner, which was found asleep.
+    pub(crate) fn ring(&self) {
+        self.bell().ring();
+    }
+
+    /// The owner's identity, if others may carry it. The owner has its thread.
+    #[inline]
+    pub(crate) fn mate(&self) -> Option<Mate> {
+        *self.mate.get()?
     }
 
     /// Makes sure that the owner looks around once more, awake or not.

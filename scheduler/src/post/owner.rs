@@ -10,6 +10,7 @@ use lisle_runtime::internal::primitive::atomic::Ordering;
 
 use super::counters::{Counter, Counters};
 use super::{Notice, Post, Posts, Request};
+use crate::carry::Mate;
 use crate::driver::Driver;
 use crate::task::Control;
 
@@ -41,7 +42,9 @@ impl PostOwner {
     /// If the post has had an owner.
     pub(crate) fn claim(posts: Arc<Posts>, index: usize, driver: &Driver) -> Self {
         let post = &posts.all()[index];
-        let before = post.bell.lock().replace(driver.bell());
+        let bell = driver.bell();
+        let _ = post.mate.set(bell.mate());
+        let before = post.bell.lock().replace(bell);
         assert!(before.is_none(), "a post has one owner");
         Self { post: NonNull::from(post), _posts: posts, _stays_on_its_thread: PhantomData }
     }
@@ -85,19 +88,71 @@ impl PostOwner {
         is_wanted: impl FnOnce() -> bool,
         rest: impl FnOnce(),
     ) {
+        if self.falls_asleep(driver, timer, is_wanted) {
+            self.stay_asleep(driver, timer, pause, rest);
+            self.wake_up(driver);
+        }
+    }
+
+    /// Sleeps as [`sleep`](Self::sleep) does, while the thread runs `mate`. False, and at once, if
+    /// the owner must not sleep, or the mate does not rest.
+    pub(crate) fn sleep_and_carry(
+        &self,
+        mate: Mate,
+        driver: &Driver,
+        timer: Option<Duration>,
+        is_wanted: impl FnOnce() -> bool,
+        rest: impl FnOnce(),
+    ) -> bool {
+        if !self.falls_asleep(driver, timer, is_wanted) {
+            return false;
+        }
+        let carried = driver.carry(mate, timer);
+        if carried && self.inbox.is_asleep() {
+            self.stay_asleep(driver, timer, None, rest);
+        }
+        self.wake_up(driver);
+        carried
+    }
+
+    /// Announces that the owner sleeps. False if it must not.
+    fn falls_asleep(
+        &self,
+        driver: &Driver,
+        timer: Option<Duration>,
+        is_wanted: impl FnOnce() -> bool,
+    ) -> bool {
         self.has_wake_source.store(timer.is_some() || driver.has_waits(), Ordering::Release);
         if !self.inbox.prepare_sleep() {
-            return;
+            return false;
         }
         if is_wanted() {
             self.inbox.end_sleep();
-            return;
+            return false;
         }
         self.add(|counters| &counters.sleeps, 1);
+        true
+    }
+
+    fn wake_up(&self, driver: &Driver) {
+        if !self.inbox.end_sleep() {
+            driver.note_company();
+        }
+    }
+
+    /// Blocks until something has ended the sleep.
+    fn stay_asleep(
+        &self,
+        driver: &Driver,
+        timer: Option<Duration>,
+        pause: Option<Duration>,
+        rest: impl FnOnce(),
+    ) {
         let timeout = timer.into_iter().chain(pause).min();
         let start = Instant::now();
         // A model has no clock.
         let mut rest = Some(rest).filter(|_| !cfg!(lisle_loom));
+        let mut may_rest = driver.may_rest();
         while self.inbox.is_asleep() {
             let slept = start.elapsed();
             let left = timeout.map(|timeout| timeout.saturating_sub(slept));
@@ -110,17 +165,21 @@ impl PostOwner {
                 rest();
                 continue;
             }
+            if may_rest {
+                may_rest = driver.rest(left);
+                continue;
+            }
             let until_rest = rest.as_ref().map(|_| LONG_SLEEP.saturating_sub(slept));
             if driver.block(left.into_iter().chain(until_rest).min()) {
                 break;
             }
         }
-        self.inbox.end_sleep();
     }
 
     /// Whether the owner was made the watcher. It is told once.
     pub(crate) fn was_appointed(&self) -> bool {
-        self.appointed.swap(false, Ordering::AcqRel)
+        // A sleep has ended, by the appointment if there was one: a load sees that.
+        self.appointed.load(Ordering::Relaxed) && self.appointed.swap(false, Ordering::AcqRel)
     }
 
     /// Lets no more requests in: what is asked from now on is given back. False if there are some,
@@ -148,7 +207,7 @@ impl PostOwner {
 
     /// Begins a sleep, for models that look at an owner from outside. False if something has come.
     #[cfg(all(test, lisle_loom))]
-    pub(crate) fn falls_asleep(&self) -> bool {
+    pub(crate) fn begins_sleep(&self) -> bool {
         self.inbox.prepare_sleep()
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use lisle_runtime::stack::StackSize;
 
 use super::{Handle, Runtime, enter};
+use crate::carry;
 use crate::deadlock::{Deadlock, ForeignThreads};
 use crate::panic_note;
 use crate::park::in_task;
@@ -34,6 +35,7 @@ pub struct RuntimeBuilder {
     stack_size: Option<StackSize>,
     main_stack_size: Option<StackSize>,
     spin: Option<Duration>,
+    carry: Option<bool>,
     deadlock_detection: Option<bool>,
     foreign_threads: ForeignThreads,
     panic_note: Option<bool>,
@@ -123,6 +125,35 @@ impl RuntimeBuilder {
     /// ```
     pub fn spin(mut self, duration: Duration) -> Self {
         self.spin = Some(duration);
+        self
+    }
+
+    /// Says whether the thread of one worker may run another worker that sleeps, under its identity:
+    /// with its thread-locals, its `std::thread::current()`, its allocator's caches and all else
+    /// that code takes for its thread. Two tasks that wait for each other on two workers then need
+    /// no wake-up of a thread, which takes some 50 µs. Without it that is decided by the variable
+    /// `LISLE_CARRY`, 0 or 1; the default is that it may.
+    ///
+    /// What belongs to the *kernel's* thread does not come along: `gettid`, and what the kernel
+    /// keeps by it. A program whose tasks depend on that switches carrying off: one that sets
+    /// credentials, namespaces, limits, a signal mask or an affinity for a single thread, traces
+    /// processes, uses mutexes with priority inheritance, `io_uring` rings that one thread must
+    /// submit to, protection keys, or an allocator with restartable sequences, such as Google's
+    /// tcmalloc. [The page on safety](https://docs.rs/lisle/latest/lisle/guide/safety/) has the
+    /// list.
+    ///
+    /// Carrying takes x86_64 with glibc and a kernel that lets programs write the `fs` base, and
+    /// more than one worker. It is off under sanitizers and valgrind, and in a runtime that has a
+    /// [`stall_notice`](Self::stall_notice).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = lisle::Runtime::builder().carry(false);
+    /// assert_eq!(runtime.run(|| 6 * 7).unwrap(), 42);
+    /// ```
+    pub fn carry(mut self, wanted: bool) -> Self {
+        self.carry = Some(wanted);
         self
     }
 
@@ -297,8 +328,8 @@ impl RuntimeBuilder {
     /// # Errors
     ///
     /// If the number of workers is 0, if the name of the threads contains a zero byte, if
-    /// `LISLE_WORKERS`, `LISLE_STACK_SIZE` or `LISLE_PANIC_NOTE` is consulted and cannot be
-    /// understood, or if the first thread cannot be started.
+    /// `LISLE_WORKERS`, `LISLE_STACK_SIZE`, `LISLE_CARRY` or `LISLE_PANIC_NOTE` is consulted and
+    /// cannot be understood, or if the first thread cannot be started.
     ///
     /// # Examples
     ///
@@ -332,6 +363,10 @@ impl RuntimeBuilder {
             },
             main_stack_size: self.main_stack_size,
             spin: self.spin.unwrap_or(SPIN),
+            // The watch takes a worker for blocked whose own thread sleeps.
+            carry: self.carry.map_or_else(carry::is_wanted, Ok)?
+                && workers.get() > 1
+                && self.stall_notice.is_none(),
             deadlock_detection,
             foreign_threads: self.foreign_threads,
             stall_notice: self.stall_notice.filter(|_| deadlock_detection),

@@ -284,7 +284,7 @@ mod tests {
     fn a_worker_that_reads_no_more_requests_is_not_waited_for() {
         let settings = Runtime::builder().workers(1).settings().unwrap();
         let team = Team::new(settings, Door::Started, |_, _| unreachable!("nothing starts"));
-        assert!(PostOwner::claim(team.posts.clone(), 0, &Driver::new()).close());
+        assert!(PostOwner::claim(team.posts.clone(), 0, &Driver::new(false)).close());
         let (tasks, busy) = RollCall::hold(&team);
         assert!(tasks.is_empty());
         assert_eq!(busy, [0; 0], "it would have been told of after a wait in vain");

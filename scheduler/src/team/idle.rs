@@ -77,6 +77,11 @@ impl Idle {
         role
     }
 
+    /// The caller has nothing to do, and sleeps whether there is a watcher or not.
+    pub(crate) fn enter_as_sleeper(&self) {
+        self.word.fetch_add(SLEEPER, Ordering::AcqRel);
+    }
+
     /// The caller, which was idle, has work.
     pub(crate) fn leave(&self, role: Role) {
         match role {

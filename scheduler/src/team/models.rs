@@ -28,7 +28,7 @@ fn quiescence_is_not_seen_too_early() {
             let tasks = [1, 2].map(|n| task_numbered(&slab, n));
             let (team, done) = (team.clone(), done.clone());
             loom::thread::spawn(move || {
-                let driver = Driver::new();
+                let driver = Driver::new(false);
                 let post = PostOwner::claim(team.posts.clone(), me, &driver);
                 let other = &team.posts.all()[3 - me];
                 for task in tasks {
@@ -44,7 +44,7 @@ fn quiescence_is_not_seen_too_early() {
                 if me == 1 {
                     done.store(true, Relaxed);
                 }
-                assert!(post.falls_asleep());
+                assert!(post.begins_sleep());
             })
         });
         if team.is_quiescent(0) {
@@ -73,6 +73,7 @@ fn team_of_three() -> Arc<Team> {
         stack_size_origin: StackSizeOrigin::Environment,
         main_stack_size: None,
         spin: Duration::ZERO,
+        carry: false,
         deadlock_detection: true,
         foreign_threads: ForeignThreads::NeverWake,
         panic_note: false,

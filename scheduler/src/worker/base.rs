@@ -20,10 +20,6 @@ const LAST_NAP: Duration = Duration::from_millis(1);
 const FIRST_RECHECK: Duration = Duration::from_millis(1);
 const LAST_RECHECK: Duration = Duration::from_secs(1);
 
-/// After this many spins in a row that were in vain, a worker sleeps at once. It spins again when a
-/// sleep was so short that spinning would have caught its end.
-const MOST_VAIN_SPINS: u32 = 4;
-
 impl Worker {
     /// Runs tasks until the team stops and all tasks of this worker have finished.
     pub(crate) fn run_to_end(&self) {
@@ -32,6 +28,7 @@ impl Worker {
         {
             let _watched = self.team.watch.as_ref().map(|watch| watch.begin(self, self.index));
             abort_on_unwind(message, || self.run_until_stopped());
+            self.driver.go_home();
         }
         self.driver.end();
         self.post.end();
@@ -46,7 +43,9 @@ impl Worker {
         // A thread is started when a watcher is wanted, or for a task from outside.
         if self.was_appointed() {
             let marks = self.mark_backlogs();
-            self.spin();
+            if !cfg!(lisle_loom) {
+                self.spin();
+            }
             self.watch(marks, &mut recheck);
         } else if self.index > 0 {
             // It was counted as asleep.
@@ -57,6 +56,11 @@ impl Worker {
                 recheck = FIRST_RECHECK;
                 quiet_since = None;
                 self.run_from_base(next);
+            }
+            if self.carry_mate() {
+                self.poll();
+                self.begin_round();
+                continue;
             }
             self.poll();
             if self.has_more_to_do() || self.driver.look() {
@@ -78,7 +82,7 @@ impl Worker {
     }
 
     /// Whether tasks are runnable, or would be if there were memory for them.
-    fn has_more_to_do(&self) -> bool {
+    pub(super) fn has_more_to_do(&self) -> bool {
         !self.queue.is_empty() || !self.team.injector.is_empty() || !self.post.placed.is_empty()
     }
 
@@ -90,17 +94,22 @@ impl Worker {
     /// Waits for work, or finds some. Returns when there may be something to run.
     fn be_idle(&self, recheck: &mut Duration) {
         let (marks, start) = (self.mark_backlogs(), Instant::now());
-        if self.spin() {
-            self.vain_spins.set(0);
+        // The other side of an exchange is to find this worker at rest, and to carry it. And a
+        // model does not spin.
+        let spins = !cfg!(lisle_loom) && self.spins.are_worthwhile() && !self.calls.alternate();
+        if spins && self.spin() {
+            self.spins.note_catch();
+        } else if spins {
+            self.spins.note_vain_spin();
+            self.be_idle_and_sleep(marks, recheck);
         } else {
             self.be_idle_and_sleep(marks, recheck);
-            self.judge_spinning(start.elapsed());
+            self.judge_sleep(start.elapsed());
         }
         // The worker may have been called for a new task, and one that goes on first may compute
         // for long: the new one is where others find it.
-        if !self.team.injector.is_empty() {
-            self.poll();
-        }
+        self.poll();
+        self.begin_round();
     }
 
     fn be_idle_and_sleep(&self, marks: Vec<Mark>, recheck: &mut Duration) {
@@ -116,6 +125,14 @@ impl Worker {
             }
         }
         self.watch(marks, recheck);
+    }
+
+    /// Leaves the sleepers to run something.
+    pub(super) fn stop_sleeping(&self) {
+        if self.was_appointed() {
+            return self.stop_watching();
+        }
+        self.team.idle.leave(Role::Sleeper);
     }
 
     /// Becomes the watcher if this worker was appointed. True if so. Called only while the worker
@@ -138,10 +155,7 @@ impl Worker {
             if self.team.watcher_falls_asleep() {
                 self.sleep_last(recheck);
                 self.team.idle.note_awakening();
-                if self.was_appointed() {
-                    return self.stop_watching();
-                }
-                return self.team.idle.leave(Role::Sleeper);
+                return self.stop_sleeping();
             }
             marks = self.mark_backlogs();
             let timer = self.until_next_timer();
@@ -217,24 +231,18 @@ impl Worker {
         !deadlock::others_may_wake_us(ForeignThreads::MayWake, own, &[]) && is_at_rest()
     }
 
-    /// Called after a sleep: notes whether spinning before it was, or would have been, worthwhile.
-    fn judge_spinning(&self, idle: Duration) {
-        // A model does not spin, and what it does must not depend on a clock.
-        if cfg!(lisle_loom) {
-            return;
-        }
+    /// Notes whether spinning before a sleep would have been worthwhile.
+    fn judge_sleep(&self, idle: Duration) {
+        // What a model does must not depend on a clock.
         let soon = self.team.settings.spin.saturating_mul(3);
-        let came = self.post.has_mail() || self.has_more_to_do();
-        let came_soon = idle <= soon && came;
-        self.vain_spins.set(if came_soon { 0 } else { self.vain_spins.get().saturating_add(1) });
+        if !cfg!(lisle_loom) && idle <= soon && (self.post.has_mail() || self.has_more_to_do()) {
+            self.spins.note_short_sleep();
+        }
     }
 
-    /// Spins for a moment until something is posted, but not beyond the next timer, and not at all
-    /// after several spins in a row that were in vain. True if something was posted.
+    /// Spins for a moment until something is posted, but not beyond the next timer. True if
+    /// something was posted.
     fn spin(&self) -> bool {
-        if cfg!(lisle_loom) || self.vain_spins.get() >= MOST_VAIN_SPINS {
-            return false;
-        }
         let timer = self.until_next_timer().unwrap_or(Duration::MAX);
         let (start, spin) = (Instant::now(), self.team.settings.spin.min(timer));
         while start.elapsed() < spin {

@@ -15,6 +15,7 @@
 mod base;
 mod blocked;
 mod cancelling;
+mod carrying;
 mod current;
 mod leaving;
 mod locals;
@@ -22,10 +23,12 @@ mod locals;
 mod models;
 mod overflow;
 mod running;
+mod spinning;
 mod stalling;
 mod turn;
 mod waits;
 
+use carrying::Calls;
 pub(crate) use current::{
     Enter, abandon, ask, current, current_team_is, metrics_of, note_end_of_accepted,
     note_unwinding_below, unpark, with_allowance, with_current, with_panicking_task,
@@ -34,6 +37,7 @@ pub use current::{current_number, current_task, metrics, note_accept, yield_now}
 pub(crate) use leaving::MOST_STRIKES;
 pub(crate) use overflow::describe_current;
 use running::Running;
+use spinning::Spins;
 use stalling::Quiet;
 
 use std::cell::{Cell, RefCell};
@@ -73,6 +77,9 @@ pub(crate) struct Worker {
 
     /// Switches left until the next look at the inbox and the clock, that one included.
     until_poll: Cell<u32>,
+    /// What that was when switches were counted last.
+    poll_interval: Cell<u32>,
+    calls: Calls,
     epoch: Instant,
     /// The time since `epoch` at the last look at the clock.
     clock: Cell<Duration>,
@@ -101,8 +108,7 @@ pub(crate) struct Worker {
     /// that this goes on without end.
     late_spawns: Cell<u32>,
     spawns_without_end: Cell<bool>,
-    /// How often in a row spinning was in vain, or would have been.
-    vain_spins: Cell<u32>,
+    spins: Spins,
     /// The time in which no worker has had anything to do, as far as this worker has seen.
     quiet: Cell<Option<Quiet>>,
 }
@@ -110,7 +116,7 @@ pub(crate) struct Worker {
 impl Worker {
     /// The worker at place `index` of a team, on the calling thread.
     pub(crate) fn new(team: Arc<Team>, index: usize) -> Self {
-        let driver = Driver::new();
+        let driver = Driver::new(team.settings.carry);
         let post = PostOwner::claim(team.posts.clone(), index, &driver);
         Self {
             index,
@@ -120,6 +126,8 @@ impl Worker {
             post,
             started: TaskList::default(),
             until_poll: Cell::new(POLL_INTERVAL),
+            poll_interval: Cell::new(POLL_INTERVAL),
+            calls: Calls::new(),
             epoch: Instant::now(),
             clock: Cell::new(Duration::ZERO),
             timers: RefCell::default(),
@@ -136,7 +144,7 @@ impl Worker {
             left_behind: Cell::new(false),
             late_spawns: Cell::new(0),
             spawns_without_end: Cell::new(false),
-            vain_spins: Cell::new(0),
+            spins: Spins::new(),
             quiet: Cell::new(None),
             team,
         }
@@ -147,8 +155,14 @@ impl Worker {
     fn wake_elsewhere(&self, task: NonNull<Control>, home: *const Post) {
         self.post.add(|counters| &counters.wakes_sent, 1);
         match self.team.posts.find(home) {
-            // SAFETY: the task's unparker was that of the caller of `unpark`.
-            Some(mate) => unsafe { mate.notify(task, Notice::Unparked) },
+            Some(mate) => {
+                // SAFETY: the task's unparker was that of the caller of `unpark`.
+                if unsafe { mate.put_in(task, Notice::Unparked) } {
+                    self.call_mate(mate);
+                } else {
+                    self.calls.note_wake();
+                }
+            }
             // SAFETY: as in `unpark`.
             None => unsafe { Post::notify_home(home, task, Notice::Unparked) },
         }
@@ -244,7 +258,19 @@ impl Worker {
 
     /// Switches since the last poll.
     fn uncounted_switches(&self) -> u64 {
-        u64::from(POLL_INTERVAL - self.until_poll.get())
+        u64::from(self.poll_interval.get() - self.until_poll.get())
+    }
+
+    /// Counts the switches since the last time. The next poll is due after `interval` more.
+    fn count_switches(&self, interval: u32) {
+        self.post.add(|counters| &counters.switches, self.uncounted_switches());
+        self.poll_interval.set(interval);
+        self.until_poll.set(interval);
+    }
+
+    /// Has the worker poll before the next turn.
+    fn poll_after_this_turn(&self) {
+        self.count_switches(1);
     }
 
     /// Gives back what `reserve_stack` has promised.

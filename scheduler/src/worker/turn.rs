@@ -133,9 +133,19 @@ impl Worker {
     #[inline(always)]
     pub(super) fn pick(&self) -> Option<Runnable> {
         if self.begin_turn() {
-            self.poll();
+            self.poll_before_pick();
         }
         self.next()
+    }
+
+    /// Polls, unless the worker is about to idle and to carry the mate that it has called.
+    #[cold]
+    fn poll_before_pick(&self) {
+        if self.calls.is_silent() && self.queue.is_empty() {
+            self.count_switches(POLL_INTERVAL);
+        } else {
+            self.poll();
+        }
     }
 
     /// Counts a turn that is about to begin. Tells whether it is time to poll before.
@@ -188,8 +198,8 @@ impl Worker {
     #[cold]
     pub(super) fn poll(&self) {
         locals::mark();
-        self.post.add(|counters| &counters.switches, self.uncounted_switches());
-        self.until_poll.set(POLL_INTERVAL);
+        self.count_switches(POLL_INTERVAL);
+        self.ring_for_mate();
         self.clock.set(self.epoch.elapsed());
         self.post.read(|mail| self.receive(mail));
         // After the requests: once a worker is asked to stop, no task can come any more.

@@ -1,0 +1,146 @@
+//! When a worker lets its thread run another one: see [`carry`](crate::carry).
+//!
+//! A task that wakes a sleeping mate's task most often waits for the answer soon, and then its
+//! worker has nothing else to do. To wake the mate's thread would take that 50 µs, and the woken
+//! thread would find the processor busy. So the mate is only *called*; when the turn has ended, it
+//! is carried if the worker idles, and rung for if there are more tasks, since then two processors
+//! are wanted.
+//!
+//! A task that computes on in its turn would keep the mate waiting. So a call is made without a
+//! ring only by a worker whose latest *rounds*, from one idle moment to the next, were short; and
+//! the keeper of the mate looks once in a millisecond.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use super::Worker;
+use crate::carry::Mate;
+use crate::post::Post;
+
+/// A longer round than this may have had something for two processors to do.
+const SHORT_ROUND: Duration = Duration::from_micros(4);
+
+/// After so many short rounds, a worker is taken for one side of an exchange.
+const ENOUGH_ROUNDS: u32 = 4;
+
+/// What is counted at most, and what a long round takes away from that: one of them may be due to
+/// another process, two are not.
+const MOST_ROUNDS: u32 = 16;
+const LONG_ROUND_COSTS: u32 = 8;
+
+/// The mates that a worker has called, and how it gets on with them.
+pub(super) struct Calls {
+    /// The mate that was called last in this turn.
+    called: Cell<Option<Call>>,
+    /// Whether a mate's task was woken since the worker idled last.
+    has_woken: Cell<bool>,
+    /// How many rounds in a row were short, within bounds.
+    short_rounds: Cell<u32>,
+    /// When this round has begun, on the worker's clock.
+    round: Cell<Duration>,
+}
+
+#[derive(Clone, Copy)]
+struct Call {
+    mate: Mate,
+    has_rung: bool,
+}
+
+impl Calls {
+    pub(super) fn new() -> Self {
+        Self {
+            called: Cell::new(None),
+            has_woken: Cell::new(false),
+            short_rounds: Cell::new(0),
+            round: Cell::new(Duration::ZERO),
+        }
+    }
+
+    /// Notes that a mate's task was woken, and that the mate was awake.
+    #[inline]
+    pub(super) fn note_wake(&self) {
+        self.has_woken.set(true);
+    }
+
+    /// Whether the worker is one side of an exchange: it waits for an answer whenever it idles, and
+    /// that comes soon.
+    pub(super) fn alternate(&self) -> bool {
+        self.short_rounds.get() >= ENOUGH_ROUNDS
+    }
+
+    /// Whether a mate was called and has not been rung for.
+    pub(super) fn is_silent(&self) -> bool {
+        self.called.get().is_some_and(|call| !call.has_rung)
+    }
+
+    /// Forgets the mate that was called, and returns it if it has not been rung for.
+    fn take_silent(&self) -> Option<Mate> {
+        self.called.take().filter(|call| !call.has_rung).map(|call| call.mate)
+    }
+
+    /// Takes the mate that was called, whether it has been rung for or not.
+    fn take(&self) -> Option<Mate> {
+        self.called.take().map(|call| call.mate)
+    }
+}
+
+impl Worker {
+    /// Calls a mate that was found asleep after one of its tasks was woken.
+    #[inline]
+    pub(super) fn call_mate(&self, post: &Post) {
+        self.calls.has_woken.set(true);
+        let Some(mate) = post.mate().filter(|_| self.driver.carries()) else { return post.ring() };
+        self.ring_for_mate();
+        let is_silent = self.calls.alternate() && mate.call();
+        self.calls.called.set(Some(Call { mate, has_rung: !is_silent }));
+        if is_silent {
+            self.poll_after_this_turn();
+        } else {
+            post.ring();
+        }
+    }
+
+    /// The worker has nothing to run: carries the mate that it has called. False, and at once, if
+    /// there is none, or it does not rest. The caller is counted as busy.
+    pub(super) fn carry_mate(&self) -> bool {
+        let Some(mate) = self.calls.take() else { return false };
+        if self.has_arrivals() || self.has_more_to_do() || self.is_shutting_down() {
+            mate.ring();
+            return false;
+        }
+        // It does not become the watcher, as others do that idle: a busy worker which sees that
+        // there is none appoints one, and one that stops watching does so.
+        self.team.idle.enter_as_sleeper();
+        let is_wanted = || self.team.is_wanted();
+        let timer = self.until_next_timer();
+        let carried =
+            self.post.sleep_and_carry(mate, &self.driver, timer, is_wanted, || self.rest());
+        self.team.idle.note_awakening();
+        self.stop_sleeping();
+        if !carried {
+            // It may be about to rest.
+            mate.ring();
+        }
+        carried
+    }
+
+    /// The worker has other things to do: a mate that it has called is rung for.
+    #[inline]
+    pub(super) fn ring_for_mate(&self) {
+        if let Some(mate) = self.calls.take_silent() {
+            mate.ring();
+        }
+    }
+
+    /// Notes that the worker goes on after an idle moment. It has just looked at the clock.
+    pub(super) fn begin_round(&self) {
+        let calls = &self.calls;
+        let length = self.clock.get().saturating_sub(calls.round.replace(self.clock.get()));
+        let rounds = calls.short_rounds.get();
+        calls.short_rounds.set(if calls.has_woken.replace(false) && length <= SHORT_ROUND {
+            MOST_ROUNDS.min(rounds + 1)
+        } else {
+            rounds.saturating_sub(LONG_ROUND_COSTS)
+        });
+    }
+}

@@ -1,0 +1,95 @@
+//! Whether it is worthwhile to spin before a sleep.
+
+use std::cell::Cell;
+
+/// After this many spins in a row that were in vain, a worker sleeps at once.
+const MOST_VAIN_SPINS: u32 = 4;
+
+/// At most so many sleeps have to end soon before spinning is tried again.
+const MOST_PATIENCE: u32 = 1024;
+
+/// What a worker knows of its idle moments.
+pub(super) struct Spins {
+    /// How many spins in a row were in vain.
+    vain: Cell<u32>,
+    /// How many sleeps without a spin before were so short that spinning should have caught their
+    /// end, since spinning was given up.
+    soon: Cell<u32>,
+    /// How many of those it takes to try again: twice as many each time that this was in vain.
+    /// What comes soon after the worker has fallen asleep may come because it sleeps, as from a
+    /// worker that shares its processor.
+    patience: Cell<u32>,
+}
+
+impl Spins {
+    pub(super) fn new() -> Self {
+        Self { vain: Cell::new(0), soon: Cell::new(0), patience: Cell::new(1) }
+    }
+
+    /// Whether to spin now.
+    pub(super) fn are_worthwhile(&self) -> bool {
+        self.vain.get() < MOST_VAIN_SPINS
+    }
+
+    /// Something came during a spin.
+    pub(super) fn note_catch(&self) {
+        self.vain.set(0);
+        self.patience.set(1);
+    }
+
+    /// A spin was in vain.
+    pub(super) fn note_vain_spin(&self) {
+        self.vain.set(self.vain.get() + 1);
+    }
+
+    /// Something came so soon after the worker fell asleep, without a spin, that one should have
+    /// caught it.
+    pub(super) fn note_short_sleep(&self) {
+        self.soon.set(self.soon.get() + 1);
+        if self.soon.get() >= self.patience.get() {
+            self.soon.set(0);
+            self.vain.set(0);
+            self.patience.set(MOST_PATIENCE.min(self.patience.get() * 2));
+        }
+    }
+}
+
+#[cfg(all(test, not(lisle_loom)))]
+mod tests {
+    use super::*;
+
+    /// How many of `moments` begin with a spin, all of which are in vain, if something always comes
+    /// soon after the worker has fallen asleep.
+    fn vain_spins(spins: &Spins, moments: u32) -> u32 {
+        let mut spun = 0;
+        for _ in 0..moments {
+            if spins.are_worthwhile() {
+                spun += 1;
+                spins.note_vain_spin();
+            } else {
+                spins.note_short_sleep();
+            }
+        }
+        spun
+    }
+
+    #[test]
+    fn spinning_in_vain_becomes_ever_rarer() {
+        let spins = Spins::new();
+        assert_eq!(vain_spins(&spins, 5), 4, "the fifth is a sleep, after which it tries again");
+        assert!(vain_spins(&spins, 10_000) < 100);
+    }
+
+    #[test]
+    fn a_catch_makes_it_worthwhile_again() {
+        let spins = Spins::new();
+        vain_spins(&spins, 10_000);
+        while !spins.are_worthwhile() {
+            spins.note_short_sleep();
+        }
+        spins.note_catch();
+        assert_eq!(vain_spins(&spins, 4), 4);
+        spins.note_short_sleep();
+        assert!(spins.are_worthwhile(), "one short sleep is enough");
+    }
+}
