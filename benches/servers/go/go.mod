@@ -1,0 +1,3 @@
+module lisle/benches/servers
+
+go 1.21
