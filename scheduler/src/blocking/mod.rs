@@ -22,7 +22,7 @@
 //! A task that waits for a job is counted as one that waits for a descriptor is: the job wakes it
 //! some day. Beyond that a job may wake any task, of any runtime, by what it does. So while one is
 //! queued or runs, no deadlock is reported; and threads of the pool that have nothing to do are not
-//! taken for others that might wake a task ([`Standing`]).
+//! taken for others that might wake a task (`standing`).
 
 mod owned;
 mod pool;

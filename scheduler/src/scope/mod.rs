@@ -28,7 +28,7 @@ use crate::task::{CancelHandle, JoinHandle, Task};
 /// they are if the caller is cancelled while it waits. That wait is [shielded](crate::shield): it
 /// lasts until the last of them has ended. **If a task panics** and nobody has joined it, the scope
 /// panics at its end, with the payload of the first panic, of tasks and body. It does not cancel the
-/// other tasks: [`try_scope`] does.
+/// other tasks: [`try_scope`](fn@try_scope) does.
 ///
 /// On a plain thread it blocks, and the tasks run in the default runtime.
 ///
