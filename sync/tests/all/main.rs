@@ -2,6 +2,7 @@
 #![cfg(not(lisle_loom))]
 
 mod broadcast;
+mod cancel;
 mod condvar;
 mod ground;
 mod meeting;
