@@ -64,7 +64,7 @@ pub const PEERS: &[Peer] = &[
     },
     Peer { systems: &["may", "may-spsc"], source: Source::Cargo("peer-may"), get: FROM_CRATES_IO },
     Peer {
-        systems: &["threads", "crossbeam"],
+        systems: &["threads", "crossbeam", "parking_lot"],
         source: Source::Cargo("peer-threads"),
         get: FROM_CRATES_IO,
     },

@@ -41,6 +41,8 @@ const SLOW: &[(&str, &str, u64)] = &[
     ("crossbeam", "torn", 10),
     ("crossbeam", "across", 10),
     ("crossbeam", "ask-across", 10),
+    ("parking_lot", "mutex", 10),
+    ("parking_lot", "rwlock", 10),
     ("threads", "spawn", 50),
     ("swapcontext", "switch", 20),
     ("may", "spawn", 10),
@@ -255,6 +257,61 @@ pub const BENCHES: &[Bench] = &[
                 repeat: Some(Size("requests", 300_000, 400)),
             },
         ],
+    },
+    Bench {
+        name: "mutex",
+        title: "N tasks that add 1 under a lock, held over so many yields",
+        workers: BOTH,
+        variants: &[
+            Variant {
+                params: &[Size("tasks", 1, 1), Size("yields", 0, 0)],
+                repeat: Some(Size("rounds", 20_000_000, 1_000)),
+            },
+            Variant {
+                params: &[Size("tasks", 100, 10), Size("yields", 0, 0)],
+                repeat: Some(Size("rounds", 40_000, 100)),
+            },
+            Variant {
+                params: &[Size("tasks", 100, 10), Size("yields", 1, 1)],
+                repeat: Some(Size("rounds", 10_000, 100)),
+            },
+        ],
+    },
+    Bench {
+        name: "rwlock",
+        title: "N tasks that read under a lock, and write at each hundredth time",
+        workers: BOTH,
+        variants: &[Variant {
+            params: &[Size("tasks", 8, 4)],
+            repeat: Some(Size("rounds", 500_000, 1_000)),
+        }],
+    },
+    Bench {
+        name: "semaphore",
+        title: "N tasks that take one of the permits and keep it over a yield",
+        workers: BOTH,
+        variants: &[Variant {
+            params: &[Size("tasks", 100, 10), Size("permits", 10, 3)],
+            repeat: Some(Size("rounds", 10_000, 100)),
+        }],
+    },
+    Bench {
+        name: "waitgroup",
+        title: "a batch of tasks spawned and waited for, for each task",
+        workers: BOTH,
+        variants: &[Variant {
+            params: &[Size("batch", 100, 10)],
+            repeat: Some(Size("batches", 10_000, 100)),
+        }],
+    },
+    Bench {
+        name: "broadcast",
+        title: "a message that each of N receivers gets, for each of them",
+        workers: BOTH,
+        variants: &[Variant {
+            params: &[Size("receivers", 8, 3), Size("burst", 128, 16)],
+            repeat: Some(Size("bursts", 2_000, 20)),
+        }],
     },
 ];
 

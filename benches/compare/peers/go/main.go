@@ -28,6 +28,11 @@ var table = map[string]func(params) string{
 	"sieve":     sieve,
 	"forkjoin":  forkjoin,
 	"imbalance": imbalance,
+	"mutex":     mutex,
+	"rwlock":    rwlock,
+	"semaphore": semaphore,
+	"waitgroup": waitGroup,
+	"broadcast": noEqual("a message goes to one receiver"),
 
 	"torn":          torn,
 	"across":        across,

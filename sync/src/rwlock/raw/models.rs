@@ -32,14 +32,6 @@ impl Guarded {
         unsafe { self.lock.unlock_exclusive() };
     }
 
-    fn write_or_give_up(&self) {
-        if self.lock.lock_until::<Writing>(|| Some(Instant::now()), Location::caller()) {
-            self.add();
-            // SAFETY: the lock is held.
-            unsafe { self.lock.unlock_exclusive() };
-        }
-    }
-
     fn add(&self) {
         // SAFETY: the lock is held.
         self.number.with_mut(|number| unsafe { *number += 1 });
@@ -108,8 +100,8 @@ fn model_of_writers_against_a_reader() {
     });
 }
 
-/// A writer gives up, for which a reader may wait that would otherwise share the lock with another
-/// one.
+/// A writer gives up behind a reader, while another reader comes, which may wait for the writer
+/// alone.
 ///
 /// Seen to fail: with a `leave_queue` that leaves the readers where they are, loom reports a
 /// deadlock.
@@ -118,11 +110,11 @@ fn model_of_a_writer_that_gives_up() {
     loom::model(|| {
         let guarded = Guarded::new();
         guarded.lock.lock::<Reading>(Location::caller());
-        let writer = in_a_thread(&guarded, Guarded::write_or_give_up);
         let reader = in_a_thread(&guarded, Guarded::read);
+        let deadline = || Some(Instant::now());
+        assert!(!guarded.lock.lock_until::<Writing>(deadline, Location::caller()));
+        assert_eq!(reader.join().unwrap(), 0); // although the first reader is still there
         guarded.look_and_unlock();
-        writer.join().unwrap();
-        reader.join().unwrap();
         guarded.end();
     });
 }

@@ -5,6 +5,7 @@ mod apart;
 mod bare;
 mod compute;
 mod echo;
+mod locks;
 mod messages;
 mod tasks;
 
@@ -35,6 +36,11 @@ const TABLE: &[Row] = &[
     (LISLE, "actors", apart::actors),
     (LISLE, "jobs", apart::jobs),
     (LISLE, "echo", echo::echo),
+    (LISLE, "mutex", locks::mutex),
+    (LISLE, "rwlock", locks::rwlock),
+    (LISLE, "semaphore", locks::semaphore),
+    (LISLE, "waitgroup", locks::wait_group),
+    (LISLE, "broadcast", locks::broadcast),
 ];
 
 fn main() {

@@ -1,8 +1,9 @@
-//! The benchmarks on plain threads: `crossbeam` has the channels of crossbeam-channel, `threads` is
-//! the standard library alone.
+//! The benchmarks on plain threads: `crossbeam` has the channels of crossbeam-channel, `parking_lot`
+//! the locks of parking_lot, `threads` is the standard library alone.
 
 mod apart;
 mod compute;
+mod locks;
 mod messages;
 
 use std::time::Instant;
@@ -11,6 +12,7 @@ use harness::{Outcome, Params, Row, no_equal};
 
 const THREADS: &[&str] = &["threads"];
 const CROSSBEAM: &[&str] = &["crossbeam"];
+const PARKING_LOT: &[&str] = &["parking_lot"];
 
 const TABLE: &[Row] = &[
     (THREADS, "spawn", spawn),
@@ -22,6 +24,8 @@ const TABLE: &[Row] = &[
     (CROSSBEAM, "ask-across", apart::ask_across),
     (THREADS, "actors", apart::actors),
     (THREADS, "jobs", apart::jobs),
+    (PARKING_LOT, "mutex", locks::mutex),
+    (PARKING_LOT, "rwlock", locks::rwlock),
     (CROSSBEAM, "pingpong", messages::pingpong),
     (CROSSBEAM, "buffered", messages::buffered),
     (CROSSBEAM, "unbounded", messages::unbounded),

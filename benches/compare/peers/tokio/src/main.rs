@@ -6,6 +6,7 @@ mod apart;
 mod channels;
 mod compute;
 mod echo;
+mod locks;
 mod messages;
 mod tasks;
 
@@ -53,6 +54,11 @@ const TABLE: &[Row] = &[
     (TOKIO, "actors", apart::actors),
     (TOKIO, "jobs", apart::jobs),
     (TOKIO, "echo", echo::echo),
+    (TOKIO, "mutex", locks::mutex),
+    (TOKIO, "rwlock", locks::rwlock),
+    (TOKIO, "semaphore", locks::semaphore),
+    (TOKIO, "waitgroup", locks::wait_group),
+    (TOKIO, "broadcast", locks::broadcast),
 ];
 
 fn main() {
