@@ -50,6 +50,10 @@
 //! [`after`](channel::after) and [`tick`](channel::tick). They connect plain threads, too, and
 //! threads with tasks.
 //!
+//! **Locks.** The module [`sync`] has [`Mutex`](sync::Mutex), [`Condvar`](sync::Condvar),
+//! [`Semaphore`](sync::Semaphore), [`WaitGroup`](sync::WaitGroup) and others, which may be held over
+//! waits: [the guide](guide::choosing_a_lock) says which is for what.
+//!
 //! **Time.** [`sleep`] and [`sleep_until`] let other tasks run meanwhile.
 //!
 //! **Tests.** [`#[lisle::test]`](macro@test) runs a test as a task. If all its tasks wait for each

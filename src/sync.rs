@@ -1,7 +1,8 @@
 //! Locks and meeting points for tasks and plain threads, in any mixture.
 //!
 //! A task that waits here lets its worker run other tasks. What is held may be held over any wait:
-//! a guard of [`Mutex`] while its task sleeps costs nobody but those that want the same lock.
+//! a guard of [`Mutex`] while its task sleeps costs nobody but those that want the same lock. [The
+//! guide](crate::guide::choosing_a_lock) says which is for what.
 //!
 //! ```
 //! use lisle::sync::{Mutex, WaitGroup};

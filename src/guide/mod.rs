@@ -1,4 +1,4 @@
-//! The guide: seven short pages that one reads, next to the items that one looks up.
+//! The guide: eight short pages that one reads, next to the items that one looks up.
 //!
 //! | Page | Read it |
 //! |---|---|
@@ -7,6 +7,7 @@
 //! | [`servers`] | before the first server or client: sockets, time-outs, a good end |
 //! | [`stacks_and_memory`] | when there are many tasks, deep recursion or large values |
 //! | [`cancelling`] | to stop tasks, to limit their time, to wait for all of them |
+//! | [`choosing_a_lock`] | to share a value, or to wait for each other |
 //! | [`safety`] | for thread-locals, `unsafe`, destructors that wait, `panic = "abort"` |
 //! | [`from_go`] | if you know goroutines: there and here, side by side |
 //! | [`from_std_and_crossbeam`] | if you have threads and channels already and want to move over |
@@ -32,6 +33,10 @@ pub mod stacks_and_memory {
 
 pub mod cancelling {
     #![doc = include_str!("cancelling.md")]
+}
+
+pub mod choosing_a_lock {
+    #![doc = include_str!("choosing_a_lock.md")]
 }
 
 pub mod safety {

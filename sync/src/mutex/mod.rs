@@ -29,8 +29,10 @@ use crate::waiting::deadline_in;
 /// that is forgotten, or whose task is left behind, locks for ever.
 ///
 /// Waiting for the lock is no cancellation point: a task that is cancelled gets the lock like any
-/// other, since the code around it may be what cleans up. Only the end of its runtime unwinds a
-/// task that waits for a lock, and not in a destructor while the task unwinds.
+/// other, since the code around it may be what cleans up. Nor does the end of a region cut it short,
+/// such as a [`timeout`](fn@lisle_scheduler::timeout): use [`lock_timeout`](Self::lock_timeout). Only
+/// the end of its runtime unwinds a task that waits for a lock, and not in a destructor while the
+/// task unwinds.
 ///
 /// The report of a deadlock says where and by which task the lock was taken.
 ///
