@@ -179,53 +179,60 @@ fn model_of_a_late_report() {
 }
 
 /// A read that does not fill its buffer has found all there was, and the next one waits without an
-/// attempt: what comes after the first is reported.
+/// attempt: what comes after the first is reported, here by another worker.
 ///
-/// Seen to fail: when a read notes the edges after it instead of those before, loom reports a
-/// deadlock.
+/// Seen to fail, with three preemptions: when a read notes the edges after it instead of those
+/// before, loom reports a deadlock.
 #[test]
 fn model_of_a_short_read_against_an_edge() {
-    loom::model(|| {
-        let pipe = Pipe::default();
-        let source = SharedSource::new(Source::new(pipe.clone()));
-        run(|| {
-            let _ = read_until(&source, Instant::now());
-            // The worker reports what the writer brings while this waits.
-            let writer = thread::spawn(move || {
-                pipe.write(1);
-                pipe.write(1);
-            });
-            let mut units = 0;
-            while units < 2 {
-                units += drain(&source);
-            }
-            writer.join().unwrap();
-        });
+    beside_an_owner(&[1, 1], |source| {
+        let mut units = 0;
+        while units < 2 {
+            units += drain(source);
+        }
     });
 }
 
-/// One of two waiters gives up while the only edge is reported: the other one hears of it.
+/// One of two waiters, on two workers, gives up while the only edge is reported: the other one
+/// hears of it.
 ///
-/// Seen to fail: without the baton, if the one that gives up had been chosen for the edge.
+/// Seen to fail, with three preemptions: without the baton that `Turn` hands on when it is dropped,
+/// loom reports a deadlock.
 #[test]
 fn model_of_two_waiters_of_which_one_gives_up() {
-    loom::model(|| {
+    beside_an_owner(&[2], |source| drop(read_until(source, Instant::now())));
+}
+
+/// Calls `reader` on a worker while another one, with which the source is registered, reports what
+/// is written, in these portions, and takes a unit of a portion that is the only one.
+fn beside_an_owner(portions: &'static [usize], reader: fn(&SharedSource)) {
+    loom::model(move || {
         let pipe = Pipe::default();
         let source = SharedSource::new(Source::new(pipe.clone()));
-        let writer = thread::spawn(move || pipe.write(2));
-        run(|| {
-            let hasty = spawn_local({
-                let source = source.clone();
-                move || read_until(&source, Instant::now()).is_ok()
-            });
-            let patient = spawn_local({
-                let source = source.clone();
-                move || read(&source).unwrap()
-            });
-            hasty.join().unwrap();
-            patient.join().unwrap();
+        let owner = thread::spawn(move || {
+            run(|| {
+                let now = || Patience::Until(Instant::now());
+                let nothing = |_: &Pipe| Err::<(), _>(io::ErrorKind::WouldBlock.into());
+                let registered = source.attempt(Direction::Read, REASON, now, nothing);
+                assert!(registered.is_err());
+                let bell = Arc::new(WaitCell::new());
+                let reader = thread::spawn({
+                    let (source, bell) = (source.clone(), bell.clone());
+                    move || {
+                        run(|| reader(&source));
+                        bell.notify(Event::new(0));
+                    }
+                });
+                if portions.len() == 1 {
+                    read(&source).unwrap();
+                }
+                // SAFETY: nobody else waits for the bell.
+                assert_eq!(unsafe { bell.wait(REASON, None) }, Wake::Unparked);
+                reader
+            })
         });
-        writer.join().unwrap();
+        portions.iter().for_each(|&units| pipe.write(units));
+        owner.join().unwrap().join().unwrap();
     });
 }
 
