@@ -13,7 +13,7 @@ use crate::local;
 use crate::post::Post;
 use crate::runtime::{Handle, default_runtime};
 use crate::scope::Bonds;
-use crate::task::{Birth, Control, JoinHandle, Slab, TaskId, join};
+use crate::task::{Birth, Control, ExtrasSlot, JoinHandle, Slab, TaskId, join};
 use crate::team::{Balance, Team};
 use crate::worker::{self, Worker};
 
@@ -565,14 +565,17 @@ pub(crate) unsafe fn create<F, T>(
 where
     F: FnOnce() -> T,
 {
+    // Taken apart at once: so the compiler sees what it was not told.
+    let Builder { name, stack_size, inherits, .. } = builder;
+    let locals = if inherits { local::current() } else { None };
+    let extras = ExtrasSlot::new(name, locals);
     if place.team().is_of_parent() {
         return Err(left_in_the_parent());
     }
-    let stack = builder.stack_size.map(|size| place.special_stack(size)).transpose()?;
+    let stack = stack_size.map(|size| place.special_stack(size)).transpose()?;
     place.reserve_stack()?;
     let (id, keeper) = (place.next_id(), place.keeper());
-    let locals = if builder.inherits { local::current() } else { None };
-    let birth = Birth { id, name: builder.name, locals, spawned_at, stack, keeper };
+    let birth = Birth { id, extras, spawned_at, stack, keeper };
     let slot = place.allocate();
     // SAFETY: the slot comes from a slab; the caller answers for the types. The handle is the only
     // one, and its type is the closure's.

@@ -1,5 +1,5 @@
 //! Random programs on one to four workers: trees of tasks that spawn, yield, talk, time out, sleep,
-//! panic, are joined, forgotten and given up, with plain threads among them.
+//! panic, are joined, forgotten, cancelled, cut short and given up, with plain threads among them.
 //!
 //! Every message arrives once or comes back, every value is dropped once, and the run returns.
 //!
@@ -20,8 +20,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lisle_scheduler::check_cancelled;
-use lisle_scheduler::{Builder, Cancelled, ForeignThreads, JoinHandle, Runtime, sleep, yield_now};
+use lisle_scheduler::{
+    Builder, CancelHandle, Cancelled, ForeignThreads, JoinHandle, Runtime, cancellable,
+    check_cancelled, scope, shield, sleep, timeout, yield_now,
+};
 use support::channel::Channel;
 use support::random::Random;
 use support::{Bell, OnDrop};
@@ -32,6 +34,8 @@ struct World {
     /// A task that takes one rings it.
     bells: Channel<Bell>,
     handles: Channel<JoinHandle<u64>>,
+    /// For anybody who wants to cancel a task.
+    stops: Channel<CancelHandle>,
     tasks_left: AtomicI64,
     /// Values that have been made and not been dropped.
     alive: AtomicI64,
@@ -81,6 +85,7 @@ impl World {
             channels,
             bells: Channel::unbounded(),
             handles: Channel::unbounded(),
+            stops: Channel::unbounded(),
             tasks_left: AtomicI64::new(10 + random.below(300) as i64),
             alive: AtomicI64::new(0),
             next_message: AtomicU64::new(0),
@@ -176,7 +181,7 @@ fn task(world: &Arc<World>, mut random: Random) -> u64 {
     let pinned = Rc::new(());
     let mut children = Vec::new();
     for _ in 0..random.below(12) {
-        match random.below(20) {
+        match random.below(24) {
             0..=3 => send(world, &mut random),
             4..=7 => receive(world, &mut random),
             8..=9 => (0..random.below(20)).for_each(|_| yield_now()),
@@ -186,6 +191,9 @@ fn task(world: &Arc<World>, mut random: Random) -> u64 {
             16 => sleep(random.a_moment() / 4),
             17 => hand_over(world, &mut random, &mut children),
             18 => ring_or_wait(world, &mut random),
+            19 => cancel_some(world, &mut random, &children),
+            20..=21 => in_a_region(world, &mut random),
+            22 => in_a_scope(world, &mut random),
             _ => compute(&mut random),
         }
         assert_eq!(thread::current().id(), home, "a started task stays");
@@ -230,6 +238,64 @@ fn hand_over(world: &Arc<World>, random: &mut Random, children: &mut Vec<JoinHan
     }
 }
 
+/// Cancels a task of one's own or another's, or lets others do it.
+fn cancel_some(world: &Arc<World>, random: &mut Random, children: &[JoinHandle<u64>]) {
+    match children.last() {
+        Some(child) if random.one_in(2) => child.cancel(),
+        Some(child) => {
+            assert!(world.stops.send_timeout(child.cancel_handle(), Duration::ZERO).is_ok())
+        }
+        None => cancel_anybody(world),
+    }
+}
+
+fn cancel_anybody(world: &Arc<World>) {
+    if let Some(stop) = world.stops.recv_timeout(Duration::ZERO) {
+        stop.cancel();
+    }
+}
+
+/// Talks for a while, and is cut short.
+fn in_a_region(world: &Arc<World>, random: &mut Random) {
+    let (length, inner) = (random.a_moment() / 4, random.a_moment() / 8);
+    let _ = timeout(length, || {
+        let _token = Token::new(world);
+        send(world, random);
+        let _ = cancellable(|token| {
+            if random.one_in(3) {
+                token.cancel();
+            }
+            let _ = timeout(inner, || receive(world, random));
+            receive(world, random);
+        });
+        shield(|| send(world, random));
+    });
+}
+
+/// Tasks that borrow, some of which are cancelled, with or without the rest.
+fn in_a_scope(world: &Arc<World>, random: &mut Random) {
+    let token = Token::new(world);
+    let outcome = timeout(random.a_moment(), || {
+        scope(|s| {
+            for _ in 0..random.below(4) {
+                let (borrowed, mut theirs) = (&token, Random::new(random.next()));
+                let task = s.spawn(move || {
+                    let _token = Token::new(&borrowed.world);
+                    receive(world, &mut theirs);
+                    send(world, &mut theirs);
+                });
+                if random.one_in(3) {
+                    task.cancel();
+                }
+            }
+            if random.one_in(3) {
+                s.cancel();
+            }
+        });
+    });
+    assert!(outcome.is_ok() || !token.dropped.load(Ordering::Relaxed));
+}
+
 /// Rings for somebody, or waits until somebody rings or patience ends, whichever is first.
 fn ring_or_wait(world: &Arc<World>, random: &mut Random) {
     if let Some(bell) = world.bells.recv_timeout(Duration::ZERO) {
@@ -253,10 +319,14 @@ fn compute(random: &mut Random) {
 fn outsider(world: &Arc<World>, background: &Runtime, mut random: Random) {
     let _frame = Token::new(world);
     while !world.over.load(Ordering::Acquire) {
-        match random.below(8) {
+        match random.below(9) {
             0..=2 => send(world, &mut random),
             3..=5 => receive(world, &mut random),
             6 => ring_or_wait(world, &mut random),
+            7 => {
+                cancel_anybody(world);
+                in_a_region(world, &mut random);
+            }
             _ => help(world, background, &mut random),
         }
     }

@@ -35,11 +35,11 @@ impl Extras {
 }
 
 /// Where a control block has its extras, which any party may add that keeps the block.
-pub(super) struct Slot(AtomicPtr<Extras>);
+pub(crate) struct Slot(AtomicPtr<Extras>);
 
 impl Slot {
     #[inline(always)]
-    pub(super) fn new(name: Option<Arc<str>>, locals: Locals) -> Self {
+    pub(crate) fn new(name: Option<Arc<str>>, locals: Locals) -> Self {
         let has_any = name.is_some() || locals.is_some();
         Self(AtomicPtr::new(if has_any { Extras::new(name, locals) } else { ptr::null_mut() }))
     }

@@ -101,8 +101,13 @@ impl Control {
         Some(self.whereabouts())
     }
 
-    /// Why the task is to be cancelled, if it is. For the worker that has it.
+    /// Whether the task is to be cancelled. For the worker that has it.
     #[inline(always)]
+    pub(crate) fn is_cancel_requested(&self) -> bool {
+        self.requested.load(Ordering::Relaxed) != NOT_REQUESTED
+    }
+
+    /// Why the task is to be cancelled, if it is. For the worker that has it.
     pub(crate) fn requested_cancel(&self) -> Option<CancelledBy> {
         match self.requested.load(Ordering::Relaxed) {
             NOT_REQUESTED => None,

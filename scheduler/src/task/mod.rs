@@ -20,7 +20,7 @@ mod slab;
 
 use cancelled::Cause;
 pub use cancelled::{Cancelled, CancelledBy};
-pub(crate) use extras::Extras;
+pub(crate) use extras::{Extras, Slot as ExtrasSlot};
 pub use handle::{Detached, Task, TaskId};
 pub(crate) use handle::{IdBlock, Title};
 pub(crate) use home::Whereabouts;
@@ -35,7 +35,6 @@ use std::cell::{Cell, UnsafeCell};
 use std::ops::Deref;
 use std::panic::Location;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::time::Duration;
 
 use lisle_runtime::internal::primitive;
@@ -44,7 +43,6 @@ use lisle_runtime::switch::Context;
 
 use self::join::JoinState;
 use self::payload::{Payload, Vtable};
-use crate::local::Locals;
 use crate::park::{Object, Place};
 use crate::post::Post;
 use crate::runtime::UnfinishedTask;
@@ -176,9 +174,8 @@ pub(crate) struct ParkRecord<'a> {
 /// What a spawn knows about the task beside its closure.
 pub(crate) struct Birth {
     pub(crate) id: TaskId,
-    pub(crate) name: Option<Arc<str>>,
-    /// The task-local values that the task inherits.
-    pub(crate) locals: Locals,
+    /// The task's name and the values that it inherits, if there are any.
+    pub(crate) extras: extras::Slot,
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) stack: Option<Stack>,
     /// The worker on which the task was spawned; null if that was outside of the team.
@@ -214,7 +211,7 @@ impl Control {
             vtable: Vtable::of::<F, T>(),
             links: list::Links::default(),
             id: birth.id,
-            extras: extras::Slot::new(birth.name, birth.locals),
+            extras: birth.extras,
             bond: Cell::new(None),
             spawned_at: birth.spawned_at,
             payload: UnsafeCell::new(Payload::empty()),
@@ -457,8 +454,7 @@ pub(crate) mod testing {
         let slot = slab.allocate();
         let birth = Birth {
             id: TaskId(NonZeroU64::MIN.saturating_add(number)),
-            name: None,
-            locals: None,
+            extras: extras::Slot::new(None, None),
             spawned_at: Location::caller(),
             stack: None,
             keeper: std::ptr::null(),

@@ -118,9 +118,14 @@ fn a_token_meets_the_end_of_its_region() {
         let canceller = run(|| {
             let mut canceller = None;
             let outcome = crate::cancellable(|token| {
-                let token = token.clone();
-                canceller = Some(thread::spawn(move || token.cancel()));
-                thread::yield_now();
+                let (token, bell) = (token.clone(), Arc::<WaitCell>::default());
+                let theirs = bell.clone();
+                canceller = Some(thread::spawn(move || {
+                    theirs.notify(Event::new(0));
+                    token.cancel();
+                }));
+                // A step at which the other thread may have its turn.
+                let _ = bell.event();
                 crate::check_cancelled();
             });
             crate::yield_now();
@@ -131,4 +136,38 @@ fn a_token_meets_the_end_of_its_region() {
         canceller.expect("it was started").join().unwrap();
     });
     assert!(OUTCOMES.iter().all(|seen| seen.load(Relaxed)), "the model must reach both outcomes");
+}
+
+/// A scope waits for a task, on either worker, while the scope is cancelled: it has ended when
+/// the scope returns, and its frame is not touched afterwards.
+///
+/// Seen to fail: when a task takes its step of the balance before it has left the list of those that
+/// can be cancelled, the canceller finds a block that is gone; when `Bonds::close` does not add those
+/// that were admitted, the scope returns while a task runs.
+#[test]
+fn the_last_task_of_a_scope_meets_its_cancel() {
+    loom::model(|| {
+        let ended = std::sync::atomic::AtomicUsize::new(0);
+        let builder = Runtime::builder().workers(2).foreign_threads(ForeignThreads::NeverWake);
+        let main = || {
+            crate::scope(|s| {
+                let count = CountDrop(&ended);
+                s.spawn(move || {
+                    let _count = count;
+                    let _ = park_until(REASON, None);
+                });
+                s.cancel();
+            });
+            assert_eq!(ended.load(Relaxed), 1);
+        };
+        builder.run(main).unwrap();
+    });
+}
+
+struct CountDrop<'a>(&'a std::sync::atomic::AtomicUsize);
+
+impl Drop for CountDrop<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Relaxed);
+    }
 }

@@ -35,6 +35,18 @@ impl Worker {
         }
     }
 
+    /// Cancels a task that is about to start here: so it does not run.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn cancel_at_start(&self, task: &Control) {
+        if let Some(by) = task.requested_cancel() {
+            task.cancel(by);
+        }
+        if self.shutting_down.get() {
+            task.cancel(CancelledBy::Runtime);
+        }
+    }
+
     /// Cancels the region of a task of this worker's, if it is still open.
     pub(super) fn cancel_region(&self, link: &RegionLink) {
         // SAFETY: the task has its region open, or had, on this worker, which looks at it in its

@@ -14,8 +14,8 @@ use super::waits::may_suspend;
 use super::{POLL_INTERVAL, Worker, current, locals, with_allowance};
 use crate::cancel::check_cancelled;
 use crate::post::{Mail, Notice, Request};
-use crate::scope::Bonds;
-use crate::task::{CancelledBy, Control, Runnable, discard_panic, join};
+use crate::scope::{Bond, Bonds};
+use crate::task::{Control, Runnable, discard_panic, join};
 use crate::turn::Allowance;
 
 /// Prefetch distances, in turns. The frame's address is read from the control block, so that comes
@@ -386,12 +386,10 @@ impl Worker {
 
     /// Ties a task to this worker and to a stack, for which the caller has used up or cancelled its
     /// reservation.
+    #[inline(always)]
     fn begin(&self, task: &Control, stack: Stack) {
-        if let Some(by) = task.requested_cancel() {
-            task.cancel(by);
-        }
-        if self.shutting_down.get() {
-            task.cancel(CancelledBy::Runtime);
+        if self.shutting_down.get() || task.is_cancel_requested() {
+            self.cancel_at_start(task);
         }
         task.start(&*self.post, stack);
         // SAFETY: a task starts once, so it is in no list; `retire` removes it before it is freed.
@@ -400,35 +398,63 @@ impl Worker {
     }
 
     /// Ends the current task, whose closure has run, and returns its stack.
+    #[inline(always)]
     fn retire(&self) -> Stack {
-        let task = NonNull::from(self.current_task());
-        // SAFETY: the task is in the list since `begin`; it is alive until `finish` returns, which
-        // is called once, here, on its home. If that says that nobody joins, the block is ours to
-        // free.
+        let task = self.current_task();
+        match task.bond() {
+            None => self.finish(NonNull::from(task), None),
+            Some(bond) => self.retire_from_scope(NonNull::from(task), bond),
+        }
+    }
+
+    /// Does [`retire`](Self::retire) for a task of a scope.
+    #[cold]
+    #[inline(never)]
+    fn retire_from_scope(&self, task: NonNull<Control>, bond: NonNull<Bond>) -> Stack {
+        // SAFETY: the bond is the task's, and each step is done once, in this order.
         unsafe {
-            let bonds = task.as_ref().bond().map(|bond| Bonds::let_go(bond));
+            let bonds = Bonds::let_go(bond);
+            let stack = self.finish(task, Some(bonds.as_ref()));
+            Bonds::end(bonds);
+            stack
+        }
+    }
+
+    #[inline(always)]
+    fn finish(&self, task: NonNull<Control>, bonds: Option<&Bonds>) -> Stack {
+        // SAFETY: the task is in the list since `begin`; it is alive until `finish` returns, which
+        // is called once, here, on its home.
+        unsafe {
             let stack = task.as_ref().take_stack().expect("a started task has a stack");
             self.started.remove(task);
             // Before the block may be gone.
             self.current.clear();
             if join::finish(task) {
-                // The destructors of the result may wait. Until they are done the task counts as a
-                // started one, which the worker awaits, reports and cancels.
-                self.started.insert(task);
-                self.current.set(task);
-                match (join::drop_result(task), bonds) {
-                    (Some(panic), Some(bonds)) => Bonds::take_panic(bonds.as_ref(), panic),
-                    (Some(panic), None) => discard_panic(panic),
-                    (None, _) => {}
-                }
-                self.current.clear();
-                self.started.remove(task);
-                join::free(task);
-            }
-            if let Some(bonds) = bonds {
-                Bonds::end(bonds);
+                self.drop_result(task, bonds);
             }
             stack
+        }
+    }
+
+    /// Gets rid of the result of a task that nobody joins, and of the task.
+    #[inline(never)]
+    fn drop_result(&self, task: NonNull<Control>, bonds: Option<&Bonds>) {
+        // SAFETY: `join::finish` has said that the block is ours to free, and the task is in no
+        // list.
+        unsafe {
+            // The destructors of the result may wait. Until they are done the task counts as a
+            // started one, which the worker awaits, reports and cancels.
+            self.started.insert(task);
+            self.current.set(task);
+            if let Some(panic) = join::drop_result(task) {
+                match bonds {
+                    Some(bonds) => bonds.take_panic(panic),
+                    None => discard_panic(panic),
+                }
+            }
+            self.current.clear();
+            self.started.remove(task);
+            join::free(task);
         }
     }
 
