@@ -53,6 +53,10 @@ impl<T> Object for Receiving<T> {
         RECEIVING
     }
 
+    fn awaits_work(&self) -> bool {
+        true
+    }
+
     fn describe(&self, say: &mut dyn FnMut(Awaited)) {
         say(self.0.awaited(End::Receiving));
     }

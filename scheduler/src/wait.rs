@@ -50,13 +50,21 @@ impl fmt::Display for Reason {
 /// A place in a program.
 pub type Place = &'static Location<'static>;
 
-/// What a party waits at. It is asked only when a report is made, so it costs nothing before.
+/// What a party waits at. It is asked when a report is made, or a task starts right after the party
+/// has begun to wait.
 ///
 /// It is asked while the party is parked, on the party's thread, and may lock what is locked
 /// briefly. If it panics, the process is aborted.
 pub trait Object {
     /// Why the party waits.
     fn reason(&self) -> Reason;
+
+    /// Whether the party waits for something to do, such as a message. A task that does so as the
+    /// first thing in its life is taken for an actor or the member of a pool: if several of a kind
+    /// begin like this, one after the other, they are dealt to the workers that are idle.
+    fn awaits_work(&self) -> bool {
+        false
+    }
 
     /// Calls `say` with each thing that could end the wait, as far as it is known.
     fn describe(&self, say: &mut dyn FnMut(Awaited)) {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use lisle_scheduler::{Builder, JoinHandle, spawn, spawn_local, yield_now};
+use lisle_scheduler::{Builder, JoinHandle, metrics, spawn, spawn_local, yield_now};
 use support::channel::Channel;
 use support::{Bell, block_until, on_each_worker, run_on};
 
@@ -56,6 +56,30 @@ fn tasks_are_spread_while_their_spawner_computes() {
             assert_eq!(threads.len(), workers - 1);
         }
     }
+}
+
+/// A thief takes both. It may have come between the two spawns, but not each time.
+#[test]
+fn a_pair_that_was_spawned_together_is_stolen_together() {
+    let steals_at_once = || {
+        run_on(2, || {
+            let [started, go_on] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+            let pair = [0, 1].map(|_| {
+                let (started, go_on) = (started.clone(), go_on.clone());
+                spawn(move || {
+                    started.store(true, Ordering::Release);
+                    block_until(|| go_on.load(Ordering::Acquire));
+                })
+            });
+            block_until(|| started.load(Ordering::Acquire));
+            let steals = metrics().unwrap().total().steals;
+            go_on.store(true, Ordering::Release);
+            join_all(pair);
+            steals
+        })
+        .unwrap()
+    };
+    assert!((0..20).any(|_| steals_at_once() == 2));
 }
 
 /// Two of the workers, of which each may be the one that looks out for work, are called away again

@@ -341,6 +341,10 @@ impl Object for Operations<'_, '_> {
         Reason::new("selecting")
     }
 
+    fn awaits_work(&self) -> bool {
+        true
+    }
+
     fn describe(&self, say: &mut dyn FnMut(Awaited)) {
         self.0.iter().for_each(|case| case.operation.describe(say));
     }

@@ -104,6 +104,11 @@ impl Inbox {
         self.word.load(Ordering::Relaxed) != EMPTY
     }
 
+    /// Whether tasks wait to be taken.
+    pub(super) fn has_tasks(&self) -> bool {
+        !chain_of(self.word.load(Ordering::Relaxed)).is_null()
+    }
+
     /// Takes all tasks, calling `receive` in the order of the pushes, and ends a sleep that was
     /// announced. True if there was a knock.
     pub(super) fn drain(&self, mut receive: impl FnMut(NonNull<Control>, Notice)) -> bool {

@@ -23,7 +23,7 @@ pub(crate) use owner::{Mail, PostOwner};
 
 use std::ptr::NonNull;
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool as StdAtomicBool, AtomicUsize};
 
 use crossbeam_utils::CachePadded;
 use lisle_runtime::internal::primitive::atomic::{AtomicBool, Ordering};
@@ -52,6 +52,8 @@ pub(crate) struct Post {
     unpublished: AtomicUsize,
     /// Tasks here that serve what was accepted.
     accepted: AtomicUsize,
+    /// Whether no task runs here. (A hint for placing, as the two above.)
+    rests: StdAtomicBool,
     /// Set when the worker gets its thread, before it can sleep.
     bell: Mutex<Option<Bell>>,
     /// The worker's identity, set at the same time.
@@ -74,6 +76,7 @@ impl Post {
             placed: Injector::default(),
             unpublished: AtomicUsize::new(0),
             accepted: AtomicUsize::new(0),
+            rests: StdAtomicBool::new(true),
             bell: Mutex::new(None),
             mate: OnceLock::new(),
             appointed: AtomicBool::new(false),
@@ -229,6 +232,19 @@ impl Post {
     /// Takes in no placed task from now on.
     pub(crate) fn refuse_placements(&self) {
         self.placed.close();
+    }
+
+    /// The owner begins to run tasks, or has run all that it had.
+    pub(crate) fn note_rest(&self, rests: bool) {
+        self.rests.store(rests, Ordering::Relaxed);
+    }
+
+    /// Whether the owner has nothing to do, as far as the caller can see. It may have no thread.
+    pub(crate) fn has_nothing_to_do(&self) -> bool {
+        self.rests.load(Ordering::Relaxed)
+            && !self.inbox.has_tasks()
+            && self.placed.is_empty()
+            && self.backlog.is_empty()
     }
 
     /// How much of what is to be balanced is here already.

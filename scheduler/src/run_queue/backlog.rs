@@ -34,6 +34,9 @@ pub(super) const ELDERS_TURN: usize = 256;
 /// How many tasks a thief takes at once, at most.
 const MOST_LOOT: usize = 64;
 
+/// A thief takes as many as these all together: they may be a pair that talks.
+const PAIR: usize = 2;
+
 /// The half of a run queue that other threads may touch.
 pub(crate) struct Backlog {
     front: Front<FRONT_CAPACITY>,
@@ -152,9 +155,10 @@ impl Backlog {
         Refill { moved, stolen }
     }
 
-    /// How many tasks a thief may take at once: at most half of them.
+    /// How many tasks a thief may take at once: a pair, or at most half of them.
     pub(crate) fn loot(&self) -> usize {
-        self.len().div_ceil(2).min(MOST_LOOT)
+        let len = self.len();
+        if len <= PAIR { len } else { len.div_ceil(2).min(MOST_LOOT) }
     }
 
     /// Takes a task for another worker: the one that has been deferred longest, which may have a
@@ -354,6 +358,15 @@ mod tests {
         // SAFETY: this thread owns the backlog.
         assert_eq!(unsafe { owned.backlog.refill(0, usize::MAX) }, Refill { moved: 0, stolen: 2 });
         assert!(owned.backlog.is_empty());
+    }
+
+    #[test]
+    fn a_thief_takes_a_pair_or_half_but_no_more_than_many() {
+        let owned = Owned::new();
+        for (len, loot) in [(0, 0), (1, 1), (2, 2), (3, 2), (4, 2), (5, 3), (100, 50), (1000, 64)] {
+            owned.push_all(owned.backlog.len() as u64..len);
+            assert_eq!(owned.backlog.loot(), loot, "of {len}");
+        }
     }
 
     #[test]

@@ -29,7 +29,8 @@
 //! 6. **A batch grows with the ring**: it is at least a quarter as long. A crowd of tasks that wake
 //!    each other for ever would otherwise have a turn each for every few tasks that start.
 //! 7. **A thief takes** the task that has been deferred longest, which may have a large tree to
-//!    unfold, or else the oldest one in front. Its marker stays in the ring, and is passed over.
+//!    unfold, or else the oldest one in front. Its marker stays in the ring, and is passed over. It
+//!    takes half of them, but a pair together.
 //!
 //! The README of this crate has the bounds that follow from these rules, and `NOTES.md` beside it
 //! the measurements.
@@ -216,6 +217,16 @@ impl RunQueue {
     #[inline(always)]
     pub(crate) fn peek(&self, ahead: usize) -> Option<NonNull<Control>> {
         self.ring.peek(ahead)
+    }
+
+    /// Grows with each task that becomes runnable or is spawned here.
+    pub(crate) fn pushes(&self) -> usize {
+        self.ring.pushes()
+    }
+
+    /// How many tasks wait in the backlog.
+    pub(crate) fn backlog_len(&self) -> usize {
+        self.backlog.len()
     }
 
     /// Ring length, counting the markers of stolen tasks; not the deferred tasks.

@@ -48,6 +48,11 @@ impl Ring {
         self.tail.get().wrapping_sub(self.head.get())
     }
 
+    /// Counts what is pushed, as long as the ring does not grow.
+    pub(super) fn pushes(&self) -> usize {
+        self.tail.get()
+    }
+
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.head.get() == self.tail.get()

@@ -35,7 +35,10 @@ use crate::post::Post;
 /// Set in the word as long as the task has not started.
 const KEPT: usize = 1;
 
-const _: () = assert!(align_of::<Post>() > KEPT, "the lowest bit of an address is free");
+/// Set beside `KEPT` if no other worker may start the task.
+const TIED: usize = 2;
+
+const _: () = assert!(align_of::<Post>() > TIED, "the lowest bits of an address are free");
 
 /// No cancellation was asked for.
 pub(super) const NOT_REQUESTED: u8 = 0;
@@ -73,6 +76,17 @@ impl Control {
         fence(Ordering::SeqCst);
     }
 
+    /// Only the worker that keeps the task may start it.
+    pub(crate) fn tie(&self) {
+        let word = self.home.load(Ordering::Relaxed);
+        self.home.store(word.map_addr(|address| address | TIED), Ordering::Relaxed);
+    }
+
+    /// Whether that was said of the task, which has not started.
+    pub(crate) fn is_tied(&self) -> bool {
+        self.home.load(Ordering::Relaxed).addr() & TIED != 0
+    }
+
     /// The task starts on the worker that keeps it.
     #[inline(always)]
     pub(super) fn settle(&self, home: *const Post) {
@@ -81,7 +95,7 @@ impl Control {
 
     pub(crate) fn whereabouts(&self) -> Whereabouts {
         let word = self.home.load(Ordering::Relaxed);
-        let post = word.map_addr(|address| address & !KEPT).cast_const();
+        let post = word.map_addr(|address| address & !(KEPT | TIED)).cast_const();
         match () {
             () if word.is_null() => Whereabouts::Nowhere,
             () if word.addr() & KEPT != 0 => Whereabouts::KeptBy(post),

@@ -35,6 +35,13 @@ impl TaskList {
         self.inserted.load(Ordering::Relaxed)
     }
 
+    /// The task that was inserted last of those that are here.
+    pub(crate) fn newest(&self) -> Option<&Control> {
+        // SAFETY: a task is removed from the list before it is freed, and only the owner does so,
+        // which runs no task while it looks.
+        self.first.get().map(|task| unsafe { task.as_ref() })
+    }
+
     /// # Safety
     ///
     /// The task is in no list and stays alive until it is removed from this one.

@@ -33,6 +33,11 @@ impl Idle {
         self.word.load(Ordering::Relaxed) == 0
     }
 
+    /// Whether a worker sleeps, watches or has no thread yet.
+    pub(crate) fn is_any(&self) -> bool {
+        self.word.load(Ordering::Relaxed) != 0
+    }
+
     /// Whether a worker sleeps or has no thread yet.
     pub(super) fn has_sleepers(&self) -> bool {
         self.word.load(Ordering::Relaxed) >= SLEEPER

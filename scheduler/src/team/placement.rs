@@ -40,6 +40,36 @@ impl Team {
         this.posts.all()[index].place(task, balance)
     }
 
+    /// The workers but the caller that have nothing to do, or could be given a thread.
+    pub(crate) fn find_idle(&self, caller: usize) -> Vec<usize> {
+        let posts = self.posts.all();
+        let threads = self.threads.lock();
+        let may_start = self.may_start_another(&threads);
+        (caller + 1..posts.len())
+            .chain(0..caller)
+            .filter(|&index| match index < threads.started {
+                true => posts[index].has_nothing_to_do(),
+                false => may_start,
+            })
+            .collect()
+    }
+
+    /// Puts a new task to this worker, starting its thread if it has none.
+    ///
+    /// # Errors
+    ///
+    /// The task, if there is no such thread, or if the team ends.
+    pub(crate) fn place_on(this: &Arc<Self>, index: usize, task: NewTask) -> Result<(), NewTask> {
+        let mut threads = this.threads.lock();
+        while threads.started <= index {
+            if !this.may_start_another(&threads) || !Self::start_another(this, &mut threads) {
+                return Err(task);
+            }
+        }
+        drop(threads);
+        this.posts.all()[index].place(task, Balance::Living)
+    }
+
     /// The worker with the smallest load; of several the caller's own, which need not be woken.
     fn find_least_loaded(this: &Arc<Self>, balance: Balance, caller: Option<usize>) -> usize {
         let posts = this.posts.all();

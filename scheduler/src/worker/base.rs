@@ -55,6 +55,7 @@ impl Worker {
             while let Some(next) = self.pick() {
                 recheck = FIRST_RECHECK;
                 quiet_since = None;
+                self.post.note_rest(false);
                 self.run_from_base(next);
             }
             if self.carry_mate() {
@@ -62,6 +63,7 @@ impl Worker {
                 self.begin_round();
                 continue;
             }
+            self.post.note_rest(true);
             self.poll();
             if self.has_more_to_do() || self.driver.look() {
                 continue;

@@ -16,6 +16,7 @@ mod base;
 mod blocked;
 mod cancelling;
 mod carrying;
+mod crowd;
 mod current;
 mod leaving;
 mod locals;
@@ -29,6 +30,7 @@ mod turn;
 mod waits;
 
 use carrying::Calls;
+use crowd::Crowd;
 pub(crate) use current::{
     Enter, abandon, ask, current, current_team_is, metrics_of, note_end_of_accepted,
     note_unwinding_below, unpark, with_allowance, with_current, with_panicking_task,
@@ -74,6 +76,7 @@ pub(crate) struct Worker {
     queue: RunQueue,
     /// Tasks that have started and have not finished.
     started: TaskList,
+    crowd: Crowd,
 
     /// Switches left until the next look at the inbox and the clock, that one included.
     until_poll: Cell<u32>,
@@ -125,6 +128,7 @@ impl Worker {
             queue: RunQueue::new(post.backlog.clone()),
             post,
             started: TaskList::default(),
+            crowd: Crowd::default(),
             until_poll: Cell::new(POLL_INTERVAL),
             poll_interval: Cell::new(POLL_INTERVAL),
             calls: Calls::new(),
@@ -394,6 +398,8 @@ impl Worker {
 
     /// Accepts a task that only this worker may start. A stack is reserved for it here.
     fn accept_local(&self, task: NonNull<Control>) {
+        // SAFETY: the caller has just made the task, or taken it.
+        unsafe { task.as_ref() }.tie();
         self.queue.push(task);
     }
 }

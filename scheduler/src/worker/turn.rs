@@ -101,6 +101,9 @@ impl Worker {
             return with_allowance(Allowance::postpone);
         }
         with_allowance(Allowance::renew);
+        if self.crowd.is_left_by(me) {
+            return;
+        }
         // It was a long turn: mail may have come, and a timer may be due.
         let may_be_due = !self.timers.borrow().is_empty() || self.driver.has_waits();
         if may_be_due || self.has_arrivals() {
@@ -341,10 +344,14 @@ impl Worker {
     }
 
     /// Starts `task`: gives it a stack, makes it the current one and returns its first context.
-    /// `None` if there is no stack for it now: then it is back in the queue.
+    /// `None` if it does not start here now: there is no stack for it, and it is back in the queue,
+    /// or it was given to another worker.
     #[cold]
     fn outfit(&self, task: Runnable) -> Option<Context> {
         locals::mark();
+        if self.crowd.may_grow(self.started.len()) && self.deals(&task) {
+            return None;
+        }
         let stack = match task.take_stack() {
             Some(stack) => {
                 self.cancel_reservation();
