@@ -30,6 +30,7 @@ use lisle_runtime::internal::primitive::{Arc, Mutex, MutexGuard, hint};
 
 use crate::cancel::shield;
 use crate::per_process::PerProcess;
+use crate::worker::{self, Worker};
 
 /// How many threads there are at most.
 const MOST_THREADS: usize = if cfg!(lisle_loom) { 2 } else { 512 };
@@ -40,13 +41,14 @@ const MOST_LIMITED: usize = if cfg!(lisle_loom) { 1 } else { 64 };
 /// How long a thread without a job stays.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// How long a thread that has run a job looks for another before it sleeps: less than it takes to
+/// How long a thread that has run a job looks for another before it sleeps: as long as it takes to
 /// wake one. One thread at a time does.
-const SPIN: Duration = Duration::from_micros(20);
+const SPIN: Duration = Duration::from_micros(50);
 
-/// After this many spins in a row that were in vain, a thread sleeps at once. It spins again when
-/// a sleep was so short that spinning might have caught its end.
-const MOST_VAIN_SPINS: u32 = 4;
+/// After a spin that was in vain, threads sleep at once a number of times, which doubles up to this
+/// with each such spin in a row. On a busy machine it is the spinning itself that keeps the next
+/// job from coming, so that how soon that came afterwards says nothing.
+const MOST_SKIPPED_SPINS: u32 = 64;
 
 pub(super) struct Pool {
     state: Mutex<State>,
@@ -76,7 +78,9 @@ struct State {
     /// The kernel's numbers of the threads that run.
     ids: Vec<u32>,
 
-    vain_spins: u32,
+    /// How many spins were left out since the last one, and are to be left out before the next.
+    skipped_spins: u32,
+    spins_to_skip: u32,
     has_complained: bool,
 }
 
@@ -158,6 +162,9 @@ impl Pool {
         }
         state.queue.push_back((job, class));
         self.has_jobs.store(true, Ordering::Relaxed);
+        if state.spinning == 0 {
+            worker::with_current(|worker| worker.map(Worker::expect_a_long_pause));
+        }
         self.call(state);
     }
 
@@ -244,17 +251,20 @@ impl Pool {
         mut state: MutexGuard<'a, State>,
         me: &Arc<Sleeper>,
     ) -> Option<MutexGuard<'a, State>> {
-        if state.spinning == 0 && state.vain_spins < MOST_VAIN_SPINS && !self.spin.is_zero() {
+        state.skipped_spins = state.skipped_spins.saturating_add(1);
+        if state.spinning == 0 && state.skipped_spins > state.spins_to_skip && !self.spin.is_zero()
+        {
+            state.skipped_spins = 0;
             state.spinning += 1;
             drop(state);
             self.spin();
             state = self.lock();
             state.spinning -= 1;
             if !state.queue.is_empty() {
-                state.vain_spins = 0;
+                state.spins_to_skip = 0;
                 return Some(state);
             }
-            state.vain_spins += 1;
+            state.spins_to_skip = (state.spins_to_skip * 2).clamp(1, MOST_SKIPPED_SPINS);
         }
         state.idle.push(me.clone());
         let since = Instant::now();
@@ -265,10 +275,6 @@ impl Pool {
             if me.called.load(Ordering::Relaxed) {
                 me.called.store(false, Ordering::Relaxed);
                 state.called -= 1;
-                // What a model does must not depend on a clock.
-                if !cfg!(lisle_loom) && since.elapsed() <= self.spin * 3 {
-                    state.vain_spins = 0;
-                }
                 return Some(state);
             }
             // In a model no time passes.

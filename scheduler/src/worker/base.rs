@@ -242,6 +242,12 @@ impl Worker {
         }
     }
 
+    /// What the worker waits for next has to wake a thread first. That takes as long as a spin and
+    /// longer, and on a busy machine a spin keeps that thread from its processor.
+    pub(crate) fn expect_a_long_pause(&self) {
+        self.spins.skip_next();
+    }
+
     /// Spins for a moment until something is posted, but not beyond the next timer. True if
     /// something was posted.
     fn spin(&self) -> bool {

@@ -19,16 +19,32 @@ pub(super) struct Spins {
     /// What comes soon after the worker has fallen asleep may come because it sleeps, as from a
     /// worker that shares its processor.
     patience: Cell<u32>,
+    /// The next idle moment is known to be long.
+    skips_next: Cell<bool>,
 }
 
 impl Spins {
     pub(super) fn new() -> Self {
-        Self { vain: Cell::new(0), soon: Cell::new(0), patience: Cell::new(1) }
+        Self {
+            vain: Cell::new(0),
+            soon: Cell::new(0),
+            patience: Cell::new(1),
+            skips_next: Cell::new(false),
+        }
     }
 
     /// Whether to spin now.
     pub(super) fn are_worthwhile(&self) -> bool {
-        self.vain.get() < MOST_VAIN_SPINS
+        !self.skips_next.take() && !self.are_given_up()
+    }
+
+    fn are_given_up(&self) -> bool {
+        self.vain.get() >= MOST_VAIN_SPINS
+    }
+
+    /// The next spin would be in vain.
+    pub(super) fn skip_next(&self) {
+        self.skips_next.set(true);
     }
 
     /// Something came during a spin.
@@ -45,6 +61,9 @@ impl Spins {
     /// Something came so soon after the worker fell asleep, without a spin, that one should have
     /// caught it.
     pub(super) fn note_short_sleep(&self) {
+        if !self.are_given_up() {
+            return;
+        }
         self.soon.set(self.soon.get() + 1);
         if self.soon.get() >= self.patience.get() {
             self.soon.set(0);
