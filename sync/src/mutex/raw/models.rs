@@ -128,6 +128,9 @@ fn model_of_a_woken_party_that_does_not_come_back() {
         guarded.mutex.lock(Location::caller());
         guarded.mutex.state.fetch_or(WOKEN, Ordering::Relaxed);
         let patient = in_a_thread(&guarded, Guarded::add);
+        while guarded.mutex.queue.lock().is_empty() {
+            thread::yield_now();
+        }
         let woken = in_a_thread(&guarded, |guarded| {
             if guarded.mutex.try_when_woken() {
                 guarded.add_and_unlock();
