@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -76,7 +76,8 @@ fn exchange() -> (Sender<u64>, Receiver<u64>, JoinHandle<()>) {
 
 thread_local! {
     static MINE: RefCell<Option<Rc<Cell<u64>>>> = const { RefCell::new(None) };
-    static DEPTH: AtomicU32 = const { AtomicU32::new(0) };
+    /// The kernel thread that computes.
+    static USER: AtomicI32 = const { AtomicI32::new(0) };
 }
 
 /// What a task sees of its thread.
@@ -181,18 +182,23 @@ fn a_panic_is_caught_on_whichever_thread() {
     assert_eq!(caught, 50);
 }
 
-/// How often a handler has found another in its thread-locals.
+/// How often a handler has found another kernel thread in its thread-locals.
 static INTRUSIONS: AtomicU64 = AtomicU64::new(0);
 static SIGNALS: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn on_signal(_: i32) {
-    DEPTH.with(|depth| {
-        // The signal is blocked in its handler: only another kernel thread can be in here.
-        INTRUSIONS.fetch_add(depth.fetch_add(1, Ordering::SeqCst).into(), Ordering::Relaxed);
-        (0..100).for_each(|_| hint::spin_loop());
-        depth.fetch_sub(1, Ordering::SeqCst);
-    });
+    let user = USER.with(|user| user.load(Ordering::SeqCst));
+    if user != 0 && user != kernel_thread() {
+        INTRUSIONS.fetch_add(1, Ordering::Relaxed);
+    }
     SIGNALS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Computes for a moment, and says so in a thread-local.
+fn compute() {
+    USER.with(|user| user.store(kernel_thread(), Ordering::SeqCst));
+    (0..200).for_each(|_| hint::spin_loop());
+    USER.with(|user| user.store(0, Ordering::SeqCst));
 }
 
 #[test]
@@ -230,9 +236,10 @@ fn a_signal_never_meets_another_kernel_thread_in_its_thread_locals() {
             });
             let start = Instant::now();
             let mut n = 0;
-            while n < 5_000 || SIGNALS.load(Ordering::Relaxed) < 50 {
+            while n < 2_000 || SIGNALS.load(Ordering::Relaxed) < 200 {
                 assert!(start.elapsed() < Duration::from_secs(60), "no signal was taken");
                 ask.send(n).unwrap();
+                compute();
                 assert_eq!(hear.recv(), Ok(n));
                 if n % 64 == 0 {
                     threads.lock().unwrap().insert(kernel_thread());
