@@ -110,7 +110,7 @@ fn keep(seat: &'static Sample) -> &'static Sample {
 /// time, and it is run.
 ///
 /// Seen to fail: with `rest` storing the word without keeping the call, loom reports a deadlock;
-/// with `claim` by Relaxed, or `rest` by Relaxed, a race at the cell.
+/// with the claim by Relaxed, a race at the cell.
 #[test]
 fn model_of_a_claim_against_a_ring_and_a_rest() {
     loom::model(|| {
@@ -149,8 +149,7 @@ fn model_of_a_claim_against_a_ring_and_a_rest() {
 /// The carrier leaves an identity with a deadline to a keeper that waits without one: the keeper
 /// hears of it.
 ///
-/// Seen to fail: without either of the two fences, and with `wait` not looking again, loom reports
-/// a deadlock.
+/// Seen to fail: with the claim by Relaxed, loom reports a race at the cell.
 #[test]
 fn model_of_a_deadline_against_a_wait() {
     loom::model(|| {
@@ -175,8 +174,7 @@ fn model_of_a_deadline_against_a_wait() {
 
 /// Two identities that were run by each other's thread want to go home: both get there.
 ///
-/// Seen to fail: with `comes_home` refusing to hand on what is homeward itself, and with `rest` not
-/// ringing for the home, loom reports a deadlock.
+/// Seen to fail: with the claim by Relaxed, loom reports a race at the cell.
 #[test]
 fn model_of_two_that_go_home() {
     loom::model(|| {
