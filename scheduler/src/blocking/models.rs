@@ -34,9 +34,7 @@ fn lend_one(pool: &'static Pool) {
 /// A second call comes while the thread that has run the first one looks once more, falls asleep,
 /// or ends. It is made all the same, and its borrow has ended when its caller goes on.
 ///
-/// Seen to fail, each with a deadlock: when a thread that spins still counts as coming after its
-/// last look, when `rest` ends a thread that was called, and when a thread that ends stays on the
-/// stack of the idle ones.
+/// Seen to fail: when `rest` ends a thread that was called, loom reports a deadlock.
 #[test]
 fn model_of_a_call_against_a_thread_that_goes_to_rest() {
     loom::model(|| {
@@ -47,9 +45,6 @@ fn model_of_a_call_against_a_thread_that_goes_to_rest() {
 }
 
 /// Two callers at once, and threads that grow by calling each other.
-///
-/// Seen to fail with a deadlock: when a thread that takes a job calls no other for the rest, and
-/// the first job waits for the second.
 #[test]
 fn model_of_two_callers() {
     loom::model(|| {
