@@ -25,7 +25,7 @@ fn model_of_messages_against_waits() {
             let got = impatient.recv_until(Instant::now());
             assert!(matches!(got, Ok(1) | Err(RecvTimeoutError::Timeout)), "{got:?}");
         });
-        assert_eq!(sender.send(1).is_ok_and(|receivers| receivers > 0), true);
+        assert!(sender.send(1).is_ok_and(|receivers| receivers > 0));
         drop(sender);
         impatient.join().unwrap();
         assert!(patient.join().unwrap().shared.state.lock().kept.is_empty());

@@ -269,14 +269,13 @@ impl RawRwLock {
     /// [`Wake::Unparked`] if the lock was taken.
     #[cold]
     fn lock_slowly<A: Access>(&self, deadline: Option<Instant>, place: Place) -> Wake {
-        for _ in 0..SPINS {
-            if self.state.load(Ordering::Relaxed) & QUEUED != 0 {
-                break;
-            }
+        let mut spins = SPINS;
+        while spins > 0 && self.state.load(Ordering::Relaxed) & QUEUED == 0 {
             hint::spin_loop();
             if self.take::<A>() {
                 return Wake::Unparked;
             }
+            spins -= 1;
         }
         let waiter = Waiter::new(());
         park(
