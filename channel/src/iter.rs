@@ -74,7 +74,7 @@ pub struct IntoIter<T> {
 impl<T> Iterator for Iter<'_, T> {
     type Item = T;
 
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     fn next(&mut self) -> Option<T> {
         self.receiver.recv_at(self.made_at).ok()
@@ -94,7 +94,7 @@ impl<T> Iterator for TryIter<'_, T> {
 impl<T> Iterator for IntoIter<T> {
     type Item = T;
 
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     fn next(&mut self) -> Option<T> {
         self.receiver.recv_at(self.made_at).ok()
