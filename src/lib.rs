@@ -54,7 +54,14 @@
 //! [`Semaphore`](sync::Semaphore), [`WaitGroup`](sync::WaitGroup) and others, which may be held over
 //! waits: [the guide](guide::choosing_a_lock) says which is for what.
 //!
-//! **Time.** [`sleep`] and [`sleep_until`] let other tasks run meanwhile.
+//! **Input and output.** [`net`] has std's sockets, and a [`Server`](net::Server); an operation that
+//! would block parks its task. [`io::Io`] does the same for any other descriptor. [`fs`],
+//! [`process`] and [`signal`] have std's files and programs, and the system's signals. [`blocking()`]
+//! runs any other call that blocks on a thread of a pool. See the guide's page on
+//! [servers](guide::servers).
+//!
+//! **Time.** [`sleep`] and [`sleep_until`] let other tasks run meanwhile; the module [`time`] has an
+//! [`Interval`](time::Interval).
 //!
 //! **Tests.** [`#[lisle::test]`](macro@test) runs a test as a task. If all its tasks wait for each
 //! other, it fails with a report instead of hanging.
@@ -75,7 +82,8 @@
 //!
 //! **Together, and no longer.** Tasks of a [`scope`] borrow from its surroundings, which wait for
 //! them; [`try_scope`] ends with the first error. [`timeout`] unwinds what takes too long, and a
-//! task's handle [cancels](task::JoinHandle::cancel) it: [the guide](guide::cancelling) has the rest.
+//! task's handle [cancels](task::JoinHandle::cancel) it. A [`Context`](task::Context) carries a
+//! deadline and values along: [the guide](guide::cancelling) has the rest.
 //!
 //! **The end.** Tasks that are left when a runtime ends are cancelled: they unwind from where they
 //! wait. [`task::shield`] puts that off, and [`task::check_cancelled`] asks for it in between.

@@ -1,4 +1,4 @@
-//! The guide: eight short pages that one reads, next to the items that one looks up.
+//! The guide: nine short pages that one reads, next to the items that one looks up.
 //!
 //! | Page | Read it |
 //! |---|---|
