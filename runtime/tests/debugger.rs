@@ -85,9 +85,10 @@ fn assert_chain(frames: &[String], base: &str) {
         assert!(rest.any(|frame| frame.contains(name)), "{name} is missing in {frames:#?}");
     }
     // What follows the base is the backend's, a frame in assembly or a few of the C library, and
-    // perhaps one for a sanitizer.
+    // perhaps one for a sanitizer. Where the program has line tables only, the base itself may be
+    // shown without its path.
     let end = frames.iter().rposition(|frame| frame.contains(base)).unwrap();
-    assert!(frames.len() - 1 - end <= 3, "{frames:#?}");
+    assert!(frames.len() - 1 - end <= 4, "{frames:#?}");
     assert!(!frames.iter().any(|frame| frame.contains("the_resumer")), "{frames:#?}");
     if switch::BACKEND != "ucontext" {
         let last = frames.last().unwrap();
