@@ -127,7 +127,7 @@ fn assert_refused(name: &str, variable: &str) {
         assert_eq!(panic, (line, text));
         // What the builder says comes first.
         let builder = Runtime::builder().workers(1).stack_size(1 << 16).panic_note(false);
-        assert_eq!(builder.run(|| 1).unwrap(), 1);
+        assert_eq!(builder.carry(false).run(|| 1).unwrap(), 1);
     });
     ended.assert_success();
 }
@@ -148,4 +148,10 @@ fn an_unusable_stack_size_in_the_environment_is_a_panic_at_the_caller() {
 fn an_unusable_panic_note_in_the_environment_is_a_panic_at_the_caller() {
     let name = "an_unusable_panic_note_in_the_environment_is_a_panic_at_the_caller";
     assert_refused(name, "LISLE_PANIC_NOTE");
+}
+
+#[test]
+fn an_unusable_word_on_carrying_in_the_environment_is_a_panic_at_the_caller() {
+    let name = "an_unusable_word_on_carrying_in_the_environment_is_a_panic_at_the_caller";
+    assert_refused(name, "LISLE_CARRY");
 }
