@@ -89,8 +89,9 @@ fn the_calls_of_a_suspended_body_appear_in_order_and_its_resumer_does_not() {
                 assert_in_order(&frames, &["innermost", "middle", "outermost", "ends::base"]);
                 assert!(!frames.iter().any(|frame| frame.contains("the_resumer")), "{frames:#?}");
                 let base = frames.iter().rposition(|frame| frame.contains("ends::base")).unwrap();
-                // Below it come only the frames of the backend and of a sanitizer.
-                assert!(frames.len() - base <= 3, "{frames:#?}");
+                // Below it come only the frames of the backend and of a sanitizer, and its own, if
+                // the program has line tables only and shows that without its path.
+                assert!(frames.len() - base <= 4, "{frames:#?}");
             }
         }
         assert_eq!(the_resumer(&coroutine, 1_000_000), CoroutineState::Returned(1_000_002));
