@@ -151,13 +151,19 @@ impl<T> Shared<T> {
         place: Place,
     ) -> Result<u64, RecvTimeoutError> {
         let is_over = |state: &State| self.version() != seen || state.senders == 0;
-        let wake =
-            self.wait(&Watching(self), deadline, place, is_over, |state| &mut state.watching);
-        let version = self.version();
-        match wake {
-            _ if version != seen => Ok(version),
-            Wake::TimedOut => Err(RecvTimeoutError::Timeout),
-            Wake::Unparked | Wake::Failed => Err(RecvTimeoutError::Closed),
+        loop {
+            let wake =
+                self.wait(&Watching(self), deadline, place, is_over, |state| &mut state.watching);
+            // In this order: the last sender may have sent something before it went.
+            let is_closed = wake == Wake::Failed || self.state.lock().senders == 0;
+            let version = self.version();
+            match wake {
+                _ if version != seen => return Ok(version),
+                Wake::TimedOut => return Err(RecvTimeoutError::Timeout),
+                _ if is_closed => return Err(RecvTimeoutError::Closed),
+                // The wake-up was for a change that the receiver saw before it began to wait.
+                _ => {}
+            }
         }
     }
 

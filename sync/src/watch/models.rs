@@ -26,6 +26,26 @@ fn model_of_changes_against_a_wait() {
     });
 }
 
+/// A receiver has seen a change before the sender wakes it for that: it waits for the next one.
+///
+/// Seen to fail: when a wake-up without a change is taken for the end, the receiver is told that no
+/// sender is left.
+#[test]
+fn model_of_a_wake_up_for_what_was_seen() {
+    loom::model(|| {
+        let (sender, mut receiver) = channel(1);
+        let watcher = thread::spawn(move || {
+            while *receiver.borrow_and_update() < 3 {
+                assert!(receiver.changed().is_ok());
+            }
+        });
+        sender.send_replace(2);
+        sender.send_replace(3);
+        watcher.join().unwrap();
+        drop(sender);
+    });
+}
+
 /// One receiver gives up and goes while the other one waits, and the sender waits for both to go.
 ///
 /// Seen to fail: with a receiver that goes without waking, loom reports a deadlock.
