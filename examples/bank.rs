@@ -1,9 +1,10 @@
 //! A bank whose accounts are locked in pairs, and no money is lost.
 //!
-//! Tasks transfer between accounts at random. A transfer locks both, the one with the smaller number
-//! first: so no two transfers wait for each other in a ring. The locks are Lisle's, whose guards may
-//! be held over a wait. Some transfers are given up in the middle, by a time limit: since what a
-//! transfer changes it changes without a wait in between, the sum is right all the same.
+//! Tasks transfer between accounts at random. A transfer locks both, the one with the smaller
+//! number first: so no two transfers wait for each other in a ring. The locks are Lisle's, whose
+//! guards may be held over a wait. Some transfers are given up in the middle, by a time limit:
+//! since what a transfer changes it changes without a wait in between, the sum is right all the
+//! same.
 //!
 //! ```text
 //! cargo run --release --example bank

@@ -1,6 +1,6 @@
-//! A room to chat in: who sends a line has it shown to all others.
+//! A room to chat in: the line of one member is shown to all others.
 //!
-//! One task, the hub, knows who is in the room, and nobody else does: it needs no lock. Each member
+//! One task, the hub, knows the members, and nothing else does: it needs no lock. Each member
 //! has two tasks. One only reads: it forwards the lines of the socket into a channel. The other one
 //! waits for both at once, such a line or a message of the room, with `select!`. The channel from
 //! the hub to a member is bounded. A member that does not read while the others chat fills it, and

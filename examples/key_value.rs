@@ -4,8 +4,8 @@
 //! Each connection has a task, which reads requests, carries out all that have come, and answers
 //! them together: so a client that sends many requests at once, a pipeline, costs one read and one
 //! write. The values lie behind plain locks of the standard library, each of which guards a part of
-//! the keys; they are held for a look-up and never over a wait. What has expired is gone at once for
-//! those who ask, and a sweeper frees its memory later.
+//! the keys; they are held for a look-up and never over a wait. What has expired is gone at once
+//! for those who ask, and a sweeper frees its memory later.
 //!
 //! Without `--port` it plays with clients of its own and ends.
 //!
@@ -139,8 +139,8 @@ impl Input {
     }
 }
 
-/// Takes the words of a request off the input: `*2`, `$3`, `GET`, `$1`, `a`, or a line that somebody
-/// has typed.
+/// Takes the words of a request off the input: `*2`, `$3`, `GET`, `$1`, `a`, or a line that
+/// somebody has typed.
 fn words<'a>(rest: &mut &'a [u8]) -> Result<Option<Words<'a>>, &'static str> {
     let Some(line) = line(rest)? else { return Ok(None) };
     let [b'*', count @ ..] = line else {

@@ -1,8 +1,8 @@
 //! A pipeline of stages that ends at the first error: no stage goes on when another has failed.
 //!
-//! Lines are read, parsed by several tasks, and summed up. Each stage is a task of a `try_scope` and
-//! returns a `Result`; whichever fails first cancels the others where they wait, and its error is
-//! that of the whole pipeline.
+//! Lines are read, parsed by several tasks, and summed up. Each stage is a task of a `try_scope`
+//! and returns a `Result`; whichever fails first cancels the others where they wait, and its error
+//! is that of the whole pipeline.
 //!
 //! ```text
 //! cargo run --release --example pipeline

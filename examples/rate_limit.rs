@@ -1,7 +1,8 @@
 //! A limit on how often something is done: a bucket of tokens that an interval fills.
 //!
 //! The bucket is a channel with room for as many tokens as may be used at once. A task puts one in
-//! at each tick and leaves it out if the bucket is full. Whoever wants to do something takes one.
+//! at each tick and leaves it out if the bucket is full. A task that wants to do something takes
+//! one.
 //!
 //! ```text
 //! cargo run --release --example rate_limit

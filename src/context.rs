@@ -15,8 +15,8 @@ use lisle_scheduler::{CancelToken, cancellable, spawn, timeout_at};
 /// A context is made from another one, its parent, and is over when its parent is. Clones are the
 /// same context. Two things can be done with it:
 ///
-/// - [`run`](Self::run) runs a closure that is unwound from where it waits when the context is over.
-///   So only the outermost function needs to know about it.
+/// - [`run`](Self::run) runs a closure that is unwound from where it waits when the context is
+///   over. So only the outermost function needs to know about it.
 /// - [`done`](Self::done) is a receiver that is then disconnected: an arm of a `select!`.
 ///
 /// # Examples

@@ -51,17 +51,17 @@
 //! threads with tasks.
 //!
 //! **Locks.** The module [`sync`] has [`Mutex`](sync::Mutex), [`Condvar`](sync::Condvar),
-//! [`Semaphore`](sync::Semaphore), [`WaitGroup`](sync::WaitGroup) and others, which may be held over
-//! waits: [the guide](guide::choosing_a_lock) says which is for what.
+//! [`Semaphore`](sync::Semaphore), [`WaitGroup`](sync::WaitGroup) and others, which may be held
+//! over waits: [the guide](guide::choosing_a_lock) says which is for what.
 //!
-//! **Input and output.** [`net`] has std's sockets, and a [`Server`](net::Server); an operation that
-//! would block parks its task. [`io::Io`] does the same for any other descriptor. [`fs`],
-//! [`process`] and [`signal`] have std's files and programs, and the system's signals. [`blocking()`]
-//! runs any other call that blocks on a thread of a pool. See the guide's page on
+//! **Input and output.** [`net`] has std's sockets, and a [`Server`](net::Server); an operation
+//! that would block parks its task. [`io::Io`] does the same for any other descriptor. [`fs`],
+//! [`process`] and [`signal`] have std's files and programs, and the system's signals.
+//! [`blocking()`] runs any other call that blocks on a thread of a pool. See the guide's page on
 //! [servers](guide::servers).
 //!
-//! **Time.** [`sleep`] and [`sleep_until`] let other tasks run meanwhile; the module [`time`] has an
-//! [`Interval`](time::Interval).
+//! **Time.** [`sleep`] and [`sleep_until`] let other tasks run meanwhile; the module [`time`] has
+//! an [`Interval`](time::Interval).
 //!
 //! **Tests.** [`#[lisle::test]`](macro@test) runs a test as a task. If all its tasks wait for each
 //! other, it fails with a report instead of hanging.

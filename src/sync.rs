@@ -35,26 +35,26 @@
 //! | [`watch`] | a value of which all see the latest version | tokio |
 //! | [`broadcast`] | a channel of which each receiver gets every message | tokio |
 //!
-//! All but the last two and `WaitGroup` have a `const fn new`, so they can be `static`. What waits has a form with a
-//! time-out and one with a deadline. A time-out of zero looks and gives up; one that ends after the
-//! last representable `Instant`, such as `Duration::MAX`, never comes.
+//! All but the last two and `WaitGroup` have a `const fn new`, so they can be `static`. What waits
+//! has a form with a time-out and one with a deadline. A time-out of zero looks and gives up; one
+//! that ends after the last representable `Instant`, such as `Duration::MAX`, never comes.
 //!
 //! # Panics and cancellation
 //!
-//! Nothing is poisoned but a [`LazyLock`], whose initialiser is gone. A party that unwinds drops its
-//! guards, permits and handles like any other values, and a guarded value stays as it was left.
+//! Nothing is poisoned but a [`LazyLock`], whose initialiser is gone. A party that unwinds drops
+//! its guards, permits and handles like any other values, and a guarded value stays as it was left.
 //!
 //! Waiting for a lock, or for another party's initialiser, is not cut short by the cancellation of
 //! a task, but only by the end of its runtime. Waits for conditions, permits, notifications,
-//! groups, barriers and messages are. A party that leaves was not chosen by anybody: what it would have got goes
-//! to the next. In a destructor of a task that unwinds, those that cannot say that they have failed
-//! wait as in a [`shield`](crate::task::shield); those for messages fail.
+//! groups, barriers and messages are. A party that leaves was not chosen by anybody: what it would
+//! have got goes to the next. In a destructor of a task that unwinds, those that cannot say that
+//! they have failed wait as in a [`shield`](crate::task::shield); those for messages fail.
 //!
 //! # Others have their turn
 //!
 //! What takes a lock or a permit without having to wait counts as an operation of the turn, as in
-//! [`channel`](crate::channel#others-have-their-turn), and a `try_` that fails as a failure. So tasks
-//! that only poll let others run.
+//! [`channel`](crate::channel#others-have-their-turn), and a `try_` that fails as a failure. So
+//! tasks that only poll let others run.
 
 #[doc(inline)]
 pub use lisle_sync::{

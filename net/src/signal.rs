@@ -44,9 +44,9 @@ pub fn ctrl_c() -> io::Result<()> {
 
 /// Receives signals, from its making on.
 ///
-/// Several may exist for one signal, and each has it. Several tasks and threads may wait at one, and
-/// one of them has each. Signals come in their order; of some hundreds that nobody has received the
-/// later ones are lost.
+/// Several may exist for one signal, and each has it. Several tasks and threads may wait at one,
+/// and one of them has each. Signals come in their order; of some hundreds that nobody has received
+/// the later ones are lost.
 ///
 /// # Examples
 ///

@@ -1,7 +1,8 @@
 //! What all sockets have in common.
 //!
-//! A socket is an `Io` of std's type, which makes the system calls. So each type here only says which
-//! call it is and in which direction it waits; what does not differ at all is written once, below.
+//! A socket is an `Io` of std's type, which makes the system calls. So each type here only says
+//! which call it is and in which direction it waits; what does not differ at all is written once,
+//! below.
 
 /// The methods that each socket has, and the ways from and to std's type and descriptors. The
 /// socket has a field `io`.

@@ -92,8 +92,8 @@ impl UdpSocket {
         self.io.get_ref().peer_addr()
     }
 
-    /// Receives a datagram: its length, and from where it comes. Waits until there is one. What does
-    /// not fit into the buffer is lost.
+    /// Receives a datagram: its length, and from where it comes. Waits until there is one. What
+    /// does not fit into the buffer is lost.
     ///
     /// # Errors
     ///
@@ -144,8 +144,8 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when the [time](Self::set_write_timeout) is over; that of a datagram that is too
-    /// long; `InvalidInput` if there is no address.
+    /// `WouldBlock` when the [time](Self::set_write_timeout) is over; that of a datagram that is
+    /// too long; `InvalidInput` if there is no address.
     #[track_caller]
     pub fn send_to(&self, buffer: &[u8], addresses: impl ToSocketAddrs) -> io::Result<usize> {
         let none = || io::Error::new(io::ErrorKind::InvalidInput, "there is no address to send to");

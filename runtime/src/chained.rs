@@ -39,8 +39,8 @@ impl Chained {
         }
     }
 
-    /// Installs the handler with `flags`. If a function is there already, those among `kept` are set
-    /// or not as it has them: what the kernel did for it, and did not, stays so. Later calls do
+    /// Installs the handler with `flags`. If a function is there already, those among `kept` are
+    /// set or not as it has them: what the kernel did for it, and did not, stays so. Later calls do
     /// nothing.
     pub fn install(&self, flags: c_int, kept: c_int) {
         self.step.call_once(|| {

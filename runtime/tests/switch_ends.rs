@@ -72,8 +72,8 @@ fn examine_backtraces() {
         let first = first.expect(trace);
         assert!(body < first, "{trace}");
         // Nothing comes after the entry but the backend's own: one frame in assembly, or the start
-        // of `ucontext` and that of the C library. Where the program has line tables only, the entry
-        // itself may be shown without its path.
+        // of `ucontext` and that of the C library. Where the program has line tables only, the
+        // entry itself may be shown without its path.
         assert!(frames.len() - 1 - first <= 3, "{trace}");
         assert_eq!(find("resumer"), None, "{trace}");
     }

@@ -213,7 +213,8 @@ impl fmt::Display for NotSet {
 
 impl std::error::Error for NotSet {}
 
-/// Declares task-local values: see [`LocalKey`](https://docs.rs/lisle/latest/lisle/task/struct.LocalKey.html).
+/// Declares task-local values: see
+/// [`LocalKey`](https://docs.rs/lisle/latest/lisle/task/struct.LocalKey.html).
 ///
 /// # Examples
 ///

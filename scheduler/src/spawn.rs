@@ -189,16 +189,17 @@ impl Builder {
         self
     }
 
-    /// Has the task placed, before it starts, on the worker on which the fewest tasks live. No other
-    /// takes it from there, and that worker is woken or gets its thread if it has none to run.
+    /// Has the task placed, before it starts, on the worker on which the fewest tasks live. No
+    /// other takes it from there, and that worker is woken or gets its thread if it has none to
+    /// run.
     ///
     /// A task stays on the worker that starts it. As a rule that is the one that has spawned it;
     /// others take tasks that have waited for about a millisecond. That is good for tasks that talk
     /// to each other or end soon. Spread tasks that live long and compute now and then: actors, the
     /// members of a pool, the handlers of connections. (Those of `lisle::net` are, by themselves.)
     ///
-    /// Waking a worker costs the caller 10 to 20 µs. A worker that computes starts the task when its
-    /// running task waits, yields or ends. [`spawn_local`](Self::spawn_local) does not spread.
+    /// Waking a worker costs the caller 10 to 20 µs. A worker that computes starts the task when
+    /// its running task waits, yields or ends. [`spawn_local`](Self::spawn_local) does not spread.
     ///
     /// ```
     /// lisle::Runtime::builder().workers(2).run(|| {

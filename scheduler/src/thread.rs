@@ -73,8 +73,8 @@ impl ThreadWait {
         self.state.load(Ordering::Acquire)
     }
 
-    /// Blocks until the state is one that ends the sleep (true) or until `deadline` has passed or it
-    /// `is_cut_short` (false).
+    /// Blocks until the state is one that ends the sleep (true) or until `deadline` has passed or
+    /// it `is_cut_short` (false).
     fn sleep(
         &self,
         deadline: Option<Instant>,

@@ -271,8 +271,8 @@ pub struct Held {
 
 impl Held {
     /// It is held `times` times, more than once by several readers. The last one has got it at
-    /// `since`, and is the task with the number `by`, or a plain thread if that is 0. `how` says what
-    /// it was then: `"locked"`.
+    /// `since`, and is the task with the number `by`, or a plain thread if that is 0. `how` says
+    /// what it was then: `"locked"`.
     pub fn new(by: u64, how: &'static str, since: Place, times: usize) -> Self {
         let by = NonZeroU64::new(by).map(|number| Task { id: TaskId(number), name: None });
         Self { by, how, since, times }

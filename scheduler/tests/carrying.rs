@@ -1,5 +1,5 @@
-//! A thread that runs the worker of another: nothing that code takes for its thread changes, signals
-//! find a thread-local block of their own, and everybody is at home in the end.
+//! A thread that runs the worker of another: nothing that code takes for its thread changes,
+//! signals find a thread-local block of their own, and everybody is at home in the end.
 
 #![cfg(not(lisle_loom))]
 

@@ -381,7 +381,8 @@ fn actors_that_are_spawned_in_a_burst_are_dealt_to_idle_workers() {
         let threads = starts(workers, tasks, |_, bell| spawn(actor(bell)));
         let counts = || threads.values().copied();
         assert_eq!(threads.len(), workers, "{threads:?}");
-        // Blocks of four; a deal that ends, because a worker was not idle for a moment, begins anew.
+        // Blocks of four; a deal that ends, because a worker was not idle for a moment, begins
+        // anew.
         let difference = counts().max().unwrap() - counts().min().unwrap();
         assert!(difference <= 4.max(tasks / 3), "{threads:?}");
         if tasks <= 12 {

@@ -88,14 +88,16 @@ pub fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result
     blocking(|| std::os::unix::fs::symlink(original, link))
 }
 
-/// The absolute path of what `path` leads to, without symbolic links. See [`std::fs::canonicalize`].
+/// The absolute path of what `path` leads to, without symbolic links. See
+/// [`std::fs::canonicalize`].
 #[track_caller]
 pub fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     let path = path.as_ref();
     blocking(|| fs::canonicalize(path))
 }
 
-/// Copies the contents and the permissions of a file. Returns the number of bytes. See [`std::fs::copy`].
+/// Copies the contents and the permissions of a file. Returns the number of bytes. See
+/// [`std::fs::copy`].
 #[track_caller]
 pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
     let (from, to) = (from.as_ref(), to.as_ref());
@@ -158,7 +160,8 @@ pub fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
     blocking(|| fs::remove_dir(path))
 }
 
-/// Removes a directory with all that is in it. Symbolic links are not followed. See [`std::fs::remove_dir_all`].
+/// Removes a directory with all that is in it. Symbolic links are not followed. See
+/// [`std::fs::remove_dir_all`].
 #[track_caller]
 pub fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
@@ -172,14 +175,16 @@ pub fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
     blocking(|| fs::remove_file(path))
 }
 
-/// Gives a file or a directory another name, in place of what had it before. See [`std::fs::rename`].
+/// Gives a file or a directory another name, in place of what had it before. See
+/// [`std::fs::rename`].
 #[track_caller]
 pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
     let (from, to) = (from.as_ref(), to.as_ref());
     blocking(|| fs::rename(from, to))
 }
 
-/// What the system knows of what is at `path`, which may be a symbolic link. See [`std::fs::symlink_metadata`].
+/// What the system knows of what is at `path`, which may be a symbolic link. See
+/// [`std::fs::symlink_metadata`].
 #[track_caller]
 pub fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let path = path.as_ref();

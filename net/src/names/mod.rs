@@ -12,11 +12,11 @@ pub use lookup::lookup_timeout;
 /// What stands for one or more addresses of sockets, such as `"localhost:8080"`.
 ///
 /// It is implemented for what std's [`ToSocketAddrs`](std::net::ToSocketAddrs) is implemented for,
-/// and means the same. What differs is the way in which a task waits for a name: the system resolves
-/// it on a thread of the pool for blocking calls, and other tasks run meanwhile. At most 64 names are resolved
-/// at once, and others wait for that. A task that is cancelled does not wait any longer;
-/// [`lookup_timeout`] gives up by itself. What is written as an address is not looked up and never
-/// waits.
+/// and means the same. What differs is the way in which a task waits for a name: the system
+/// resolves it on a thread of the pool for blocking calls, and other tasks run meanwhile. At most
+/// 64 names are resolved at once, and others wait for that. A task that is cancelled does not wait
+/// any longer; [`lookup_timeout`] gives up by itself. What is written as an address is not looked
+/// up and never waits.
 ///
 /// # Examples
 ///

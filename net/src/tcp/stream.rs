@@ -19,8 +19,8 @@ const WRITING: Reason = Reason::new("writing to a TCP connection");
 
 /// A TCP connection, whose operations wait by parking their task.
 ///
-/// It has the methods of [`std::net::TcpStream`]. Reading and writing work on a `TcpStream` and on a
-/// `&TcpStream`, so that one task reads while another one writes. A plain thread that waits is
+/// It has the methods of [`std::net::TcpStream`]. Reading and writing work on a `TcpStream` and on
+/// a `&TcpStream`, so that one task reads while another one writes. A plain thread that waits is
 /// blocked. The crate socket2 has more options, which `socket2::SockRef::from(&stream)` sets.
 ///
 /// # Examples

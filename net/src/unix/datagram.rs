@@ -17,10 +17,10 @@ const SENDING: Reason = Reason::new("sending to a Unix socket");
 
 /// A Unix socket for datagrams, whose operations wait by parking their task.
 ///
-/// It has the methods of [`std::os::unix::net::UnixDatagram`], which makes the system calls. Several
-/// tasks, and plain threads, may use one socket at the same time; a plain thread that waits is
-/// blocked. Unlike those of UDP, datagrams arrive, and in order: a sender waits while the queue of
-/// its receiver is full.
+/// It has the methods of [`std::os::unix::net::UnixDatagram`], which makes the system calls.
+/// Several tasks, and plain threads, may use one socket at the same time; a plain thread that waits
+/// is blocked. Unlike those of UDP, datagrams arrive, and in order: a sender waits while the queue
+/// of its receiver is full.
 ///
 /// # Examples
 ///
@@ -122,8 +122,8 @@ impl UnixDatagram {
         self.io.get_ref().peer_addr()
     }
 
-    /// Receives a datagram: its length, and from where it comes. Waits until there is one. What does
-    /// not fit into the buffer is lost.
+    /// Receives a datagram: its length, and from where it comes. Waits until there is one. What
+    /// does not fit into the buffer is lost.
     ///
     /// # Errors
     ///
@@ -154,8 +154,8 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` when the [time](Self::set_write_timeout) is over; that of a datagram that is too
-    /// long; `NotFound` if there is no such socket, `ConnectionRefused` if it is closed.
+    /// `WouldBlock` when the [time](Self::set_write_timeout) is over; that of a datagram that is
+    /// too long; `NotFound` if there is no such socket, `ConnectionRefused` if it is closed.
     #[track_caller]
     pub fn send_to(&self, buffer: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         self.send_to_addr(buffer, &SocketAddr::from_pathname(path)?)

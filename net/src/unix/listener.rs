@@ -15,8 +15,9 @@ const ACCEPTING: Reason = Reason::new("accepting from a Unix socket");
 
 /// A Unix socket that waits for connections by parking its task.
 ///
-/// It has the methods of [`std::os::unix::net::UnixListener`], which makes the system calls. Several
-/// tasks, and plain threads, may accept from one listener; a plain thread that waits is blocked.
+/// It has the methods of [`std::os::unix::net::UnixListener`], which makes the system calls.
+/// Several tasks, and plain threads, may accept from one listener; a plain thread that waits is
+/// blocked.
 ///
 /// # Examples
 ///

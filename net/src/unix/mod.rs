@@ -2,8 +2,8 @@
 //!
 //! What differs from sockets of other kinds is a peer whose queue is full: the system does not tell
 //! when there is room again, unless the two are connected. So [`connect`](UnixStream::connect) to a
-//! listener that lags behind, and [`send_to`](UnixDatagram::send_to), ask again after a pause, which
-//! grows from 50 µs to 5 ms.
+//! listener that lags behind, and [`send_to`](UnixDatagram::send_to), ask again after a pause,
+//! which grows from 50 µs to 5 ms.
 
 mod datagram;
 mod listener;

@@ -96,7 +96,7 @@ fn a_handler_that_panics_ends_its_connection_alone() {
         let serving = parties.spawn(move || {
             server.serve(|stream, peer| {
                 echo(stream, peer);
-                // Without a message, which would only disturb whoever reads the tests' output.
+                // Without a message, which would only disturb the readers of the tests' output.
                 std::panic::resume_unwind(Box::new("the handler has failed"));
             })
         });

@@ -95,7 +95,7 @@ fn names_and_the_two_families() {
 #[test]
 fn a_connection_that_is_not_made_in_time() {
     everywhere(|_| {
-        // A queue of one, which is full: the system drops who comes after.
+        // A queue of one, which is full: the system drops later connections.
         let socket =
             socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();

@@ -175,7 +175,7 @@ fn a_refusal_wakes_the_receiver() {
             let one = one.clone();
             parties.spawn(move || one.recv(&mut [0]))
         };
-        // The system answers to each datagram. Who asks first is told: the receiver or a sender.
+        // The system answers to each datagram. The first to ask is told: the receiver or a sender.
         let told = loop {
             match one.send(b"anybody there?") {
                 Ok(_) => lisle::sleep(Duration::from_micros(100)),

@@ -62,7 +62,7 @@ fn every_task_hears_of_ctrl_c() {
     Runtime::builder()
         .workers(1)
         .run(|| {
-            // So that it does not end the process, whoever has begun to wait.
+            // So that it does not end the process, whichever party has begun to wait.
             let keeper = Signals::new([SIGINT]).unwrap();
             let waiters: Vec<_> = (0..3).map(|_| spawn(|| ctrl_c().unwrap())).collect();
             yield_now();

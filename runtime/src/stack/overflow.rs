@@ -2,10 +2,10 @@
 //! and what makes it larger, and aborts.
 //!
 //! The handler of SIGSEGV and SIGBUS is installed before the first stack is made. It decides by the
-//! address alone: an address in the guard of one of our stacks is an overflow, and one on a stack of
-//! the parent of a fork child means that the child has touched what it has not got. Any other fault
-//! goes to the handler that was there before, as if this one did not exist. A handler runs on the
-//! thread's signal stack, since there is no room left on the one that overflowed, and does only
+//! address alone: an address in the guard of one of our stacks is an overflow, and one on a stack
+//! of the parent of a fork child means that the child has touched what it has not got. Any other
+//! fault goes to the handler that was there before, as if this one did not exist. A handler runs on
+//! the thread's signal stack, since there is no room left on the one that overflowed, and does only
 //! what is allowed in a signal handler: no lock, no allocation.
 
 use std::ptr;

@@ -135,7 +135,7 @@ impl<T> Owned<T> {
 
     /// The call, for the party that comes first.
     fn claim(&self) -> Option<Call<T>> {
-        // Relaxed: who runs the job has it from the queue, and who has the handle has made it.
+        // Relaxed: the runner of the job has it from the queue, and the handle's owner has made it.
         if self.claimed.swap(true, Ordering::Relaxed) {
             return None;
         }

@@ -127,8 +127,8 @@ pub(super) fn is_cancelled() -> bool {
     entered().any(Region::is_over)
 }
 
-/// Unwinds the calling thread to the outermost of its regions that is over, if there is one. Returns
-/// in a destructor amid an unwinding, and where nothing can be unwound.
+/// Unwinds the calling thread to the outermost of its regions that is over, if there is one.
+/// Returns in a destructor amid an unwinding, and where nothing can be unwound.
 pub(crate) fn check() {
     if let Some(region) = exposed().filter(|region| region.is_over()).last()
         && cfg!(panic = "unwind")

@@ -4,8 +4,8 @@
 //! regions of a task are a list through these frames, innermost first, and so is what is asked when
 //! something is cancelled: from the inside out, up to the first shield, the outermost region that
 //! is cancelled is the one that is struck, or the task itself. The payload that unwinds the task
-//! names the region, and only that region catches it. Of several that are cancelled the outermost is
-//! taken because it would be struck next anyway.
+//! names the region, and only that region catches it. Of several that are cancelled the outermost
+//! is taken because it would be struck next anyway.
 //!
 //! All of it belongs to the task's home. What other threads have is a [`RegionLink`].
 

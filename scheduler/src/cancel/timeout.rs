@@ -41,8 +41,8 @@ impl std::error::Error for Elapsed {}
 ///
 /// # Panics
 ///
-/// With the panic of `body`. A coroutine that has entered a region cannot be suspended inside, which
-/// panics.
+/// With the panic of `body`. A coroutine that has entered a region cannot be suspended inside,
+/// which panics.
 ///
 /// # Examples
 ///

@@ -117,8 +117,9 @@ impl fmt::Debug for CancelToken {
 /// cancellation off, and one outside does not matter.
 ///
 /// On a plain thread it works in Lisle's waits, and nowhere else, and in
-/// [`check_cancelled`](fn@crate::check_cancelled). In a program built with `panic = "abort"` nothing
-/// can be unwound: waits in a region that is cancelled fail instead, as if the other side were gone.
+/// [`check_cancelled`](fn@crate::check_cancelled). In a program built with `panic = "abort"`
+/// nothing can be unwound: waits in a region that is cancelled fail instead, as if the other side
+/// were gone.
 ///
 /// # Errors
 ///
@@ -126,8 +127,8 @@ impl fmt::Debug for CancelToken {
 ///
 /// # Panics
 ///
-/// With the panic of `body`. A coroutine that has entered a region cannot be suspended inside, which
-/// panics.
+/// With the panic of `body`. A coroutine that has entered a region cannot be suspended inside,
+/// which panics.
 ///
 /// # Examples
 ///

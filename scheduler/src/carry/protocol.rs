@@ -1,4 +1,4 @@
-//! Which kernel thread runs which identity, and who waits for the others. `README.md` beside this
+//! Which kernel thread runs which identity, and which ones wait. `README.md` beside this
 //! file has the protocol; nothing here touches a thread-local.
 
 use std::ptr;

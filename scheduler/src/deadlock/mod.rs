@@ -64,8 +64,8 @@ pub(crate) fn earlier_threads(policy: ForeignThreads) -> Vec<u32> {
 }
 
 /// Whether a thread that is not one of the runtime's own, of which there are `own`, could wake one
-/// of its tasks. A blocking call that is under way can, whatever the policy. When its run began there were the `earlier` threads, with that of its first
-/// worker.
+/// of its tasks. A blocking call that is under way can, whatever the policy. When its run began
+/// there were the `earlier` threads, with that of its first worker.
 pub(crate) fn others_may_wake_us(policy: ForeignThreads, own: usize, earlier: &[u32]) -> bool {
     // Known before the threads are counted, so that none is left out which is known here.
     let pool = blocking::standing();

@@ -128,11 +128,11 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Says whether the thread of one worker may run another worker that sleeps, under its identity:
-    /// with its thread-locals, its `std::thread::current()`, its allocator's caches and all else
-    /// that code takes for its thread. Two tasks that wait for each other on two workers then need
-    /// no wake-up of a thread, which takes some 50 µs. Without it that is decided by the variable
-    /// `LISLE_CARRY`, 0 or 1; the default is that it may not.
+    /// Says whether the thread of one worker may run another worker that sleeps, under its
+    /// identity: with its thread-locals, its `std::thread::current()`, its allocator's caches and
+    /// all else that code takes for its thread. Two tasks that wait for each other on two workers
+    /// then need no wake-up of a thread, which takes some 50 µs. Without it that is decided by the
+    /// variable `LISLE_CARRY`, 0 or 1; the default is that it may not.
     ///
     /// What belongs to the *kernel's* thread does not come along: `gettid`, and what the kernel
     /// keeps by it. A program whose tasks depend on that leaves carrying off: one that sets

@@ -5,17 +5,17 @@
 //! - *Which tasks are there*, so that they can be cancelled: a list under a lock, from which a task
 //!   goes before it finishes. So whatever stands in the list has a control block, and a home that
 //!   serves it. One that is spawned when the scope is cancelled is cancelled from its birth.
-//! - *Whether all have ended.* A task counts as ended when its result has been taken or dropped, for
-//!   that may borrow, too: this is the last thing that happens to it. While the body runs the count
-//!   of those that have ended goes down from zero; when the body is over, how many there are is added.
-//!   So only the task that brings the count from 1 to 0 is the last, wakes the frame, and touches
-//!   nothing of it afterwards; and the others touch nothing after their step of the count, since the
-//!   frame may be gone.
+//! - *Whether all have ended.* A task counts as ended when its result has been taken or dropped,
+//!   for that may borrow, too: this is the last thing that happens to it. While the body runs the
+//!   count of those that have ended goes down from zero; when the body is over, how many there are
+//!   is added. So only the task that brings the count from 1 to 0 is the last, wakes the frame, and
+//!   touches nothing of it afterwards; and the others touch nothing after their step of the count,
+//!   since the frame may be gone.
 //! - *The first panic* that no handle has taken.
 //!
 //! A task that is left behind never ends, and keeps what it has borrowed: so its scope cannot end
-//! either. If the task that awaits it is being cancelled it is left behind, too, and its frame stays;
-//! if not, the process is aborted.
+//! either. If the task that awaits it is being cancelled it is left behind, too, and its frame
+//! stays; if not, the process is aborted.
 
 #[cfg(all(test, lisle_loom))]
 mod models;

@@ -27,8 +27,8 @@ use crate::task::{CancelHandle, JoinHandle, Task};
 /// [`timeout`](crate::timeout) around the scope, the tasks are cancelled, and then waited for; so
 /// they are if the caller is cancelled while it waits. That wait is [shielded](crate::shield): it
 /// lasts until the last of them has ended. **If a task panics** and nobody has joined it, the scope
-/// panics at its end, with the payload of the first panic, of tasks and body. It does not cancel the
-/// other tasks: [`try_scope`](fn@try_scope) does.
+/// panics at its end, with the payload of the first panic, of tasks and body. It does not cancel
+/// the other tasks: [`try_scope`](fn@try_scope) does.
 ///
 /// On a plain thread it blocks, and the tasks run in the default runtime.
 ///
@@ -38,8 +38,9 @@ use crate::task::{CancelHandle, JoinHandle, Task};
 ///
 /// # Aborts
 ///
-/// If a task of the scope is [left behind](crate::check_cancelled): it may have lent what it borrows.
-/// Only if the caller is itself being cancelled outside of a shield, it is left behind, too.
+/// If a task of the scope is [left behind](crate::check_cancelled): it may have lent what it
+/// borrows. Only if the caller is itself being cancelled outside of a shield, it is left behind,
+/// too.
 ///
 /// # Examples
 ///

@@ -138,8 +138,8 @@ pub struct TryJoinHandle<'scope, T>(ScopedJoinHandle<'scope, Option<T>>);
 impl<T> TryJoinHandle<'_, T> {
     /// Waits until the task has ended.
     ///
-    /// `None` if it has failed, has panicked or was cancelled. Then the scope is being cancelled, and
-    /// its body and its tasks are unwound at their next wait; the scope returns the error.
+    /// `None` if it has failed, has panicked or was cancelled. Then the scope is being cancelled,
+    /// and its body and its tasks are unwound at their next wait; the scope returns the error.
     #[track_caller]
     pub fn join(self) -> Option<T> {
         self.0.join().ok().flatten()

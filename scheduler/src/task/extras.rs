@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::ptr;
 use std::sync::Arc;
-// Std's even in a model: whoever sees the pointer sees what is behind it, and nobody waits for it.
+// Std's even in a model: a party that sees the pointer sees what is behind it, and nobody waits for
+// it.
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use crate::cancel::Region;

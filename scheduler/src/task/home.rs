@@ -11,9 +11,9 @@
 //! A task that is kept is a closure, and the keeper has a place for it in its queue, or in its
 //! backlog, from which a thief may take it at any moment. A task that has started is its home's.
 //!
-//! **A cancellation from elsewhere** writes its cause beside the word, then reads the word, and asks
-//! the worker that it finds, by [`Request::Cancel`](crate::post::Request). The worker that starts a
-//! task reads the cause first. Nothing is lost, whatever happens meanwhile:
+//! **A cancellation from elsewhere** writes its cause beside the word, then reads the word, and
+//! asks the worker that it finds, by [`Request::Cancel`](crate::post::Request). The worker that
+//! starts a task reads the cause first. Nothing is lost, whatever happens meanwhile:
 //!
 //! | the canceller reads | then |
 //! |---|---|

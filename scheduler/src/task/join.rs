@@ -247,13 +247,13 @@ impl<T> JoinHandle<T> {
     ///
     /// A task that has not started drops its closure without running it. One that has is unwound
     /// from the wait in which it is or comes next, by a panic with the payload [`Cancelled`], which
-    /// `join` returns; its destructors run. A task that ends before that has its result. What it has
-    /// received already is not lost: a wait that was won is over, and the next one is struck.
+    /// `join` returns; its destructors run. A task that ends before that has its result. What it
+    /// has received already is not lost: a wait that was won is over, and the next one is struck.
     ///
     /// To be cancelled is a state: a task that catches the panic is unwound again in its next wait.
     /// [`shield`](fn@crate::shield) puts that off. A task that computes has to call
-    /// [`check_cancelled`](fn@crate::check_cancelled) to notice. In a program built with
-    /// `panic = "abort"` nothing can be unwound: a task that has started is left behind in its wait.
+    /// [`check_cancelled`](fn@crate::check_cancelled) to notice. In a program built with `panic =
+    /// "abort"` nothing can be unwound: a task that has started is left behind in its wait.
     ///
     /// # Examples
     ///

@@ -17,8 +17,8 @@ pub(super) struct Links {
 #[derive(Default)]
 pub(crate) struct TaskList {
     first: Cell<Option<NonNull<Control>>>,
-    /// How many tasks were inserted, and removed, since the beginning. Atomic for signal handlers of
-    /// the owner's thread and for other threads, which may read them.
+    /// How many tasks were inserted, and removed, since the beginning. Atomic for signal handlers
+    /// of the owner's thread and for other threads, which may read them.
     inserted: AtomicUsize,
     removed: AtomicUsize,
 }

@@ -141,9 +141,9 @@ fn a_token_meets_the_end_of_its_region() {
 /// A scope waits for a task, on either worker, while the scope is cancelled: it has ended when
 /// the scope returns, and its frame is not touched afterwards.
 ///
-/// Seen to fail: when a task takes its step of the balance before it has left the list of those that
-/// can be cancelled, the canceller finds a block that is gone; when `Bonds::close` does not add those
-/// that were admitted, the scope returns while a task runs.
+/// Seen to fail: when a task takes its step of the balance before it has left the list of those
+/// that can be cancelled, the canceller finds a block that is gone; when `Bonds::close` does not
+/// add those that were admitted, the scope returns while a task runs.
 #[test]
 fn the_last_task_of_a_scope_meets_its_cancel() {
     loom::model(|| {

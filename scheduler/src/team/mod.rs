@@ -224,8 +224,8 @@ impl Team {
         self.survey(Purpose::End);
     }
 
-    /// Asks all workers, once, to say which of their tasks hold up the end of the team: all that are
-    /// left, in shields.
+    /// Asks all workers, once, to say which of their tasks hold up the end of the team: all that
+    /// are left, in shields.
     pub(crate) fn tell_of_shields(&self) {
         if !self.has_told_shields.swap(true, Ordering::Relaxed) {
             self.survey(Purpose::Shields);

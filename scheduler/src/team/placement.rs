@@ -1,8 +1,8 @@
 //! Placing new tasks: on the worker that has the least of something, whatever it does now.
 //!
-//! A started task stays where it is, so tasks that live long have to be apart from the start if they
-//! are to run at the same time. The spawner says so, or it has just accepted what the task is to
-//! serve. The worker is chosen by numbers that may be a little old, which does no harm.
+//! A started task stays where it is, so tasks that live long have to be apart from the start if
+//! they are to run at the same time. The spawner says so, or it has just accepted what the task is
+//! to serve. The worker is chosen by numbers that may be a little old, which does no harm.
 
 use std::cmp::Reverse;
 

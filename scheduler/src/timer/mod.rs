@@ -3,8 +3,8 @@
 //! They stand in a heap in which each entry has up to four children, none of which is due before
 //! it. An entry is one number, so that two are compared at once. Beside the heap lies a table of
 //! slots, one for each wait: it says where the wait's entry stands now, so that it can be taken out
-//! of the middle, and which task it wakes, or which region of a task it ends. Both are dense: a timer that moves touches nothing on
-//! the stack of its task.
+//! of the middle, and which task it wakes, or which region of a task it ends. Both are dense: a
+//! timer that moves touches nothing on the stack of its task.
 //!
 //! Invariants: `places[slot]` is the index of the entry in the heap that names `slot`; or `FIRED`,
 //! if the wait has not noticed yet that its timer is gone; or, in a free slot, the next free one.

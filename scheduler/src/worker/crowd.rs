@@ -2,20 +2,20 @@
 //! of a pool. They are dealt to the workers that are idle.
 //!
 //! A task stays where it starts, and a burst of such tasks has started long before another worker
-//! could have come for them: without this all would live on one. What tells them from tasks that are
-//! better left together? Nothing does before the first one has had its turn. So it is watched in
-//! that turn, and when the next task from the same place of the program is about to start, the two
-//! are a crowd if
+//! could have come for them: without this all would live on one. What tells them from tasks that
+//! are better left together? Nothing does before the first one has had its turn. So it is watched
+//! in that turn, and when the next task from the same place of the program is about to start, the
+//! two are a crowd if
 //!
 //! - the first one waits, for something to do ([`Object::awaits_work`](crate::park::Object)): a
 //!   sender, a joiner and a sleeper do not;
-//! - it has done nothing before: no operation of a channel that succeeds or fails at once, no spawn,
-//!   no wake-up. One that has asked for something has a partner, who should be near;
+//! - it has done nothing before: no operation of a channel that succeeds or fails at once, no
+//!   spawn, no wake-up. One that has asked for something has a partner, which should be near;
 //! - one more at least is there: pairs stay together.
 //!
 //! Then the tasks that follow are dealt in blocks, the others' first, as long as each that starts
-//! here goes on like the first. Those of other places start where they are. README.md says what this
-//! gains, and NOTES.md what was rejected.
+//! here goes on like the first. Those of other places start where they are. README.md says what
+//! this gains, and NOTES.md what was rejected.
 
 use std::cell::{Cell, RefCell};
 use std::panic::Location;

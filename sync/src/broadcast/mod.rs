@@ -4,8 +4,8 @@
 //! capacity. Sending never waits: when the channel is full the oldest message goes, and a receiver
 //! that had not got it yet is told how many it has missed.
 //!
-//! A receiver gets what is sent after it was made. Messages are cloned, but for the last receiver of
-//! each, which gets the message itself.
+//! A receiver gets what is sent after it was made. Messages are cloned, but for the last receiver
+//! of each, which gets the message itself.
 //!
 //! **Cancellation.** A wait is a cancellation point, which loses nothing: a receiver's place is in
 //! the receiver. In a destructor of a cancelled task it fails as if no sender were left.

@@ -9,8 +9,8 @@ use super::{RecvError, RecvTimeoutError, channel};
 /// Two receivers wait, one of which gives up and goes, while a message is sent and the sender goes.
 ///
 /// Seen to fail: with a `wait` that does not look again, or a sender that goes without waking, loom
-/// reports a deadlock; with a receiver that goes without getting what is left for it, the message is
-/// still there at the end.
+/// reports a deadlock; with a receiver that goes without getting what is left for it, the message
+/// is still there at the end.
 #[test]
 fn model_of_messages_against_waits() {
     loom::model(|| {

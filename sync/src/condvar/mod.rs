@@ -25,9 +25,9 @@ use crate::waiting::{cannot_wait, deadline_in};
 ///
 /// **Cancellation.** A wait is a cancellation point. A task that is unwound from it, or whose time
 /// is over, has the lock again before it goes on; it waits for that as in a
-/// [`shield`](lisle_scheduler::shield). A notification is not lost by it: a waiter that was notified
-/// first returns, and its cancellation strikes at the next point; one that leaves first was not
-/// notified, and another one is. In a destructor that unwinds the wait is not cut short.
+/// [`shield`](lisle_scheduler::shield). A notification is not lost by it: a waiter that was
+/// notified first returns, and its cancellation strikes at the next point; one that leaves first
+/// was not notified, and another one is. In a destructor that unwinds the wait is not cut short.
 ///
 /// # Examples
 ///

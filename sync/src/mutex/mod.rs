@@ -19,8 +19,8 @@ use crate::waiting::deadline_in;
 /// The interface is that of `std::sync::nonpoison::Mutex`. A task that waits lets its worker run
 /// other tasks, and a guard may be held over any wait.
 ///
-/// **Order.** Whoever finds the lock free takes it, also while others wait: that is what makes a
-/// contended mutex fast. One that waits longest is woken by the next release. If the lock is
+/// **Order.** A party that finds the lock free takes it, also while others wait: that is what makes
+/// a contended mutex fast. One that waits longest is woken by the next release. If the lock is
 /// taken when it comes, it has the first place in the queue, and the next release leaves it the
 /// lock. So others overtake it for the time of one wake-up, and by one more holder.
 ///
@@ -29,10 +29,10 @@ use crate::waiting::deadline_in;
 /// that is forgotten, or whose task is left behind, locks for ever.
 ///
 /// Waiting for the lock is no cancellation point: a task that is cancelled gets the lock like any
-/// other, since the code around it may be what cleans up. Nor does the end of a region cut it short,
-/// such as a [`timeout`](fn@lisle_scheduler::timeout): use [`lock_timeout`](Self::lock_timeout). Only
-/// the end of its runtime unwinds a task that waits for a lock, and not in a destructor while the
-/// task unwinds.
+/// other, since the code around it may be what cleans up. Nor does the end of a region cut it
+/// short, such as a [`timeout`](fn@lisle_scheduler::timeout): use
+/// [`lock_timeout`](Self::lock_timeout). Only the end of its runtime unwinds a task that waits for
+/// a lock, and not in a destructor while the task unwinds.
 ///
 /// The report of a deadlock says where and by which task the lock was taken.
 ///

@@ -19,8 +19,8 @@ fn in_a_thread<R: 'static>(
 /// A notification is kept for a party that comes later, and reaches one that waits already; one
 /// that gives up leaves it to another.
 ///
-/// Seen to fail: with a `commit` that does not look again, or a `notify_one` that keeps nothing, loom
-/// reports a deadlock; with one that keeps what it has given, the last assertion fails.
+/// Seen to fail: with a `commit` that does not look again, or a `notify_one` that keeps nothing,
+/// loom reports a deadlock; with one that keeps what it has given, the last assertion fails.
 #[test]
 fn model_of_a_notification_against_waits() {
     loom::model(|| {

@@ -11,9 +11,9 @@ use super::OnceLock;
 /// The interface is that of `std::sync::LazyLock`. The initialiser may wait; others that want the
 /// value wait for it, and their workers run other tasks meanwhile.
 ///
-/// An initialiser that is unwound is gone, since it can be called once only. So this is the one type
-/// here that is poisoned: whoever wants the value then gets a panic, as with std's. Where a second
-/// attempt makes sense, use [`OnceLock::get_or_init`].
+/// An initialiser that is unwound is gone, since it can be called once only. So this is the one
+/// type here that is poisoned: whoever wants the value then gets a panic, as with std's. Where a
+/// second attempt makes sense, use [`OnceLock::get_or_init`].
 ///
 /// # Examples
 ///

@@ -16,12 +16,12 @@ use crate::waiting::{cannot_wait, deadline_in};
 
 /// Runs a closure once, although several tasks or threads come to do so.
 ///
-/// The interface is that of `std::sync::Once`, but it is not poisoned: a closure that is unwound, by
-/// a panic or by a cancellation, counts as not run, and the next party runs its own, first one that
-/// waits already. The closure may wait.
+/// The interface is that of `std::sync::Once`, but it is not poisoned: a closure that is unwound,
+/// by a panic or by a cancellation, counts as not run, and the next party runs its own, first one
+/// that waits already. The closure may wait.
 ///
-/// Waiting for another party's closure is no cancellation point, as it is none for a lock. A closure
-/// that comes back to its own `Once` is a panic.
+/// Waiting for another party's closure is no cancellation point, as it is none for a lock. A
+/// closure that comes back to its own `Once` is a panic.
 ///
 /// # Examples
 ///

@@ -101,8 +101,8 @@ impl<T> OnceLock<T> {
     /// # Panics
     ///
     /// With the panic of `f`, which leaves the cell empty. If `f` wants the value of this cell.
-    /// Unwinds a task that would have to wait while its runtime ends, and panics if it would have to
-    /// wait inside [`no_suspend`](fn@lisle_runtime::no_suspend).
+    /// Unwinds a task that would have to wait while its runtime ends, and panics if it would have
+    /// to wait inside [`no_suspend`](fn@lisle_runtime::no_suspend).
     #[inline]
     #[track_caller]
     pub fn get_or_init(&self, f: impl FnOnce() -> T) -> &T {

@@ -20,9 +20,10 @@ use crate::waiting::{deadline_in, spend};
 
 /// A number of permits. Whoever wants one when none is left waits for it.
 ///
-/// The interface is tokio's. Parties are served in the order in which they came, whatever they want:
-/// as long as one waits for many permits, those behind it wait too, though there may be enough for
-/// them. Permits may be kept over any wait and go to other threads; dropped, they go back.
+/// The interface is tokio's. Parties are served in the order in which they came, whatever they
+/// want: as long as one waits for many permits, those behind it wait too, though there may be
+/// enough for them. Permits may be kept over any wait and go to other threads; dropped, they go
+/// back.
 ///
 /// **Cancellation.** A wait is a cancellation point, but not in a destructor that unwinds. A
 /// party that leaves the queue lets those behind it have what is there.

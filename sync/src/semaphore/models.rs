@@ -36,8 +36,8 @@ fn model_of_many_permits_against_releases() {
 
 /// One that wants too much gives up in front of one that wants less.
 ///
-/// Seen to fail: with a `retract` that does not serve those behind, loom reports a deadlock; with one
-/// that gives up permits which it was given, the sum is wrong.
+/// Seen to fail: with a `retract` that does not serve those behind, loom reports a deadlock; with
+/// one that gives up permits which it was given, the sum is wrong.
 #[test]
 fn model_of_a_party_that_leaves() {
     loom::model(|| {

@@ -1,8 +1,8 @@
 //! A value of which all receivers see the latest version.
 //!
-//! The interface is that of tokio's `watch`. A sender puts a new value in the place of the old one; a
-//! receiver looks at it whenever it likes, and can wait until it has changed. Versions that come and
-//! go between two looks are not seen.
+//! The interface is that of tokio's `watch`. A sender puts a new value in the place of the old one;
+//! a receiver looks at it whenever it likes, and can wait until it has changed. Versions that come
+//! and go between two looks are not seen.
 //!
 //! **Cancellation.** A wait is a cancellation point, which loses nothing: what a receiver has
 //! not seen it sees at its next look. In a destructor of a cancelled task it fails as if no sender

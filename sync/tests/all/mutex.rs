@@ -201,8 +201,8 @@ fn the_end_of_a_runtime_unwinds_a_holder_and_those_that_wait() {
     assert_eq!(*mutex.try_lock().expect("nobody has it any more"), 1);
 }
 
-/// Two tasks wait for each other's locks when the runtime ends. The first one unwinds and leaves its
-/// lock to the other one, which unwinds at its next wait.
+/// Two tasks wait for each other's locks when the runtime ends. The first one unwinds and leaves
+/// its lock to the other one, which unwinds at its next wait.
 #[test]
 fn the_end_of_a_runtime_resolves_a_cycle() {
     let mutexes: [Arc<Mutex<()>>; 2] = Default::default();

@@ -1,7 +1,7 @@
 //! What a connection costs a server that waits for its next request: `idle PID PORT CONNECTIONS`.
 //!
-//! Each connection asks once. Then all are open, and what the process has more than before, resident
-//! memory and page tables, is divided among them.
+//! Each connection asks once. Then all are open, and what the process has more than before,
+//! resident memory and page tables, is divided among them.
 
 use std::env::args;
 use std::fs;

@@ -3,13 +3,13 @@
 //! One word says how it stands, by three bits:
 //!
 //! - `LOCKED`: a party has the lock.
-//! - `QUEUED`: parties stand in the queue, or did until they left it by themselves: the next release
-//!   looks. Changed under the queue's lock.
+//! - `QUEUED`: parties stand in the queue, or did until they left it by themselves: the next
+//!   release looks. Changed under the queue's lock.
 //! - `WOKEN`: a party was taken out of the queue to try again, and has not yet tried. As long as it
 //!   is on its way no other one is woken.
 //!
-//! Any party that finds the lock free takes it, whoever waits. A party that was woken and comes too
-//! late goes back to the head of the queue, and the next release leaves it the lock.
+//! Any party that finds the lock free takes it, also while others wait. A party that was woken and
+//! comes too late goes back to the head of the queue, and the next release leaves it the lock.
 
 #[cfg(all(test, lisle_loom))]
 mod models;

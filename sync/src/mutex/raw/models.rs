@@ -67,9 +67,9 @@ fn in_a_thread<R: 'static>(
 /// One party at a time has the lock, and all get it. One that is woken and comes too late, because
 /// the waker locks again, has it next.
 ///
-/// Seen to fail: with a Relaxed exchange in `take_free`, `unlock` or `update`, accesses to the number
-/// overlap; with an `enter_queue` that does not look whether the lock is free by now, loom reports a
-/// deadlock; with a `try_when_woken` that leaves WOKEN set, the last state is wrong.
+/// Seen to fail: with a Relaxed exchange in `take_free`, `unlock` or `update`, accesses to the
+/// number overlap; with an `enter_queue` that does not look whether the lock is free by now, loom
+/// reports a deadlock; with a `try_when_woken` that leaves WOKEN set, the last state is wrong.
 #[test]
 fn model_of_a_release_against_an_arrival() {
     loom::model(|| {
@@ -84,8 +84,8 @@ fn model_of_a_release_against_an_arrival() {
 
 /// Two parties wait. Each release, of whichever party, leads to the next one.
 ///
-/// Seen to fail: with a Relaxed store in `unlock_contended`, accesses to the number overlap; with an
-/// `enter_queue` that queues its party although the lock is free, two have the lock at a time.
+/// Seen to fail: with a Relaxed store in `unlock_contended`, accesses to the number overlap; with
+/// an `enter_queue` that queues its party although the lock is free, two have the lock at a time.
 #[test]
 fn model_of_two_waiters() {
     loom::model(|| {

@@ -1,5 +1,5 @@
-//! The benchmarks on plain threads: `crossbeam` has the channels of crossbeam-channel, `parking_lot`
-//! the locks of parking_lot, `threads` is the standard library alone.
+//! The benchmarks on plain threads: `crossbeam` has the channels of crossbeam-channel,
+//! `parking_lot` the locks of parking_lot, `threads` is the standard library alone.
 
 mod apart;
 mod compute;
