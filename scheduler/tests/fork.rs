@@ -4,12 +4,16 @@
 
 mod support;
 
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use lisle_scheduler::{Builder, Handle, Runtime, run, spawn};
+use lisle_scheduler::internal::{Direction, Patience, Source};
+use lisle_scheduler::park::Reason;
+use lisle_scheduler::{Builder, Handle, Runtime, run, spawn, yield_now};
 use support::sys::in_fork_child;
 use support::{block_until, in_child};
 
@@ -81,6 +85,65 @@ fn a_task_may_fork() {
     ended.assert_success();
 }
 
+/// The child waits for what its parent has registered, and takes nothing away from it.
+#[test]
+fn a_descriptor_of_the_parent_is_waited_for_in_the_child() {
+    let ended = in_child("a_descriptor_of_the_parent_is_waited_for_in_the_child", &[], || {
+        let pair = || {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            (Arc::new(Source::new(ours)), theirs)
+        };
+        let ((shared, mut far), (dropped, _peer), (awaited, mut awaited_far)) =
+            (pair(), pair(), pair());
+        run(|| {
+            let soon = || Some(Instant::now() + Duration::from_micros(100));
+            for source in [&shared, &dropped, &awaited] {
+                assert_eq!(read(source, soon()).unwrap_err().kind(), io::ErrorKind::TimedOut);
+            }
+            // This one waits on a stack that the child does not have.
+            let waiter = spawn({
+                let awaited = awaited.clone();
+                move || read(&awaited, None)
+            });
+            yield_now();
+            let mut dropped = Some(dropped);
+            let ended = in_fork_child(|| {
+                drop(dropped.take());
+                let error = read(&shared, soon()).unwrap_err();
+                assert!(error.to_string().contains("before the process forked"), "{error}");
+                let (shared, awaited, mut far) = (shared.clone(), awaited.clone(), &far);
+                let thread = thread::spawn(move || {
+                    // Twice: what waits again asks for the registration.
+                    let task = spawn(move || [(); 2].map(|()| read(&shared, None).unwrap()));
+                    assert_eq!(read(&awaited, soon()).unwrap_err().kind(), io::ErrorKind::TimedOut);
+                    awaited.close();
+                    task
+                });
+                let task = thread.join().unwrap();
+                for byte in [1, 2] {
+                    far.write_all(&[byte]).unwrap();
+                }
+                assert_eq!(task.join().unwrap(), [1, 2]);
+            });
+            assert!(ended.success(), "{ended}");
+            far.write_all(&[3]).unwrap();
+            assert_eq!(read(&shared, None).unwrap(), 3, "it is still registered");
+            awaited_far.write_all(&[4]).unwrap();
+            assert_eq!(waiter.join().unwrap().unwrap(), 4);
+        });
+    });
+    ended.assert_success();
+}
+
+fn read(source: &Source<UnixStream>, deadline: Option<Instant>) -> io::Result<u8> {
+    const READING: Reason = Reason::new("reading from a test's socket");
+    let patience = || deadline.map_or(Patience::Endless, Patience::Until);
+    let mut byte = [0];
+    source.attempt(Direction::Read, READING, patience, |mut stream| stream.read(&mut byte))?;
+    Ok(byte[0])
+}
+
 /// In the child, a handle to what its parent runs, or has run, spawns nothing.
 fn assert_refuses(handle: &Handle) {
     for _ in 0..2 {
@@ -138,11 +201,11 @@ fn a_handle_to_a_run_is_an_error_in_the_child_of_another_thread() {
             });
             let forker = forker.join().unwrap();
             while !forker.is_finished() {
-                lisle_scheduler::yield_now();
+                yield_now();
             }
             over.store(true, Ordering::Release);
             while !threads.iter().all(|thread| thread.is_finished()) {
-                lisle_scheduler::yield_now();
+                yield_now();
             }
             forker.join().unwrap();
             threads.into_iter().for_each(|thread| thread.join().unwrap());

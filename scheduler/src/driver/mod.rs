@@ -193,6 +193,9 @@ impl Driver {
     /// The poller, which the first call makes.
     fn poller(&self) -> io::Result<&Arc<Poller>> {
         if let Some(poller) = self.poller.get() {
+            if poller.is_the_parents() {
+                return Err(io::Error::other("this runtime was started before the process forked"));
+            }
             return Ok(poller);
         }
         let poller = Arc::new(Poller::new()?);

@@ -16,10 +16,14 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::time::{Duration, Instant};
 
+use lisle_runtime::internal::fork::generation;
 use lisle_runtime::internal::primitive::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use lisle_runtime::internal::primitive::{self, Arc, BriefMutex, Mutex};
+use lisle_runtime::internal::primitive::{self, Arc, BriefMutex, BriefMutexGuard, Mutex};
 
-use super::poller::{Descriptor, Poller, Readiness, ThreadBell, Waited};
+use super::CountedWait;
+use super::poller::{Descriptor, Poller, Readiness};
+#[cfg(not(lisle_loom))]
+use super::poller::{ThreadBell, Waited};
 use crate::park::{Reason, Unparker, Wake, park};
 use crate::{turn, worker};
 
@@ -101,6 +105,8 @@ const SETTLED: usize = 1;
 struct State {
     /// Changes with each source that the block serves.
     generation: u32,
+    /// The process whose waiters these are, as it is known by its forks.
+    process: u32,
     /// The first waiter of each direction. They form a ring.
     first: [*const Waiter; 2],
 }
@@ -125,6 +131,7 @@ enum Alarm {
     Task(Unparker),
     /// A plain thread waits for its bell as well as for the descriptor. It waits for the ring even
     /// when the descriptor was first, so that the bell is there when it is rung.
+    #[cfg(not(lisle_loom))]
     Thread(ThreadBell),
 }
 
@@ -132,6 +139,7 @@ impl Alarm {
     fn wake(self) {
         match self {
             Self::Task(unparker) => unparker.unpark(),
+            #[cfg(not(lisle_loom))]
             Self::Thread(bell) => bell.ring(),
         }
     }
@@ -277,6 +285,7 @@ struct Turn {
     /// The descriptor itself must be asked, whatever the edges say.
     insists: bool,
     /// A plain thread has seen the end of the descriptor, and its attempt has not.
+    #[cfg(not(lisle_loom))]
     saw_end: bool,
     /// Known from the first wait on.
     limit: Option<(Patience, Option<Instant>)>,
@@ -291,6 +300,7 @@ impl Turn {
             edges: 0,
             has_baton: false,
             insists: false,
+            #[cfg(not(lisle_loom))]
             saw_end: false,
             limit: None,
         }
@@ -347,16 +357,28 @@ impl Turn {
     ) -> io::Result<bool> {
         // SAFETY: the reference is used in this call alone.
         let Some(worker) = (unsafe { worker::current() }) else {
-            return self.wait_on_thread(descriptor, deadline);
+            return self.wait_on_thread(descriptor, reason, deadline);
         };
         let driver = worker.driver();
         self.block.register(driver.poller()?, descriptor)?;
+        self.park(reason, deadline, || Some(driver.begin_wait()))
+    }
+
+    /// Parks until an edge has come. `count` is called once nothing can keep the wait from
+    /// beginning. False if the deadline has passed.
+    #[track_caller]
+    fn park<'a>(
+        &mut self,
+        reason: Reason,
+        deadline: Option<Instant>,
+        count: impl FnOnce() -> Option<CountedWait<'a>>,
+    ) -> io::Result<bool> {
         let (waiter, counted) = (Waiter::new(), Cell::new(None));
         let wake = park(
             reason,
             deadline,
             |unparker| {
-                counted.set(Some(driver.begin_wait()));
+                counted.set(count());
                 self.enqueue(&waiter, Alarm::Task(unparker));
             },
             || match self.dequeue(&waiter)? {
@@ -364,6 +386,7 @@ impl Turn {
                     counted.take();
                     Some(unparker)
                 }
+                #[cfg(not(lisle_loom))]
                 Alarm::Thread(_) => unreachable!("the waiter is a task's"),
             },
         );
@@ -376,11 +399,25 @@ impl Turn {
         }
     }
 
+    /// In a model a plain thread waits as a task does. The model itself reports what becomes
+    /// possible.
+    #[cfg(lisle_loom)]
+    fn wait_on_thread<T: Descriptor>(
+        &mut self,
+        _: &T,
+        reason: Reason,
+        deadline: Option<Instant>,
+    ) -> io::Result<bool> {
+        self.park(reason, deadline, || None)
+    }
+
     /// A plain thread waits in the system, and links a waiter all the same: it may be the first one
     /// to whom an edge is reported, and a [`Source::close`] must reach it.
+    #[cfg(not(lisle_loom))]
     fn wait_on_thread<T: Descriptor>(
         &mut self,
         descriptor: &T,
+        _: Reason,
         deadline: Option<Instant>,
     ) -> io::Result<bool> {
         let (waiter, bell) = (Waiter::new(), ThreadBell::of_this_thread()?);
@@ -445,8 +482,14 @@ impl Block {
             is_closed: AtomicBool::new(false),
             suitor: AtomicUsize::new(0),
             home: Mutex::default(),
-            state: BriefMutex::new(State { generation: 0, first: [ptr::null(); 2] }),
+            state: BriefMutex::new(State::new()),
         }
+    }
+
+    fn lock(&self) -> BriefMutexGuard<'_, State> {
+        let mut state = self.state.lock();
+        state.forget_waiters_of_the_parent();
+        state
     }
 
     #[inline]
@@ -479,13 +522,16 @@ impl Block {
             return Ok(());
         }
         let mut home = self.home.lock();
+        if home.as_ref().is_some_and(|home| home.is_the_parents()) {
+            *home = None;
+        }
         let last_suitor = self.suitor.load(Ordering::Relaxed) & !SETTLED;
         if home.as_ref().is_some_and(|home| Arc::ptr_eq(home, poller)) {
             self.suitor.store(address | SETTLED, Ordering::Relaxed);
             return Ok(());
         }
         self.suitor.store(address, Ordering::Relaxed);
-        if home.is_some() && (last_suitor != address || self.state.lock().has_waiters()) {
+        if home.is_some() && (last_suitor != address || self.lock().has_waiters()) {
             return Ok(());
         }
         // Before the old home is left: somebody may have found it here and be about to wait. What
@@ -515,7 +561,7 @@ impl Block {
 
     /// Links a waiter, or wakes it at once if there has been an edge since it looked.
     fn enqueue(&self, direction: Direction, seen: u32, waiter: &Waiter, alarm: Alarm) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if self.edges(direction) != seen {
             drop(state);
             return alarm.wake();
@@ -527,7 +573,7 @@ impl Block {
 
     /// Takes a waiter out again, unless it has been taken out to be woken.
     fn dequeue(&self, direction: Direction, waiter: &Waiter) -> Option<Alarm> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if !waiter.linked.get() {
             return None;
         }
@@ -538,14 +584,14 @@ impl Block {
     }
 
     fn pass_baton(&self, direction: Direction) {
-        let next = self.state.lock().take_first(direction);
+        let next = self.lock().take_first(direction);
         // SAFETY: it has just been taken out of the ring.
         unsafe { wake_chain(next) };
     }
 
     /// Adds an edge to the directions that are ready. True if that has woken a waiter.
     fn note(&self, readiness: Readiness, generation: u32) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.generation != generation {
             return false;
         }
@@ -568,7 +614,7 @@ impl Block {
 
     /// Wakes all waiters, to whom every attempt from now on says that the source is closed.
     fn close(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         self.is_closed.store(true, Ordering::Relaxed);
         let chains = Direction::BOTH.map(|direction| {
             self.add_edge(direction);
@@ -581,7 +627,7 @@ impl Block {
 
     /// The block serves another source from now on.
     fn give_back(&'static self) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         debug_assert!(!state.has_waiters(), "a wait borrows the source");
         state.generation = next_generation(state.generation);
         drop(state);
@@ -595,6 +641,18 @@ impl Block {
 }
 
 impl State {
+    fn new() -> Self {
+        Self { generation: 0, process: generation(), first: [ptr::null(); 2] }
+    }
+
+    /// A fork child has the rings of its parent, and none of the tasks and threads.
+    fn forget_waiters_of_the_parent(&mut self) {
+        if self.process != generation() {
+            self.process = generation();
+            self.first = [ptr::null(); 2];
+        }
+    }
+
     fn has_waiters(&self) -> bool {
         self.first.iter().any(|first| !first.is_null())
     }
@@ -715,7 +773,7 @@ impl Block {
             address >> (64 + ALIGN_BITS - GENERATION_BITS) == 0,
             "an address of the system"
         );
-        (address >> ALIGN_BITS) << GENERATION_BITS | u64::from(self.state.lock().generation)
+        (address >> ALIGN_BITS) << GENERATION_BITS | u64::from(self.lock().generation)
     }
 }
 

@@ -1,13 +1,12 @@
 //! The double for models: descriptors that a model makes ready, and queues that report it.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lisle_runtime::internal::primitive::thread::{self, Thread};
 use lisle_runtime::internal::primitive::{Arc, Mutex};
 
 use super::Readiness;
-use crate::driver::Direction;
 
 /// What a source is made of.
 pub trait Descriptor {
@@ -126,41 +125,5 @@ impl Queue {
             }
             thread::park();
         }
-    }
-}
-
-/// Plain threads wait in the system, which a model does not have.
-#[derive(Clone)]
-pub(in crate::driver) struct ThreadBell;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "no thread waits")]
-pub(in crate::driver) enum Waited {
-    Ready,
-    Ended,
-    Rung,
-    TimedOut,
-}
-
-impl ThreadBell {
-    pub(in crate::driver) fn of_this_thread() -> io::Result<Self> {
-        Err(io::Error::other("in models only tasks wait for descriptors"))
-    }
-
-    pub(in crate::driver) fn ring(&self) {}
-
-    pub(in crate::driver) fn await_ring(&self) {}
-
-    pub(in crate::driver) fn wait_beside(
-        &self,
-        _: Fd<'_>,
-        _: Direction,
-        _: Option<Instant>,
-    ) -> io::Result<Waited> {
-        Ok(Waited::Ready)
-    }
-
-    pub(in crate::driver) fn nap(&self, _: Option<Instant>) -> io::Result<Waited> {
-        Ok(Waited::Ended)
     }
 }

@@ -12,7 +12,7 @@ mod epoll;
 mod thread;
 
 #[cfg(lisle_loom)]
-pub(super) use double::{Descriptor, Fd, Queue, ThreadBell, Waited};
+pub(super) use double::{Descriptor, Fd, Queue};
 #[cfg(not(lisle_loom))]
 pub(super) use epoll::{Descriptor, Fd, Queue};
 #[cfg(not(lisle_loom))]
@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
+use lisle_runtime::internal::fork::{generation, watched_generation};
 use lisle_runtime::internal::primitive::Mutex;
 
 /// What has become possible, as the operating system reports it.
@@ -38,6 +39,8 @@ pub(super) struct Readiness {
 
 pub(super) struct Poller {
     queue: Queue,
+    /// The process whose worker it serves, as it is known by its forks.
+    process: u32,
     /// The tokens of what is registered, or `None` once the owner has ended.
     registered: Mutex<Option<BTreeSet<u64>>>,
 }
@@ -45,7 +48,14 @@ pub(super) struct Poller {
 impl Poller {
     /// The poller of the calling thread.
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { queue: Queue::new()?, registered: Mutex::new(Some(BTreeSet::new())) })
+        let registered = Mutex::new(Some(BTreeSet::new()));
+        Ok(Self { queue: Queue::new()?, process: watched_generation(), registered })
+    }
+
+    /// Whether this is the copy that a fork child has of its parent's. The system's part is not
+    /// copied: what the child changed there it would change for the parent.
+    pub(super) fn is_the_parents(&self) -> bool {
+        self.process != generation()
     }
 
     /// Has everything reported that becomes possible for `fd`, and what is possible already. False
@@ -60,6 +70,9 @@ impl Poller {
 
     /// Ends the registration of `fd`. A report that is under way may still arrive.
     pub(super) fn remove(&self, fd: Fd<'_>, token: u64) {
+        if self.is_the_parents() {
+            return;
+        }
         let mut registered = self.registered.lock();
         if registered.as_mut().is_some_and(|registered| registered.remove(&token)) {
             self.queue.remove(fd);

@@ -11,7 +11,7 @@ use crate::driver::poller::Readiness;
 use crate::driver::poller::double::ModelFd;
 use crate::park::{Reason, Wake};
 use crate::wait_cell::{Event, WaitCell};
-use crate::{run, spawn_local};
+use crate::{run, spawn_local, yield_now};
 
 const REASON: Reason = Reason::new("reading in a model");
 
@@ -179,13 +179,13 @@ fn model_of_a_late_report() {
 }
 
 /// A read that does not fill its buffer has found all there was, and the next one waits without an
-/// attempt: what comes after the first is reported, here by another worker.
+/// attempt: what comes after the first is reported.
 ///
-/// Seen to fail, with three preemptions: when a read notes the edges after it instead of those
-/// before, loom reports a deadlock.
+/// Seen to fail: when a read notes the edges after it instead of those before, loom reports a
+/// deadlock.
 #[test]
 fn model_of_a_short_read_against_an_edge() {
-    beside_an_owner(&[1, 1], |source| {
+    beside_reports(&[1, 1], |source| {
         let mut units = 0;
         while units < 2 {
             units += drain(source);
@@ -193,46 +193,64 @@ fn model_of_a_short_read_against_an_edge() {
     });
 }
 
-/// One of two waiters, on two workers, gives up while the only edge is reported: the other one
-/// hears of it.
+/// One of two waiters gives up while the only edge is reported: the other one hears of it.
 ///
-/// Seen to fail, with three preemptions: without the baton that `Turn` hands on when it is dropped,
-/// loom reports a deadlock.
+/// Seen to fail: without the baton that `Turn` hands on when it is dropped, and when `dequeue` does
+/// not see that the waiter has been taken out to be woken, loom reports a deadlock.
 #[test]
 fn model_of_two_waiters_of_which_one_gives_up() {
-    beside_an_owner(&[2], |source| drop(read_until(source, Instant::now())));
+    beside_reports(&[2], |source| {
+        let other = thread::spawn({
+            let source = source.clone();
+            move || drop(read_until(&source, Instant::now()))
+        });
+        read(source).unwrap();
+        other.join().unwrap();
+    });
 }
 
-/// Calls `reader` on a worker while another one, with which the source is registered, reports what
-/// is written, in these portions, and takes a unit of a portion that is the only one.
-fn beside_an_owner(portions: &'static [usize], reader: fn(&SharedSource)) {
+/// Calls `reader` while another thread writes these portions and reports each. There are no workers
+/// and no pollers, so that the model is small: plain threads wait as tasks do.
+fn beside_reports(portions: &'static [usize], reader: fn(&SharedSource)) {
     loom::model(move || {
         let pipe = Pipe::default();
         let source = SharedSource::new(Source::new(pipe.clone()));
-        let owner = thread::spawn(move || {
-            run(|| {
-                let now = || Patience::Until(Instant::now());
-                let nothing = |_: &Pipe| Err::<(), _>(io::ErrorKind::WouldBlock.into());
-                let registered = source.attempt(Direction::Read, REASON, now, nothing);
-                assert!(registered.is_err());
-                let bell = Arc::new(WaitCell::new());
-                let reader = thread::spawn({
-                    let (source, bell) = (source.clone(), bell.clone());
-                    move || {
-                        run(|| reader(&source));
-                        bell.notify(Event::new(0));
-                    }
-                });
-                if portions.len() == 1 {
-                    read(&source).unwrap();
-                }
-                // SAFETY: nobody else waits for the bell.
-                assert_eq!(unsafe { bell.wait(REASON, None) }, Wake::Unparked);
-                reader
-            })
+        let token = source.token();
+        let writer = thread::spawn(move || {
+            for &units in portions {
+                pipe.write(units);
+                deliver(token, Readiness { readable: true, ..Readiness::default() });
+            }
         });
-        portions.iter().for_each(|&units| pipe.write(units));
-        owner.join().unwrap().join().unwrap();
+        reader(&source);
+        writer.join().unwrap();
+    });
+}
+
+/// The first of two tasks that wait is cancelled while the only edge, which brings something for
+/// both, is reported. Whether it is woken or unwound, or both, the second one hears of the edge.
+///
+/// Seen to fail: without the baton that `Turn` hands on when it is dropped, loom reports a deadlock.
+#[test]
+fn model_of_a_cancelled_waiter_and_one_edge() {
+    loom::model(|| {
+        let pipe = Pipe::default();
+        let writer = thread::spawn({
+            let pipe = pipe.clone();
+            move || pipe.write(2)
+        });
+        run(|| {
+            let source = SharedSource::new(Source::new(pipe));
+            let [first, second] = [(); 2].map(|()| {
+                let source = source.clone();
+                spawn_local(move || read(&source).unwrap())
+            });
+            yield_now();
+            first.cancel();
+            second.join().unwrap();
+            drop(first.join());
+        });
+        writer.join().unwrap();
     });
 }
 
