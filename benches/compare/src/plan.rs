@@ -49,6 +49,9 @@ const SLOW: &[(&str, &str, u64)] = &[
     ("boost", "pingpong", 20),
     ("boost", "buffered", 40),
     ("boost", "spawn", 10),
+    ("may", "rwlock", 10),
+    ("may", "semaphore", 10),
+    ("may", "waitgroup", 10),
 ];
 
 const BOTH: &[u64] = &[1, 2];

@@ -5,6 +5,7 @@
 // One worker has Boost's default scheduler, several share their fibers (`shared_work`).
 // Their stacks have no guard page.
 
+#include "locks.hpp"
 #include "messages.hpp"
 #include "tasks.hpp"
 
@@ -29,6 +30,11 @@ static const std::map<std::string, std::function<std::string(const Params &)>> t
      }},
     {"forkjoin", forkjoin},
     {"imbalance", imbalance},
+    {"mutex", mutex},
+    {"rwlock", no_equal("it has no lock for readers")},
+    {"semaphore", semaphore},
+    {"waitgroup", no_equal("fibers are joined one by one")},
+    {"broadcast", no_equal("a message goes to one receiver")},
 };
 
 int main(int argc, char **argv) {

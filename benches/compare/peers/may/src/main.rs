@@ -6,6 +6,7 @@
 mod apart;
 mod compute;
 mod echo;
+mod locks;
 mod messages;
 mod tasks;
 
@@ -38,6 +39,11 @@ const TABLE: &[Row] = &[
     (MAY, "actors", apart::actors),
     (MAY, "jobs", |_| no_equal("its channels have one receiver")),
     (MAY, "echo", echo::echo),
+    (MAY, "mutex", locks::mutex),
+    (MAY, "rwlock", locks::rwlock),
+    (MAY, "semaphore", locks::semaphore),
+    (MAY, "waitgroup", locks::wait_group),
+    (MAY, "broadcast", |_| no_equal("a message goes to one receiver")),
 ];
 
 fn main() {
