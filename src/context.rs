@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use lisle_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use lisle_scheduler::{CancelToken, cancellable, spawn, timeout_at};
+use lisle_scheduler::{CancelToken, cancellable, now, spawn, timeout_at};
 
 /// What belongs to a request and is handed down with it: when it has to be over, whether it is
 /// called off, and values. It is modelled on Go's `context`.
@@ -124,7 +124,7 @@ impl Context {
 
     /// A child that is over in `timeout`, or with its parent.
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self::make(Some(self), Instant::now().checked_add(timeout), None)
+        Self::make(Some(self), now().checked_add(timeout), None)
     }
 
     /// A child that is over at `deadline`, or with its parent.
@@ -194,7 +194,7 @@ impl Context {
 
     /// Why the context is over, if it is.
     pub fn cause(&self) -> Option<ContextError> {
-        if self.0.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        if self.0.deadline.is_some_and(|deadline| deadline <= now()) {
             self.end(ContextError::DeadlineExceeded);
         }
         self.state().cause.clone()
@@ -233,7 +233,7 @@ impl Context {
         {
             let (done, node) = (self.0.done.clone(), Arc::downgrade(&self.0));
             spawn(move || {
-                let left = deadline.saturating_duration_since(Instant::now());
+                let left = deadline.saturating_duration_since(now());
                 if done.recv_timeout(left) == Err(RecvTimeoutError::Timeout)
                     && let Some(node) = node.upgrade()
                 {

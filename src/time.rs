@@ -1,5 +1,9 @@
 //! Time: waits that end by the clock, while other tasks run.
 //!
+//! **Tests of what takes time** need not take it: in a runtime with [virtual
+//! time](crate::RuntimeBuilder::virtual_time), as `#[lisle::test(virtual_time)]` makes one, the
+//! clock stands while tasks run and jumps when all of them wait. [`now`] reads it.
+//!
 //! Receivers whose messages come from the clock, for a `select!`, are in [`channel`]:
 //! [`after`], [`at`] and [`tick`].
 //!
@@ -25,5 +29,6 @@
 
 #[doc(inline)]
 pub use lisle_scheduler::{
-    Elapsed, Interval, MissedTick, interval, interval_at, sleep, sleep_until, timeout, timeout_at,
+    Elapsed, Hold, Interval, MissedTick, advance, hold, interval, interval_at, now, pause, resume,
+    sleep, sleep_until, timeout, timeout_at,
 };

@@ -37,7 +37,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Arc;
-use lisle_scheduler::JoinHandle;
+use lisle_scheduler::{JoinHandle, now};
 
 pub use crate::error::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
@@ -133,7 +133,7 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
 /// });
 /// ```
 pub fn after(duration: Duration) -> Receiver<Instant> {
-    match Instant::now().checked_add(duration) {
+    match now().checked_add(duration) {
         Some(when) => at(when),
         None => never(),
     }
@@ -182,7 +182,7 @@ pub fn at(when: Instant) -> Receiver<Instant> {
 /// });
 /// ```
 pub fn tick(duration: Duration) -> Receiver<Instant> {
-    match Instant::now().checked_add(duration) {
+    match now().checked_add(duration) {
         Some(first) => timer(Timer::periodic(first, duration)),
         None => never(),
     }

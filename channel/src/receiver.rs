@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Arc;
 use lisle_scheduler::park::Place;
-use lisle_scheduler::turn;
+use lisle_scheduler::{now, turn};
 
 use crate::channel::{Channel, End};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
@@ -178,7 +178,7 @@ impl<T> Receiver<T> {
     /// ```
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        self.recv_until(Instant::now().checked_add(timeout), Location::caller(), identity)
+        self.recv_until(now().checked_add(timeout), Location::caller(), identity)
     }
 
     /// Like [`recv`](Self::recv), until `deadline`.

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Arc;
-use lisle_scheduler::turn;
+use lisle_scheduler::{now, turn};
 
 use crate::channel::{Channel, End};
 use crate::error::{SendError, SendTimeoutError, TrySendError};
@@ -162,7 +162,7 @@ impl<T> Sender<T> {
     /// ```
     #[track_caller]
     pub fn send_timeout(&self, message: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        self.channel.send(message, Instant::now().checked_add(timeout))
+        self.channel.send(message, now().checked_add(timeout))
     }
 
     /// Like [`send`](Self::send), until `deadline`.

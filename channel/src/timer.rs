@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Mutex;
 use lisle_scheduler::internal::park_until;
+use lisle_scheduler::now;
 use lisle_scheduler::park::{Place, Reason, Wait, Wake};
 
 use crate::error::{RecvTimeoutError, TryRecvError};
@@ -52,16 +53,16 @@ impl Timer {
     /// there was none at first.
     pub(crate) fn is_unchanged(&self, taken: usize) -> bool {
         let messages = self.messages.lock();
-        messages.taken == taken && messages.due.is_none_or(|due| Instant::now() < due)
+        messages.taken == taken && messages.due.is_none_or(|due| now() < due)
     }
 
     pub(crate) fn is_due(&self) -> bool {
-        self.due().is_some_and(|due| due <= Instant::now())
+        self.due().is_some_and(|due| due <= now())
     }
 
     pub(crate) fn try_recv(&self) -> Result<Instant, TryRecvError> {
         let mut messages = self.messages.lock();
-        let now = Instant::now();
+        let now = now();
         match messages.due {
             Some(next) if next <= now => {
                 self.take(&mut messages, now);
@@ -79,7 +80,7 @@ impl Timer {
     ) -> Result<Instant, RecvTimeoutError> {
         loop {
             let mut messages = self.messages.lock();
-            let now = Instant::now();
+            let now = now();
             let message = messages.due;
             // Receivers that wait for ticks take them beforehand, one each: so the ticks are as far
             // apart as they should be, however late their receivers wake up.

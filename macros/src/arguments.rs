@@ -5,7 +5,10 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 use crate::{Error, tokens};
 
 /// The arguments that are there, beside `crate`. Each is a method of `RuntimeBuilder`.
-const SETTINGS: [&str; 4] = ["workers", "stack_size", "main_stack_size", "foreign_threads"];
+const SETTINGS: [&str; 5] =
+    ["workers", "stack_size", "main_stack_size", "foreign_threads", "virtual_time"];
+/// Those that need no value to say yes.
+const SWITCHES: [&str; 1] = ["virtual_time"];
 
 pub(crate) struct Arguments {
     /// The path of the crate `lisle`.
@@ -28,12 +31,17 @@ impl Arguments {
             if text != "crate" && !SETTINGS.contains(&text.as_str()) {
                 let text = format!(
                     "has no argument `{text}`: there are `workers`, `stack_size`, \
-                     `main_stack_size`, `foreign_threads` and `crate`"
+                     `main_stack_size`, `foreign_threads`, `virtual_time` and `crate`"
                 );
                 return Err(Error::at(Some(name), text));
             }
             let value = match argument.get(1..) {
-                Some([equals, value @ ..]) if is_punct(equals, '=') && !value.is_empty() => value,
+                Some([equals, value @ ..]) if is_punct(equals, '=') && !value.is_empty() => {
+                    value.to_vec()
+                }
+                Some([]) if SWITCHES.contains(&text.as_str()) => {
+                    tokens("true").into_iter().collect()
+                }
                 _ => return Err(Error::at(Some(name), format!("needs `{text} = …`"))),
             };
             let is_second = given.iter().any(|(given, _)| *given == text);
@@ -41,9 +49,9 @@ impl Arguments {
                 return Err(Error::at(Some(name), format!("has `{text}` twice")));
             }
             if text == "crate" {
-                path = Some(path_of(value)?);
+                path = Some(path_of(&value)?);
             } else {
-                given.push((text, value.to_vec()));
+                given.push((text, value));
             }
         }
         let path = path.unwrap_or_else(|| tokens("::lisle"));

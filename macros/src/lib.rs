@@ -43,6 +43,8 @@ use function::Function;
 /// - `main_stack_size = 8 << 20`: the same for the first task alone, which runs the body.
 /// - `foreign_threads = NeverWake`: whether other threads of the process put off the report of a
 ///   deadlock; the name of a variant of `lisle::deadlock::ForeignThreads`, or an expression.
+/// - `virtual_time`: the clock stands while tasks run, and jumps when all of them wait. (It may
+///   also have a value, as in `virtual_time = false`.)
 /// - `crate = green`: under which path the crate `lisle` is known here, for instance because
 ///   `Cargo.toml` says `green = { package = "lisle", … }`. The default is `::lisle`.
 ///
@@ -83,6 +85,23 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// fn parsing_succeeds() -> Result<(), std::num::ParseIntError> {
 ///     assert_eq!(lisle::spawn(|| "42".parse::<u8>()).join().unwrap()?, 42);
 ///     Ok(())
+/// }
+/// ```
+///
+/// # Tests of what takes time
+///
+/// With `virtual_time` they take none: when all tasks wait, the clock of the runtime moves on to
+/// the next moment for which one of them waits.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// #[lisle::test(virtual_time)]
+/// fn gives_up_after_a_minute() {
+///     let start = lisle::time::now();
+///     let (_tx, rx) = lisle::channel::unbounded::<()>();
+///     assert!(rx.recv_timeout(Duration::from_secs(60)).is_err()); // at once
+///     assert_eq!(lisle::time::now() - start, Duration::from_secs(60));
 /// }
 /// ```
 ///

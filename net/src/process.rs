@@ -19,11 +19,11 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::process;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lisle_scheduler::internal::{Direction, Patience, Source};
 use lisle_scheduler::park::{Reason, in_task};
-use lisle_scheduler::{Builder, blocking, sleep, spawn_blocking};
+use lisle_scheduler::{Builder, blocking, now, sleep, spawn_blocking};
 
 use crate::io::Io;
 
@@ -275,7 +275,7 @@ impl Child {
     #[track_caller]
     pub fn wait_timeout(&mut self, timeout: Duration) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = now().checked_add(timeout);
         self.process.wait(deadline.map_or(Patience::Endless, Patience::Until))
     }
 
@@ -337,7 +337,7 @@ impl Process {
         const LAST_PAUSE: Duration = Duration::from_millis(20);
         let Patience::Until(deadline) = patience else { return blocking(|| self.inner.wait()) };
         let mut pause = Duration::from_millis(1);
-        while Instant::now() < deadline {
+        while now() < deadline {
             sleep(pause);
             pause = (pause * 2).min(LAST_PAUSE);
             if let Some(status) = self.inner.try_wait()? {

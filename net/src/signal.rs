@@ -11,10 +11,11 @@ use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lisle_runtime::internal::fork::{generation, watched_generation};
 use lisle_scheduler::internal::{Direction, Patience, Source};
+use lisle_scheduler::now;
 use lisle_scheduler::park::Reason;
 use signal_hook::SigId;
 use signal_hook::consts::FORBIDDEN;
@@ -135,7 +136,7 @@ impl Signals {
     /// As [`recv`](Self::recv), with the error `TimedOut` when `timeout` has passed.
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> io::Result<i32> {
-        match Instant::now().checked_add(timeout) {
+        match now().checked_add(timeout) {
             Some(deadline) => self.receive(Patience::Until(deadline)),
             None => self.recv(),
         }

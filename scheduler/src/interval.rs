@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::clock::now;
 use crate::sleep::sleep_until;
 
 /// Moments that are a period apart, for which a loop waits one after the other: [`interval`] and
@@ -52,7 +53,7 @@ pub enum MissedTick {
 /// ```
 #[track_caller]
 pub fn interval(period: Duration) -> Interval {
-    interval_at(Instant::now(), period)
+    interval_at(now(), period)
 }
 
 /// Moments that are `period` apart, the first of which is `start`.
@@ -86,10 +87,10 @@ impl Interval {
     pub fn tick(&mut self) -> Instant {
         let Some(due) = self.next else {
             crate::sleep::sleep(Duration::MAX);
-            return Instant::now();
+            return now();
         };
         sleep_until(due);
-        self.next = self.after(due, Instant::now());
+        self.next = self.after(due, now());
         due
     }
 
@@ -116,7 +117,7 @@ impl Interval {
 
     /// Begins anew: the next moment is a period from now.
     pub fn reset(&mut self) {
-        self.next = Instant::now().checked_add(self.period);
+        self.next = now().checked_add(self.period);
     }
 
     /// The distance of the moments.
@@ -133,7 +134,7 @@ mod tests {
 
     /// The moment after one that was late, in milliseconds from that.
     fn after(missed: MissedTick, late: u64) -> u64 {
-        let due = Instant::now();
+        let due = now();
         let next = interval_at(due, PERIOD).missed(missed);
         let next = next.after(due, due + Duration::from_millis(late)).unwrap();
         (next - due).as_millis() as u64

@@ -40,6 +40,7 @@
 mod blocking;
 mod cancel;
 mod carry;
+mod clock;
 mod deadlock;
 mod driver;
 mod injector;
@@ -86,6 +87,7 @@ pub use blocking::{JobHandle, blocking, spawn_blocking};
 pub use cancel::{
     CancelToken, Elapsed, cancellable, check_cancelled, is_cancelled, shield, timeout, timeout_at,
 };
+pub use clock::{Hold, advance, hold, now, pause, resume};
 pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
 pub use interval::{Interval, MissedTick, interval, interval_at};
 pub use local::{LocalKey, NotSet};

@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) spin: Duration,
     /// Whether a worker's thread may run another worker.
     pub(crate) carry: bool,
+    /// Whether the clock is the runtime's own.
+    pub(crate) virtual_time: bool,
     pub(crate) deadlock_detection: bool,
     pub(crate) foreign_threads: ForeignThreads,
     pub(crate) panic_note: bool,

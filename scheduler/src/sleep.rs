@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use crate::clock::now;
 use crate::park::{AsWait, Reason, Wake, park};
 use crate::worker::yield_now;
 
@@ -33,7 +34,7 @@ pub fn sleep(duration: Duration) {
     if duration.is_zero() {
         yield_now();
     } else {
-        wait_until(Instant::now().checked_add(duration));
+        wait_until(now().checked_add(duration));
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use lisle_scheduler::{Builder, ForeignThreads, Runtime, RuntimeBuilder, sleep};
+use lisle_scheduler::{Builder, ForeignThreads, Runtime, RuntimeBuilder, hold, sleep};
 use support::{Bell, Said, block_until, in_child, on_each_worker};
 
 fn with_notice(workers: usize) -> RuntimeBuilder {
@@ -156,6 +156,34 @@ fn a_thread_that_was_started_later_puts_the_report_off_until_it_has_ended() {
                 assert!(over.load(Ordering::Acquire), "not while it could wake somebody");
                 assert_eq!(outcome.unwrap_err().tasks().len(), 2);
             });
+        }
+    });
+    ended.assert_success();
+}
+
+/// A clock that is held for long says by what, once.
+#[test]
+fn a_virtual_clock_that_stands_says_what_holds_it() {
+    let name = "a_virtual_clock_that_stands_says_what_holds_it";
+    let ended = in_child(name, &[], || {
+        for workers in [1, 2] {
+            let said = Said::begin(name);
+            let builder = with_notice(workers).virtual_time(true).name("cron");
+            let done = builder.run(|| {
+                let held = hold();
+                let said = thread::spawn(move || {
+                    block_until(|| said.text().contains(" 'main': sleeping"));
+                    drop(held);
+                    said
+                });
+                sleep(Duration::from_secs(3600));
+                said
+            });
+            let text = done.unwrap().join().unwrap().text();
+            let head = "lisle: the virtual clock of runtime 'cron' has stood for 20ms, and tasks \
+                        wait for it. It is held by 1 blocking call or `time::hold`\n\ntask ";
+            assert!(text.starts_with(head), "{text}");
+            assert_eq!(text.matches("lisle: ").count(), 1, "{text}");
         }
     });
     ended.assert_success();

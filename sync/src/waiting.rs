@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::last_words::abort_with;
 use lisle_scheduler::internal::uninterrupted;
-use lisle_scheduler::turn;
+use lisle_scheduler::{now, turn};
 
 /// How often a party looks before it joins an empty queue for a lock. A holder on another thread
 /// often needs no longer; one that is suspended on this thread never comes back meanwhile.
@@ -12,7 +12,7 @@ pub(crate) const SPINS: u32 = if cfg!(lisle_loom) { 0 } else { 10 };
 
 /// The end of a time that begins now. `None` if it never comes.
 pub(crate) fn deadline_in(duration: Duration) -> Option<Instant> {
-    Instant::now().checked_add(duration)
+    now().checked_add(duration)
 }
 
 /// Counts the taking of a lock, which could wait, and lets others run if the turn is used up. That

@@ -11,7 +11,7 @@ use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
 use lisle_scheduler::park::{self, Awaited, Object, Reason, Wake, park};
-use lisle_scheduler::{check_cancelled, turn};
+use lisle_scheduler::{check_cancelled, now, turn};
 
 use super::operation::Operation;
 use super::random::{random, random_walk};
@@ -88,7 +88,7 @@ impl Patience {
     /// `Instant` never ends.
     #[inline]
     pub(super) fn lasting(timeout: Duration) -> Self {
-        Instant::now().checked_add(timeout).map_or(Self::Endless, Self::Until)
+        now().checked_add(timeout).map_or(Self::Endless, Self::Until)
     }
 
     /// Counts the select as an operation of this turn if it may wait. Tells whether it may not.
@@ -119,7 +119,7 @@ impl Patience {
     fn is_over(self) -> bool {
         match self {
             Self::None | Self::Endless => false,
-            Self::Until(deadline) => deadline <= Instant::now(),
+            Self::Until(deadline) => deadline <= now(),
         }
     }
 }

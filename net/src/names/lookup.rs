@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 use std::vec;
 
-use lisle_scheduler::current;
 use lisle_scheduler::internal::limited;
+use lisle_scheduler::{current, now};
 
 type Addresses = vec::IntoIter<SocketAddr>;
 
@@ -41,7 +41,7 @@ pub fn lookup_timeout(host: &str, port: u16, timeout: Duration) -> io::Result<Ad
     match literal(host, port) {
         Some(address) => Ok(address),
         // A time that no clock will reach is none.
-        None => wait_for(host, Instant::now().checked_add(timeout), by_the_system(port)),
+        None => wait_for(host, now().checked_add(timeout), by_the_system(port)),
     }
 }
 

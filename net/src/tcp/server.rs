@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use lisle_scheduler::Builder;
 use lisle_scheduler::internal::{Event, WaitCell};
+use lisle_scheduler::now;
 use lisle_scheduler::park::{Reason, Wake};
 
 use super::{TcpListener, TcpStream};
@@ -143,7 +144,7 @@ impl Server {
                 hook(&error, pause);
             }
             // SAFETY: only the server waits for this.
-            match unsafe { state.stop.wait(PAUSING, Instant::now().checked_add(pause)) } {
+            match unsafe { state.stop.wait(PAUSING, now().checked_add(pause)) } {
                 Wake::Failed => return Err(cannot_wait()),
                 Wake::TimedOut | Wake::Unparked => pause = (pause * 2).min(LONGEST_PAUSE),
             }
@@ -202,7 +203,7 @@ impl ServerHandle {
     /// Tells the server to accept no more connections, and to wait for those that are being served,
     /// but not longer than `grace`. Does nothing if it was told so before.
     pub fn shut_down(&self, grace: Duration) {
-        if self.state.deadline.set(Instant::now().checked_add(grace)).is_err() {
+        if self.state.deadline.set(now().checked_add(grace)).is_err() {
             return;
         }
         self.state.stop.notify(DONE);

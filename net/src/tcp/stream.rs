@@ -3,9 +3,10 @@
 use std::io;
 use std::net::{self, Shutdown, SocketAddr};
 use std::os::linux::net::TcpStreamExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lisle_scheduler::internal::{Direction, Patience};
+use lisle_scheduler::now;
 use lisle_scheduler::park::Reason;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
@@ -86,7 +87,7 @@ impl TcpStream {
             let message = "a connection cannot be made in no time";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = now().checked_add(timeout);
         Self::connect_to(*address, deadline.map_or(Patience::Endless, Patience::Until))
     }
 

@@ -10,9 +10,10 @@ mod listener;
 mod stream;
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lisle_scheduler::internal::{Patience, park_until};
+use lisle_scheduler::now;
 use lisle_scheduler::park::{Reason, Wake};
 
 pub use datagram::UnixDatagram;
@@ -41,11 +42,11 @@ fn repeat<R>(
         };
         match patience.take().map(|patience| patience()) {
             Some(Patience::None) => return Err(error),
-            Some(Patience::For(time)) => end = Instant::now().checked_add(time),
+            Some(Patience::For(time)) => end = now().checked_add(time),
             Some(Patience::Until(deadline)) => end = Some(deadline),
             Some(Patience::Endless) | None => {}
         }
-        let now = Instant::now();
+        let now = now();
         if end.is_some_and(|end| end <= now) {
             return Err(error);
         }

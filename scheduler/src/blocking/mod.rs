@@ -44,6 +44,7 @@ pub use self::owned::{JobHandle, limited, spawn_blocking};
 use self::pool::{Class, Job, Pool};
 pub(crate) use self::pool::{standing, thread_ids};
 use crate::cancel::{check_cancelled_at, shield};
+use crate::clock::hold_for_call;
 use crate::park::{Place, Reason, Wait, Wake, park};
 use crate::wait_cell::{Event, WaitCell};
 use crate::worker;
@@ -99,6 +100,7 @@ where
     if !is_task_that_can_wait() {
         return call();
     }
+    let _held = hold_for_call();
     lend(pool::of_this_process(), call, place).unwrap_or_else(|panic| resume_unwind(panic))
 }
 

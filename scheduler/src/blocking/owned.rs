@@ -16,6 +16,7 @@ use lisle_runtime::internal::primitive::cell::UnsafeCell;
 use super::pool::{self, Class, Job, Pool};
 use super::{DONE, wait};
 use crate::cancel::{check_cancelled, check_cancelled_at};
+use crate::clock::{Hold, hold_for_call};
 use crate::park::{Place, Reason, Wake, in_task};
 use crate::task::{Cancelled, CancelledBy, Detached};
 use crate::turn;
@@ -91,6 +92,7 @@ where
         claimed: AtomicBool::new(false),
         call: UnsafeCell::new(Some(Box::new(call) as Call<T>)),
         result: UnsafeCell::new(None),
+        held: UnsafeCell::new(hold_for_call()),
     });
     let data = Arc::into_raw(owned.clone()).cast();
     // SAFETY: `run` takes over the reference, and all that it touches may go to another thread. It
@@ -109,6 +111,8 @@ struct Owned<T> {
     call: UnsafeCell<Option<Call<T>>>,
     /// That party's until the cell is notified, then the handle's.
     result: UnsafeCell<Option<thread::Result<T>>>,
+    /// Holds the clock of the caller's runtime. Belongs to the party that has claimed the call.
+    held: UnsafeCell<Option<Hold>>,
 }
 
 // SAFETY: the word and the cell say which party may touch call and result, which may go anywhere.
@@ -147,7 +151,10 @@ impl<T> Owned<T> {
     fn end(&self, result: thread::Result<T>) {
         // SAFETY: there is no result yet, so nobody looks for one.
         self.result.with_mut(|place| unsafe { *place = Some(result) });
+        // SAFETY: it belongs to the caller, which has claimed the call.
+        let held = self.held.with_mut(|held| unsafe { (*held).take() });
         self.cell.notify(DONE);
+        drop(held);
     }
 
     /// Takes the result, for the handle, after the cell was notified.

@@ -21,6 +21,7 @@ use lisle_runtime::internal::attached;
 
 use super::on_thread;
 use super::token::RegionLink;
+use crate::clock::now;
 use crate::task::{Cancelled, Control, Shielding};
 use crate::worker::{self, Worker};
 
@@ -170,7 +171,7 @@ impl Region {
     fn is_over(&self) -> bool {
         self.is_cancelled.get()
             || self.link.as_ref().is_some_and(|link| link.is_cancelled())
-            || self.deadline.is_some_and(|deadline| deadline <= Instant::now())
+            || self.deadline.is_some_and(|deadline| deadline <= now())
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::region::{Limits, run};
+use crate::clock::now;
 
 /// The error of [`timeout`] and [`timeout_at`]: the time was over before the body had a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ pub fn timeout<T>(duration: Duration, body: impl FnOnce() -> T) -> Result<T, Ela
     if duration.is_zero() {
         return until(Limits { is_over: true, ..Limits::default() }, body);
     }
-    match Instant::now().checked_add(duration) {
+    match now().checked_add(duration) {
         Some(deadline) => until(Limits { deadline: Some(deadline), ..Limits::default() }, body),
         None => Ok(body()),
     }
@@ -95,7 +96,7 @@ pub fn timeout<T>(duration: Duration, body: impl FnOnce() -> T) -> Result<T, Ela
 /// });
 /// ```
 pub fn timeout_at<T>(deadline: Instant, body: impl FnOnce() -> T) -> Result<T, Elapsed> {
-    let is_over = deadline <= Instant::now();
+    let is_over = deadline <= now();
     until(Limits { deadline: Some(deadline), is_over, ..Limits::default() }, body)
 }
 

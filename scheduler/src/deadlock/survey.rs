@@ -21,6 +21,9 @@ pub(crate) enum Purpose {
     /// They have waited for this long, and only a thread that is not the team's could wake one. A
     /// notice says so.
     Stall(Duration),
+    /// The clock of a runtime with virtual time has stood for this long, and tasks wait for it.
+    /// What holds it is said.
+    Clock(Duration),
     /// The runtime ends, and all that is left of it waits in shields. What is awaited is said.
     Shields,
     /// The runtime ends, and all that is left of it waits in shields for what never comes: the

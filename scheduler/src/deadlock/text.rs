@@ -43,6 +43,36 @@ impl Display for Stalled<'_> {
     }
 }
 
+/// The same for tasks of which some wait for a clock that something holds.
+pub(crate) struct HeldClock<'a> {
+    tasks: &'a Deadlock,
+    duration: Duration,
+    holds: usize,
+}
+
+impl Deadlock {
+    pub(crate) fn as_held_clock(&self, duration: Duration, holds: usize) -> HeldClock<'_> {
+        HeldClock { tasks: self, duration, holds }
+    }
+}
+
+impl Display for HeldClock<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { tasks: Deadlock { runtime, tasks }, duration, holds } = self;
+        write!(f, "the virtual clock")?;
+        if let Some(name) = runtime {
+            write!(f, " of runtime '{name}'")?;
+        }
+        write!(f, " has stood for {duration:?}, and tasks wait for it. It is held by ")?;
+        match holds {
+            0 => write!(f, "tasks that wait for a socket or another descriptor")?,
+            1 => write!(f, "1 blocking call or `time::hold`")?,
+            _ => write!(f, "{holds} blocking calls and `time::hold`s")?,
+        }
+        write_groups(f, tasks)
+    }
+}
+
 fn write_groups(f: &mut Formatter<'_>, tasks: &[TaskReport]) -> fmt::Result {
     groups(tasks).iter().try_for_each(|group| write!(f, "\n\n{group}"))
 }

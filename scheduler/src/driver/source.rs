@@ -24,6 +24,7 @@ use super::CountedWait;
 use super::poller::{Descriptor, Poller, Readiness};
 #[cfg(not(lisle_loom))]
 use super::poller::{ThreadBell, Waited};
+use crate::clock::now;
 use crate::park::{Reason, Unparker, Wake, park};
 use crate::{turn, worker};
 
@@ -58,7 +59,7 @@ impl Patience {
         match self {
             Self::Endless | Self::None => None,
             // A time that no clock will reach is none.
-            Self::For(time) => Instant::now().checked_add(time),
+            Self::For(time) => now().checked_add(time),
             Self::Until(deadline) => Some(deadline),
         }
     }
@@ -435,7 +436,7 @@ impl Turn {
         self.has_baton = waiter.has_baton.get();
         let mut waited = waited?;
         // The system may say again and again that the descriptor is ready, to no avail.
-        if self.insists && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+        if self.insists && deadline.is_some_and(|deadline| deadline <= now()) {
             waited = Waited::TimedOut;
         }
         // What the system says of the descriptor need not have come by an edge.

@@ -142,7 +142,7 @@ impl Post {
     }
 
     /// Makes sure that the owner looks around once more, awake or not.
-    fn knock(&self) {
+    pub(crate) fn knock(&self) {
         self.call(self.inbox.knock());
     }
 

@@ -36,6 +36,7 @@ pub struct RuntimeBuilder {
     main_stack_size: Option<StackSize>,
     spin: Option<Duration>,
     carry: Option<bool>,
+    virtual_time: bool,
     deadlock_detection: Option<bool>,
     foreign_threads: ForeignThreads,
     panic_note: Option<bool>,
@@ -154,6 +155,40 @@ impl RuntimeBuilder {
     /// ```
     pub fn carry(mut self, wanted: bool) -> Self {
         self.carry = Some(wanted);
+        self
+    }
+
+    /// Gives the runtime a clock of its own, for tests of what takes time. It stands while a task
+    /// can run; when all tasks wait, it is moved at once to the next moment for which one of them
+    /// waits. So a year of sleeping takes no longer than what is done in it, and what comes when is
+    /// the same each time: tasks with equal deadlines go on in the order in which they began to
+    /// wait.
+    ///
+    /// It is the clock of all waits: of [`sleep`](fn@crate::sleep), of the timeouts of channels,
+    /// locks and regions, of an [`Interval`](crate::Interval). A program reads it by
+    /// [`now`](fn@crate::now), while `std::time::Instant::now()` shows the system's.
+    /// [`advance`](fn@crate::advance) moves it, and [`resume`](fn@crate::resume) has it run.
+    ///
+    /// Something from outside may wake a task before its time. So the clock stands while a task
+    /// waits for a socket or another descriptor, and during a [`blocking`](fn@crate::blocking)
+    /// call. A thread of the program's own has to say so, by [`hold`](fn@crate::hold). If the clock
+    /// stands for ten seconds although tasks wait for it, what holds it is said on standard error.
+    ///
+    /// Such a runtime has one worker if [`workers`](Self::workers) does not say otherwise. With
+    /// several, tasks with equal deadlines go on in any order.
+    ///
+    /// After tokio's paused clock, which does not stand while a task waits for a descriptor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let virtual_time = lisle::Runtime::builder().virtual_time(true);
+    /// virtual_time.run(|| lisle::sleep(Duration::from_secs(365 * 24 * 3600))).unwrap();
+    /// ```
+    pub fn virtual_time(mut self, wanted: bool) -> Self {
+        self.virtual_time = wanted;
         self
     }
 
@@ -351,6 +386,7 @@ impl RuntimeBuilder {
     pub(super) fn settings(self) -> io::Result<Settings> {
         let workers = match self.workers {
             Some(workers) => NonZeroUsize::new(workers).ok_or_else(no_workers)?,
+            None if self.virtual_time => NonZeroUsize::MIN,
             None => workers_from_env()?,
         };
         let deadlock_detection = self.deadlock_detection.unwrap_or(true);
@@ -362,11 +398,14 @@ impl RuntimeBuilder {
                 None => StackSizeOrigin::Environment,
             },
             main_stack_size: self.main_stack_size,
-            spin: self.spin.unwrap_or(SPIN),
+            // Nothing is to be expected from outside.
+            spin: if self.virtual_time { Duration::ZERO } else { self.spin.unwrap_or(SPIN) },
             // The watch takes a worker for blocked whose own thread sleeps.
             carry: self.carry.map_or_else(carry::is_wanted, Ok)?
                 && workers.get() > 1
-                && self.stall_notice.is_none(),
+                && self.stall_notice.is_none()
+                && !self.virtual_time,
+            virtual_time: self.virtual_time,
             deadlock_detection,
             foreign_threads: self.foreign_threads,
             stall_notice: self.stall_notice.filter(|_| deadlock_detection),

@@ -22,6 +22,7 @@ use super::payload::Payload;
 use super::share::{self, CancelHandle};
 use super::{Cancelled, CancelledBy, Control, Detached, Slab, Task};
 use crate::cancel::{self, check_cancelled};
+use crate::clock::now;
 use crate::park::{Awaited, Object, Reason, Wait, Wake};
 use crate::wait_cell::{Event, WaitCell};
 use crate::{turn, worker};
@@ -207,7 +208,7 @@ impl<T> JoinHandle<T> {
     /// ```
     #[track_caller]
     pub fn join_timeout(self, timeout: Duration) -> Result<thread::Result<T>, Self> {
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = now().checked_add(timeout);
         self.join_until(deadline)
     }
 
@@ -404,7 +405,7 @@ impl<T> CancelOnDrop<T> {
     /// This handle, if the task has not ended in time.
     #[track_caller]
     pub fn join_timeout(mut self, timeout: Duration) -> Result<thread::Result<T>, Self> {
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = now().checked_add(timeout);
         self.wait(deadline).ok_or(self)
     }
 

@@ -26,6 +26,7 @@ pub(crate) use self::idle::Role;
 pub(crate) use self::placement::Balance;
 pub(crate) use self::threads::Farewell;
 use self::threads::Threads;
+use crate::clock::VirtualClock;
 use crate::deadlock::{self, Deadlock, Purpose, Survey};
 use crate::injector::{Injector, NewTask};
 use crate::metrics::Metrics;
@@ -52,6 +53,8 @@ pub(crate) struct Team {
     /// Looks out for workers that are blocked, if the settings ask for it.
     pub(crate) watch: Option<std::sync::Arc<Watch>>,
     pub(crate) idle: Idle,
+    /// The clock, if it is not the system's.
+    pub(crate) clock: Option<VirtualClock>,
     /// The deadlock that has ended the team.
     deadlock: Mutex<Option<Deadlock>>,
     /// Whether a notice of a stall was given: there is one.
@@ -80,6 +83,7 @@ impl Team {
         let earlier_threads = deadlock::earlier_threads(settings.foreign_threads);
         Self {
             watch: Watch::new(&settings, &posts),
+            clock: settings.virtual_time.then(|| VirtualClock::new(workers)),
             settings,
             door,
             injector: Injector::default(),
@@ -254,6 +258,19 @@ impl Team {
     /// Whether one does outside of a shield. To be asked as above.
     pub(crate) fn any_exposed_awaits_hand_over(&self) -> bool {
         self.exposed_hand_overs.load(Ordering::Relaxed) != 0
+    }
+
+    /// What the clock shows has changed, or whether something holds it.
+    pub(crate) fn look_at_clock(&self) {
+        self.posts.knock_at_all();
+    }
+
+    /// Says once what holds the clock, which has stood for `duration`.
+    #[cold]
+    pub(crate) fn tell_what_holds_the_clock(&self, duration: Duration) {
+        if self.clock.as_ref().is_some_and(VirtualClock::tells_first) {
+            self.survey(Purpose::Clock(duration));
+        }
     }
 
     /// Asks all workers that have a thread and have not ended.

@@ -74,6 +74,7 @@ fn team_of_three() -> Arc<Team> {
         main_stack_size: None,
         spin: Duration::ZERO,
         carry: false,
+        virtual_time: false,
         deadlock_detection: true,
         foreign_threads: ForeignThreads::NeverWake,
         panic_note: false,

@@ -114,10 +114,11 @@ impl Entry {
     }
 }
 
-impl Default for Timers {
-    fn default() -> Self {
+impl Timers {
+    /// No timers. None will be due before `epoch`.
+    pub(crate) fn new(epoch: Instant) -> Self {
         Self {
-            epoch: Instant::now(),
+            epoch,
             heap: Vec::new(),
             places: Vec::new(),
             alarms: Vec::new(),
@@ -125,9 +126,7 @@ impl Default for Timers {
             next_serial: 0,
         }
     }
-}
 
-impl Timers {
     #[inline]
     pub(crate) fn insert(&mut self, deadline: Instant, alarm: Alarm) -> Timer {
         let slot = self.take_slot(alarm);

@@ -17,7 +17,7 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let timers = Timers::default();
+        let timers = Timers::new(Instant::now());
         Self { start: timers.epoch, timers }
     }
 

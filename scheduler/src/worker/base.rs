@@ -185,6 +185,9 @@ impl Worker {
     /// Only this worker of the team is awake, and it is about to sleep.
     fn sleep_last(&self, recheck: &mut Duration) {
         let timer = self.until_next_timer();
+        if timer.is_none() && self.waits_for_virtual_time() {
+            return self.await_clock(*recheck == FIRST_RECHECK, recheck);
+        }
         if timer.is_some() || self.driver.has_waits() {
             return self.sleep(timer, None);
         }
@@ -268,8 +271,11 @@ impl Worker {
     }
 
     pub(super) fn until_next_timer(&self) -> Option<Duration> {
-        let deadline = self.timers.borrow().next_deadline()?;
-        Some(deadline.saturating_duration_since(Instant::now()))
+        let deadline = self.timers.borrow().next_deadline();
+        if self.team.clock.is_some() {
+            return self.until_virtual(deadline);
+        }
+        Some(deadline?.saturating_duration_since(Instant::now()))
     }
 
     /// Notes how far the others' backlogs reach now.

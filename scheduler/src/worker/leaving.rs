@@ -144,6 +144,9 @@ impl Worker {
     /// those whose hand-over has begun. If nothing is left that could end a hand-over, the task
     /// that waits for it is left behind.
     pub(super) fn await_last_tasks(&self, quiet_since: &mut Option<Instant>) {
+        if self.move_clock_at_end() {
+            return;
+        }
         let timer = self.until_next_timer();
         // A model has no clock, and no party that never ends.
         if cfg!(lisle_loom) || timer.is_some() || self.driver.has_waits() {

@@ -27,6 +27,7 @@ mod running;
 mod spinning;
 mod stalling;
 mod turn;
+mod virtual_time;
 mod waits;
 
 use carrying::Calls;
@@ -51,6 +52,7 @@ use lisle_runtime::internal::primitive::Arc;
 use lisle_runtime::stack::{Stack, StackCache};
 use lisle_runtime::switch::Context;
 
+use crate::clock::VirtualClock;
 use crate::driver::Driver;
 use crate::injector::NewTask;
 use crate::post::{Notice, Post, PostOwner};
@@ -114,12 +116,15 @@ pub(crate) struct Worker {
     spins: Spins,
     /// The time in which no worker has had anything to do, as far as this worker has seen.
     quiet: Cell<Option<Quiet>>,
+    /// Since when something has held the clock, if that is virtual and nothing has run.
+    clock_held_since: Cell<Option<Instant>>,
 }
 
 impl Worker {
     /// The worker at place `index` of a team, on the calling thread.
     pub(crate) fn new(team: Arc<Team>, index: usize) -> Self {
         let driver = Driver::new(team.settings.carry);
+        let epoch = Instant::now();
         let post = PostOwner::claim(team.posts.clone(), index, &driver);
         Self {
             index,
@@ -132,9 +137,11 @@ impl Worker {
             until_poll: Cell::new(POLL_INTERVAL),
             poll_interval: Cell::new(POLL_INTERVAL),
             calls: Calls::new(),
-            epoch: Instant::now(),
+            epoch,
             clock: Cell::new(Duration::ZERO),
-            timers: RefCell::default(),
+            timers: RefCell::new(Timers::new(
+                team.clock.as_ref().map_or(epoch, VirtualClock::start),
+            )),
             driver,
             slab: Slab::default(),
             stacks: RefCell::new(StackCache::new(team.settings.stack_size)),
@@ -150,6 +157,7 @@ impl Worker {
             spawns_without_end: Cell::new(false),
             spins: Spins::new(),
             quiet: Cell::new(None),
+            clock_held_since: Cell::new(None),
             team,
         }
     }

@@ -10,6 +10,7 @@ use lisle_runtime::internal::last_words::{abort_with, complain};
 
 use super::Worker;
 use super::leaving::report_shielded;
+use crate::clock::VirtualClock;
 use crate::deadlock::{self, Deadlock, Purpose, Survey};
 use crate::runtime::UnfinishedTask;
 
@@ -74,6 +75,10 @@ impl Worker {
                  they cannot be unwound, so that the process has to end"
             )),
             Purpose::Shields => report_shielded(deadlock.tasks()),
+            Purpose::Clock(duration) => {
+                let holds = self.team.clock.as_ref().map_or(0, VirtualClock::holds);
+                complain(format_args!("{}", deadlock.as_held_clock(duration, holds)));
+            }
             Purpose::Stall(duration) => complain(format_args!("{}", deadlock.as_stall(duration))),
         }
     }

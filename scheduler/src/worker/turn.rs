@@ -199,7 +199,7 @@ impl Worker {
     /// Reads the clock and the mail, accepts injected tasks, publishes the counters, fires due
     /// timers, and now and then looks which descriptors are ready.
     #[cold]
-    pub(super) fn poll(&self) {
+    pub(crate) fn poll(&self) {
         locals::mark();
         self.count_switches(POLL_INTERVAL);
         self.ring_for_mate();

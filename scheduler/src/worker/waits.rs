@@ -59,7 +59,7 @@ impl Worker {
     }
 
     fn wait_until(&self, me: &Control, deadline: Instant) -> Wake {
-        if me.phase.get() == Phase::Running && deadline <= Instant::now() {
+        if me.phase.get() == Phase::Running && deadline <= self.now() {
             if !with_allowance(Allowance::fail) {
                 return Wake::TimedOut;
             }
@@ -189,7 +189,7 @@ impl Worker {
         if self.timers.borrow().is_empty() {
             return;
         }
-        let now = self.epoch + self.clock.get();
+        let now = self.now_by_last_look();
         let mut previous: Option<Alarm> = None;
         loop {
             let due = self.timers.borrow_mut().pop_due(now);
