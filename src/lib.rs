@@ -90,12 +90,16 @@
 //!
 //! **Look inside.** [`metrics`] counts what each worker has done and has to do.
 //!
+//! **Futures.** [`block_on`] waits for a future, whose wakers may come from any thread: see the
+//! module [`future`].
+//!
 //! **Build your own.** Everything that waits stands on the module [`mod@park`], and so can an
 //! operation of yours. [`no_suspend`] makes a wait a panic where there must be none.
 //!
 //! # What it is not
 //!
-//! - It is no executor of futures: there is no `async` here, and nothing to await.
+//! - It is no executor of futures: its tasks wait without `async`. They can wait for a future, by
+//!   [`block_on`]: see the module [`future`].
 //! - It does not change what the standard library does: sockets, files and locks of `std` block the
 //!   worker with all its tasks. Those of [`net`], [`fs`] and [`sync`] do not, and [`blocking()`]
 //!   does for the rest; [the guide](guide::blocking_and_io) says more.
@@ -135,6 +139,7 @@ pub mod channel;
 mod context;
 pub mod coroutine;
 pub mod deadlock;
+pub mod future;
 pub mod guide;
 #[doc(hidden)]
 pub mod internal;
@@ -159,8 +164,8 @@ pub use lisle_runtime::no_suspend;
 #[doc(inline)]
 pub use lisle_scheduler::{
     Handle, Metrics, Runtime, RuntimeBuilder, ShutdownTimeout, UnfinishedTask, WorkerMetrics,
-    blocking, metrics, run, scope, sleep, sleep_until, spawn, spawn_local, task_local, timeout,
-    timeout_at, try_scope, yield_now,
+    block_on, blocking, metrics, run, scope, sleep, sleep_until, spawn, spawn_local, task_local,
+    timeout, timeout_at, try_scope, yield_now,
 };
 
 /// Runs the README's code as a test.

@@ -43,6 +43,7 @@ mod carry;
 mod clock;
 mod deadlock;
 mod driver;
+mod future;
 mod injector;
 mod interval;
 mod local;
@@ -89,6 +90,7 @@ pub use cancel::{
 };
 pub use clock::{Hold, advance, hold, now, pause, resume};
 pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
+pub use future::{BlockOn, block_on};
 pub use interval::{Interval, MissedTick, interval, interval_at};
 pub use local::{LocalKey, NotSet};
 pub use metrics::{Metrics, WorkerMetrics};

@@ -22,6 +22,8 @@
 //!   that state: a word beside the lock would say the same again;
 //! - a bell, as in the tests, wakes only a party that waits already, and that again and again: it
 //!   keeps the unparker behind a lock.
+//!
+//! A cell whose waiter waits again and again, as in `future/`, is cleared in between.
 
 #[cfg(all(test, lisle_loom))]
 mod models;
@@ -127,6 +129,14 @@ impl WaitCell {
             Ok(_) => Ok(()),
             Err(before) => Err(Event::of(before).expect("the party that waits sets no event")),
         }
+    }
+
+    /// Makes the cell as new: it is without an event. For the side that waits, and does not do so
+    /// now. What was done before an event that it had is visible.
+    pub(crate) fn clear(&self) {
+        // An exchange: a notifier that comes before it in the order of the word is seen, and one
+        // that comes after it leaves its event. Acquire pairs with the release in `notify`.
+        self.state.swap(EMPTY, Ordering::Acquire);
     }
 
     /// Lets notifiers know that a party waits. If the event has come meanwhile, wakes it at once.
