@@ -88,7 +88,9 @@
 //! **The end.** Tasks that are left when a runtime ends are cancelled: they unwind from where they
 //! wait. [`task::shield`] puts that off, and [`task::check_cancelled`] asks for it in between.
 //!
-//! **Look inside.** [`metrics`] counts what each worker has done and has to do.
+//! **Look inside.** [`dump()`] says what every task does, of every runtime, and
+//! [`dump::on_signal`] does so whenever a signal comes. [`metrics`] counts what each worker has done
+//! and has to do.
 //!
 //! **Futures.** [`block_on`] waits for a future, whose wakers may come from any thread: see the
 //! module [`future`].
@@ -139,6 +141,7 @@ pub mod channel;
 mod context;
 pub mod coroutine;
 pub mod deadlock;
+pub mod dump;
 pub mod future;
 pub mod guide;
 #[doc(hidden)]
@@ -163,9 +166,9 @@ pub use lisle_net::{fs, process};
 pub use lisle_runtime::no_suspend;
 #[doc(inline)]
 pub use lisle_scheduler::{
-    Handle, Metrics, Runtime, RuntimeBuilder, ShutdownTimeout, UnfinishedTask, WorkerMetrics,
-    block_on, blocking, metrics, run, scope, sleep, sleep_until, spawn, spawn_local, task_local,
-    timeout, timeout_at, try_scope, yield_now,
+    Handle, Metrics, Runtime, RuntimeBuilder, ShutdownTimeout, WorkerMetrics, block_on, blocking,
+    dump, metrics, run, scope, sleep, sleep_until, spawn, spawn_local, task_local, timeout,
+    timeout_at, try_scope, yield_now,
 };
 
 /// Runs the README's code as a test.

@@ -7,8 +7,9 @@ mod servers;
 mod support;
 
 use std::env;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::Progress;
@@ -155,6 +156,41 @@ fn worker_pool_outlives_a_panic() {
     assert_eq!(run.stderr.matches("panicked at").count(), 1, "{}", run.stderr);
     assert_eq!(run.stderr.matches("\nin task ").count(), 1, "{}", run.stderr);
     assert!(run.stderr.contains(" 'worker "), "{}", run.stderr);
+}
+
+#[test]
+fn dump_says_what_the_tasks_do() {
+    let run = run("dump", &[]);
+    for told in [
+        "runtime 'example': 106 tasks on 1 worker\n\n100 tasks: sleeping",
+        "\n\n4 tasks: receiving from a channel",
+        "    1 sender is alive\n    these are ",
+        " 'main': running\n    spawned at examples/dump.rs:",
+        ": not started\n    spawned at examples/dump.rs:",
+    ] {
+        assert!(run.stdout.contains(told), "no '{told}':\n{}", run.stdout);
+    }
+}
+
+#[test]
+fn dump_is_printed_when_the_signal_comes() {
+    let mut command = command(path_of("dump"));
+    let pipes = command.arg("--serve").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut process = pipes.stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(process.stdout.take().unwrap());
+    said.read_line(&mut String::new()).unwrap();
+    let mut dumps = BufReader::new(process.stderr.take().unwrap());
+    for _ in 0..2 {
+        // SAFETY: the process has not been waited for, so the number is its own.
+        assert_eq!(unsafe { libc::kill(process.id() as i32, libc::SIGQUIT) }, 0);
+        let mut line = String::new();
+        while !line.starts_with("runtime 'example': 10") {
+            line.clear();
+            assert_ne!(dumps.read_line(&mut line).unwrap(), 0, "it has ended");
+        }
+    }
+    drop(process.stdin.take());
+    assert!(process.wait().unwrap().success());
 }
 
 #[test]
@@ -324,6 +360,7 @@ fn bad_arguments_are_explained() {
         ("prime_sieve", &["99999999999999999999"], "N must be a number"),
         ("producer_consumer", &["3"], "there is no argument '3'"),
         ("worker_pool", &["3"], "there is no argument '3'"),
+        ("dump", &["now"], "there is no argument 'now'"),
         ("deadlock", &["now"], "there is no argument 'now'"),
         ("coroutines", &["3"], "there is no argument '3'"),
         ("generators", &["3"], "there is no argument '3'"),

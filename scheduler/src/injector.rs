@@ -70,6 +70,13 @@ impl Injector {
         task
     }
 
+    /// Calls `visit` with each task, oldest first.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Control)) {
+        let tasks = self.tasks.lock();
+        // SAFETY: a task that is here has not started, and is taken out with the lock held.
+        tasks.iter().for_each(|task| visit(unsafe { task.0.as_ref() }));
+    }
+
     /// How many tasks there are, as far as the caller can know: of what happens meanwhile it may
     /// see nothing.
     #[inline]

@@ -77,7 +77,7 @@ fn the_place_of_the_spawn_is_that_of_the_caller() {
     let (line, task) = (line!(), runtime.handle().spawn(shuts_down));
     give.send(runtime).unwrap();
     let error = task.unwrap().join().unwrap().unwrap_err();
-    assert_eq!(error.tasks()[0].spawned_at().line(), line);
+    assert_eq!(error.dump().tasks().next().unwrap().spawned_at().line(), line);
 }
 
 #[test]

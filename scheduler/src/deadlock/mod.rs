@@ -10,11 +10,12 @@ mod survey;
 mod text;
 mod threads;
 
-pub(crate) use report::describe;
 pub use report::{Deadlock, TaskReport};
+pub(crate) use report::{describe, describe_wait, relate};
 pub(crate) use survey::{Purpose, Survey};
+pub(crate) use text::{Count, FirstOf, Group, Tally, groups};
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lisle_runtime::internal::panics;
 
@@ -39,17 +40,24 @@ pub enum ForeignThreads {
     LaterMayWake,
 }
 
-/// Threads of runtimes that have ended on which a task was left behind. They wake no task. A fork
-/// child has none of them.
-static STAYING_THREADS: PerProcess<AtomicUsize> = PerProcess::new();
+/// The numbers of threads of Lisle's that wake no task: those of runtimes that have ended on which
+/// a task was left behind, and those that make dumps. A fork child has none of them.
+static BYSTANDERS: PerProcess<Mutex<Vec<u32>>> = PerProcess::new();
 
-fn staying_threads() -> &'static AtomicUsize {
-    STAYING_THREADS.get_or(AtomicUsize::default)
+fn bystanders() -> MutexGuard<'static, Vec<u32>> {
+    BYSTANDERS.get_or(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The calling thread will never wake a task, and never ends.
+pub fn never_wakes_a_task() {
+    // SAFETY: the call has no conditions.
+    let thread = unsafe { libc::gettid() };
+    bystanders().push(thread.unsigned_abs());
 }
 
 /// Parks the calling thread for ever.
 pub(crate) fn stay_for_ever() -> ! {
-    staying_threads().fetch_add(1, Ordering::Release);
+    never_wakes_a_task();
     loop {
         std::thread::park();
     }
@@ -75,15 +83,18 @@ pub(crate) fn others_may_wake_us(policy: ForeignThreads, own: usize, earlier: &[
     let others = match policy {
         ForeignThreads::NeverWake => false,
         ForeignThreads::MayWake => {
-            let idle = staying_threads().load(Ordering::Acquire) + panics::helper_threads();
+            let idle = bystanders().len() + panics::helper_threads();
             threads::count().is_none_or(|threads| threads != own + idle + pool.threads)
         }
         // Any other thread of Lisle's that is older is among the earlier ones; one that is not puts
         // the report off.
         ForeignThreads::LaterMayWake => {
             let pool = blocking::thread_ids();
+            let bystanders = bystanders().clone();
             threads::list().is_none_or(|threads| {
-                let is_later = |thread: &&u32| !earlier.contains(thread) && !pool.contains(thread);
+                let is_later = |thread: &&u32| {
+                    ![earlier, &pool, &bystanders].iter().any(|known| known.contains(thread))
+                };
                 threads.iter().filter(is_later).count() + 1 != own
             })
         }

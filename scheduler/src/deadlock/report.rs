@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::park::{Awaited, Handles, Place, Reason, undisturbed};
-use crate::task::{Task, TaskList};
+use crate::task::{Control, Task, TaskList};
 
 /// Every task was parked and nothing was left that could wake one of them.
 ///
@@ -48,7 +48,7 @@ pub struct Deadlock {
     pub(super) tasks: Vec<TaskReport>,
 }
 
-/// One task in a [`Deadlock`].
+/// A task that waits, in a [`Deadlock`] or a [`Dump`](crate::Dump).
 #[derive(Clone, Debug)]
 pub struct TaskReport {
     pub(super) task: Task,
@@ -62,8 +62,7 @@ pub struct TaskReport {
 impl Deadlock {
     pub(crate) fn of(runtime: Option<Arc<str>>, mut tasks: Vec<TaskReport>) -> Self {
         tasks.sort_by_key(|report| report.task.id());
-        find_holders(&mut tasks);
-        name_holders(&mut tasks);
+        relate(&mut tasks.iter_mut().collect::<Vec<_>>());
         Self { runtime, tasks }
     }
 
@@ -170,31 +169,47 @@ impl TaskReport {
     }
 }
 
+impl TaskReport {
+    /// The same, but for what could have ended the wait.
+    pub(crate) fn without_awaited(&self) -> Self {
+        Self { awaited: Vec::new(), task: self.task.clone(), ..*self }
+    }
+}
+
 /// Describes the tasks of a worker that are parked.
 pub(crate) fn describe(tasks: &TaskList, now: Duration, reports: &mut Vec<TaskReport>) {
-    tasks.for_each(|task| {
-        let Some(record) = task.park_record() else { return };
-        let mut awaited = Vec::new();
-        let reason = undisturbed("the description of a wait panicked", || {
-            record.object.describe(&mut |thing| awaited.push(thing));
-            record.object.reason()
-        });
-        reports.push(TaskReport {
-            task: task.identity(),
-            spawned_at: task.spawned_at,
-            reason,
-            parked_at: record.place,
-            parked_for: now.saturating_sub(record.since),
-            awaited,
-        });
+    tasks.for_each(|task| reports.extend(describe_wait(task, now)));
+}
+
+/// Describes the wait of a task, if it is parked. Called on its home.
+pub(crate) fn describe_wait(task: &Control, now: Duration) -> Option<TaskReport> {
+    let record = task.park_record()?;
+    let mut awaited = Vec::new();
+    let reason = undisturbed("the description of a wait panicked", || {
+        record.object.describe(&mut |thing| awaited.push(thing));
+        record.object.reason()
     });
+    Some(TaskReport {
+        task: task.identity(),
+        spawned_at: task.spawned_at,
+        reason,
+        parked_at: record.place,
+        parked_for: now.saturating_sub(record.since),
+        awaited,
+    })
+}
+
+/// Notes what some of the tasks have to do with what others wait for.
+pub(crate) fn relate(tasks: &mut [&mut TaskReport]) {
+    find_holders(tasks);
+    name_holders(tasks);
 }
 
 /// Notes which tasks wait at the other end of what others wait at, so that they have a handle to
 /// it.
-fn find_holders(tasks: &mut [TaskReport]) {
+fn find_holders(tasks: &mut [&mut TaskReport]) {
     let mut found: HashMap<_, Vec<Task>> = HashMap::new();
-    for report in &*tasks {
+    for report in tasks.iter() {
         for handles in report.awaited.iter().filter_map(handles_of) {
             let holders = found.entry((handles.object, handles.own_kind)).or_default();
             if holders.last().is_none_or(|last| last.id() != report.task.id()) {
@@ -221,7 +236,7 @@ fn handles_of(awaited: &Awaited) -> Option<&Handles> {
 }
 
 /// Gives the tasks that hold locks their names: a lock knows the number alone.
-fn name_holders(tasks: &mut [TaskReport]) {
+fn name_holders(tasks: &mut [&mut TaskReport]) {
     let names: HashMap<_, _> =
         tasks.iter().map(|report| (report.task.id(), report.task.clone())).collect();
     for awaited in tasks.iter_mut().flat_map(|report| &mut report.awaited) {

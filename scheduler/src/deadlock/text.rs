@@ -81,27 +81,58 @@ impl std::error::Error for Deadlock {}
 
 impl Display for TaskReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        Group(vec![self]).fmt(f)
+        Group::of(vec![self]).fmt(f)
     }
 }
 
 /// Tasks that wait alike, oldest first; at least one.
-struct Group<'a>(Vec<&'a TaskReport>);
+pub(crate) struct Group<'a> {
+    pub(crate) tasks: Vec<&'a TaskReport>,
+    pub(crate) tally: Tally,
+}
+
+/// How many tasks wait alike, and for how long: also those of which a report knows no more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tally {
+    pub(crate) tasks: usize,
+    pub(crate) least: Duration,
+    pub(crate) most: Duration,
+}
+
+impl Tally {
+    /// Both together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            tasks: self.tasks + other.tasks,
+            least: self.least.min(other.least),
+            most: self.most.max(other.most),
+        }
+    }
+}
+
+impl<'a> Group<'a> {
+    fn of(tasks: Vec<&'a TaskReport>) -> Self {
+        let times = || tasks.iter().map(|report| report.parked_for);
+        let (least, most) = (times().min(), times().max());
+        let (least, most) = (least.unwrap_or_default(), most.unwrap_or_default());
+        Self { tally: Tally { tasks: tasks.len(), least, most }, tasks }
+    }
+}
 
 /// The groups in the order of their oldest tasks.
-fn groups(tasks: &[TaskReport]) -> Vec<Group<'_>> {
+pub(crate) fn groups<'a>(tasks: impl IntoIterator<Item = &'a TaskReport>) -> Vec<Group<'a>> {
     let mut places = HashMap::new();
-    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut groups: Vec<Vec<&TaskReport>> = Vec::new();
     for task in tasks {
         let awaits: Vec<_> = task.awaited.iter().map(kind).collect();
         let key = (task.reason, task.parked_at, task.spawned_at, awaits);
         let place = *places.entry(key).or_insert(groups.len());
         if place == groups.len() {
-            groups.push(Group(Vec::new()));
+            groups.push(Vec::new());
         }
-        groups[place].0.push(task);
+        groups[place].push(task);
     }
-    groups
+    groups.into_iter().map(Group::of).collect()
 }
 
 /// What things that are told together have in common: what they are, and a lock's holder.
@@ -115,42 +146,41 @@ fn kind(awaited: &Awaited) -> (&'static str, Option<(Option<TaskId>, Place)>) {
 
 impl Display for Group<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let first = self.0[0];
-        let is_one = self.0.len() == 1;
-        if is_one {
+        let first = self.tasks[0];
+        let Tally { tasks, .. } = self.tally;
+        if tasks == 1 {
             write!(f, "task {}", first.task.title())?;
         } else {
-            write!(f, "{} tasks", Count(self.0.len()))?;
+            write!(f, "{} tasks", Count(tasks))?;
         }
-        write!(f, ": {}{}", first.reason, Times(&self.0))?;
+        write!(f, ": {}{}", first.reason, Times(self.tally))?;
         write!(f, "\n    at {}\n    spawned at {}", first.parked_at, first.spawned_at)?;
         for place in 0..first.awaited.len().min(SHOWN) {
-            let awaited: Vec<_> = self.0.iter().map(|task| &task.awaited[place]).collect();
+            let awaited: Vec<_> =
+                self.tasks.iter().filter_map(|task| task.awaited.get(place)).collect();
             write!(f, "\n    {}", Awaiting(&awaited))?;
         }
         match first.awaited.len().saturating_sub(SHOWN) {
             0 => {}
             more => write!(f, "\n    and {} more", Count(more))?,
         }
-        if is_one {
+        if tasks == 1 {
             return Ok(());
         }
-        let tasks: Vec<_> = self.0.iter().map(|report| &report.task).collect();
-        write!(f, "\n    these are {}", FirstOf(&tasks))
+        let named: Vec<_> = self.tasks.iter().map(|report| &report.task).collect();
+        write!(f, "\n    these are {}", FirstOf { named: &named, of: tasks })
     }
 }
 
 /// ` for 0.118 to 0.120 s`: for how long they have waited. Nothing if that is not worth a word, as
 /// when the last task has begun to wait only just now.
-struct Times<'a>(&'a [&'a TaskReport]);
+struct Times(Tally);
 
-impl Display for Times<'_> {
+impl Display for Times {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         const NONE: &str = "0.000";
-        let times = || self.0.iter().map(|report| report.parked_for);
-        let seconds =
-            |time: Option<Duration>| format!("{:.3}", time.unwrap_or_default().as_secs_f64());
-        let (least, most) = (seconds(times().min()), seconds(times().max()));
+        let seconds = |time: Duration| format!("{:.3}", time.as_secs_f64());
+        let (least, most) = (seconds(self.0.least), seconds(self.0.most));
         match &*least {
             _ if most == NONE => Ok(()),
             NONE => write!(f, " for up to {most} s"),
@@ -211,20 +241,24 @@ struct Tasks<'a>(&'a [&'a Task]);
 
 impl Display for Tasks<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "task{} {}", if self.0.len() == 1 { "" } else { "s" }, FirstOf(self.0))
+        let these = FirstOf { named: self.0, of: self.0.len() };
+        write!(f, "task{} {these}", if self.0.len() == 1 { "" } else { "s" })
     }
 }
 
-/// `1 'main', 2 and 7 more`.
-struct FirstOf<'a>(&'a [&'a Task]);
+/// `1 'main', 2 and 7 more`: some tasks of a number of tasks.
+pub(crate) struct FirstOf<'a> {
+    pub(crate) named: &'a [&'a Task],
+    pub(crate) of: usize,
+}
 
 impl Display for FirstOf<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let shown = self.0.len().min(SHOWN);
-        for (place, task) in self.0[..shown].iter().enumerate() {
+        let shown = self.named.len().min(SHOWN);
+        for (place, task) in self.named[..shown].iter().enumerate() {
             write!(f, "{}{}", if place == 0 { "" } else { ", " }, task.title())?;
         }
-        match self.0.len() - shown {
+        match self.of - shown {
             0 => Ok(()),
             more => write!(f, " and {} more", Count(more)),
         }
@@ -232,7 +266,7 @@ impl Display for FirstOf<'_> {
 }
 
 /// A number with a comma between each three digits.
-struct Count(usize);
+pub(crate) struct Count(pub(crate) usize);
 
 impl Display for Count {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -10,7 +10,7 @@ use lisle_runtime::internal::primitive::{Arc, Mutex, MutexGuard};
 
 use crate::cancel::RegionLink;
 use crate::deadlock::Survey;
-use crate::runtime::RollCall;
+use crate::dump::Census;
 use crate::task::Share;
 
 /// What other threads may ask a worker to do. It does so at its next poll.
@@ -21,8 +21,8 @@ pub(crate) enum Request {
     CancelRegion(std::sync::Arc<RegionLink>),
     /// Say what the parked tasks wait for.
     Describe(Arc<Survey>),
-    /// Say which started tasks are left.
-    List(Arc<RollCall>),
+    /// Say what all tasks do, as the worker in this place.
+    Dump(Arc<Census>, (usize, usize)),
     /// Cancel all tasks: the team ends.
     Stop,
 }

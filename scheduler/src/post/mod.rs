@@ -39,6 +39,7 @@ use crate::metrics::WorkerMetrics;
 use crate::run_queue::Backlog;
 use crate::task::Control;
 use crate::team::Balance;
+use crate::watch::Seat;
 
 /// The half of a post that all threads share.
 pub(crate) struct Post {
@@ -64,6 +65,8 @@ pub(crate) struct Post {
     has_wake_source: AtomicBool,
     /// Whether the worker has finished all its tasks, for good.
     ended: AtomicBool,
+    /// Who sits on the owner's thread, for those that find it busy.
+    seat: Seat,
     counters: CachePadded<Counters>,
 }
 
@@ -82,6 +85,7 @@ impl Post {
             appointed: AtomicBool::new(false),
             has_wake_source: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            seat: Seat::new(),
             counters: CachePadded::default(),
         }
     }
@@ -146,8 +150,18 @@ impl Post {
         self.call(self.inbox.knock());
     }
 
-    /// Asks the owner for something, unless it reads no more.
-    pub(crate) fn ask(&self, request: Request) {
+    /// Whether there is, or was, an owner.
+    pub(crate) fn has_owner(&self) -> bool {
+        self.bell.lock().is_some()
+    }
+
+    /// Where the owner is found while it is busy.
+    pub(crate) fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    /// Asks the owner for something. False if it reads no more.
+    pub(crate) fn ask(&self, request: Request) -> bool {
         let mut slot = self.mailbox.open();
         let refused = slot.put(request);
         let knocked = refused.is_ok().then(|| self.inbox.knock());
@@ -155,6 +169,7 @@ impl Post {
         if let Some(pushed) = knocked {
             self.call(pushed);
         }
+        knocked.is_some()
     }
 
     /// Wakes the owner if it was found asleep.

@@ -155,6 +155,22 @@ impl Backlog {
         Refill { moved, stolen }
     }
 
+    /// Calls `visit` with each task, which nobody else has meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the owner.
+    pub(super) unsafe fn for_each(&self, mut visit: impl FnMut(NonNull<Control>)) {
+        let in_front: Vec<_> = (0..self.front.len()).map_while(|_| self.front.pop()).collect();
+        for task in in_front {
+            visit(task);
+            // SAFETY: the caller is the owner.
+            let fits = unsafe { self.front.push(task) };
+            debug_assert!(fits, "it has room for what was there");
+        }
+        self.deferred.lock().for_each(visit);
+    }
+
     /// How many tasks a thief may take at once: a pair, or at most half of them.
     pub(crate) fn loot(&self) -> usize {
         let len = self.len();

@@ -54,6 +54,11 @@ impl Behind {
         self.queue.borrow_mut().push_back((self.deferred.get(), task));
     }
 
+    /// Calls `visit` with each task that waits here.
+    pub(super) fn for_each(&self, mut visit: impl FnMut(NonNull<Control>)) {
+        self.queue.borrow().iter().for_each(|&(_, task)| visit(task));
+    }
+
     /// Takes a task that has let enough others go first.
     pub(super) fn pop(&self) -> Option<NonNull<Control>> {
         let mut queue = self.queue.borrow_mut();

@@ -79,6 +79,20 @@ impl Deferred {
         Some(task)
     }
 
+    /// Calls `visit` with each task, those of the oldest generation first.
+    pub(super) fn for_each(&self, mut visit: impl FnMut(NonNull<Control>)) {
+        for generation in &self.generations {
+            let mut next = generation.first;
+            while let Some(task) = next {
+                visit(task);
+                // SAFETY: the generation has its tasks for itself, and they have not started.
+                next = NonNull::new(
+                    unsafe { task.as_ref() }.inbox_next.with(|next| unsafe { next.read() }),
+                );
+            }
+        }
+    }
+
     /// How many tasks were stolen since the last call.
     pub(super) fn forget_stolen(&mut self) -> usize {
         std::mem::take(&mut self.stolen)

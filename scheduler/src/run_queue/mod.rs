@@ -47,6 +47,7 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use lisle_runtime::internal::primitive::Arc;
+use lisle_runtime::switch::Context;
 
 pub(crate) use self::backlog::{Backlog, Mark};
 use self::backlog::{Queued, Refill};
@@ -211,6 +212,25 @@ impl RunQueue {
     fn count_theft(&self, note_theft: &mut impl FnMut()) {
         self.known_thefts.set(self.known_thefts.get() + 1);
         note_theft();
+    }
+
+    /// Calls `visit` with each task that has not started. It must not change the queue.
+    ///
+    /// Those in front of the backlog a thief may take and start at any moment, so they are taken
+    /// out for that and put back, in their order.
+    #[cold]
+    pub(crate) fn for_each_new(&self, mut visit: impl FnMut(&Control)) {
+        let mut look = |task: NonNull<Control>| {
+            // SAFETY: what is in the queue of its owner has not finished.
+            let task = unsafe { task.as_ref() };
+            if task.context() == Context::NONE {
+                visit(task);
+            }
+        };
+        (0..self.ring.len()).filter_map(|place| self.ring.peek(place)).for_each(&mut look);
+        self.behind.for_each(&mut look);
+        // SAFETY: the backlog's only owner is this.
+        unsafe { self.backlog.for_each(look) };
     }
 
     /// The task that is `ahead` turns away, or `None` if it has not started or there is none.

@@ -9,8 +9,7 @@ mod shutdown;
 pub use builder::RuntimeBuilder;
 pub(crate) use default::default_runtime;
 pub use handle::Handle;
-pub(crate) use shutdown::RollCall;
-pub use shutdown::{ShutdownTimeout, UnfinishedTask};
+pub use shutdown::ShutdownTimeout;
 
 use std::fmt;
 use std::time::Duration;

@@ -45,7 +45,6 @@ use self::join::JoinState;
 use self::payload::{Payload, Vtable};
 use crate::park::{Object, Place};
 use crate::post::Post;
-use crate::runtime::UnfinishedTask;
 use crate::scope::Bond;
 
 /// A task, as the scheduler sees it: three cache lines in a dense slab, off the task's stack page.
@@ -253,11 +252,6 @@ impl Control {
         Task { id: self.id, name }
     }
 
-    /// The task as one that has not ended, without what it waits for.
-    pub(crate) fn unfinished(&self) -> UnfinishedTask {
-        UnfinishedTask { task: self.identity(), spawned_at: self.spawned_at, wait: None }
-    }
-
     /// The number and the name, as messages have them.
     pub(crate) fn title(&self) -> Title<'_> {
         Title { id: self.id, name: self.name() }
@@ -356,6 +350,16 @@ impl Control {
         // SAFETY: only the home changes the cell, and not while the task runs, as it does.
         let stack = unsafe { &*self.stack.as_ptr() }.as_ref();
         stack.is_some_and(|stack| stack.top().addr().wrapping_sub(address) <= stack.size().bytes())
+    }
+
+    /// The lowest usable byte of the task's own stack, if the address is on it. For the home.
+    pub(crate) fn bottom_below(&self, address: usize) -> Option<*const u8> {
+        if !self.owns(address) {
+            return None;
+        }
+        // SAFETY: only the home changes the cell, and it does not while it looks.
+        let stack = unsafe { &*self.stack.as_ptr() }.as_ref();
+        stack.map(|stack| stack.bottom().cast_const())
     }
 
     /// Cancels the task. A later cause than the first one counts for nothing.

@@ -28,6 +28,7 @@ pub(crate) use self::threads::Farewell;
 use self::threads::Threads;
 use crate::clock::VirtualClock;
 use crate::deadlock::{self, Deadlock, Purpose, Survey};
+use crate::dump::Member;
 use crate::injector::{Injector, NewTask};
 use crate::metrics::Metrics;
 use crate::post::{Post, Posts, Request, directory};
@@ -47,7 +48,7 @@ pub(crate) struct Team {
     pub(crate) settings: Settings,
     door: Door,
     /// New tasks from outside.
-    pub(crate) injector: Injector,
+    pub(crate) injector: Arc<Injector>,
     /// One for each worker, the first for the thread that entered the runtime.
     pub(crate) posts: Arc<Posts>,
     /// Looks out for workers that are blocked, if the settings ask for it.
@@ -79,14 +80,14 @@ impl Team {
     pub(crate) fn new(settings: Settings, door: Door, start: fn(Arc<Team>, usize)) -> Self {
         let workers = settings.workers.get();
         let posts = Arc::new(Posts::new(workers));
-        directory::enter(&posts);
+        let injector = Arc::new(Injector::default());
         let earlier_threads = deadlock::earlier_threads(settings.foreign_threads);
-        Self {
+        let this = Self {
             watch: Watch::new(&settings, &posts),
             clock: settings.virtual_time.then(|| VirtualClock::new(workers)),
             settings,
             door,
-            injector: Injector::default(),
+            injector,
             posts,
             idle: Idle::new(workers),
             deadlock: Mutex::new(None),
@@ -98,7 +99,15 @@ impl Team {
             threads: Mutex::new(Threads::new(workers)),
             generation: watched_generation(),
             start,
-        }
+        };
+        directory::enter(this.as_member());
+        this
+    }
+
+    /// The team as dumps see it.
+    pub(crate) fn as_member(&self) -> Member {
+        let (posts, injector) = (self.posts.clone(), self.injector.clone());
+        Member { posts, injector, settings: self.settings.clone() }
     }
 
     /// Whether this process is a fork child of the one that has the team's threads.

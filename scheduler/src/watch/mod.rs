@@ -17,27 +17,26 @@
 
 mod kernel;
 mod question;
+mod seat;
 mod signal;
 
 pub(crate) use question::{Answer, Name, Turn};
+pub(crate) use seat::{Glimpse, Seat};
 
 use std::panic::Location;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
-use lisle_runtime::internal::fork::generation;
 use lisle_runtime::internal::last_words::complain;
 use lisle_runtime::internal::primitive;
 
-use self::question::{Asked, Before, Question};
+use self::question::Before;
 use crate::post::{Post, Posts};
 use crate::settings::Settings;
 use crate::task::Title;
-use crate::worker::Worker;
 
 /// The likely reasons, and what to do instead.
 const REMEDIES: &str = "the thread waits in the kernel, perhaps for ever. Likely \
@@ -57,7 +56,6 @@ pub(crate) struct Watch {
     patience: Duration,
     settings: Settings,
     posts: primitive::Arc<Posts>,
-    watched: Box<[Watched]>,
     /// Whether the thread runs. It says so itself, so that it is not counted when it is not there.
     serves: AtomicBool,
     /// Whether the thread ends when no worker is left.
@@ -66,43 +64,15 @@ pub(crate) struct Watch {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the watch and one worker have in common.
-pub(crate) struct Watched {
-    patience: Duration,
-    index: usize,
-    /// Where the worker runs, while it does. A signal is sent with the lock held, so that the
-    /// number is not another thread's by then.
-    presence: Mutex<Option<Present>>,
-    question: Question,
-}
-
-/// A worker on its thread.
-#[derive(Clone, Copy)]
-struct Present {
-    /// The kernel's number of the thread.
-    thread: libc::pid_t,
-    worker: NonNull<Worker>,
-}
-
-// SAFETY: of the worker, the watch reads nothing but what `Worker::turn_from_outside` says.
-unsafe impl Send for Present {}
-
 impl Watch {
     /// The watch of a team, whose thread is to be [started](Self::start), if it wants one.
     pub(crate) fn new(settings: &Settings, posts: &primitive::Arc<Posts>) -> Option<Arc<Self>> {
         // A model has neither a kernel nor a clock.
         let patience = settings.stall_notice.filter(|_| !cfg!(lisle_loom))?;
-        let watched = |index| Watched {
-            patience,
-            index,
-            presence: Mutex::new(None),
-            question: Question::new(),
-        };
         Some(Arc::new(Self {
             patience,
             settings: settings.clone(),
             posts: posts.clone(),
-            watched: (0..posts.all().len()).map(watched).collect(),
             serves: AtomicBool::new(false),
             is_over: Mutex::new(false),
             ended: Condvar::new(),
@@ -141,28 +111,17 @@ impl Watch {
         usize::from(self.serves.load(Ordering::Acquire))
     }
 
-    /// Has a worker, which is about to run on the calling thread, watched until the guard is
-    /// dropped.
-    pub(crate) fn begin<'a>(&'a self, worker: &'a Worker, index: usize) -> Presence<'a> {
-        let watched = &self.watched[index];
-        signal::set_worker(Some((worker, watched)));
-        // SAFETY: the call has no conditions.
-        let thread = unsafe { libc::gettid() };
-        *lock(&watched.presence) = Some(Present { thread, worker: NonNull::from(worker) });
-        Presence { watched, generation: generation() }
-    }
-
     fn serve(&self) {
         self.serves.store(true, Ordering::Release);
         let pause = (self.patience / 4).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        let mut sights: Vec<_> = self.watched.iter().map(Sight::new).collect();
+        let posts = self.posts.all().iter().enumerate();
+        let mut sights: Vec<_> =
+            posts.map(|(index, post)| Sight::new(post, index, self.patience)).collect();
         let mut is_over = lock(&self.is_over);
-        while !(*is_over && self.watched.iter().all(Watched::is_gone)) {
+        while !(*is_over && sights.iter().all(|sight| sight.seat().is_vacant())) {
             let waited = self.ended.wait_timeout(is_over, pause);
             drop(waited.unwrap_or_else(PoisonError::into_inner));
-            for (sight, post) in sights.iter_mut().zip(self.posts.all()) {
-                sight.look(post, &self.settings);
-            }
+            sights.iter_mut().for_each(|sight| sight.look(&self.settings));
             is_over = lock(&self.is_over);
         }
         drop(is_over);
@@ -171,64 +130,12 @@ impl Watch {
     }
 }
 
-impl Watched {
-    /// How messages call the worker.
-    fn worker<'a>(&self, settings: &'a Settings, thread: libc::pid_t) -> WorkerTitle<'a> {
-        WorkerTitle { index: self.index, runtime: settings.name.as_deref(), thread }
-    }
-
-    fn is_gone(&self) -> bool {
-        lock(&self.presence).is_none()
-    }
-
-    /// The thread of the worker.
-    fn thread(&self) -> Option<libc::pid_t> {
-        lock(&self.presence).map(|present| present.thread)
-    }
-
-    /// The turn that the worker is in, if it runs a task.
-    fn turn(&self) -> Option<Turn> {
-        let presence = lock(&self.presence);
-        // SAFETY: a worker that is present is alive, and stays so while the lock is held.
-        unsafe { Worker::turn_from_outside((*presence)?.worker) }
-    }
-
-    /// Asks the worker, on this thread, which task is in a turn.
-    fn ask(&self, thread: libc::pid_t, turn: Turn) -> Before {
-        let before = self.question.ask(turn);
-        let presence = lock(&self.presence);
-        if presence.is_some_and(|present| present.thread == thread) {
-            signal::send(thread);
-        }
-        before
-    }
-
-    /// Answers what was asked. Called in a signal handler on the worker's thread. False if nothing
-    /// was.
-    fn hear(&self, worker: &Worker) -> bool {
-        self.question.hear(worker.turn(), || worker.blocked_task()) == Asked::Something
-    }
-}
-
-/// That a worker has a thread, until it is dropped on it.
-pub(crate) struct Presence<'a> {
-    watched: &'a Watched,
-    generation: u32,
-}
-
-impl Drop for Presence<'_> {
-    fn drop(&mut self) {
-        signal::set_worker(None);
-        // In a fork child the lock may be held for ever, and nobody watches.
-        if self.generation == generation() {
-            *lock(&self.watched.presence) = None;
-        }
-    }
-}
-
 /// A worker as the watch sees it.
 struct Sight<'a> {
-    watched: &'a Watched,
+    post: &'a Post,
+    index: usize,
+    /// How long a wait of its thread may last.
+    shortest: Duration,
     wait: Option<ThreadWait>,
     /// How long it may wait before it is asked: longer each time that this brought nothing.
     patience: Duration,
@@ -249,14 +156,31 @@ struct ThreadWait {
 }
 
 impl<'a> Sight<'a> {
-    fn new(watched: &'a Watched) -> Self {
-        let patience = watched.patience;
-        Self { watched, wait: None, patience, turns: 0, told: None, has_given_up: false }
+    fn new(post: &'a Post, index: usize, patience: Duration) -> Self {
+        Self {
+            post,
+            index,
+            shortest: patience,
+            wait: None,
+            patience,
+            turns: 0,
+            told: None,
+            has_given_up: false,
+        }
     }
 
-    fn look(&mut self, post: &Post, settings: &Settings) {
+    fn seat(&self) -> &'a Seat {
+        self.post.seat()
+    }
+
+    /// How messages call the worker.
+    fn worker<'b>(&self, settings: &'b Settings, thread: libc::pid_t) -> WorkerTitle<'b> {
+        WorkerTitle { index: self.index, runtime: settings.name.as_deref(), thread }
+    }
+
+    fn look(&mut self, settings: &Settings) {
         self.say(settings);
-        let thread = self.watched.thread().filter(|_| !post.is_asleep());
+        let thread = self.seat().thread().filter(|_| !self.post.is_asleep());
         let Some((thread, switches)) =
             thread.and_then(|thread| Some((thread, kernel::switches_of_waiting(thread)?)))
         else {
@@ -272,12 +196,12 @@ impl<'a> Sight<'a> {
                 }
             }
             _ => {
-                let turns = post.metrics().switches;
+                let turns = self.post.metrics().switches;
                 if turns != self.turns {
                     self.turns = turns;
-                    self.patience = self.watched.patience;
+                    self.patience = self.shortest;
                 }
-                let (since, turn) = (Instant::now(), self.watched.turn());
+                let (since, turn) = (Instant::now(), self.seat().turn());
                 self.wait = Some(ThreadWait { since, switches, turn });
             }
         }
@@ -289,14 +213,14 @@ impl<'a> Sight<'a> {
         // A thread that takes a signal runs, and then looks as if it had begun to wait anew.
         self.patience = self.patience.saturating_mul(2);
         let Some(turn) = turn else { return };
-        let before = self.watched.ask(thread, turn);
+        let before = self.seat().ask(thread, turn);
         if before == Before::Unheard && !self.has_given_up && kernel::takes_messages() {
             self.has_given_up = true;
             complain(format_args!(
                 "a task has blocked {} for {:?}, and no other task of this worker can go on\n\
                  {REMEDIES}",
-                self.watched.worker(settings, thread),
-                self.watched.patience,
+                self.worker(settings, thread),
+                self.shortest,
             ));
         }
     }
@@ -304,7 +228,7 @@ impl<'a> Sight<'a> {
     /// Says what the worker has answered. If that cannot be written now, the next look tries again:
     /// the watch, for which its runtime waits, is not to wait for a reader.
     fn say(&mut self, settings: &Settings) {
-        let Some(answer) = self.watched.question.answer() else { return };
+        let Some(answer) = self.seat().answer() else { return };
         if self.told != Some(answer.spawned_at) {
             if !kernel::takes_messages() {
                 return;
@@ -318,11 +242,11 @@ impl<'a> Sight<'a> {
                  {others} other task{s} cannot go on: {it_waits} for this worker's thread\n\
                  {REMEDIES}",
                 Title { id, name },
-                self.watched.worker(settings, thread),
-                self.watched.patience,
+                self.worker(settings, thread),
+                self.shortest,
             ));
         }
-        self.watched.question.clear();
+        self.seat().clear();
     }
 }
 

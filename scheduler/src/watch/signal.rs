@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use libc::{c_int, c_void, siginfo_t};
 use lisle_runtime::internal::Chained;
 
-use super::Watched;
+use super::Seat;
 use crate::worker::Worker;
 
 const SIGNAL: c_int = libc::SIGURG;
@@ -26,27 +26,27 @@ static HANDLER: Chained = Chained::new(SIGNAL, on_signal);
 /// A worker on its thread.
 struct Here {
     worker: AtomicPtr<Worker>,
-    watched: AtomicPtr<Watched>,
+    seat: AtomicPtr<Seat>,
 }
 
 thread_local! {
     static HERE: Here = const {
         Here {
             worker: AtomicPtr::new(ptr::null_mut()),
-            watched: AtomicPtr::new(ptr::null_mut()),
+            seat: AtomicPtr::new(ptr::null_mut()),
         }
     };
 }
 
 /// Notes which worker runs on the calling thread, until it is told that none does.
-pub(super) fn set_worker(worker: Option<(&Worker, &Watched)>) {
-    let (worker, watched) = worker.unzip();
+pub(super) fn set_worker(worker: Option<(&Worker, &Seat)>) {
+    let (worker, seat) = worker.unzip();
     let worker = worker.map_or(ptr::null_mut(), |worker| ptr::from_ref(worker).cast_mut());
-    let watched = watched.map_or(ptr::null_mut(), |watched| ptr::from_ref(watched).cast_mut());
+    let seat = seat.map_or(ptr::null_mut(), |seat| ptr::from_ref(seat).cast_mut());
     HERE.with(|here| {
         // The worker last, and first when it goes: a handler that finds it finds the other.
         here.worker.store(ptr::null_mut(), Ordering::Release);
-        here.watched.store(watched, Ordering::Release);
+        here.seat.store(seat, Ordering::Release);
         here.worker.store(worker, Ordering::Release);
     });
 }
@@ -91,11 +91,11 @@ fn is_of_this_process(info: &siginfo_t) -> bool {
 fn answer() -> bool {
     HERE.with(|here| {
         let worker = here.worker.load(Ordering::Acquire);
-        let watched = here.watched.load(Ordering::Acquire);
+        let seat = here.seat.load(Ordering::Acquire);
         // SAFETY: `Presence` sees to it that both are null or alive, and this is their thread.
-        let (Some(worker), Some(watched)) = (unsafe { (worker.as_ref(), watched.as_ref()) }) else {
+        let (Some(worker), Some(seat)) = (unsafe { (worker.as_ref(), seat.as_ref()) }) else {
             return false;
         };
-        watched.hear(worker)
+        seat.hear(worker)
     })
 }

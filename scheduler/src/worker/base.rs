@@ -26,7 +26,8 @@ impl Worker {
         // A panic of the base itself would leave tasks behind whose frames borrow from the caller.
         let message = "a worker has panicked outside of any task";
         {
-            let _watched = self.team.watch.as_ref().map(|watch| watch.begin(self, self.index));
+            // A model has neither threads of the system nor a watch.
+            let _seat = (!cfg!(lisle_loom)).then(|| self.post.seat().take(self));
             abort_on_unwind(message, || self.run_until_stopped());
             self.driver.go_home();
         }

@@ -31,8 +31,12 @@ impl Worker {
     /// signal handler, at any instruction of the thread while it runs this worker: it reads what
     /// never changes, and what is atomic.
     pub(crate) fn blocked_task(&self) -> Option<Answer> {
-        let others = self.held_up();
-        let current = self.current.get_from_outside().filter(|_| others > 0)?;
+        (self.held_up() > 0).then(|| self.running_task_from_outside())?
+    }
+
+    /// Describes the running task, whatever it does. Called as the former.
+    pub(crate) fn running_task_from_outside(&self) -> Option<Answer> {
+        let current = self.current.get_from_outside()?;
         // SAFETY: the control block of the current task is alive. Its number, its name and the
         // place of its spawn were written before it became that.
         let task = unsafe { current.as_ref() };
@@ -42,7 +46,7 @@ impl Worker {
             id: task.id,
             name: task.name().map(Name::new),
             spawned_at: task.spawned_at,
-            others,
+            others: self.held_up(),
         })
     }
 

@@ -226,9 +226,9 @@ pub(crate) fn ask(post: *const Post, request: Request) {
         Some(worker) if worker.post.is(post) => worker.receive_request(request),
         worker => {
             if let Some(mate) = worker.and_then(|worker| worker.team.posts.find(post)) {
-                mate.ask(request);
+                let _ = mate.ask(request);
             } else if let Some((posts, index)) = directory::find(post) {
-                posts.all()[index].ask(request);
+                let _ = posts.all()[index].ask(request);
             }
         }
     });

@@ -16,6 +16,7 @@ mod base;
 mod blocked;
 mod cancelling;
 mod carrying;
+mod census;
 mod crowd;
 mod current;
 mod leaving;

@@ -12,7 +12,6 @@ use super::Worker;
 use super::leaving::report_shielded;
 use crate::clock::VirtualClock;
 use crate::deadlock::{self, Deadlock, Purpose, Survey};
-use crate::runtime::UnfinishedTask;
 
 /// A time in which no worker of the team has had anything to do.
 #[derive(Clone, Copy)]
@@ -43,21 +42,6 @@ impl Worker {
         if since.elapsed() >= after {
             self.team.give_notice_of_stall(after);
         }
-    }
-
-    /// This worker's tasks that have started and not ended.
-    #[cold]
-    pub(super) fn unfinished_tasks(&self) -> Vec<UnfinishedTask> {
-        let mut tasks = Vec::new();
-        self.started.for_each(|task| tasks.push(task.unfinished()));
-        let mut waits = Vec::new();
-        deadlock::describe(&self.started, self.clock.get(), &mut waits);
-        // The waits are those of some of these tasks, in the same order.
-        let mut waits = waits.into_iter().peekable();
-        for task in &mut tasks {
-            task.wait = waits.next_if(|wait| wait.task().id() == task.task.id());
-        }
-        tasks
     }
 
     /// Answers what this worker's tasks wait for. The last one to answer carries out the survey's

@@ -13,6 +13,7 @@ use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
 use super::waits::may_suspend;
 use super::{POLL_INTERVAL, Worker, current, locals, with_allowance};
 use crate::cancel::check_cancelled;
+use crate::dump::Seen;
 use crate::post::{Mail, Notice, Request};
 use crate::scope::{Bond, Bonds};
 use crate::task::{Control, Runnable, discard_panic, join};
@@ -231,8 +232,8 @@ impl Worker {
             Request::Cancel(share) => self.cancel(share.task()),
             Request::CancelRegion(link) => self.cancel_region(&link),
             Request::Describe(survey) => self.answer(&survey),
-            Request::List(roll_call) => {
-                roll_call.answer(self.index, self.unfinished_tasks());
+            Request::Dump(census, seat) => {
+                census.answer(seat, self.take_census(&census, Seen::BetweenTurns));
             }
             Request::Stop => {
                 if !self.shutting_down.get() {

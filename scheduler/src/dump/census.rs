@@ -1,0 +1,245 @@
+//! Asking the workers what their tasks do.
+
+use std::backtrace::Backtrace;
+use std::sync::{Arc as StdArc, Mutex as StdMutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+use std::{iter, mem};
+
+use lisle_runtime::internal::in_section;
+use lisle_runtime::internal::primitive::{Arc, Mutex};
+
+use super::{BusyWorker, Dump, DumpOptions, Roll, RuntimeDump, TaskDump, TaskGroup, TaskState};
+use crate::cancel::uninterrupted;
+use crate::deadlock::{TaskReport, relate};
+use crate::injector::Injector;
+use crate::park::{Reason, Unparker, park};
+use crate::post::{Posts, Request, directory};
+use crate::settings::Settings;
+use crate::task::{Control, Task};
+use crate::team::Team;
+use crate::watch::Glimpse;
+use crate::worker;
+
+/// How long the workers have to answer.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long it may take a busy worker's thread to say which task it runs.
+const GLIMPSE: Duration = Duration::from_millis(20);
+
+const REASON: Reason = Reason::new("asking the workers for a dump");
+
+/// A team, as a dump needs it.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) posts: Arc<Posts>,
+    pub(crate) injector: Arc<Injector>,
+    pub(crate) settings: Settings,
+}
+
+/// The workers of some teams are asked what their tasks do.
+pub(crate) struct Census {
+    options: DumpOptions,
+    answers: Mutex<Answers>,
+}
+
+/// In which team and by which of its workers.
+type Seat = (usize, usize);
+
+#[derive(Default)]
+struct Answers {
+    /// Those that have not answered.
+    missing: Vec<Seat>,
+    given: Vec<(usize, Vec<TaskGroup>)>,
+    /// Waits until none is missing.
+    caller: Option<Unparker>,
+}
+
+/// What a worker sees of its tasks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// From between two turns.
+    BetweenTurns,
+    /// From inside the turn of the task that asks.
+    InTurn,
+}
+
+/// A dump of all runtimes of the process.
+pub(super) fn of_all(options: DumpOptions) -> Dump {
+    of(&directory::all(), options)
+}
+
+/// A dump of one runtime.
+pub(crate) fn of_team(team: &Team) -> RuntimeDump {
+    let mut dump = of(&[team.as_member()], DumpOptions::new());
+    dump.runtimes.pop().expect("it is of one runtime")
+}
+
+/// A dump of some runtimes.
+fn of(members: &[Member], options: DumpOptions) -> Dump {
+    let census = Arc::new(Census { options, answers: Mutex::default() });
+    // Before the workers: what they take meanwhile counts twice rather than not at all.
+    for (team, member) in members.iter().enumerate() {
+        census.answers.lock().given.push((team, census.unclaimed(member)));
+    }
+    Census::ask(&census, members);
+    census.await_answers();
+    let mut answers = mem::take(&mut *census.answers.lock());
+    let runtimes = members.iter().enumerate().map(|(team, member)| {
+        let of_team = answers.given.iter_mut().filter(|(of, _)| *of == team);
+        let groups = of_team.flat_map(|(_, groups)| mem::take(groups));
+        let missing = answers.missing.iter().filter(|(of, _)| *of == team);
+        RuntimeDump {
+            name: member.settings.title().into(),
+            workers: member.settings.workers.get(),
+            groups: super::roll::merge(groups, options.most),
+            busy: busy_workers(member, missing.map(|&(_, worker)| worker).collect()),
+        }
+    });
+    let mut dump = Dump { runtimes: runtimes.collect() };
+    let groups = dump.runtimes.iter_mut().flat_map(|runtime| &mut runtime.groups);
+    let tasks = groups.flat_map(|group| &mut group.tasks);
+    relate(&mut tasks.filter_map(|task| task.wait.as_mut()).collect::<Vec<_>>());
+    dump
+}
+
+impl Census {
+    /// The tasks that wait for a worker to take them.
+    fn unclaimed(&self, member: &Member) -> Vec<TaskGroup> {
+        let mut roll = self.roll();
+        let mut note = |task: &Control, worker| {
+            roll.note_new(task, || TaskDump::new(task, TaskState::NotStarted, worker));
+        };
+        member.injector.for_each(|task| note(task, None));
+        for (worker, post) in member.posts.all().iter().enumerate() {
+            post.placed.for_each(|task| note(task, Some(worker)));
+        }
+        roll.into_groups(|_, _| unreachable!("no task of an injector has started"))
+    }
+
+    pub(crate) fn roll(&self) -> Roll {
+        Roll::new(self.options.most)
+    }
+
+    pub(crate) fn wants_backtraces(&self) -> bool {
+        self.options.backtraces
+    }
+
+    fn ask(this: &Arc<Self>, members: &[Member]) {
+        // The caller's own worker answers at once, while the caller still runs.
+        for (team, member) in members.iter().enumerate() {
+            worker::with_current(|worker| {
+                if let Some(worker) = worker
+                    && let Some(index) = member.posts.index_of(worker.post())
+                {
+                    this.answer((team, index), worker.take_census(this, Seen::InTurn));
+                }
+            });
+        }
+        let seats = members.iter().enumerate().flat_map(|(team, member)| {
+            (0..member.posts.all().len()).map(move |worker| (team, worker))
+        });
+        for seat in seats {
+            let posts = &members[seat.0].posts;
+            let post = &posts.all()[seat.1];
+            let is_own =
+                worker::with_current(|worker| worker.is_some_and(|own| own.has_post(post)));
+            if is_own || !post.has_owner() {
+                continue;
+            }
+            this.answers.lock().missing.push(seat);
+            if !post.ask(Request::Dump(this.clone(), seat)) {
+                this.answer(seat, Vec::new());
+            }
+        }
+    }
+
+    /// Takes the answer of a worker.
+    pub(crate) fn answer(&self, seat: Seat, groups: Vec<TaskGroup>) {
+        let mut answers = self.answers.lock();
+        answers.given.push((seat.0, groups));
+        answers.missing.retain(|&missing| missing != seat);
+        let caller = if answers.missing.is_empty() { answers.caller.take() } else { None };
+        drop(answers);
+        if let Some(caller) = caller {
+            caller.unpark();
+        }
+    }
+
+    fn await_answers(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        let is_complete = || self.answers.lock().missing.is_empty();
+        if in_section() {
+            while !is_complete() && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(1));
+            }
+            return;
+        }
+        uninterrupted(|| {
+            let mut answers = self.answers.lock();
+            if answers.missing.is_empty() {
+                return;
+            }
+            // Whatever ends the wait: what is there then is told.
+            let _ = park(
+                REASON,
+                Some(deadline),
+                |unparker| {
+                    answers.caller = Some(unparker);
+                    drop(answers);
+                },
+                || self.answers.lock().caller.take(),
+            );
+        });
+    }
+}
+
+/// Describes the workers that have not answered.
+fn busy_workers(member: &Member, missing: Vec<usize>) -> Vec<BusyWorker> {
+    /// A thread answers one dump at a time.
+    static GLIMPSES: StdMutex<()> = StdMutex::new(());
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    // A carried worker does not run on its own thread.
+    let asks = !member.settings.carry;
+    let _one_at_a_time = GLIMPSES.lock().unwrap_or_else(PoisonError::into_inner);
+    let seat = |&worker: &usize| member.posts.all()[worker].seat();
+    let glimpses: Vec<_> =
+        missing.iter().map(|worker| asks.then(|| Glimpse::begin(seat(worker))).flatten()).collect();
+    let deadline = Instant::now() + GLIMPSE;
+    iter::zip(missing, glimpses)
+        .map(|(worker, glimpse)| {
+            let answer = glimpse.and_then(|glimpse| glimpse.end(deadline));
+            BusyWorker {
+                worker,
+                thread: format!("{}-{worker}", member.settings.thread_name),
+                running: answer.map(|answer| {
+                    let name = answer.name.map(|name| name.as_str().into());
+                    (Task { id: answer.id, name }, answer.spawned_at)
+                }),
+                tasks: member.posts.all()[worker].metrics().live_tasks,
+            }
+        })
+        .collect()
+}
+
+impl TaskDump {
+    /// The task, which is kept from ending meanwhile, without what it waits for.
+    pub(crate) fn new(task: &Control, state: TaskState, worker: Option<usize>) -> Self {
+        Self {
+            task: task.identity(),
+            spawned_at: task.spawned_at,
+            state,
+            worker,
+            wait: None,
+            backtrace: None,
+        }
+    }
+
+    /// With what it waits for, if it still does, and how it has come there.
+    pub(crate) fn with(self, wait: Option<TaskReport>, backtrace: Option<Backtrace>) -> Self {
+        let wait = wait.filter(|_| self.state == TaskState::Waiting);
+        Self { wait, backtrace: backtrace.map(StdArc::new), ..self }
+    }
+}

@@ -1,0 +1,147 @@
+//! A worker on its thread, as another thread may ask it while it is busy.
+
+use std::ptr::NonNull;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lisle_runtime::internal::fork::generation;
+
+use super::question::{Answer, Asked, Before, Question, Turn};
+use super::{lock, signal};
+use crate::worker::Worker;
+
+/// What a worker and those have in common that may ask it.
+pub(crate) struct Seat {
+    /// Where the worker runs, while it does. A signal is sent with the lock held, so that the
+    /// number is not another thread's by then.
+    presence: Mutex<Option<Present>>,
+    /// What the watch asks.
+    of_watch: Question,
+    /// What those ask, one at a time, that make a dump.
+    of_dump: Question,
+}
+
+/// A worker on its thread.
+#[derive(Clone, Copy)]
+struct Present {
+    /// The kernel's number of the thread.
+    thread: libc::pid_t,
+    worker: NonNull<Worker>,
+}
+
+// SAFETY: of the worker, others read nothing but what `Worker::turn_from_outside` says.
+unsafe impl Send for Present {}
+
+impl Seat {
+    pub(crate) fn new() -> Self {
+        Self { presence: Mutex::new(None), of_watch: Question::new(), of_dump: Question::new() }
+    }
+
+    /// A worker, whose seat this is, is about to run on the calling thread, until the guard is
+    /// dropped.
+    pub(crate) fn take<'a>(&'a self, worker: &'a Worker) -> Presence<'a> {
+        signal::set_worker(Some((worker, self)));
+        // SAFETY: the call has no conditions.
+        let thread = unsafe { libc::gettid() };
+        *lock(&self.presence) = Some(Present { thread, worker: NonNull::from(worker) });
+        Presence { seat: self, generation: generation() }
+    }
+
+    pub(super) fn is_vacant(&self) -> bool {
+        lock(&self.presence).is_none()
+    }
+
+    /// The thread of the worker.
+    pub(super) fn thread(&self) -> Option<libc::pid_t> {
+        lock(&self.presence).map(|present| present.thread)
+    }
+
+    /// The turn that the worker is in, if it runs a task.
+    pub(super) fn turn(&self) -> Option<Turn> {
+        let presence = lock(&self.presence);
+        // SAFETY: a worker that is present is alive, and stays so while the lock is held.
+        unsafe { Worker::turn_from_outside((*presence)?.worker) }
+    }
+
+    /// Asks the worker, on this thread, which task is in a turn. For the watch.
+    pub(super) fn ask(&self, thread: libc::pid_t, turn: Turn) -> Before {
+        let before = self.of_watch.ask(turn);
+        let presence = lock(&self.presence);
+        if presence.is_some_and(|present| present.thread == thread) {
+            signal::send(thread);
+        }
+        before
+    }
+
+    /// What the worker has answered the watch.
+    pub(super) fn answer(&self) -> Option<Answer> {
+        self.of_watch.answer()
+    }
+
+    /// The watch has said what the worker has answered.
+    pub(super) fn clear(&self) {
+        self.of_watch.clear();
+    }
+
+    /// Answers what was asked. Called in a signal handler on the worker's thread. False if nothing
+    /// was.
+    pub(super) fn hear(&self, worker: &Worker) -> bool {
+        let of_watch = self.of_watch.hear(worker.turn(), || worker.blocked_task());
+        let of_dump = self.of_dump.hear(worker.turn(), || worker.running_task_from_outside());
+        of_watch == Asked::Something || of_dump == Asked::Something
+    }
+}
+
+/// That a worker has a thread, until it is dropped on it.
+pub(crate) struct Presence<'a> {
+    seat: &'a Seat,
+    generation: u32,
+}
+
+impl Drop for Presence<'_> {
+    fn drop(&mut self) {
+        signal::set_worker(None);
+        // In a fork child the lock may be held for ever, and nobody asks.
+        if self.generation == generation() {
+            *lock(&self.seat.presence) = None;
+        }
+    }
+}
+
+/// A look at the task that a busy worker runs. There is one at a time.
+pub(crate) struct Glimpse<'a>(&'a Seat);
+
+impl<'a> Glimpse<'a> {
+    /// Asks the worker, if it runs a task.
+    pub(crate) fn begin(seat: &'a Seat) -> Option<Self> {
+        signal::install();
+        let turn = seat.turn()?;
+        // An answer that came too late for the one before.
+        if seat.of_dump.answer().is_some() {
+            seat.of_dump.clear();
+        }
+        let _ = seat.of_dump.ask(turn);
+        let presence = lock(&seat.presence);
+        if let Some(present) = *presence {
+            signal::send(present.thread);
+        }
+        Some(Self(seat))
+    }
+
+    /// What it has answered. `None` if it has gone on to another task, or does not answer before
+    /// the deadline.
+    pub(crate) fn end(self, deadline: Instant) -> Option<Answer> {
+        const PAUSE: Duration = Duration::from_micros(200);
+        loop {
+            if let Some(answer) = self.0.of_dump.answer() {
+                self.0.of_dump.clear();
+                return Some(answer);
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+}

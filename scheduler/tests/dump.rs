@@ -1,0 +1,321 @@
+//! Dumps: every task is in them, in the right state, and nothing changes by them.
+#![cfg(not(lisle_loom))]
+
+mod support;
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use lisle_runtime::{no_suspend, switch};
+use lisle_scheduler::{
+    Builder, Dump, DumpOptions, Runtime, RuntimeDump, TaskState, cancellable, current, dump, run,
+    sleep, spawn, spawn_local, yield_now,
+};
+use support::{Bell, Log, OnDrop, block_until, run_in_order};
+
+/// The part of a dump that is about the runtime of this name. Other tests have theirs.
+#[track_caller]
+fn of<'a>(dump: &'a Dump, name: &str) -> &'a RuntimeDump {
+    let found = dump.runtimes().iter().find(|runtime| runtime.name() == name);
+    found.unwrap_or_else(|| panic!("{name} is missing in {dump}"))
+}
+
+fn states(dump: &RuntimeDump) -> Vec<(Option<&str>, TaskState)> {
+    dump.tasks().map(|task| (task.task().name(), task.state())).collect()
+}
+
+fn named(name: &str) -> Builder {
+    Builder::new().name(name)
+}
+
+#[test]
+fn each_state_is_told() {
+    let builder = Runtime::builder().workers(1).name("states");
+    let (dump, bell) = builder
+        .run(|| {
+            let bell = Bell::new();
+            let theirs = bell.clone();
+            let _waits = named("waits").spawn(move || theirs.wait()).unwrap();
+            let _ready = named("ready").spawn(yield_now).unwrap();
+            yield_now();
+            let _new = named("new").spawn(|| ()).unwrap();
+            let _local = named("local").spawn_local(|| ()).unwrap();
+            (dump(), bell)
+        })
+        .unwrap();
+    let dump = of(&dump, "states");
+    let mut states = states(dump);
+    states.sort_unstable();
+    let expected = [
+        (Some("local"), TaskState::NotStarted),
+        (Some("main"), TaskState::Running),
+        (Some("new"), TaskState::NotStarted),
+        (Some("ready"), TaskState::Ready),
+        (Some("waits"), TaskState::Waiting),
+    ];
+    assert_eq!(states, expected);
+    assert_eq!((dump.task_count(), dump.workers(), dump.busy_workers().len()), (5, 1, 0));
+    assert!(dump.tasks().all(|task| task.worker() == Some(0) && task.backtrace().is_none()));
+    for task in dump.tasks() {
+        assert_eq!(
+            task.wait().map(|wait| wait.reason()),
+            match task.state() {
+                TaskState::Waiting => Some(Bell::REASON),
+                _ => None,
+            }
+        );
+        assert_eq!(task.spawned_at().file(), file!());
+    }
+    drop(bell);
+}
+
+#[test]
+fn tasks_that_are_alike_are_told_together() {
+    const TASKS: usize = 12;
+    let builder = Runtime::builder().workers(1).name("alike");
+    let (dump, ids) = builder
+        .run(|| {
+            let bells: Vec<_> = (0..TASKS).map(|_| Bell::new()).collect();
+            let tasks = bells.iter().map(Bell::clone).map(|bell| spawn(move || bell.wait()));
+            let ids: Vec<_> = tasks.map(|task| task.task().id()).collect();
+            yield_now();
+            (DumpOptions::new().tasks_per_group(3).capture(), ids)
+        })
+        .unwrap();
+    let text = of(&dump, "alike").to_string();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[..2], ["runtime 'alike': 13 tasks on 1 worker", ""], "{text}");
+    assert!(lines[2].starts_with("12 tasks: waiting for a bell"), "{text}");
+    assert!(lines[3].starts_with("    at scheduler/tests/dump.rs:"), "{text}");
+    assert!(lines[4].starts_with("    spawned at scheduler/tests/dump.rs:"), "{text}");
+    let these = format!("    these are {}, {}, {} and 9 more", ids[0], ids[1], ids[2]);
+    assert_eq!(lines[5..7], [&*these, ""], "{text}");
+    assert!(lines[7].starts_with("task ") && lines[7].ends_with(" 'main': running"), "{text}");
+    assert_eq!(lines.len(), 9, "{text}");
+}
+
+/// Also those that are deferred, and those that stand behind them.
+#[test]
+fn none_of_many_new_tasks_is_missing_and_their_order_stays() {
+    const TASKS: usize = 10_000;
+    let order_with = |dumps| {
+        let log = Log::new();
+        run_in_order(|| {
+            let note = |n| {
+                let log = log.clone();
+                move || log.add(n)
+            };
+            let tasks: Vec<_> = (0..TASKS).map(|n| spawn(note(n))).collect();
+            let local = spawn_local(note(TASKS));
+            if dumps {
+                let me = current().unwrap().id();
+                let dump = DumpOptions::new().tasks_per_group(usize::MAX).capture();
+                let mine = dump
+                    .runtimes()
+                    .iter()
+                    .find(|runtime| runtime.tasks().any(|task| task.task().id() == me));
+                let mine = mine.unwrap();
+                assert_eq!(mine.task_count(), TASKS + 2);
+                let ids: HashSet<_> = mine.tasks().map(|task| task.task().id()).collect();
+                assert!(tasks.iter().all(|task| ids.contains(&task.task().id())));
+                assert!(ids.contains(&local.task().id()));
+            }
+            tasks.into_iter().chain([local]).for_each(|task| task.join().unwrap());
+        });
+        log.take()
+    };
+    assert!(order_with(true) == order_with(false));
+}
+
+#[test]
+fn many_tasks_are_counted_and_few_described() {
+    const TASKS: usize = if cfg!(debug_assertions) { 5_000 } else { 50_000 };
+    let builder = Runtime::builder().workers(2).name("many");
+    let dump = builder.run(|| {
+        let bell = Bell::new();
+        for _ in 0..TASKS {
+            drop(spawn(|| Bell::new().wait()));
+        }
+        while lisle_scheduler::metrics().unwrap().total().parked_tasks < TASKS as u64 {
+            sleep(Duration::from_millis(1));
+        }
+        drop(bell);
+        dump()
+    });
+    let dump = dump.unwrap();
+    let dump = of(&dump, "many");
+    assert_eq!(dump.task_count(), TASKS + 1);
+    assert_eq!(dump.groups()[0].task_count(), TASKS);
+    assert_eq!(dump.groups()[0].tasks().len(), 1000);
+    assert!(dump.groups()[0].parked_for().0 <= dump.groups()[0].parked_for().1);
+}
+
+#[test]
+fn a_busy_worker_is_named_with_its_task() {
+    let runtime = Runtime::builder().workers(1).name("busy").start().unwrap();
+    let (begun, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (began, until) = (begun.clone(), over.clone());
+    let task = named("computes").spawn_on(runtime.handle(), move || {
+        began.store(true, Ordering::Release);
+        block_until(|| until.load(Ordering::Acquire));
+    });
+    block_until(|| begun.load(Ordering::Acquire));
+    let waiting: Vec<_> = (0..3).map(|_| runtime.spawn(|| ())).collect();
+    let dump = dump();
+    let dump = of(&dump, "busy");
+    let [busy] = dump.busy_workers() else { panic!("{dump}") };
+    assert_eq!((busy.worker(), busy.thread()), (0, "busy-0"));
+    assert_eq!(busy.running().unwrap().name(), Some("computes"));
+    assert_eq!(dump.task_count(), 3, "those that nobody has taken yet: {dump}");
+    assert!(dump.tasks().all(|task| task.worker().is_none()));
+    assert!(dump.to_string().contains("worker 0 (thread busy-0) is busy with task "), "{dump}");
+    over.store(true, Ordering::Release);
+    task.unwrap().join().unwrap();
+    waiting.into_iter().for_each(|task| task.join().unwrap());
+}
+
+/// A thread that has waited for its tasks is asked by the task of another.
+#[test]
+fn tasks_of_several_workers_dump_at_the_same_time() {
+    run(|| {
+        let runtime = Runtime::builder().workers(2).name("both").start().unwrap();
+        let barrier = Arc::new(Barrier::new(2));
+        let tasks: Vec<_> = (0..2)
+            .map(|_| {
+                let barrier = barrier.clone();
+                runtime.spawn(move || {
+                    barrier.wait();
+                    dump()
+                })
+            })
+            .collect();
+        for task in tasks {
+            let dump = task.join().unwrap();
+            assert!(of(&dump, "both").task_count() >= 1, "{dump}");
+        }
+    });
+}
+
+/// What thieves take meanwhile is run once all the same.
+#[test]
+fn nothing_is_lost_while_dumps_are_made() {
+    const TASKS: usize = if cfg!(debug_assertions) { 5_000 } else { 20_000 };
+    let (ran, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let until = over.clone();
+    let dumper = thread::spawn(move || {
+        while !until.load(Ordering::Acquire) {
+            drop(dump());
+        }
+    });
+    let theirs = ran.clone();
+    Runtime::builder()
+        .workers(4)
+        .run(move || {
+            let tasks: Vec<_> = (0..TASKS)
+                .map(|n| {
+                    if n % 64 == 0 {
+                        yield_now();
+                    }
+                    let ran = theirs.clone();
+                    spawn(move || ran.fetch_add(1, Ordering::Relaxed))
+                })
+                .collect();
+            tasks.into_iter().for_each(|task| assert!(task.join().unwrap() < TASKS));
+        })
+        .unwrap();
+    over.store(true, Ordering::Release);
+    dumper.join().unwrap();
+    assert_eq!(ran.load(Ordering::Relaxed), TASKS);
+}
+
+#[inline(never)]
+fn waits_deep_inside(bell: &Bell) {
+    bell.wait();
+}
+
+#[test]
+fn backtraces_show_how_a_wait_was_reached() {
+    let builder = Runtime::builder().workers(1).name("deep");
+    let (dump, bell) = builder
+        .run(|| {
+            let bell = Bell::new();
+            let theirs = bell.clone();
+            drop(spawn(move || waits_deep_inside(&theirs)));
+            yield_now();
+            drop(spawn(|| ()));
+            (DumpOptions::new().backtraces(true).capture(), bell)
+        })
+        .unwrap();
+    let dump = of(&dump, "deep");
+    for task in dump.tasks() {
+        let text = task.backtrace().map(ToString::to_string);
+        match task.state() {
+            TaskState::NotStarted => assert!(text.is_none()),
+            TaskState::Running => assert!(text.unwrap().contains("backtraces_show_how")),
+            _ if switch::BACKEND == "ucontext" => assert!(text.is_none()),
+            _ => assert!(text.unwrap().contains("waits_deep_inside")),
+        }
+    }
+    if switch::BACKEND != "ucontext" {
+        assert!(dump.to_string().contains("waits_deep_inside"));
+    }
+    drop(bell);
+}
+
+#[test]
+fn it_can_be_made_where_no_task_may_wait() {
+    let builder = Runtime::builder().workers(2).name("inside");
+    let (inside, unwinding) = builder
+        .run(|| {
+            let inside = no_suspend(dump);
+            let unwinding = Log::new();
+            let theirs = unwinding.clone();
+            let ended = cancellable(|token| {
+                let _dumps = OnDrop(|| theirs.add(dump()));
+                token.cancel();
+                yield_now();
+            });
+            assert!(ended.is_err());
+            (inside, unwinding.take().pop().unwrap())
+        })
+        .unwrap();
+    for dump in [inside, unwinding] {
+        let me = of(&dump, "inside").tasks().find(|task| task.task().name() == Some("main"));
+        assert_eq!(me.unwrap().state(), TaskState::Running, "{dump}");
+    }
+}
+
+#[test]
+fn a_panic_hook_and_a_plain_thread_may_make_one() {
+    let told = catch_unwind(AssertUnwindSafe(|| {
+        run(|| {
+            let _dumps = OnDrop(|| drop(dump()));
+            std::panic::resume_unwind(Box::new("on"))
+        })
+    }));
+    assert_eq!(told.unwrap_err().downcast_ref(), Some(&"on"));
+    drop(dump());
+}
+
+#[test]
+fn json_has_the_same() {
+    let builder = Runtime::builder().workers(1).name("a \"name\"");
+    let dump = builder
+        .run(|| {
+            drop(named("waits").spawn(|| Bell::new().wait()).unwrap());
+            yield_now();
+            dump()
+        })
+        .unwrap();
+    let json = dump.to_json();
+    assert!(json.contains(r#"{"name":"a \"name\"","workers":1,"busy":[],"groups":["#), "{json}");
+    assert!(json.contains(r#""state":"waiting","spawned_at":"scheduler/tests/dump.rs:"#), "{json}");
+    assert!(json.contains(r#""reason":"waiting for a bell","at":""#), "{json}");
+    assert!(json.contains(r#","name":"waits","worker":0,"for":"#), "{json}");
+    let count = |char| json.matches(char).count();
+    assert_eq!((count('{'), count('[')), (count('}'), count(']')));
+}
