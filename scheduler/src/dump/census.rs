@@ -10,7 +10,7 @@ use lisle_runtime::internal::in_section;
 use lisle_runtime::internal::primitive::{Arc, Mutex};
 
 use super::{BusyWorker, Dump, DumpOptions, Roll, RuntimeDump, TaskDump, TaskGroup, TaskState};
-use crate::cancel::uninterrupted;
+use crate::cancel::shield;
 use crate::deadlock::{TaskReport, relate};
 use crate::injector::Injector;
 use crate::park::{Reason, Unparker, park};
@@ -175,7 +175,8 @@ impl Census {
             }
             return;
         }
-        uninterrupted(|| {
+        // Not for long, and there is always something to be told.
+        shield(|| {
             let mut answers = self.answers.lock();
             if answers.missing.is_empty() {
                 return;

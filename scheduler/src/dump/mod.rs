@@ -31,16 +31,12 @@ const MOST_TASKS: usize = 1000;
 /// not Lisle's, cannot answer: after 250 ms it is told as [busy](Dump::busy_workers), with the task
 /// that runs there. A sleeping worker is woken for it.
 ///
-/// The calling task parks meanwhile, and inside [`no_suspend`](fn@lisle_runtime::no_suspend) its
-/// thread blocks. On a plain thread it blocks. In the child of a fork there are the runtimes of the
+/// The calling task parks meanwhile, in a shield; inside
+/// [`no_suspend`](fn@lisle_runtime::no_suspend) its thread blocks. On a plain thread it blocks. In the child of a fork there are the runtimes of the
 /// child alone.
 ///
 /// Some microseconds for each thousand tasks are taken from the workers, a million cost each of
 /// them a tenth of a second. [`DumpOptions`] has backtraces, too.
-///
-/// # Panics
-///
-/// Unwinds a task whose runtime ends.
 ///
 /// # Examples
 ///
