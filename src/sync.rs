@@ -39,6 +39,11 @@
 //! has a form with a time-out and one with a deadline. A time-out of zero looks and gives up; one
 //! that ends after the last representable `Instant`, such as `Duration::MAX`, never comes.
 //!
+//! A guard of a part of a value is made by `map` and `filter_map`, as
+//! [`MutexGuard::map`]. One that borrows nothing, for a lock in an `Arc`, comes from the methods
+//! with `owned` in their names, as [`Mutex::lock_owned`]. With the feature `lock_api` there are the
+//! locks in the form of that crate, too, on which others build.
+//!
 //! # Panics and cancellation
 //!
 //! Nothing is poisoned but a [`LazyLock`], whose initialiser is gone. A party that unwinds drops
@@ -57,9 +62,13 @@
 //! tasks that only poll let others run.
 
 #[doc(inline)]
+#[cfg(feature = "lock_api")]
+pub use lisle_sync::lock_api;
+#[doc(inline)]
 pub use lisle_sync::{
     AcquireError, AcquireTimeoutError, Barrier, BarrierWaitResult, Condvar, LazyLock,
-    MappedMutexGuard, Mutex, MutexGuard, Notified, Notify, Once, OnceLock, OwnedSemaphorePermit,
-    RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit, TryAcquireError,
-    WaitGroup, WaitTimeoutResult, broadcast, watch,
+    MappedMutexGuard, MappedRwLockReadGuard, MappedRwLockWriteGuard, Mutex, MutexGuard, Notified,
+    Notify, Once, OnceLock, OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard,
+    OwnedSemaphorePermit, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit,
+    TryAcquireError, WaitGroup, WaitTimeoutResult, broadcast, watch,
 };

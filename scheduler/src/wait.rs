@@ -264,6 +264,9 @@ impl Handles {
 #[derive(Clone, Debug)]
 pub struct Held {
     pub(crate) by: Option<Task>,
+    /// Whether that task is none of those that are left in the runtime: it has ended, or belongs to
+    /// another one.
+    pub(crate) is_gone: bool,
     pub(crate) how: &'static str,
     since: Place,
     times: usize,
@@ -275,7 +278,7 @@ impl Held {
     /// what it was then: `"locked"`.
     pub fn new(by: u64, how: &'static str, since: Place, times: usize) -> Self {
         let by = NonZeroU64::new(by).map(|number| Task { id: TaskId(number), name: None });
-        Self { by, how, since, times }
+        Self { by, is_gone: false, how, since, times }
     }
 
     /// The task that has taken it last. `None` if that was a plain thread.

@@ -151,6 +151,8 @@ impl Barrier {
     }
 }
 
+unwind_safe!(Barrier);
+
 impl Object for Barrier {
     fn reason(&self) -> Reason {
         Reason::new("waiting at a barrier")

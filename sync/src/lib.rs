@@ -11,7 +11,12 @@ mod macros;
 mod barrier;
 pub mod broadcast;
 mod condvar;
+mod ends;
 mod holder;
+#[cfg(all(feature = "lock_api", not(lisle_loom)))]
+pub mod lock_api;
+#[cfg(all(test, lisle_loom))]
+mod models;
 mod mutex;
 mod notify;
 mod once;
@@ -23,10 +28,13 @@ pub mod watch;
 
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
-pub use mutex::{MappedMutexGuard, Mutex, MutexGuard};
+pub use mutex::{MappedMutexGuard, Mutex, MutexGuard, OwnedMutexGuard};
 pub use notify::{Notified, Notify};
 pub use once::{LazyLock, Once, OnceLock};
-pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use rwlock::{
+    MappedRwLockReadGuard, MappedRwLockWriteGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard,
+    RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 pub use semaphore::{
     AcquireError, AcquireTimeoutError, OwnedSemaphorePermit, Semaphore, SemaphorePermit,
     TryAcquireError,

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::last_words::abort_with;
-use lisle_scheduler::internal::uninterrupted;
+use lisle_runtime::internal::primitive::BriefMutex;
+use lisle_scheduler::internal::{WaitQueue, Waiter, uninterrupted};
+use lisle_scheduler::park::{Wait, Wake, park};
 use lisle_scheduler::{now, turn};
 
 /// How often a party looks before it joins an empty queue for a lock. A holder on another thread
@@ -31,6 +33,37 @@ pub(crate) fn spend() {
     if turn::spend() {
         turn::next();
     }
+}
+
+/// Waits in a queue that lies in `state`, until another party takes the caller out. If `is_over`
+/// says by then that there is nothing to wait for, the caller is not queued.
+///
+/// `queue` always finds the same one.
+#[inline]
+pub(crate) fn wait_in<S>(
+    state: &BriefMutex<S>,
+    queue: fn(&mut S) -> &mut WaitQueue,
+    mut is_over: impl FnMut(&mut S) -> bool,
+    wait: Wait<'_>,
+    deadline: Option<Instant>,
+) -> Wake {
+    let waiter = Waiter::new(());
+    park(
+        wait,
+        deadline,
+        |unparker| {
+            let mut state = state.lock();
+            if is_over(&mut state) {
+                drop(state);
+                return unparker.unpark();
+            }
+            // SAFETY: the waiter is in no queue. It stays until `park` has returned, after which
+            // the unparker is used up or was taken back.
+            unsafe { queue(&mut state).push(&waiter, unparker) };
+        },
+        // SAFETY: the waiter is in this queue or was never in one.
+        || unsafe { queue(&mut state.lock()).remove(&waiter) },
+    )
 }
 
 /// The calling task can neither have the lock nor wait for it, nor go on without it.

@@ -1,6 +1,6 @@
 //! [`Deadlock`]: the tasks that wait, each as its worker describes it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +63,7 @@ impl Deadlock {
     pub(crate) fn of(runtime: Option<Arc<str>>, mut tasks: Vec<TaskReport>) -> Self {
         tasks.sort_by_key(|report| report.task.id());
         relate(&mut tasks.iter_mut().collect::<Vec<_>>());
+        find_gone_holders(&mut tasks);
         Self { runtime, tasks }
     }
 
@@ -232,6 +233,16 @@ fn handles_of(awaited: &Awaited) -> Option<&Handles> {
     match awaited {
         Awaited::Handles(handles) => Some(handles),
         Awaited::Task(_) | Awaited::Release(_) => None,
+    }
+}
+
+/// Notes which holders of locks are none of `tasks`, which are all that there are.
+fn find_gone_holders(tasks: &mut [TaskReport]) {
+    let all: HashSet<_> = tasks.iter().map(|report| report.task.id()).collect();
+    for awaited in tasks.iter_mut().flat_map(|report| &mut report.awaited) {
+        if let Awaited::Release(held) = awaited {
+            held.is_gone = held.by().is_some_and(|holder| !all.contains(&holder.id()));
+        }
     }
 }
 

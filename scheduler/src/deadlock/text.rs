@@ -231,6 +231,9 @@ fn write_held(f: &mut Formatter<'_>, held: &Held) -> fmt::Result {
     }
     write!(f, " at {} by ", held.since())?;
     match held.by() {
+        Some(task) if held.is_gone => {
+            write!(f, "task {}, which has ended or is of another runtime", task.title())
+        }
         Some(task) => write!(f, "task {}", task.title()),
         None => write!(f, "a plain thread"),
     }

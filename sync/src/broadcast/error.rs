@@ -39,6 +39,24 @@ pub enum RecvTimeoutError {
     Lagged(u64),
 }
 
+impl From<RecvError> for TryRecvError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Closed => Self::Closed,
+            RecvError::Lagged(missed) => Self::Lagged(missed),
+        }
+    }
+}
+
+impl From<RecvError> for RecvTimeoutError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Closed => Self::Closed,
+            RecvError::Lagged(missed) => Self::Lagged(missed),
+        }
+    }
+}
+
 fn closed(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.pad("no sender of the broadcast is left")
 }

@@ -38,13 +38,10 @@ mod sender;
 
 use std::collections::VecDeque;
 
-use lisle_runtime::internal::primitive::{Arc, BriefMutex};
-use lisle_scheduler::internal::WaitQueue;
-use lisle_scheduler::park::{Awaited, Handles, Object, Reason};
-
 pub use self::error::{RecvError, RecvTimeoutError, SendError, TryRecvError};
 pub use self::receiver::Receiver;
 pub use self::sender::Sender;
+use crate::ends::{Ends, State};
 
 /// Makes a channel that keeps up to `capacity` messages for receivers that have not got them.
 ///
@@ -58,19 +55,15 @@ pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 }
 
 struct Shared<T> {
-    state: BriefMutex<State<T>>,
+    ends: Ends<Messages<T>>,
     capacity: usize,
 }
 
-struct State<T> {
+struct Messages<T> {
     /// The last messages, oldest first.
     kept: VecDeque<Message<T>>,
     /// How many messages were sent.
     sent: u64,
-    senders: usize,
-    receivers: usize,
-    /// Receivers that wait.
-    queue: WaitQueue,
 }
 
 struct Message<T> {
@@ -90,28 +83,38 @@ enum Found<T> {
     Closed,
 }
 
-impl<T> State<T> {
-    /// The place of the oldest message.
-    fn first(&self) -> u64 {
-        self.sent - self.kept.len() as u64
+impl<T> Shared<T> {
+    /// Of a channel with one sender and no receiver.
+    fn new(capacity: usize) -> Self {
+        assert!(capacity > 0, "a broadcast channel has a capacity of at least 1");
+        Self { ends: Ends::new(Messages { kept: VecDeque::new(), sent: 0 }), capacity }
     }
+}
 
+impl<T> State<Messages<T>> {
     /// What is at `place`, which moves on behind it.
     fn find(&mut self, place: &mut u64) -> Found<T> {
-        let first = self.first();
+        let first = self.more.first();
         if *place < first {
             let missed = first - *place;
             *place = first;
             return Found::Missed(missed);
         }
-        match self.get((*place - first) as usize) {
+        match self.more.get((*place - first) as usize) {
             Some(value) => {
                 *place += 1;
                 Found::Message(value)
             }
-            None if self.senders == 0 => Found::Closed,
+            None if self.senders() == 0 => Found::Closed,
             None => Found::Nothing,
         }
+    }
+}
+
+impl<T> Messages<T> {
+    /// The place of the oldest message.
+    fn first(&self) -> u64 {
+        self.sent - self.kept.len() as u64
     }
 
     /// The message at `index` for one receiver. The last one takes it away.
@@ -127,23 +130,4 @@ impl<T> State<T> {
         }
         value
     }
-}
-
-impl<T> Object for Shared<T> {
-    fn reason(&self) -> Reason {
-        Reason::new("receiving a broadcast")
-    }
-
-    fn describe(&self, say: &mut dyn FnMut(Awaited)) {
-        let alive = self.state.lock().senders;
-        let address = std::ptr::from_ref(self).addr();
-        say(Awaited::Handles(Handles::new(address, "receiver", "sender", alive)));
-    }
-}
-
-fn new_shared<T>(capacity: usize) -> Arc<Shared<T>> {
-    assert!(capacity > 0, "a broadcast channel has a capacity of at least 1");
-    let state =
-        State { kept: VecDeque::new(), sent: 0, senders: 1, receivers: 0, queue: WaitQueue::new() };
-    Arc::new(Shared { state: BriefMutex::new(state), capacity })
 }

@@ -28,6 +28,6 @@ fn model_of_messages_against_waits() {
         assert!(sender.send(1).is_ok_and(|receivers| receivers > 0));
         drop(sender);
         impatient.join().unwrap();
-        assert!(patient.join().unwrap().shared.state.lock().kept.is_empty());
+        assert!(patient.join().unwrap().shared.ends.lock().more.kept.is_empty());
     });
 }

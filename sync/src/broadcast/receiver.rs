@@ -5,11 +5,11 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Arc;
-use lisle_scheduler::internal::Waiter;
-use lisle_scheduler::park::{Place, Wait, Wake, park};
+use lisle_scheduler::park::{Place, Wake};
 use lisle_scheduler::turn;
 
-use super::{Found, RecvError, RecvTimeoutError, Shared, TryRecvError};
+use super::{Found, Messages, RecvError, RecvTimeoutError, Shared, TryRecvError};
+use crate::ends::State;
 use crate::waiting::{deadline_in, spend};
 
 /// The end of a [broadcast channel](super) that receives. Each receiver gets every message.
@@ -21,14 +21,14 @@ pub struct Receiver<T> {
 
 impl<T> Receiver<T> {
     pub(super) fn subscribe(shared: &Arc<Shared<T>>) -> Self {
-        let mut state = shared.state.lock();
-        state.receivers += 1;
-        Self { shared: shared.clone(), place: state.sent }
+        let mut state = shared.ends.lock();
+        state.add_receiver();
+        Self { shared: shared.clone(), place: state.more.sent }
     }
 
     /// How many messages wait for this receiver, with those that are gone.
     pub fn len(&self) -> usize {
-        (self.shared.state.lock().sent - self.place) as usize
+        (self.shared.ends.lock().more.sent - self.place) as usize
     }
 
     /// Whether no message waits for this receiver.
@@ -43,12 +43,16 @@ impl<T> Receiver<T> {
 
     /// Whether no sender is left. There may still be messages.
     pub fn is_closed(&self) -> bool {
-        self.shared.state.lock().senders == 0
+        self.shared.ends.lock().senders() == 0
     }
 
     /// Whether both receive from the same senders.
     pub fn same_channel(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    fn find(&mut self) -> Found<T> {
+        self.shared.ends.lock().find(&mut self.place)
     }
 }
 
@@ -151,29 +155,11 @@ impl<T: Clone> Receiver<T> {
         }
     }
 
-    fn find(&mut self) -> Found<T> {
-        self.shared.state.lock().find(&mut self.place)
-    }
-
     /// Waits until a message was sent, or no sender is left.
     fn wait(&self, deadline: Option<Instant>, place: Place) -> Wake {
-        let waiter = Waiter::new(());
-        park(
-            Wait::on(&*self.shared).at(place),
-            deadline,
-            |unparker| {
-                let mut state = self.shared.state.lock();
-                if state.sent != self.place || state.senders == 0 {
-                    drop(state);
-                    return unparker.unpark();
-                }
-                // SAFETY: the waiter stays until `park` has returned, after which the unparker is
-                // used up or was taken back.
-                unsafe { state.queue.push(&waiter, unparker) };
-            },
-            // SAFETY: the waiter is in this queue or was never in one.
-            || unsafe { self.shared.state.lock().queue.remove(&waiter) },
-        )
+        let is_over =
+            |state: &State<Messages<T>>| state.more.sent != self.place || state.senders() == 0;
+        self.shared.ends.receive("receiving a broadcast", is_over, deadline, place)
     }
 }
 
@@ -186,17 +172,20 @@ impl<T> Drop for Receiver<T> {
     /// Those messages go for which no other receiver waits, one by one: they are dropped without
     /// the lock.
     fn drop(&mut self) {
-        let mut state = self.shared.state.lock();
-        state.receivers -= 1;
-        let end = state.sent;
+        let mut state = self.shared.ends.lock();
+        let closing = state.remove_receiver();
+        let end = state.more.sent;
+        drop(state);
+        if let Some(closing) = closing {
+            closing.wake();
+        }
         while self.place < end {
-            let message = state.find(&mut self.place);
-            drop(state);
-            drop(message);
-            state = self.shared.state.lock();
+            drop(self.find());
         }
     }
 }
+
+unwind_safe!(Receiver<T>);
 
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,10 +1,14 @@
 //! [`Sender`].
 
 use std::fmt;
+use std::panic::Location;
+use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Arc;
+use lisle_scheduler::park::Place;
 
-use super::{Message, Receiver, SendError, Shared, new_shared};
+use super::{Message, Receiver, SendError, Shared};
+use crate::waiting::deadline_in;
 
 /// The end of a [broadcast channel](super) that sends. Clones send to the same receivers.
 pub struct Sender<T>(Arc<Shared<T>>);
@@ -16,7 +20,7 @@ impl<T> Sender<T> {
     ///
     /// If the capacity is 0.
     pub fn new(capacity: usize) -> Self {
-        Self(new_shared(capacity))
+        Self(Arc::new(Shared::new(capacity)))
     }
 
     /// Sends a message to all receivers, and returns how many they are. Never waits.
@@ -26,20 +30,21 @@ impl<T> Sender<T> {
     /// The message, if there is no receiver.
     pub fn send(&self, message: T) -> Result<usize, SendError<T>> {
         let message = std::sync::Arc::new(message);
-        let mut state = self.0.state.lock();
-        let receivers = state.receivers;
+        let mut state = self.0.ends.lock();
+        let receivers = state.receivers();
         if receivers == 0 {
             drop(state);
             let message = std::sync::Arc::into_inner(message).expect("it was not shared");
             return Err(SendError(message));
         }
-        let is_full = state.kept.len() == self.0.capacity;
-        let oldest = if is_full { state.kept.pop_front() } else { None };
-        state.kept.push_back(Message { value: Some(message), wanted_by: receivers });
-        state.sent += 1;
-        let waiting = state.queue.take_all();
+        let messages = &mut state.more;
+        let is_full = messages.kept.len() == self.0.capacity;
+        let oldest = if is_full { messages.kept.pop_front() } else { None };
+        messages.kept.push_back(Message { value: Some(message), wanted_by: receivers });
+        messages.sent += 1;
+        let receiving = state.take_receiving();
         drop(state);
-        waiting.wake();
+        receiving.wake();
         drop(oldest);
         Ok(receivers)
     }
@@ -51,22 +56,72 @@ impl<T> Sender<T> {
 
     /// How many messages are kept that not all receivers have got.
     pub fn len(&self) -> usize {
-        self.0.state.lock().kept.iter().filter(|message| message.value.is_some()).count()
+        self.0.ends.lock().more.kept.iter().filter(|message| message.value.is_some()).count()
     }
 
     /// Whether all receivers have got all messages.
     pub fn is_empty(&self) -> bool {
-        self.0.state.lock().kept.is_empty()
+        self.0.ends.lock().more.kept.is_empty()
+    }
+
+    /// Waits until no receiver is left.
+    ///
+    /// # Panics
+    ///
+    /// Unwinds a task that is cancelled, but not in a destructor that unwinds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::broadcast;
+    ///
+    /// lisle::run(|| {
+    ///     let (sender, mut receiver) = broadcast::channel(1);
+    ///     let listener = lisle::spawn(move || receiver.recv());
+    ///     sender.send("news").unwrap();
+    ///     sender.closed(); // nobody listens any more
+    ///     assert_eq!(listener.join().unwrap(), Ok("news"));
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn closed(&self) {
+        self.closed_at(|| None, Location::caller());
+    }
+
+    /// As [`closed`](Self::closed), but waits no longer than `timeout`. Whether no receiver is left.
+    ///
+    /// # Panics
+    ///
+    /// As [`closed`](Self::closed).
+    #[track_caller]
+    pub fn closed_timeout(&self, timeout: Duration) -> bool {
+        self.closed_at(|| deadline_in(timeout), Location::caller())
+    }
+
+    /// As [`closed`](Self::closed), but does not wait beyond `deadline`. Whether no receiver is
+    /// left.
+    ///
+    /// # Panics
+    ///
+    /// As [`closed`](Self::closed).
+    #[track_caller]
+    pub fn closed_until(&self, deadline: Instant) -> bool {
+        self.closed_at(|| Some(deadline), Location::caller())
+    }
+
+    fn closed_at(&self, deadline: impl FnOnce() -> Option<Instant>, place: Place) -> bool {
+        let reason = "waiting for the last receiver of a broadcast to go";
+        self.0.ends.closed(reason, deadline, place)
     }
 
     /// How many receivers there are.
     pub fn receiver_count(&self) -> usize {
-        self.0.state.lock().receivers
+        self.0.ends.lock().receivers()
     }
 
     /// How many senders there are.
     pub fn sender_count(&self) -> usize {
-        self.0.state.lock().senders
+        self.0.ends.lock().senders()
     }
 
     /// Whether both send to the same receivers.
@@ -75,22 +130,18 @@ impl<T> Sender<T> {
     }
 }
 
+unwind_safe!(Sender<T>);
+
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.0.state.lock().senders += 1;
+        self.0.ends.lock().add_sender();
         Self(self.0.clone())
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.senders -= 1;
-        let waiting = if state.senders == 0 { Some(state.queue.take_all()) } else { None };
-        drop(state);
-        if let Some(waiting) = waiting {
-            waiting.wake();
-        }
+        self.0.ends.remove_sender();
     }
 }
 

@@ -160,15 +160,24 @@ impl Condvar {
         &self,
         guard: &mut MutexGuard<'_, T>,
         timeout: Duration,
-        mut condition: impl FnMut(&mut T) -> bool,
+        condition: impl FnMut(&mut T) -> bool,
     ) -> WaitTimeoutResult {
-        let deadline = deadline_in(timeout);
-        while condition(guard) {
-            if self.wait_at(guard.raw(), deadline, Location::caller()) != Wake::Unparked {
-                return WaitTimeoutResult(condition(guard));
-            }
-        }
-        WaitTimeoutResult(false)
+        self.wait_while_at(guard, deadline_in(timeout), condition, Location::caller())
+    }
+
+    /// As [`wait_timeout_while`](Self::wait_timeout_while), but does not wait beyond `deadline`.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait_while`](Self::wait_while).
+    #[track_caller]
+    pub fn wait_until_while<T: ?Sized>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        deadline: Instant,
+        condition: impl FnMut(&mut T) -> bool,
+    ) -> WaitTimeoutResult {
+        self.wait_while_at(guard, Some(deadline), condition, Location::caller())
     }
 
     /// Lets the party continue that has waited longest, if there is one. Never waits.
@@ -190,6 +199,21 @@ impl Condvar {
         let taken = queue.take(count);
         self.has_waiters.store(!queue.is_empty(), Ordering::Relaxed);
         taken
+    }
+
+    fn wait_while_at<T: ?Sized>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        deadline: Option<Instant>,
+        mut condition: impl FnMut(&mut T) -> bool,
+        place: Place,
+    ) -> WaitTimeoutResult {
+        while condition(guard) {
+            if self.wait_at(guard.raw(), deadline, place) != Wake::Unparked {
+                return WaitTimeoutResult(condition(guard));
+            }
+        }
+        WaitTimeoutResult(false)
     }
 
     /// Releases the mutex, waits and locks it again, whatever ends the wait.
@@ -237,6 +261,8 @@ impl Drop for Relock<'_> {
         }
     }
 }
+
+unwind_safe!(Condvar);
 
 impl Default for Condvar {
     fn default() -> Self {

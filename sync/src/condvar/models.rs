@@ -1,74 +1,50 @@
 //! Loom models of the condition variable. The parties are plain threads; a time-out stands for a
 //! cancellation too.
 
-use std::panic::Location;
 use std::time::Instant;
 
-use lisle_runtime::internal::primitive::{Arc, cell};
+use lisle_runtime::internal::primitive::Arc;
 use lisle_scheduler::park::Wake;
-use loom::thread;
 
 use super::Condvar;
+use crate::models::{Number, here, in_a_thread};
 use crate::mutex::RawMutex;
 
 /// Tokens under a mutex, and a condition variable for those that want one.
 struct Store {
     mutex: RawMutex,
     condvar: Condvar,
-    tokens: cell::UnsafeCell<u32>,
+    tokens: Number,
 }
-
-// SAFETY: the models check that accesses to the number do not overlap.
-unsafe impl Send for Store {}
-// SAFETY: as above.
-unsafe impl Sync for Store {}
 
 impl Store {
     fn new() -> Arc<Self> {
-        Arc::new(Self {
-            mutex: RawMutex::new(),
-            condvar: Condvar::new(),
-            tokens: cell::UnsafeCell::new(0),
-        })
+        Arc::new(Self { mutex: RawMutex::new(), condvar: Condvar::new(), tokens: Number::new(0) })
     }
 
     /// Waits for a token until a deadline. Whether it has got one.
     fn take(&self, deadline: Option<Instant>) -> bool {
-        self.mutex.lock(Location::caller());
+        self.mutex.lock(here());
         let mut left_early = false;
         let taken = loop {
-            // SAFETY: the lock is held.
-            let taken = self.tokens.with_mut(|tokens| unsafe {
-                let any = *tokens > 0;
-                *tokens -= u32::from(any);
-                any
-            });
+            let taken = self.tokens.take_one();
             if taken || left_early {
                 break taken;
             }
-            let wake = self.condvar.wait_at(&self.mutex, deadline, Location::caller());
+            let wake = self.condvar.wait_at(&self.mutex, deadline, here());
             left_early = wake != Wake::Unparked;
         };
-        // SAFETY: as above.
+        // SAFETY: the lock is held.
         unsafe { self.mutex.unlock() };
         taken
     }
 
     fn add(&self, tokens: u32) {
-        self.mutex.lock(Location::caller());
+        self.mutex.lock(here());
+        self.tokens.add(tokens);
         // SAFETY: the lock is held.
-        self.tokens.with_mut(|number| unsafe { *number += tokens });
-        // SAFETY: as above.
         unsafe { self.mutex.unlock() };
     }
-}
-
-fn in_a_thread<R: 'static>(
-    store: &Arc<Store>,
-    f: impl FnOnce(&Store) -> R + 'static,
-) -> thread::JoinHandle<R> {
-    let store = store.clone();
-    thread::spawn(move || f(&store))
 }
 
 /// A notification that comes after the change is not lost, wherever the waiter is.

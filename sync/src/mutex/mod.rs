@@ -1,16 +1,17 @@
 //! [`Mutex`] and its guards.
 
+mod guard;
+mod owned;
 mod raw;
 
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
-use std::ops::{Deref, DerefMut};
 use std::panic::Location;
-use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
+pub use self::guard::{MappedMutexGuard, MutexGuard};
+pub use self::owned::OwnedMutexGuard;
 pub(crate) use self::raw::RawMutex;
 use crate::waiting::deadline_in;
 
@@ -67,28 +68,6 @@ pub struct Mutex<T: ?Sized> {
 unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
 // SAFETY: one party at a time has access to the value, and may even take it out.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
-
-/// The right to use what a [`Mutex`] guards, until it is dropped. It stays on its thread.
-#[must_use = "the mutex is unlocked at once if the guard is dropped"]
-pub struct MutexGuard<'a, T: ?Sized> {
-    mutex: &'a Mutex<T>,
-    not_send: PhantomData<*const ()>,
-}
-
-// SAFETY: a shared guard gives what a `&T` gives.
-unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
-
-/// The right to use a part of what a [`Mutex`] guards: see [`MutexGuard::map`].
-#[must_use = "the mutex is unlocked at once if the guard is dropped"]
-pub struct MappedMutexGuard<'a, T: ?Sized> {
-    part: NonNull<T>,
-    raw: &'a RawMutex,
-    /// It gives what a `&mut T` gives.
-    variance: PhantomData<&'a mut T>,
-}
-
-// SAFETY: a shared guard gives what a `&T` gives.
-unsafe impl<T: ?Sized + Sync> Sync for MappedMutexGuard<'_, T> {}
 
 impl<T> Mutex<T> {
     const_fn! {
@@ -201,95 +180,6 @@ impl<T: ?Sized> Mutex<T> {
     }
 }
 
-impl<'a, T: ?Sized> MutexGuard<'a, T> {
-    pub(crate) fn raw(&self) -> &'a RawMutex {
-        &self.mutex.raw
-    }
-
-    /// A guard of a part of the value. The mutex stays locked until that is dropped.
-    ///
-    /// An associated function, so that it does not hide a method of the value.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use lisle::sync::{Mutex, MutexGuard};
-    ///
-    /// let mutex = Mutex::new((1, "one"));
-    /// let mut word = MutexGuard::map(mutex.lock(), |pair| &mut pair.1);
-    /// *word = "eins";
-    /// drop(word);
-    /// assert_eq!(*mutex.lock(), (1, "eins"));
-    /// ```
-    pub fn map<U: ?Sized>(this: Self, f: impl FnOnce(&mut T) -> &mut U) -> MappedMutexGuard<'a, U> {
-        // SAFETY: the guard, which is consumed, gives access to the value alone.
-        let part = NonNull::from(f(unsafe { &mut *this.mutex.value.get() }));
-        MappedMutexGuard { part, raw: ManuallyDrop::new(this).raw(), variance: PhantomData }
-    }
-}
-
-impl<'a, T: ?Sized> MappedMutexGuard<'a, T> {
-    /// A guard of a part of this part.
-    pub fn map<U: ?Sized>(this: Self, f: impl FnOnce(&mut T) -> &mut U) -> MappedMutexGuard<'a, U> {
-        let mut this = this;
-        // SAFETY: the guard, which is consumed, gives access to the part alone.
-        let part = NonNull::from(f(unsafe { this.part.as_mut() }));
-        MappedMutexGuard { part, raw: ManuallyDrop::new(this).raw, variance: PhantomData }
-    }
-}
-
-impl<T: ?Sized> Deref for MutexGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: the lock is held as long as the guard lives.
-        unsafe { &*self.mutex.value.get() }
-    }
-}
-
-impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the lock is held as long as the guard lives, and the guard is borrowed mutably.
-        unsafe { &mut *self.mutex.value.get() }
-    }
-}
-
-impl<T: ?Sized> Drop for MutexGuard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: the guard had the lock.
-        unsafe { self.mutex.raw.unlock() };
-    }
-}
-
-impl<T: ?Sized> Deref for MappedMutexGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: the lock is held as long as the guard lives.
-        unsafe { self.part.as_ref() }
-    }
-}
-
-impl<T: ?Sized> DerefMut for MappedMutexGuard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the lock is held as long as the guard lives, and the guard is borrowed mutably.
-        unsafe { self.part.as_mut() }
-    }
-}
-
-impl<T: ?Sized> Drop for MappedMutexGuard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: the guard had the lock.
-        unsafe { self.raw.unlock() };
-    }
-}
-
 impl<T: Default> Default for Mutex<T> {
     fn default() -> Self {
         Self::new(T::default())
@@ -311,29 +201,5 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
             None => shown.field("value", &format_args!("<locked>")),
         };
         shown.finish()
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for MappedMutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display> fmt::Display for MappedMutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
     }
 }

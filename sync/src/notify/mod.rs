@@ -7,10 +7,10 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::BriefMutex;
-use lisle_scheduler::internal::{WaitQueue, Waiter, shield_unwinding};
-use lisle_scheduler::park::{Object, Place, Reason, Wait, Wake, park};
+use lisle_scheduler::internal::{WaitQueue, shield_unwinding};
+use lisle_scheduler::park::{Object, Place, Reason, Wait, Wake};
 
-use crate::waiting::{cannot_wait, deadline_in, spend};
+use crate::waiting::{cannot_wait, deadline_in, spend, wait_in};
 
 /// Lets one party tell others that something has happened.
 ///
@@ -195,27 +195,20 @@ impl Notified<'_> {
         if self.notify.state.lock().take(self.rounds) {
             return Wake::Unparked;
         }
-        let waiter = Waiter::new(());
+        let wait = Wait::on(self.notify).at(place);
         shield_unwinding(|| {
-            park(
-                Wait::on(self.notify).at(place),
+            wait_in(
+                &self.notify.state,
+                |state| &mut state.queue,
+                |state| state.take(self.rounds),
+                wait,
                 deadline(),
-                |unparker| {
-                    let mut state = self.notify.state.lock();
-                    if state.take(self.rounds) {
-                        drop(state);
-                        return unparker.unpark();
-                    }
-                    // SAFETY: the waiter stays until `park` has returned, after which the unparker
-                    // is used up or was taken back.
-                    unsafe { state.queue.push(&waiter, unparker) };
-                },
-                // SAFETY: the waiter is in this queue or was never in one.
-                || unsafe { self.notify.state.lock().queue.remove(&waiter) },
             )
         })
     }
 }
+
+unwind_safe!(Notify);
 
 impl Default for Notify {
     fn default() -> Self {

@@ -4,17 +4,9 @@ use std::time::Instant;
 
 use lisle_runtime::internal::primitive::Arc;
 use lisle_runtime::internal::primitive::atomic::{AtomicBool, Ordering};
-use loom::thread;
 
 use super::Notify;
-
-fn in_a_thread<R: 'static>(
-    notify: &Arc<Notify>,
-    f: impl FnOnce(&Notify) -> R + 'static,
-) -> thread::JoinHandle<R> {
-    let notify = notify.clone();
-    thread::spawn(move || f(&notify))
-}
+use crate::models::in_a_thread;
 
 /// A notification is kept for a party that comes later, and reaches one that waits already; one
 /// that gives up leaves it to another.

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::ops::Deref;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::OnceLock;
 
@@ -70,6 +71,28 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
             initialiser.expect("the initialiser of this LazyLock was unwound before")()
         })
     }
+
+    /// The value for change, made now if need be.
+    ///
+    /// # Panics
+    ///
+    /// As [`force`](Self::force).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::LazyLock;
+    ///
+    /// let mut list = LazyLock::new(|| vec![1]);
+    /// LazyLock::force_mut(&mut list).push(2);
+    /// assert_eq!(*list, [1, 2]);
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn force_mut(this: &mut Self) -> &mut T {
+        Self::force(this);
+        Self::get_mut(this).expect("it was made now")
+    }
 }
 
 impl<T, F: FnOnce() -> T> Deref for LazyLock<T, F> {
@@ -81,6 +104,10 @@ impl<T, F: FnOnce() -> T> Deref for LazyLock<T, F> {
         Self::force(self)
     }
 }
+
+impl<T: UnwindSafe, F: UnwindSafe> UnwindSafe for LazyLock<T, F> {}
+// One whose initialiser has panicked is poisoned.
+impl<T: RefUnwindSafe + UnwindSafe, F: UnwindSafe> RefUnwindSafe for LazyLock<T, F> {}
 
 impl<T: Default> Default for LazyLock<T> {
     fn default() -> Self {

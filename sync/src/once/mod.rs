@@ -110,6 +110,8 @@ impl Once {
     }
 }
 
+unwind_safe!(Once);
+
 impl Default for Once {
     fn default() -> Self {
         Self::new()

@@ -4,7 +4,7 @@ use std::cell::UnsafeCell;
 use std::convert::Infallible;
 use std::fmt;
 use std::mem::MaybeUninit;
-use std::panic::Location;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::{Duration, Instant};
 
 use lisle_scheduler::park::{Place, Wake};
@@ -226,6 +226,10 @@ impl<T> OnceLock<T> {
         (wake == Wake::Unparked).then(|| unsafe { self.value() })
     }
 }
+
+impl<T: UnwindSafe> UnwindSafe for OnceLock<T> {}
+// An initialiser that panics leaves the cell empty.
+impl<T: RefUnwindSafe + UnwindSafe> RefUnwindSafe for OnceLock<T> {}
 
 impl<T> Drop for OnceLock<T> {
     fn drop(&mut self) {

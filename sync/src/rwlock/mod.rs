@@ -1,16 +1,20 @@
 //! [`RwLock`] and its guards.
 
+mod guard;
+mod mapped;
+mod owned;
 mod raw;
 
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::ManuallyDrop;
-use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use self::raw::{RawRwLock, Reading, Writing};
+pub use self::guard::{RwLockReadGuard, RwLockWriteGuard};
+pub use self::mapped::{MappedRwLockReadGuard, MappedRwLockWriteGuard};
+pub use self::owned::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
+pub(crate) use self::raw::{RawRwLock, Reading, Writing};
 use crate::waiting::deadline_in;
 
 /// A lock for a value that many may read at a time, or one may change.
@@ -54,25 +58,6 @@ unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
 // SAFETY: one writer has access to the value at a time, and may even take it out; or several
 // readers share it.
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
-
-/// The right to read what an [`RwLock`] guards, until it is dropped. It stays on its thread.
-#[must_use = "the lock is released at once if the guard is dropped"]
-pub struct RwLockReadGuard<'a, T: ?Sized> {
-    lock: &'a RwLock<T>,
-    not_send: PhantomData<*const ()>,
-}
-
-/// The right to change what an [`RwLock`] guards, until it is dropped. It stays on its thread.
-#[must_use = "the lock is released at once if the guard is dropped"]
-pub struct RwLockWriteGuard<'a, T: ?Sized> {
-    lock: &'a RwLock<T>,
-    not_send: PhantomData<*const ()>,
-}
-
-// SAFETY: a shared guard gives what a `&T` gives.
-unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
-// SAFETY: as above.
-unsafe impl<T: ?Sized + Sync> Sync for RwLockWriteGuard<'_, T> {}
 
 impl<T> RwLock<T> {
     const_fn! {
@@ -228,73 +213,6 @@ impl<T: ?Sized> RwLock<T> {
     }
 }
 
-impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
-    /// Makes the writer a reader, with nobody changing the value in between. Readers that wait get
-    /// the lock, too.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use lisle::sync::{RwLock, RwLockWriteGuard};
-    ///
-    /// let lock = RwLock::new(1);
-    /// let mut writer = lock.write();
-    /// *writer = 2;
-    /// let reader = RwLockWriteGuard::downgrade(writer);
-    /// assert_eq!(*lock.read() + *reader, 4);
-    /// ```
-    pub fn downgrade(this: Self) -> RwLockReadGuard<'a, T> {
-        let this = ManuallyDrop::new(this);
-        // SAFETY: the guard has the lock as a writer, and is not dropped.
-        unsafe { this.lock.raw.downgrade() };
-        this.lock.read_guard()
-    }
-}
-
-impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: nobody writes as long as the guard lives.
-        unsafe { &*self.lock.value.get() }
-    }
-}
-
-impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: nobody else has the lock as long as the guard lives.
-        unsafe { &*self.lock.value.get() }
-    }
-}
-
-impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above, and the guard is borrowed mutably.
-        unsafe { &mut *self.lock.value.get() }
-    }
-}
-
-impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: the guard had the lock as a reader.
-        unsafe { self.lock.raw.unlock_shared() };
-    }
-}
-
-impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: the guard had the lock as a writer.
-        unsafe { self.lock.raw.unlock_exclusive() };
-    }
-}
-
 impl<T: Default> Default for RwLock<T> {
     fn default() -> Self {
         Self::new(T::default())
@@ -316,29 +234,5 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
             None => shown.field("value", &format_args!("<locked>")),
         };
         shown.finish()
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display> fmt::Display for RwLockReadGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display> fmt::Display for RwLockWriteGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
     }
 }

@@ -25,6 +25,18 @@ pub enum AcquireTimeoutError {
     Timeout,
 }
 
+impl From<AcquireError> for TryAcquireError {
+    fn from(AcquireError(()): AcquireError) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<AcquireError> for AcquireTimeoutError {
+    fn from(AcquireError(()): AcquireError) -> Self {
+        Self::Closed
+    }
+}
+
 const CLOSED: &str = "the semaphore is closed";
 
 impl fmt::Display for AcquireError {

@@ -9,7 +9,7 @@ use std::mem;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
-use lisle_runtime::internal::primitive::BriefMutex;
+use lisle_runtime::internal::primitive::{BriefMutex, BriefMutexGuard};
 use lisle_scheduler::internal::{WaitQueue, Waiter, shield_unwinding};
 use lisle_scheduler::park::{Object, Place, Reason, Wait, Wake, park};
 use lisle_scheduler::turn;
@@ -264,18 +264,13 @@ impl Semaphore {
     ///
     /// If there would be more than [`MAX_PERMITS`](Self::MAX_PERMITS).
     pub fn add_permits(&self, permits: usize) {
-        let mut state = self.state.lock();
-        let sum = state.permits.checked_add(permits).filter(|sum| *sum <= Self::MAX_PERMITS);
-        let Some(sum) = sum else {
+        let state = self.state.lock();
+        let sum = state.permits.saturating_add(permits);
+        if sum > Self::MAX_PERMITS {
             drop(state);
             panic!("too many permits for a semaphore");
-        };
-        state.permits = sum;
-        let has_waiters = !state.queue.is_empty();
-        drop(state);
-        if has_waiters {
-            self.serve();
         }
+        self.set_permits(state, sum);
     }
 
     /// Takes up to this many permits away for ever, and returns how many it were. Never waits.
@@ -313,6 +308,23 @@ impl Semaphore {
     /// Whether it was closed.
     pub fn is_closed(&self) -> bool {
         self.state.lock().is_closed
+    }
+
+    /// Permits that are dropped come back. No destructor panics: if others have taken their places,
+    /// those that are too many are gone.
+    fn give_back(&self, permits: usize) {
+        let state = self.state.lock();
+        let sum = state.permits.saturating_add(permits).min(Self::MAX_PERMITS);
+        self.set_permits(state, sum);
+    }
+
+    fn set_permits(&self, mut state: BriefMutexGuard<'_, State>, permits: usize) {
+        state.permits = permits;
+        let has_waiters = !state.queue.is_empty();
+        drop(state);
+        if has_waiters {
+            self.serve();
+        }
     }
 
     fn permit(&self, permits: usize) -> SemaphorePermit<'_> {
@@ -406,6 +418,8 @@ impl Semaphore {
     }
 }
 
+unwind_safe!(Semaphore);
+
 impl State {
     fn take(&mut self, permits: usize) -> Result<(), TryAcquireError> {
         if self.is_closed {
@@ -440,7 +454,7 @@ impl<'a> SemaphorePermit<'a> {
             std::ptr::eq(self.semaphore, other.semaphore),
             "permits of different semaphores cannot be merged"
         );
-        self.permits += mem::take(&mut other.permits);
+        self.permits = self.permits.saturating_add(mem::take(&mut other.permits));
     }
 
     /// Takes `permits` out of these, if there are as many.
@@ -453,7 +467,7 @@ impl<'a> SemaphorePermit<'a> {
 impl Drop for SemaphorePermit<'_> {
     fn drop(&mut self) {
         if self.permits > 0 {
-            self.semaphore.add_permits(self.permits);
+            self.semaphore.give_back(self.permits);
         }
     }
 }

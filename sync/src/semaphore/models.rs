@@ -3,17 +3,9 @@
 use std::time::Instant;
 
 use lisle_runtime::internal::primitive::Arc;
-use loom::thread;
 
 use super::Semaphore;
-
-fn in_a_thread<R: 'static>(
-    semaphore: &Arc<Semaphore>,
-    f: impl FnOnce(&Semaphore) -> R + 'static,
-) -> thread::JoinHandle<R> {
-    let semaphore = semaphore.clone();
-    thread::spawn(move || f(&semaphore))
-}
+use crate::models::in_a_thread;
 
 /// One wants two permits and another one wants one, of which one comes back at a time.
 ///

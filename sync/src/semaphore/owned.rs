@@ -94,6 +94,40 @@ impl Semaphore {
         Ok(OwnedSemaphorePermit { semaphore: self, permits })
     }
 
+    /// As [`acquire_timeout`](Self::acquire_timeout), with a permit that borrows nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire_timeout`](Self::acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire`](Self::acquire).
+    #[track_caller]
+    pub fn acquire_owned_timeout(
+        self: Arc<Self>,
+        timeout: Duration,
+    ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
+        self.acquire_many_owned_timeout(1, timeout)
+    }
+
+    /// As [`acquire_until`](Self::acquire_until), with a permit that borrows nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire_timeout`](Self::acquire_timeout).
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire`](Self::acquire).
+    #[track_caller]
+    pub fn acquire_owned_until(
+        self: Arc<Self>,
+        deadline: Instant,
+    ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
+        self.acquire_many_owned_until(1, deadline)
+    }
+
     /// As [`acquire_many_timeout`](Self::acquire_many_timeout), with permits that borrow nothing.
     ///
     /// # Errors
@@ -159,7 +193,7 @@ impl OwnedSemaphorePermit {
             Arc::ptr_eq(&self.semaphore, &other.semaphore),
             "permits of different semaphores cannot be merged"
         );
-        self.permits += mem::take(&mut other.permits);
+        self.permits = self.permits.saturating_add(mem::take(&mut other.permits));
     }
 
     /// Takes `permits` out of these, if there are as many.
@@ -172,7 +206,7 @@ impl OwnedSemaphorePermit {
 impl Drop for OwnedSemaphorePermit {
     fn drop(&mut self) {
         if self.permits > 0 {
-            self.semaphore.add_permits(self.permits);
+            self.semaphore.give_back(self.permits);
         }
     }
 }

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::atomic::{AtomicUsize, Ordering};
 use lisle_runtime::internal::primitive::{Arc, BriefMutex};
-use lisle_scheduler::internal::{WaitQueue, Waiter, shield_unwinding};
-use lisle_scheduler::park::{Awaited, Handles, Object, Place, Reason, Wait, Wake, park};
+use lisle_scheduler::internal::{WaitQueue, shield_unwinding};
+use lisle_scheduler::park::{Awaited, Handles, Object, Place, Reason, Wait, Wake};
 
-use crate::waiting::{cannot_wait, deadline_in};
+use crate::waiting::{cannot_wait, deadline_in, wait_in};
 
 /// Waits until a group of parties are done with something: each has a clone, and drops it.
 ///
@@ -110,27 +110,12 @@ impl WaitGroup {
     fn wait_at(self, deadline: Option<Instant>, place: Place) -> Result<(), WaitGroup> {
         let group = self.0.clone();
         drop(self);
-        let waiter = Waiter::new(());
         let wake = shield_unwinding(|| {
             if group.is_over() {
                 return Wake::Unparked;
             }
-            park(
-                Wait::on(&*group).at(place),
-                deadline,
-                |unparker| {
-                    let mut queue = group.queue.lock();
-                    if group.is_over() {
-                        drop(queue);
-                        return unparker.unpark();
-                    }
-                    // SAFETY: the waiter stays until `park` has returned, after which the unparker
-                    // is used up or was taken back.
-                    unsafe { queue.push(&waiter, unparker) };
-                },
-                // SAFETY: the waiter is in this queue or was never in one.
-                || unsafe { group.queue.lock().remove(&waiter) },
-            )
+            let wait = Wait::on(&*group).at(place);
+            wait_in(&group.queue, |queue| queue, |_| group.is_over(), wait, deadline)
         });
         if wake != Wake::Unparked && group.join() { Err(Self(group)) } else { Ok(()) }
     }
@@ -155,6 +140,8 @@ impl Group {
         }
     }
 }
+
+unwind_safe!(WaitGroup);
 
 impl Clone for WaitGroup {
     fn clone(&self) -> Self {

@@ -20,6 +20,12 @@ pub enum RecvTimeoutError {
     Timeout,
 }
 
+impl From<RecvError> for RecvTimeoutError {
+    fn from(RecvError: RecvError) -> Self {
+        Self::Closed
+    }
+}
+
 const CLOSED: &str = "no sender of the watched value is left";
 
 impl<T> fmt::Debug for SendError<T> {

@@ -40,14 +40,14 @@ use std::ops::Deref;
 use std::time::Instant;
 
 use lisle_runtime::internal::primitive::atomic::{AtomicU64, Ordering};
-use lisle_runtime::internal::primitive::{Arc, BriefMutex};
-use lisle_scheduler::internal::{WaitQueue, Waiter};
-use lisle_scheduler::park::{Awaited, Handles, Object, Place, Reason, Wait, Wake, park};
+use lisle_scheduler::park::{Place, Wake};
 
 pub use self::error::{RecvError, RecvTimeoutError, SendError};
 pub use self::receiver::Receiver;
 pub use self::sender::Sender;
+use crate::ends::{Ends, State};
 use crate::rwlock::{RwLock, RwLockReadGuard};
+use crate::waiting::spend;
 
 /// Makes a channel whose first value is `init`, which its receiver counts as seen.
 ///
@@ -70,16 +70,7 @@ struct Shared<T> {
     value: RwLock<T>,
     /// How often the value was changed. Rises while it is locked for writing.
     version: AtomicU64,
-    state: BriefMutex<State>,
-}
-
-struct State {
-    senders: usize,
-    receivers: usize,
-    /// Receivers that wait for a change, or for the end of the last sender.
-    watching: WaitQueue,
-    /// Senders that wait for the end of the last receiver.
-    closing: WaitQueue,
+    ends: Ends<()>,
 }
 
 /// The value, while it cannot be changed.
@@ -109,13 +100,12 @@ impl<T: fmt::Debug> fmt::Debug for Ref<'_, T> {
     }
 }
 
-/// A channel at which a receiver waits.
-struct Watching<'a, T>(&'a Shared<T>);
-
-/// A channel at which a sender waits for its end.
-struct Closing<'a, T>(&'a Shared<T>);
-
 impl<T> Shared<T> {
+    /// Of a channel with one sender and no receiver.
+    fn new(init: T) -> Self {
+        Self { value: RwLock::new(init), version: AtomicU64::new(0), ends: Ends::new(()) }
+    }
+
     fn version(&self) -> u64 {
         // Acquire is not needed for the value, which has a lock; it orders what was done before.
         self.version.load(Ordering::Acquire)
@@ -137,8 +127,8 @@ impl<T> Shared<T> {
         }
         drop(value);
         if has_changed {
-            let watching = self.state.lock().watching.take_all();
-            watching.wake();
+            let receiving = self.ends.lock().take_receiving();
+            receiving.wake();
         }
         result
     }
@@ -150,12 +140,10 @@ impl<T> Shared<T> {
         deadline: Option<Instant>,
         place: Place,
     ) -> Result<u64, RecvTimeoutError> {
-        let is_over = |state: &State| self.version() != seen || state.senders == 0;
         loop {
-            let wake =
-                self.wait(&Watching(self), deadline, place, is_over, |state| &mut state.watching);
+            let wake = self.wait_for_other_than(seen, deadline, place);
             // In this order: the last sender may have sent something before it went.
-            let is_closed = wake == Wake::Failed || self.state.lock().senders == 0;
+            let is_closed = wake == Wake::Failed || self.ends.lock().senders() == 0;
             let version = self.version();
             match wake {
                 _ if version != seen => return Ok(version),
@@ -167,75 +155,13 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Waits in one of the queues, unless `is_over`.
-    fn wait(
-        &self,
-        object: &dyn Object,
-        deadline: Option<Instant>,
-        place: Place,
-        is_over: impl Fn(&State) -> bool,
-        queue: impl Fn(&mut State) -> &mut WaitQueue,
-    ) -> Wake {
-        crate::waiting::spend();
-        if is_over(&self.state.lock()) {
+    fn wait_for_other_than(&self, seen: u64, deadline: Option<Instant>, place: Place) -> Wake {
+        spend();
+        let is_over = |senders| self.version() != seen || senders == 0;
+        if is_over(self.ends.lock().senders()) {
             return Wake::Unparked;
         }
-        let waiter = Waiter::new(());
-        park(
-            Wait::on(object).at(place),
-            deadline,
-            |unparker| {
-                let mut state = self.state.lock();
-                if is_over(&state) {
-                    drop(state);
-                    return unparker.unpark();
-                }
-                // SAFETY: the waiter stays until `park` has returned, after which the unparker is
-                // used up or was taken back.
-                unsafe { queue(&mut state).push(&waiter, unparker) };
-            },
-            // SAFETY: the waiter is in this queue or was never in one.
-            || unsafe { queue(&mut self.state.lock()).remove(&waiter) },
-        )
+        let is_over = |state: &_| is_over(State::senders(state));
+        self.ends.receive("watching a value", is_over, deadline, place)
     }
-
-    fn describe(&self, own: &'static str, kind: &'static str, alive: usize) -> Awaited {
-        let address = std::ptr::from_ref(self).addr();
-        Awaited::Handles(Handles::new(address, own, kind, alive))
-    }
-}
-
-impl<T> Object for Watching<'_, T> {
-    fn reason(&self) -> Reason {
-        Reason::new("watching a value")
-    }
-
-    fn describe(&self, say: &mut dyn FnMut(Awaited)) {
-        let alive = self.0.state.lock().senders;
-        say(self.0.describe("receiver", "sender", alive));
-    }
-}
-
-impl<T> Object for Closing<'_, T> {
-    fn reason(&self) -> Reason {
-        Reason::new("waiting for the last receiver of a watched value to go")
-    }
-
-    fn describe(&self, say: &mut dyn FnMut(Awaited)) {
-        let alive = self.0.state.lock().receivers;
-        say(self.0.describe("sender", "receiver", alive));
-    }
-}
-
-fn new_shared<T>(init: T) -> Arc<Shared<T>> {
-    Arc::new(Shared {
-        value: RwLock::new(init),
-        version: AtomicU64::new(0),
-        state: BriefMutex::new(State {
-            senders: 1,
-            receivers: 0,
-            watching: WaitQueue::new(),
-            closing: WaitQueue::new(),
-        }),
-    })
 }

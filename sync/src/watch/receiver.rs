@@ -20,6 +20,7 @@ pub struct Receiver<T> {
 
 impl<T> Receiver<T> {
     pub(super) fn new(shared: Arc<Shared<T>>, seen: u64) -> Self {
+        shared.ends.lock().add_receiver();
         Self { shared, seen }
     }
 
@@ -159,7 +160,7 @@ impl<T> Receiver<T> {
     ///
     /// If no sender is left.
     pub fn has_changed(&self) -> Result<bool, RecvError> {
-        if self.shared.state.lock().senders == 0 {
+        if self.shared.ends.lock().senders() == 0 {
             return Err(RecvError);
         }
         Ok(self.shared.version() != self.seen)
@@ -210,17 +211,13 @@ impl<T> Receiver<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        self.shared.state.lock().receivers += 1;
         Self::new(self.shared.clone(), self.seen)
     }
 }
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        let mut state = self.shared.state.lock();
-        state.receivers -= 1;
-        let closing = if state.receivers == 0 { Some(state.closing.take_all()) } else { None };
-        drop(state);
+        let closing = self.shared.ends.lock().remove_receiver();
         if let Some(closing) = closing {
             closing.wake();
         }

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::mem;
 use std::panic::Location;
+use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Arc;
-use lisle_scheduler::internal::shield_unwinding;
-use lisle_scheduler::park::Wake;
+use lisle_scheduler::park::Place;
 
-use super::{Closing, Receiver, Ref, SendError, Shared, new_shared};
-use crate::waiting::cannot_wait;
+use super::{Receiver, Ref, SendError, Shared};
+use crate::waiting::deadline_in;
 
 /// The end of a [watched value](super) that changes it. Clones change the same value.
 pub struct Sender<T>(Arc<Shared<T>>);
@@ -17,7 +17,7 @@ pub struct Sender<T>(Arc<Shared<T>>);
 impl<T> Sender<T> {
     /// A sender without receivers, which [`subscribe`](Self::subscribe) makes.
     pub fn new(init: T) -> Self {
-        Self(new_shared(init))
+        Self(Arc::new(Shared::new(init)))
     }
 
     /// Changes the value if there is a receiver. Waits for those that look at it right now.
@@ -88,7 +88,6 @@ impl<T> Sender<T> {
 
     /// Another receiver, which counts the present value as seen.
     pub fn subscribe(&self) -> Receiver<T> {
-        self.0.state.lock().receivers += 1;
         Receiver::new(self.0.clone(), self.0.version())
     }
 
@@ -97,21 +96,48 @@ impl<T> Sender<T> {
     /// # Panics
     ///
     /// Unwinds a task that is cancelled, but not in a destructor that unwinds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::watch;
+    ///
+    /// lisle::run(|| {
+    ///     let (progress, watched) = watch::channel(0);
+    ///     let viewer = lisle::spawn(move || *watched.borrow());
+    ///     progress.closed(); // nobody looks any more
+    ///     viewer.join().unwrap();
+    /// });
+    /// ```
     #[track_caller]
     pub fn closed(&self) {
-        let place = Location::caller();
-        let wake = shield_unwinding(|| {
-            self.0.wait(
-                &Closing(&self.0),
-                None,
-                place,
-                |state| state.receivers == 0,
-                |state| &mut state.closing,
-            )
-        });
-        if wake != Wake::Unparked {
-            cannot_wait("the last receiver of a watched value");
-        }
+        self.closed_at(|| None, Location::caller());
+    }
+
+    /// As [`closed`](Self::closed), but waits no longer than `timeout`. Whether no receiver is left.
+    ///
+    /// # Panics
+    ///
+    /// As [`closed`](Self::closed).
+    #[track_caller]
+    pub fn closed_timeout(&self, timeout: Duration) -> bool {
+        self.closed_at(|| deadline_in(timeout), Location::caller())
+    }
+
+    /// As [`closed`](Self::closed), but does not wait beyond `deadline`. Whether no receiver is
+    /// left.
+    ///
+    /// # Panics
+    ///
+    /// As [`closed`](Self::closed).
+    #[track_caller]
+    pub fn closed_until(&self, deadline: Instant) -> bool {
+        self.closed_at(|| Some(deadline), Location::caller())
+    }
+
+    fn closed_at(&self, deadline: impl FnOnce() -> Option<Instant>, place: Place) -> bool {
+        let reason = "waiting for the last receiver of a watched value to go";
+        self.0.ends.closed(reason, deadline, place)
     }
 
     /// Whether no receiver is left.
@@ -121,12 +147,12 @@ impl<T> Sender<T> {
 
     /// How many receivers there are.
     pub fn receiver_count(&self) -> usize {
-        self.0.state.lock().receivers
+        self.0.ends.lock().receivers()
     }
 
     /// How many senders there are.
     pub fn sender_count(&self) -> usize {
-        self.0.state.lock().senders
+        self.0.ends.lock().senders()
     }
 
     /// Whether both change the same value.
@@ -137,20 +163,14 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.0.state.lock().senders += 1;
+        self.0.ends.lock().add_sender();
         Self(self.0.clone())
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.senders -= 1;
-        let watching = if state.senders == 0 { Some(state.watching.take_all()) } else { None };
-        drop(state);
-        if let Some(watching) = watching {
-            watching.wake();
-        }
+        self.0.ends.remove_sender();
     }
 }
 

@@ -1,11 +1,12 @@
 //! Messages that all receivers get.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lisle::sync::broadcast::{self, RecvError, RecvTimeoutError, SendError, TryRecvError};
-use lisle::{spawn, yield_now};
+use lisle::{spawn, spawn_local, yield_now};
 
 use crate::ground::{LONG, deadlock_of, everywhere, on_one_worker, short_deadlines, was_cancelled};
 
@@ -155,7 +156,45 @@ fn a_sender_without_receivers_gets_its_message_back() {
     assert_eq!((sender.sender_count(), sender.receiver_count()), (2, 1));
     assert!(other.same_channel(&sender) && receiver.same_channel(&receiver.resubscribe()));
     assert_eq!(receiver.recv(), Ok(2));
-    assert!(std::panic::catch_unwind(|| broadcast::channel::<u8>(0)).is_err());
+    assert!(catch_unwind(|| broadcast::channel::<u8>(0)).is_err());
+}
+
+#[test]
+fn senders_learn_that_no_receiver_is_left() {
+    everywhere(|ground| {
+        let (sender, receiver) = broadcast::channel::<u8>(1);
+        assert!(short_deadlines().into_iter().all(|deadline| !sender.closed_until(deadline)));
+        let other = receiver.resubscribe();
+        let parties = [receiver, other].map(|receiver| {
+            ground.spawn(move || {
+                yield_now();
+                drop(receiver);
+            })
+        });
+        assert!(sender.closed_timeout(Duration::MAX) && sender.closed_timeout(Duration::ZERO));
+        sender.closed();
+        parties.into_iter().for_each(|party| party.join());
+    });
+}
+
+/// What the last receiver has not got goes when it does, after those that wait for its end know.
+#[test]
+fn a_message_whose_destructor_panics_keeps_nobody_waiting() {
+    #[derive(Clone)]
+    struct Panics;
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            resume_unwind(Box::new("panic"));
+        }
+    }
+    on_one_worker(|| {
+        let (sender, receiver) = broadcast::channel(1);
+        assert!(sender.send(Panics).is_ok());
+        let waiter = spawn_local(move || sender.closed());
+        yield_now();
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(receiver))).is_err());
+        waiter.join().unwrap();
+    });
 }
 
 #[test]
@@ -180,4 +219,13 @@ fn a_report_of_a_deadlock_counts_the_senders() {
     let text = deadlock.to_string();
     assert!(text.contains("'main': receiving a broadcast"), "{text}");
     assert!(text.contains("1 sender is alive"), "{text}");
+
+    let deadlock = deadlock_of(|| {
+        let (sender, receiver) = broadcast::channel::<u8>(1);
+        let _receivers = [receiver.resubscribe(), receiver];
+        sender.closed();
+    });
+    let text = deadlock.to_string();
+    assert!(text.contains("waiting for the last receiver of a broadcast to go"), "{text}");
+    assert!(text.contains("2 receivers are alive"), "{text}");
 }

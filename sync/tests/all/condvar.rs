@@ -136,6 +136,10 @@ fn the_mutex_is_locked_again_when_the_time_is_over() {
             assert!(shared.0.is_locked());
         }
         assert!(shared.1.wait_timeout(&mut held, Duration::ZERO).timed_out());
+        for deadline in short_deadlines() {
+            assert!(shared.1.wait_until_while(&mut held, deadline, |_| true).timed_out());
+            assert!(!shared.1.wait_until_while(&mut held, deadline, |_| false).timed_out());
+        }
         let theirs = shared.clone();
         let notifier = ground.spawn(move || {
             *theirs.0.lock() = 1;

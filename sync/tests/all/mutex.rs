@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use lisle::sync::{MappedMutexGuard, Mutex, MutexGuard};
+use lisle::deadlock::Awaited;
+use lisle::sync::{MappedMutexGuard, Mutex, MutexGuard, OwnedMutexGuard};
 use lisle::task::shield;
 use lisle::{sleep, spawn, spawn_local, yield_now};
 
@@ -316,6 +317,53 @@ fn a_report_of_a_deadlock_says_where_the_lock_was_taken() {
     assert!(text.contains(&format!("by task {}", second.task().id())), "{text}");
 }
 
+/// Three tasks, each of which has what the next one wants. The report leads round the circle.
+#[test]
+fn a_report_of_a_deadlock_shows_a_cycle_of_three() {
+    let deadlock = deadlock_of(|| {
+        let mutexes: Rc<[Mutex<()>; 3]> = Rc::default();
+        let tasks = [0, 1, 2].map(|first| {
+            let mutexes = mutexes.clone();
+            lisle::task::Builder::new()
+                .name(format!("task {first}"))
+                .spawn_local(move || {
+                    let _first = mutexes[first].lock();
+                    yield_now();
+                    let _second = mutexes[(first + 1) % 3].lock();
+                })
+                .unwrap()
+        });
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+    });
+    let taken = line!() - 8;
+    let [_, tasks @ ..] = deadlock.tasks() else { panic!("{deadlock}") };
+    assert_eq!(tasks.len(), 3, "{deadlock}");
+    for (place, task) in tasks.iter().enumerate() {
+        let [Awaited::Release(held)] = task.awaited() else { panic!("{deadlock}") };
+        assert_eq!((held.since().line(), held.times()), (taken, 1), "{deadlock}");
+        let next = tasks[(place + 1) % 3].task();
+        assert_eq!(held.by().map(|task| task.name()), Some(next.name()), "{deadlock}");
+        assert_eq!(task.parked_at().line(), taken + 2, "{deadlock}");
+    }
+}
+
+/// Its guard was forgotten, so nobody will ever release the lock.
+#[test]
+fn a_report_of_a_deadlock_names_a_holder_that_has_ended() {
+    let deadlock = deadlock_of(|| {
+        let mutex = Rc::new(Mutex::new(()));
+        let theirs = mutex.clone();
+        let ended = spawn_local(move || std::mem::forget(theirs.lock()));
+        let id = ended.task().id();
+        ended.join().unwrap();
+        println!("the holder was task {id}");
+        drop(mutex.lock());
+    });
+    let text = deadlock.to_string();
+    assert!(text.contains(&format!("it was locked at {}:{}:", file!(), line!() - 7)), "{text}");
+    assert!(text.contains(", which has ended or is of another runtime"), "{text}");
+}
+
 /// A task that polls a mutex lets the others have their turns, be it locked or free.
 #[test]
 fn polling_lets_others_run() {
@@ -360,12 +408,46 @@ fn parts_of_a_value_are_guarded_too() {
     assert_eq!(format!("{last} {last:?}"), "4 4");
     drop(last);
     assert_eq!(mutex.try_lock().unwrap().1, [2, 4]);
+    let found = MutexGuard::filter_map(mutex.lock(), |pair| pair.1.get_mut(0)).unwrap();
+    let whole = MappedMutexGuard::filter_map(found, |_| None::<&mut u8>).unwrap_err();
+    assert!(mutex.is_locked());
+    let part = MappedMutexGuard::filter_map(whole, |number| Some(number)).unwrap();
+    assert_eq!(*part, 2);
+    drop(part);
+    let whole = MutexGuard::filter_map(mutex.lock(), |_| None::<&mut u8>).unwrap_err();
+    assert!(mutex.is_locked() && whole.0 == 1);
+    drop(whole);
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         let _part: MappedMutexGuard<'_, u8> =
             MutexGuard::map(mutex.lock(), |_| resume_unwind(Box::new("panic")));
     }));
     assert!(panicked.is_err());
     assert!(!mutex.is_locked());
+}
+
+#[test]
+fn a_guard_can_own_its_mutex() {
+    everywhere(|ground| {
+        let mutex = Arc::new(Mutex::new(1));
+        let mut held = mutex.clone().lock_owned();
+        assert!(mutex.clone().try_lock_owned().is_none());
+        for deadline in short_deadlines() {
+            assert!(mutex.clone().lock_owned_until(deadline).is_none());
+        }
+        assert!(mutex.clone().lock_owned_timeout(Duration::ZERO).is_none());
+        let theirs = mutex.clone();
+        let waiter = ground.spawn(move || *theirs.lock_owned_timeout(LONG).unwrap());
+        let theirs = mutex.clone();
+        let other = ground.spawn(move || *theirs.lock_owned());
+        yield_now();
+        *held += 1;
+        assert_eq!(format!("{held} {held:?}"), "2 2");
+        assert!(Arc::ptr_eq(OwnedMutexGuard::mutex(&held), &mutex));
+        drop(held);
+        assert_eq!((waiter.join(), other.join()), (2, 2));
+        let last = mutex.try_lock_owned().unwrap(); // has the mutex alone
+        assert_eq!(Arc::strong_count(OwnedMutexGuard::mutex(&last)), 1);
+    });
 }
 
 #[test]

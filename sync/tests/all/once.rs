@@ -81,6 +81,35 @@ fn the_end_of_a_runtime_leaves_it_empty() {
     assert_eq!(*cell.get_or_init(|| 2), 2);
 }
 
+/// An initialiser is cancelled while others wait for it: the first of these has its turn.
+#[test]
+fn a_cancelled_initialiser_leaves_its_turn_to_the_next() {
+    on_one_worker(|| {
+        let cell = Rc::new(OnceLock::new());
+        let theirs = cell.clone();
+        let first = spawn_local(move || {
+            theirs.get_or_init(|| {
+                sleep(LONG);
+                1
+            });
+        });
+        yield_now();
+        let heirs = [2, 3].map(|value| {
+            let cell = cell.clone();
+            let heir = spawn_local(move || *cell.get_or_init(|| value));
+            yield_now();
+            heir
+        });
+        let theirs = cell.clone();
+        let watcher = spawn_local(move || *theirs.wait());
+        yield_now();
+        first.cancel();
+        assert_eq!(heirs.map(|heir| heir.join().unwrap()), [2, 2]);
+        assert_eq!(watcher.join().unwrap(), 2);
+        assert!(was_cancelled(first));
+    });
+}
+
 #[test]
 fn those_that_bring_no_initialiser_wait_for_any() {
     everywhere(|ground| {
@@ -206,4 +235,7 @@ fn the_rest_of_the_interface() {
     assert_eq!(*LazyLock::force(&lazy), 0);
     assert_eq!(format!("{lazy:?}"), "LazyLock(0)");
     assert_eq!(LazyLock::get_mut(&mut lazy), Some(&mut 0));
+    let mut lazy = LazyLock::new(|| 1);
+    *LazyLock::force_mut(&mut lazy) += 1;
+    assert_eq!(*LazyLock::force_mut(&mut lazy), 2);
 }

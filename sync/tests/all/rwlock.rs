@@ -1,11 +1,16 @@
 //! The read-write lock.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use lisle::sync::{RwLock, RwLockWriteGuard};
+use lisle::deadlock::Awaited;
+use lisle::sync::{
+    MappedRwLockReadGuard, MappedRwLockWriteGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard,
+    RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 use lisle::{sleep, spawn, spawn_local, yield_now};
 
 use crate::ground::{LONG, deadlock_of, everywhere, on_one_worker, short_deadlines, was_cancelled};
@@ -224,6 +229,143 @@ fn a_report_of_a_deadlock_tells_readers_and_writers_apart() {
     let text = deadlock.to_string();
     assert!(text.contains("'main': locking an RwLock for reading"), "{text}");
     assert!(text.contains(&format!("it was locked at {}:{}:", file!(), line!() - 5)), "{text}");
+}
+
+/// The second read waits for a writer, which waits for the first one.
+#[test]
+fn a_report_of_a_deadlock_shows_a_reader_that_reads_again() {
+    let deadlock = deadlock_of(|| {
+        let lock = Rc::new(RwLock::new(()));
+        let theirs = lock.clone();
+        let _first = lock.read();
+        let writer = spawn_local(move || drop(theirs.write()));
+        yield_now();
+        let _again = lock.read();
+        writer.join().unwrap();
+    });
+    let taken = line!() - 6;
+    let [main, writer] = deadlock.tasks() else { panic!("{deadlock}") };
+    for task in [main, writer] {
+        let [Awaited::Release(held)] = task.awaited() else { panic!("{deadlock}") };
+        assert_eq!((held.since().line(), held.times()), (taken, 1), "{deadlock}");
+        assert_eq!(held.by().map(|task| task.id()), Some(main.task().id()), "{deadlock}");
+    }
+}
+
+/// Readers and writers of three locks, each of which wants what the next one has.
+#[test]
+fn a_report_of_a_deadlock_shows_a_cycle_of_readers_and_writers() {
+    let deadlock = deadlock_of(|| {
+        let locks: Rc<[RwLock<()>; 3]> = Rc::default();
+        let tasks = [0, 1, 2].map(|first| {
+            let locks = locks.clone();
+            spawn_local(move || {
+                let next = &locks[(first + 1) % 3];
+                if first == 0 {
+                    let _first = locks[first].write();
+                    yield_now();
+                    drop(next.write());
+                } else {
+                    let _first = locks[first].read();
+                    yield_now();
+                    drop(next.write());
+                }
+            })
+        });
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+    });
+    let [written, read] = [line!() - 12, line!() - 8];
+    let [_, tasks @ ..] = deadlock.tasks() else { panic!("{deadlock}") };
+    for (place, task) in tasks.iter().enumerate() {
+        let [Awaited::Release(held)] = task.awaited() else { panic!("{deadlock}") };
+        let next = (place + 1) % 3;
+        assert_eq!(held.by().map(|task| task.id()), Some(tasks[next].task().id()), "{deadlock}");
+        assert_eq!(held.since().line(), if next == 0 { written } else { read }, "{deadlock}");
+    }
+}
+
+#[test]
+fn a_panic_unlocks_and_leaves_the_value_as_it_was() {
+    let lock = RwLock::new(1);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let mut writer = lock.write();
+        *writer = 2;
+        resume_unwind(Box::new("panic"));
+    }));
+    assert!(panicked.is_err());
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _reader = lock.read();
+        resume_unwind(Box::new("panic"));
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(lock.try_write().as_deref(), Some(&2));
+}
+
+#[test]
+fn parts_of_a_value_are_guarded_too() {
+    let lock = RwLock::new((1, [2, 3]));
+    let part = RwLockReadGuard::map(lock.read(), |pair| &pair.1);
+    let last = MappedRwLockReadGuard::map(part, |part| &part[1]);
+    assert!(lock.try_write().is_none());
+    let last = MappedRwLockReadGuard::filter_map(last, |_| None::<&u8>).unwrap_err();
+    let last = MappedRwLockReadGuard::filter_map(last, |last| Some(last)).unwrap();
+    assert_eq!(format!("{last} {last:?}"), "3 3");
+    drop(last);
+    let part = RwLockReadGuard::filter_map(lock.read(), |pair| pair.1.first()).unwrap();
+    assert_eq!(*part, 2);
+    drop(part);
+    let whole = RwLockReadGuard::filter_map(lock.read(), |_| None::<&u8>).unwrap_err();
+    assert!(lock.try_write().is_none() && whole.0 == 1);
+    drop(whole);
+
+    let part = RwLockWriteGuard::map(lock.write(), |pair| &mut pair.1);
+    let last = MappedRwLockWriteGuard::map(part, |part| &mut part[1]);
+    let last = MappedRwLockWriteGuard::filter_map(last, |_| None::<&mut u8>).unwrap_err();
+    let mut last = MappedRwLockWriteGuard::filter_map(last, |last| Some(last)).unwrap();
+    assert!(lock.try_read().is_none());
+    *last += 1;
+    assert_eq!(format!("{last} {last:?}"), "4 4");
+    drop(last);
+    *RwLockWriteGuard::filter_map(lock.write(), |pair| pair.1.first_mut()).unwrap() = 7;
+    let whole = RwLockWriteGuard::filter_map(lock.write(), |_| None::<&mut u8>).unwrap_err();
+    assert!(lock.try_read().is_none());
+    assert_eq!(*whole, (1, [7, 4]));
+    drop(whole);
+    assert!(!lock.is_locked());
+}
+
+#[test]
+fn a_guard_can_own_its_lock() {
+    everywhere(|ground| {
+        let lock = Arc::new(RwLock::new(1));
+        let reader = lock.clone().read_owned();
+        let second = lock.clone().try_read_owned().unwrap();
+        assert!(lock.clone().try_write_owned().is_none());
+        for deadline in short_deadlines() {
+            assert!(lock.clone().write_owned_until(deadline).is_none());
+            assert!(lock.clone().read_owned_until(deadline).is_some());
+        }
+        assert!(lock.clone().write_owned_timeout(Duration::ZERO).is_none());
+        let theirs = lock.clone();
+        let writer = ground.spawn(move || {
+            let mut writer = theirs.write_owned();
+            *writer += 1;
+            let reader = OwnedRwLockWriteGuard::downgrade(writer);
+            assert!(OwnedRwLockReadGuard::rwlock(&reader).is_locked());
+            *reader
+        });
+        yield_now();
+        assert_eq!(format!("{reader} {second:?}"), "1 1");
+        drop((reader, second));
+        assert_eq!(writer.join(), 2);
+        let writer = lock.clone().write_owned_timeout(LONG).unwrap();
+        assert!(lock.clone().read_owned_timeout(Duration::ZERO).is_none());
+        assert!(Arc::ptr_eq(OwnedRwLockWriteGuard::rwlock(&writer), &lock));
+        assert_eq!(format!("{writer} {writer:?}"), "2 2");
+        drop(OwnedRwLockWriteGuard::downgrade(writer));
+        let last = lock.try_write_owned().unwrap(); // has the lock alone
+        assert_eq!(Arc::strong_count(OwnedRwLockWriteGuard::rwlock(&last)), 1);
+    });
 }
 
 #[test]

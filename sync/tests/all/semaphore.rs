@@ -1,5 +1,6 @@
 //! The semaphore.
 
+use std::panic::catch_unwind;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -146,6 +147,10 @@ fn permits_can_be_split_merged_and_forgotten() {
     assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
     let late = semaphore.clone().acquire_many_owned_until(1, Instant::now());
     assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    let late = semaphore.clone().acquire_owned_timeout(Duration::ZERO);
+    assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    let late = semaphore.clone().acquire_owned_until(Instant::now());
+    assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
     let part = owned.split(2).unwrap();
     std::thread::spawn(move || drop(part)).join().unwrap();
     assert_eq!((owned.num_permits(), semaphore.available_permits()), (2, 2));
@@ -157,12 +162,45 @@ fn permits_can_be_split_merged_and_forgotten() {
 
 #[test]
 fn too_many_permits_are_a_panic() {
-    use std::panic::catch_unwind;
     assert!(catch_unwind(|| Semaphore::new(Semaphore::MAX_PERMITS + 1)).is_err());
     let semaphore = Semaphore::new(Semaphore::MAX_PERMITS);
-    let add = std::panic::AssertUnwindSafe(|| semaphore.add_permits(1));
-    assert!(catch_unwind(add).is_err());
-    let add = std::panic::AssertUnwindSafe(|| semaphore.add_permits(usize::MAX));
-    assert!(catch_unwind(add).is_err());
+    assert!(catch_unwind(|| semaphore.add_permits(1)).is_err());
+    assert!(catch_unwind(|| semaphore.add_permits(usize::MAX)).is_err());
     assert_eq!(semaphore.available_permits(), Semaphore::MAX_PERMITS);
+}
+
+#[test]
+fn huge_numbers_of_permits() {
+    const MAX: usize = Semaphore::MAX_PERMITS;
+    let semaphore = Semaphore::new(MAX);
+    for wanted in [MAX + 1, usize::MAX] {
+        assert_eq!(semaphore.try_acquire_many(wanted).unwrap_err(), TryAcquireError::NoPermits);
+        let late = semaphore.acquire_many_timeout(wanted, Duration::ZERO);
+        assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    }
+    let mut all = semaphore.acquire_many(MAX).unwrap();
+    assert!(all.split(usize::MAX).is_none());
+    // More are added while those are out: there is no room for both when they come back.
+    semaphore.add_permits(MAX - 1);
+    drop(all);
+    assert_eq!(semaphore.available_permits(), MAX);
+    let mut sum = semaphore.try_acquire_many(MAX).unwrap();
+    for _ in 0..9 {
+        semaphore.add_permits(MAX);
+        sum.merge(semaphore.try_acquire_many(MAX).unwrap());
+    }
+    drop(sum);
+    assert_eq!(semaphore.forget_permits(usize::MAX), MAX);
+}
+
+/// Both get theirs back.
+#[test]
+fn permits_of_different_semaphores_are_not_merged() {
+    let semaphores = [Semaphore::new(1), Semaphore::new(1)];
+    let merged = catch_unwind(|| {
+        let mut first = semaphores[0].acquire().unwrap();
+        first.merge(semaphores[1].acquire().unwrap());
+    });
+    assert!(merged.is_err());
+    assert!(semaphores.iter().all(|semaphore| semaphore.available_permits() == 1));
 }

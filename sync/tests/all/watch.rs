@@ -102,12 +102,15 @@ fn senders_learn_that_no_receiver_is_left() {
                 drop(receiver);
             })
         });
+        assert!(sender.closed_timeout(Duration::MAX) && sender.closed_timeout(Duration::ZERO));
         sender.closed();
         assert!(sender.is_closed());
         assert_eq!(sender.send(2), Err(SendError(2)));
         assert_eq!((sender.send_replace(3), *sender.borrow()), (1, 3));
         parties.into_iter().for_each(|party| party.join());
-        drop(sender.subscribe());
+        let last = sender.subscribe();
+        assert!(short_deadlines().into_iter().all(|deadline| !sender.closed_until(deadline)));
+        drop(last);
         watch::Sender::<u8>::default().closed();
     });
 }
@@ -171,4 +174,12 @@ fn a_report_of_a_deadlock_counts_the_other_end() {
     let text = deadlock.to_string();
     assert!(text.contains("'main': watching a value"), "{text}");
     assert!(text.contains("2 senders are alive"), "{text}");
+
+    let deadlock = deadlock_of(|| {
+        let (sender, _receiver) = watch::channel(1);
+        sender.closed();
+    });
+    let text = deadlock.to_string();
+    assert!(text.contains("waiting for the last receiver of a watched value to go"), "{text}");
+    assert!(text.contains("1 receiver is alive"), "{text}");
 }

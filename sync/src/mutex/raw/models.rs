@@ -1,40 +1,35 @@
 //! Loom models of the lock. The parties are plain threads; a time-out stands for a cancellation
 //! too, since both leave by `leave_queue`.
 
-use std::panic::Location;
 use std::time::Instant;
 
+use lisle_runtime::internal::primitive::Arc;
 use lisle_runtime::internal::primitive::atomic::Ordering;
-use lisle_runtime::internal::primitive::{Arc, cell};
 use loom::thread;
 
 use super::{RawMutex, WOKEN};
+use crate::models::{Number, here, in_a_thread};
 
 /// A number that only the holder of the lock may touch.
 struct Guarded {
     mutex: RawMutex,
-    number: cell::UnsafeCell<u32>,
+    number: Number,
 }
-
-// SAFETY: the models check that accesses to the number do not overlap.
-unsafe impl Send for Guarded {}
-// SAFETY: as above.
-unsafe impl Sync for Guarded {}
 
 impl Guarded {
     fn new() -> Arc<Self> {
-        Arc::new(Self { mutex: RawMutex::new(), number: cell::UnsafeCell::new(0) })
+        Arc::new(Self { mutex: RawMutex::new(), number: Number::new(0) })
     }
 
     fn add(&self) {
-        self.mutex.lock(Location::caller());
+        self.mutex.lock(here());
         self.add_and_unlock();
     }
 
     /// Adds 1 if the lock can be had before a deadline that has passed: at once, or because it is
     /// left to this party while it gives up.
     fn add_or_give_up(&self) -> bool {
-        let locked = self.mutex.lock_until(|| Some(Instant::now()), Location::caller());
+        let locked = self.mutex.lock_until(|| Some(Instant::now()), here());
         if locked {
             self.add_and_unlock();
         }
@@ -42,26 +37,16 @@ impl Guarded {
     }
 
     fn add_and_unlock(&self) {
+        self.number.add(1);
         // SAFETY: the lock is held.
-        self.number.with_mut(|number| unsafe { *number += 1 });
-        // SAFETY: as above.
         unsafe { self.mutex.unlock() };
     }
 
     /// What was added. The lock is free, nobody waits, and nobody is taken for one on its way.
     fn end(&self) -> u32 {
         assert_eq!(self.mutex.state.load(Ordering::Relaxed), 0);
-        // SAFETY: the other threads have ended.
-        self.number.with(|number| unsafe { *number })
+        self.number.get()
     }
-}
-
-fn in_a_thread<R: 'static>(
-    guarded: &Arc<Guarded>,
-    f: impl FnOnce(&Guarded) -> R + 'static,
-) -> thread::JoinHandle<R> {
-    let guarded = guarded.clone();
-    thread::spawn(move || f(&guarded))
 }
 
 /// One party at a time has the lock, and all get it. One that is woken and comes too late, because
@@ -125,7 +110,7 @@ fn model_of_a_time_out_against_a_release() {
 fn model_of_a_woken_party_that_does_not_come_back() {
     loom::model(|| {
         let guarded = Guarded::new();
-        guarded.mutex.lock(Location::caller());
+        guarded.mutex.lock(here());
         guarded.mutex.state.fetch_or(WOKEN, Ordering::Relaxed);
         let patient = in_a_thread(&guarded, Guarded::add);
         while guarded.mutex.queue.lock().is_empty() {

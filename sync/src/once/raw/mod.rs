@@ -12,7 +12,7 @@ use lisle_scheduler::internal::{
 };
 use lisle_scheduler::park::{Awaited, Held, Object, Place, Reason, Wait, Wake, park};
 
-use crate::waiting::cannot_wait;
+use crate::waiting::{cannot_wait, wait_in};
 
 /// Nobody has begun, or the last one that has was unwound.
 const EMPTY: u8 = 0;
@@ -75,20 +75,17 @@ struct Watching<'a>(&'a RawOnce);
 impl RawOnce {
     const_fn! {
         pub(crate) fn new() -> Self {
-            Self {
-                state: AtomicU8::new(EMPTY),
-                waiting: BriefMutex::new(Waiting {
-                    heirs: WaitQueue::new(),
-                    others: WaitQueue::new(),
-                    runner: None,
-                }),
-            }
+            Self::in_state(EMPTY)
         }
 
         /// One that is over from the beginning.
         pub(crate) fn done() -> Self {
+            Self::in_state(DONE)
+        }
+
+        fn in_state(state: u8) -> Self {
             Self {
-                state: AtomicU8::new(DONE),
+                state: AtomicU8::new(state),
                 waiting: BriefMutex::new(Waiting {
                     heirs: WaitQueue::new(),
                     others: WaitQueue::new(),
@@ -178,23 +175,13 @@ impl RawOnce {
             return Wake::Unparked;
         }
         let object = Watching(self);
-        let waiter = Waiter::new(());
         shield_unwinding(|| {
-            park(
+            wait_in(
+                &self.waiting,
+                |waiting| &mut waiting.others,
+                |_| self.state.load(Ordering::Relaxed) == DONE,
                 Wait::on(&object).at(place),
                 deadline,
-                |unparker| {
-                    let mut waiting = self.waiting.lock();
-                    if self.state.load(Ordering::Relaxed) == DONE {
-                        drop(waiting);
-                        return unparker.unpark();
-                    }
-                    // SAFETY: the waiter stays until `park` has returned, after which the unparker
-                    // is used up or was taken back.
-                    unsafe { waiting.others.push(&waiter, unparker) };
-                },
-                // SAFETY: the waiter is in this queue or was never in one.
-                || unsafe { self.waiting.lock().others.remove(&waiter) },
             )
         })
     }

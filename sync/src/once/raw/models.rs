@@ -1,53 +1,32 @@
 //! Loom models. The parties are plain threads.
 
-use std::panic::Location;
-
-use lisle_runtime::internal::primitive::{Arc, cell};
+use lisle_runtime::internal::primitive::Arc;
 use lisle_scheduler::park::Wake;
-use loom::thread;
 
 use super::RawOnce;
+use crate::models::{Number, here, in_a_thread};
 
 /// A number that its initialiser writes, and that is read from then on.
 struct Lazy {
     once: RawOnce,
-    number: cell::UnsafeCell<u32>,
+    number: Number,
 }
-
-// SAFETY: the models check that accesses to the number do not overlap.
-unsafe impl Send for Lazy {}
-// SAFETY: as above.
-unsafe impl Sync for Lazy {}
 
 impl Lazy {
     fn new() -> Arc<Self> {
-        Arc::new(Self { once: RawOnce::new(), number: cell::UnsafeCell::new(0) })
+        Arc::new(Self { once: RawOnce::new(), number: Number::new(0) })
     }
 
     /// The number, which one initialiser has made, perhaps this one.
     fn get(&self) -> u32 {
         if !self.once.is_done()
-            && let Some(initialising) = self.once.begin("number", Location::caller())
+            && let Some(initialising) = self.once.begin("number", here())
         {
-            // SAFETY: the initialiser alone has access before the end.
-            self.number.with_mut(|number| unsafe { *number += 1 });
+            self.number.add(1);
             initialising.finish();
         }
-        self.read()
+        self.number.get()
     }
-
-    fn read(&self) -> u32 {
-        // SAFETY: it is over, so nobody writes.
-        self.number.with(|number| unsafe { *number })
-    }
-}
-
-fn in_a_thread<R: 'static>(
-    lazy: &Arc<Lazy>,
-    f: impl FnOnce(&Lazy) -> R + 'static,
-) -> thread::JoinHandle<R> {
-    let lazy = lazy.clone();
-    thread::spawn(move || f(&lazy))
 }
 
 /// All want the number. It is made once, and all see it.
@@ -76,11 +55,11 @@ fn model_of_initialisers_against_each_other() {
 fn model_of_an_initialiser_that_is_unwound() {
     loom::model(|| {
         let lazy = Lazy::new();
-        let failing = lazy.once.begin("number", Location::caller());
+        let failing = lazy.once.begin("number", here());
         let heir = in_a_thread(&lazy, Lazy::get);
         let waiting = in_a_thread(&lazy, |lazy| {
-            assert_eq!(lazy.once.wait(None, Location::caller()), Wake::Unparked);
-            lazy.read()
+            assert_eq!(lazy.once.wait(None, here()), Wake::Unparked);
+            lazy.number.get()
         });
         drop(failing);
         assert_eq!(heir.join().unwrap(), 1);

@@ -1,51 +1,39 @@
 //! Loom models of the lock. The parties are plain threads; a time-out stands for a cancellation
 //! too, since both leave by `leave_queue`.
 
-use std::panic::Location;
 use std::time::Instant;
 
-use lisle_runtime::internal::primitive::{Arc, cell};
-use loom::thread;
+use lisle_runtime::internal::primitive::Arc;
 
 use super::{RawRwLock, Reading, Writing};
+use crate::models::{Number, here, in_a_thread};
 
 /// A number that writers change and readers read.
 struct Guarded {
     lock: RawRwLock,
-    number: cell::UnsafeCell<u32>,
+    number: Number,
 }
-
-// SAFETY: the models check that accesses to the number do not overlap.
-unsafe impl Send for Guarded {}
-// SAFETY: as above.
-unsafe impl Sync for Guarded {}
 
 impl Guarded {
     fn new() -> Arc<Self> {
-        Arc::new(Self { lock: RawRwLock::new(), number: cell::UnsafeCell::new(0) })
+        Arc::new(Self { lock: RawRwLock::new(), number: Number::new(0) })
     }
 
     fn write(&self) {
-        self.lock.lock::<Writing>(Location::caller());
-        self.add();
+        self.lock.lock::<Writing>(here());
+        self.number.add(1);
         // SAFETY: the lock is held.
         unsafe { self.lock.unlock_exclusive() };
     }
 
-    fn add(&self) {
-        // SAFETY: the lock is held.
-        self.number.with_mut(|number| unsafe { *number += 1 });
-    }
-
     fn read(&self) -> u32 {
-        self.lock.lock::<Reading>(Location::caller());
+        self.lock.lock::<Reading>(here());
         self.look_and_unlock()
     }
 
     fn look_and_unlock(&self) -> u32 {
+        let number = self.number.get();
         // SAFETY: the lock is held.
-        let number = self.number.with(|number| unsafe { *number });
-        // SAFETY: as above.
         unsafe { self.lock.unlock_shared() };
         number
     }
@@ -55,14 +43,6 @@ impl Guarded {
         assert_eq!(self.lock.state.load(std::sync::atomic::Ordering::Relaxed), 0);
         assert_eq!(self.lock.waiting.lock().reader_count, 0);
     }
-}
-
-fn in_a_thread<R: 'static>(
-    guarded: &Arc<Guarded>,
-    f: impl FnOnce(&Guarded) -> R + 'static,
-) -> thread::JoinHandle<R> {
-    let guarded = guarded.clone();
-    thread::spawn(move || f(&guarded))
 }
 
 /// A writer, two readers: nobody waits for ever, and no accesses overlap.
@@ -109,10 +89,10 @@ fn model_of_writers_against_a_reader() {
 fn model_of_a_writer_that_gives_up() {
     loom::model(|| {
         let guarded = Guarded::new();
-        guarded.lock.lock::<Reading>(Location::caller());
+        guarded.lock.lock::<Reading>(here());
         let reader = in_a_thread(&guarded, Guarded::read);
         let deadline = || Some(Instant::now());
-        assert!(!guarded.lock.lock_until::<Writing>(deadline, Location::caller()));
+        assert!(!guarded.lock.lock_until::<Writing>(deadline, here()));
         assert_eq!(reader.join().unwrap(), 0); // although the first reader is still there
         guarded.look_and_unlock();
         guarded.end();
@@ -126,10 +106,10 @@ fn model_of_a_writer_that_gives_up() {
 fn model_of_a_downgrade() {
     loom::model(|| {
         let guarded = Guarded::new();
-        guarded.lock.lock::<Writing>(Location::caller());
+        guarded.lock.lock::<Writing>(here());
         let reader = in_a_thread(&guarded, Guarded::read);
         let writer = in_a_thread(&guarded, Guarded::write);
-        guarded.add();
+        guarded.number.add(1);
         // SAFETY: the lock is held.
         unsafe { guarded.lock.downgrade() };
         assert_eq!(guarded.look_and_unlock(), 1);
