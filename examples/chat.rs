@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use lisle::channel::{Receiver, Sender, bounded, select};
 use lisle::net::{TcpListener, TcpStream};
@@ -28,6 +29,8 @@ use support::{Args, grouped};
 const MAX_LINE: u64 = 512;
 /// How many messages may wait for a member.
 const BACKLOG: usize = 1024;
+/// How long a member may take no message while its socket is full.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The most members of the demonstration. Of each the others hear that it enters, what it says, and
 /// that it leaves.
 const MAX_MEMBERS: usize = BACKLOG / 4;
@@ -106,6 +109,7 @@ fn hub(events: Receiver<Event>) {
 
 /// Serves one member until it leaves.
 fn attend(stream: TcpStream, member: SocketAddr, hub: &Sender<Event>) -> io::Result<()> {
+    stream.set_write_timeout(Some(PATIENCE))?;
     let stream = Arc::new(stream);
     let (forward, lines) = bounded(1);
     let source = stream.clone();
@@ -148,10 +152,11 @@ fn converse(
 fn forward_lines(stream: &TcpStream, lines: &Sender<String>) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
-        let mut line = String::new();
-        (&mut reader).take(MAX_LINE).read_line(&mut line)?;
-        let Some(text) = line.strip_suffix('\n') else { return Ok(()) };
-        if lines.send(text.trim_end().to_owned()).is_err() {
+        let mut line = Vec::new();
+        (&mut reader).take(MAX_LINE).read_until(b'\n', &mut line)?;
+        let Some(text) = line.strip_suffix(b"\n") else { return Ok(()) };
+        // What is no UTF-8 is shown as far as it can be.
+        if lines.send(String::from_utf8_lossy(text).trim_end().to_owned()).is_err() {
             return Ok(()); // nobody listens any more
         }
     }

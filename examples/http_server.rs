@@ -5,6 +5,8 @@
 //! answers together. At Ctrl-C no connection is accepted any more, those that wait for a request
 //! are ended, and those that have one are answered first.
 //!
+//! It takes bodies whose length is told, and refuses those that come in chunks.
+//!
 //! Without `--port` it asks itself some questions and ends.
 //!
 //! ```text
@@ -76,7 +78,6 @@ fn main() -> io::Result<()> {
     })
 }
 
-/// A request that has come as a whole.
 struct Request<'a> {
     method: &'a str,
     path: &'a str,
@@ -85,6 +86,16 @@ struct Request<'a> {
     keep_alive: bool,
     /// How many bytes it is long.
     length: usize,
+}
+
+/// What the input begins with.
+enum Parsed<'a> {
+    /// A request that has come as a whole.
+    Request(Request<'a>),
+    /// A part of a request.
+    Part,
+    /// A request whose client waits to be asked for the body.
+    PartThatWaits,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,16 +109,17 @@ const HEAD_TOO_LARGE: Status = Status(431, "Request Header Fields Too Large");
 const NOT_IMPLEMENTED: Status = Status(501, "Not Implemented");
 const VERSION_NOT_SUPPORTED: Status = Status(505, "HTTP Version Not Supported");
 
-/// Reads the first request of the input; `None` if it is not complete yet. The error is the status
-/// with which to refuse it.
-fn parse(input: &[u8]) -> Result<Option<Request<'_>>, Status> {
+/// Reads the first request of the input. The error is the status with which to refuse it.
+fn parse(input: &[u8]) -> Result<Parsed<'_>, Status> {
     let too_large = |length| if length > MAX_HEAD { Err(HEAD_TOO_LARGE) } else { Ok(()) };
     let mut rest = input;
     // A client may send an empty line behind a body.
     while let [b'\r', b'\n', after @ ..] = rest {
         rest = after;
     }
-    let Some(first) = line(&mut rest)? else { return too_large(rest.len()).map(|()| None) };
+    let Some(first) = line(&mut rest)? else {
+        return too_large(rest.len()).map(|()| Parsed::Part);
+    };
     let mut words = first.split(' ');
     let (Some(method), Some(path), Some(version), None) =
         (words.next(), words.next(), words.next(), words.next())
@@ -123,9 +135,13 @@ fn parse(input: &[u8]) -> Result<Option<Request<'_>>, Status> {
         _ if version.starts_with("HTTP/") => return Err(VERSION_NOT_SUPPORTED),
         _ => return Err(BAD_REQUEST),
     };
-    let mut body_length = None;
+    // An older client need not name the host, and cannot wait to be asked for the body.
+    let (mut has_host, is_old) = (false, !keep_alive);
+    let (mut body_length, mut waits) = (None, false);
     loop {
-        let Some(header) = line(&mut rest)? else { return too_large(input.len()).map(|()| None) };
+        let Some(header) = line(&mut rest)? else {
+            return too_large(input.len()).map(|()| Parsed::Part);
+        };
         if header.is_empty() {
             break;
         }
@@ -142,6 +158,10 @@ fn parse(input: &[u8]) -> Result<Option<Request<'_>>, Status> {
             }
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
             return Err(NOT_IMPLEMENTED);
+        } else if name.eq_ignore_ascii_case("host") {
+            has_host = true;
+        } else if name.eq_ignore_ascii_case("expect") {
+            waits = value.eq_ignore_ascii_case("100-continue");
         } else if name.eq_ignore_ascii_case("connection") {
             let mut options = value.split(',').map(str::trim);
             keep_alive = if keep_alive {
@@ -152,12 +172,20 @@ fn parse(input: &[u8]) -> Result<Option<Request<'_>>, Status> {
         }
     }
     too_large(input.len() - rest.len())?;
+    if !has_host && !is_old {
+        return Err(BAD_REQUEST);
+    }
     let body_length = body_length.unwrap_or(0);
     if body_length > MAX_BODY {
         return Err(CONTENT_TOO_LARGE);
     }
-    let Some((body, after)) = rest.split_at_checked(body_length) else { return Ok(None) };
-    Ok(Some(Request { method, path, body, keep_alive, length: input.len() - after.len() }))
+    let Some((body, after)) = rest.split_at_checked(body_length) else {
+        // One that has sent some of the body does not wait.
+        let waits = waits && !is_old && rest.is_empty();
+        return Ok(if waits { Parsed::PartThatWaits } else { Parsed::Part });
+    };
+    let length = input.len() - after.len();
+    Ok(Parsed::Request(Request { method, path, body, keep_alive, length }))
 }
 
 /// Takes a line off the input, if all of it has come, without its end.
@@ -171,27 +199,23 @@ fn line<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a str>, Status> {
 /// Adds the answer to a request.
 fn answer(request: &Request<'_>, answers: &mut Vec<u8>) {
     let is_head = request.method == "HEAD";
-    let path = request.path.split('?').next().unwrap_or_default();
-    let (status, body) = match (request.method, path) {
-        ("GET" | "HEAD", "/") => (
-            OK,
-            &b"Hello from a task.
-"[..],
-        ),
+    let (status, body) = match (request.method, page(request.path)) {
+        ("GET" | "HEAD", "/") => (OK, &b"Hello from a task.\n"[..]),
         ("GET" | "HEAD", "/plaintext") => (OK, &b"Hello, World!"[..]),
         ("POST", "/echo") => (OK, request.body),
-        ("GET" | "HEAD" | "POST", _) => (
-            NOT_FOUND,
-            &b"There is no such page.
-"[..],
-        ),
-        _ => (
-            NOT_IMPLEMENTED,
-            &b"There is no such method.
-"[..],
-        ),
+        ("GET" | "HEAD" | "POST", _) => (NOT_FOUND, &b"There is no such page.\n"[..]),
+        _ => (NOT_IMPLEMENTED, &b"There is no such method.\n"[..]),
     };
     add(answers, status, request.keep_alive, body.len(), if is_head { b"" } else { body });
+}
+
+/// The page that is asked for. One that speaks to a proxy names the host too.
+fn page(path: &str) -> &str {
+    let path = match path.strip_prefix("http://") {
+        Some(rest) => rest.find('/').map_or("/", |start| &rest[start..]),
+        None => path,
+    };
+    path.split('?').next().unwrap_or_default()
 }
 
 fn refuse(status: Status, answers: &mut Vec<u8>) {
@@ -247,8 +271,12 @@ impl Site {
             let mut done = 0;
             let goes_on = loop {
                 match parse(&input[done..]) {
-                    Ok(None) => break true,
-                    Ok(Some(request)) => {
+                    Ok(Parsed::Part) => break true,
+                    Ok(Parsed::PartThatWaits) => {
+                        answers.extend(b"HTTP/1.1 100 Continue\r\n\r\n");
+                        break true;
+                    }
+                    Ok(Parsed::Request(request)) => {
                         answer(&request, &mut answers);
                         self.requests.fetch_add(1, Ordering::Relaxed);
                         done += request.length;

@@ -21,6 +21,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -78,17 +79,17 @@ fn converse(mut stream: &TcpStream, store: &Store) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (mut input, mut answers) = (Input::new(), Vec::new());
     loop {
-        let end = loop {
+        let next = loop {
             match input.request() {
-                Ok(None) => break false,
+                Ok(None) => break Next::GoOn,
                 Ok(Some(words)) => {
                     if carry_out(&words, store, &mut answers) == Next::Leave {
-                        break true;
+                        break Next::Leave;
                     }
                 }
                 Err(problem) => {
                     error(&mut answers, &format!("ERR Protocol error: {problem}"));
-                    break true;
+                    break Next::Leave;
                 }
             }
             if answers.len() >= MAX_ANSWERS {
@@ -98,10 +99,22 @@ fn converse(mut stream: &TcpStream, store: &Store) -> io::Result<()> {
         };
         stream.write_all(&answers)?;
         answers.clear();
-        if end || input.fill(stream)? == 0 {
+        if next == Next::Leave {
+            return part(stream);
+        }
+        if input.fill(stream)? == 0 {
             return Ok(());
         }
     }
+}
+
+/// Ends a connection from this side. What the client still sends is read for a while, since a
+/// connection that is closed with something unread is reset, and the last answer might be lost by
+/// that.
+fn part(stream: &TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    io::copy(&mut stream.take(2 * MAX_BULK as u64), &mut io::sink()).map(drop)
 }
 
 /// What a client has sent and is not carried out yet.
@@ -190,6 +203,7 @@ enum Next {
 fn carry_out(words: &[&[u8]], store: &Store, answers: &mut Vec<u8>) -> Next {
     const SYNTAX: &str = "ERR syntax error";
     const NO_NUMBER: &str = "ERR value is not an integer or out of range";
+    const NO_TIME: &str = "ERR invalid expire time";
 
     let Some((name, arguments)) = words.split_first() else { return Next::GoOn };
     let mut upper = [0; 8];
@@ -212,7 +226,12 @@ fn carry_out(words: &[&[u8]], store: &Store, answers: &mut Vec<u8>) -> Next {
         (b"SET", [key, value, options @ ..]) => {
             let lifetime = match options {
                 [] => Ok(None),
-                [unit, time] => lifetime(unit, time).map(Some).ok_or(SYNTAX),
+                [unit, time] => match (unit_of_time(unit), number(time)) {
+                    (None, _) => Err(SYNTAX),
+                    (_, None) => Err(NO_NUMBER),
+                    (_, Some(..=0)) => Err(NO_TIME),
+                    (Some(unit), Some(time)) => Ok(Some(unit(time as u64))),
+                },
                 _ => Err(SYNTAX),
             };
             match lifetime {
@@ -257,11 +276,10 @@ fn carry_out(words: &[&[u8]], store: &Store, answers: &mut Vec<u8>) -> Next {
     Next::GoOn
 }
 
-fn lifetime(unit: &[u8], time: &[u8]) -> Option<Duration> {
-    let time = number(time).filter(|time| *time > 0)? as u64;
-    match unit.to_ascii_uppercase().as_slice() {
-        b"EX" => Some(Duration::from_secs(time)),
-        b"PX" => Some(Duration::from_millis(time)),
+fn unit_of_time(name: &[u8]) -> Option<fn(u64) -> Duration> {
+    match name.to_ascii_uppercase().as_slice() {
+        b"EX" => Some(Duration::from_secs),
+        b"PX" => Some(Duration::from_millis),
         _ => None,
     }
 }

@@ -16,6 +16,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, Read};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process;
 use std::thread;
@@ -144,6 +145,72 @@ impl Command {
     pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
         self.kill_on_drop = kill;
         self
+    }
+
+    /// Sets the user as whom the program runs. See [`CommandExt::uid`].
+    pub fn uid(&mut self, id: u32) -> &mut Self {
+        self.inner.uid(id);
+        self
+    }
+
+    /// Sets the group as which the program runs.
+    pub fn gid(&mut self, id: u32) -> &mut Self {
+        self.inner.gid(id);
+        self
+    }
+
+    /// Sets what the program sees as its own name, instead of the one by which it was found.
+    pub fn arg0(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
+        self.inner.arg0(name);
+        self
+    }
+
+    /// Puts the program into the process group with that number, or with 0 into one of its own: a
+    /// signal of the terminal, such as that of Ctrl-C, does not reach it then.
+    pub fn process_group(&mut self, group: i32) -> &mut Self {
+        self.inner.process_group(group);
+        self
+    }
+
+    /// Has `body` called in the child before the program begins.
+    ///
+    /// # Safety
+    ///
+    /// As for [`CommandExt::pre_exec`]: the child has one thread, whatever locks others held. No
+    /// task can wait there.
+    pub unsafe fn pre_exec(
+        &mut self,
+        body: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+    ) -> &mut Self {
+        // SAFETY: passed on to the caller.
+        unsafe { self.inner.pre_exec(body) };
+        self
+    }
+
+    /// Replaces this process by the program: all threads and tasks end where they are. Returns only
+    /// if that fails.
+    pub fn exec(&mut self) -> io::Error {
+        self.inner.exec()
+    }
+
+    /// The program that was given to [`new`](Self::new).
+    pub fn get_program(&self) -> &OsStr {
+        self.inner.get_program()
+    }
+
+    /// The arguments that were added, without the program.
+    pub fn get_args(&self) -> process::CommandArgs<'_> {
+        self.inner.get_args()
+    }
+
+    /// The variables of the environment that were set, or left out if the value is `None`.
+    pub fn get_envs(&self) -> process::CommandEnvs<'_> {
+        self.inner.get_envs()
+    }
+
+    /// The directory that was set.
+    pub fn get_current_dir(&self) -> Option<&Path> {
+        self.inner.get_current_dir()
     }
 
     /// std's command, for what is set more rarely. Streams that are set there are not seen by

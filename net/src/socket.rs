@@ -101,7 +101,7 @@ macro_rules! socket {
         /// made here.
         impl From<$socket> for $std {
             fn from(socket: $socket) -> Self {
-                socket.io.into_socket()
+                socket.io.into_original_mode()
             }
         }
 

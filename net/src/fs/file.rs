@@ -1,10 +1,11 @@
 //! [`File`]: an open file.
 
 use std::fs;
-use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
+use std::io::{self, IoSlice, IoSliceMut, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::SystemTime;
 
 use lisle_scheduler::blocking;
@@ -138,6 +139,11 @@ impl File {
     #[track_caller]
     pub fn unlock(&self) -> io::Result<()> {
         blocking(|| self.0.unlock())
+    }
+
+    /// Whether the file is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.0.is_terminal()
     }
 
     /// The standard library's file, for calls that block the worker.
@@ -299,6 +305,13 @@ impl From<OwnedFd> for File {
 }
 
 impl From<File> for OwnedFd {
+    fn from(file: File) -> Self {
+        file.0.into()
+    }
+}
+
+/// For a program that is started, which reads or writes the file.
+impl From<File> for Stdio {
     fn from(file: File) -> Self {
         file.0.into()
     }

@@ -88,6 +88,21 @@ pub fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result
     blocking(|| std::os::unix::fs::symlink(original, link))
 }
 
+/// Makes a file or a directory that of another user, another group, or both. See
+/// [`std::os::unix::fs::chown`].
+#[track_caller]
+pub fn chown(path: impl AsRef<Path>, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
+    let path = path.as_ref();
+    blocking(|| std::os::unix::fs::chown(path, user, group))
+}
+
+/// As [`chown`], of a symbolic link itself.
+#[track_caller]
+pub fn lchown(path: impl AsRef<Path>, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
+    let path = path.as_ref();
+    blocking(|| std::os::unix::fs::lchown(path, user, group))
+}
+
 /// The absolute path of what `path` leads to, without symbolic links. See
 /// [`std::fs::canonicalize`].
 #[track_caller]

@@ -1,8 +1,9 @@
 //! [`Io`]: any descriptor that can be waited for.
 
 use std::fmt;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::io::{self, IoSlice, IoSliceMut, IsTerminal, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use lisle_scheduler::internal::{Direction, Patience, Source};
@@ -77,10 +78,11 @@ impl<T: AsFd> Io<T> {
         Self { was_nonblocking, ..Self::of(inner, Settings::default()) }
     }
 
-    /// Gives a socket back, in the mode in which it was taken over.
-    pub(crate) fn into_socket(self) -> T {
+    /// Gives the descriptor back, in the mode in which it was taken over. It could be set to
+    /// another one before, so this does not fail; what is no socket was never set, see `of_socket`.
+    pub(crate) fn into_original_mode(self) -> T {
         let inner = self.source.into_inner();
-        let _ = system::set_nonblocking(inner.as_fd(), self.was_nonblocking); // see `of_socket`
+        let _ = system::set_nonblocking(inner.as_fd(), self.was_nonblocking);
         inner
     }
 
@@ -290,6 +292,35 @@ impl<T: AsFd> AsFd for Io<T> {
 impl<T: AsFd> AsRawFd for Io<T> {
     fn as_raw_fd(&self) -> RawFd {
         self.as_fd().as_raw_fd()
+    }
+}
+
+/// In the mode in which the descriptor was taken over.
+impl<T: AsFd + Into<OwnedFd>> From<Io<T>> for OwnedFd {
+    fn from(io: Io<T>) -> Self {
+        io.into_original_mode().into()
+    }
+}
+
+/// In the mode in which the descriptor was taken over.
+impl<T: AsFd + IntoRawFd> IntoRawFd for Io<T> {
+    fn into_raw_fd(self) -> RawFd {
+        self.into_original_mode().into_raw_fd()
+    }
+}
+
+/// For a program that is started: a pipe from one to another, say. In the mode in which the
+/// descriptor was taken over.
+impl<T: AsFd + Into<Stdio>> From<Io<T>> for Stdio {
+    fn from(io: Io<T>) -> Self {
+        io.into_original_mode().into()
+    }
+}
+
+impl<T: AsFd + IsTerminal> Io<T> {
+    /// Whether the descriptor is a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.get_ref().is_terminal()
     }
 }
 

@@ -13,8 +13,9 @@
 //! read is in the buffer. So if the descriptor is empty because of a read, the task sees that read,
 //! or what it has brought. A task that sees it goes to a thread and waits for its end there.
 
-use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, IoSlice, IsTerminal, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::process::Stdio;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use lisle_runtime::internal::fork::watched_generation;
@@ -108,6 +109,19 @@ impl Read for Stdin {
     #[track_caller]
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         (&*self).read(buffer)
+    }
+}
+
+impl Stdin {
+    /// Whether the input comes from a terminal.
+    pub fn is_terminal(&self) -> bool {
+        io::stdin().is_terminal()
+    }
+}
+
+impl AsRawFd for Stdin {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 
@@ -329,10 +343,31 @@ macro_rules! output {
             }
         }
 
+        impl $name {
+            /// Whether it goes to a terminal.
+            pub fn is_terminal(&self) -> bool {
+                $std().is_terminal()
+            }
+        }
+
         impl AsFd for $name {
             fn as_fd(&self) -> BorrowedFd<'_> {
                 // SAFETY: std's handles live as long as the process, and so do their descriptors.
-                unsafe { BorrowedFd::borrow_raw(std::os::fd::AsRawFd::as_raw_fd(&$std())) }
+                unsafe { BorrowedFd::borrow_raw(self.as_raw_fd()) }
+            }
+        }
+
+        impl AsRawFd for $name {
+            fn as_raw_fd(&self) -> RawFd {
+                $std().as_raw_fd()
+            }
+        }
+
+        #[doc = concat!("For a program that is started, whose output goes to this process's ",
+                        stringify!($function), ".")]
+        impl From<$name> for Stdio {
+            fn from(_: $name) -> Self {
+                $std().into()
             }
         }
     };

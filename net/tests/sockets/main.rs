@@ -2,9 +2,11 @@
 //! with both at one socket.
 #![cfg(not(lisle_loom))]
 
+mod closing;
 mod names;
 mod servers;
 mod streams;
+mod stress;
 mod support;
 mod tcp;
 mod traps;

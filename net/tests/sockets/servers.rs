@@ -2,14 +2,13 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use lisle::Runtime;
 use lisle::channel::bounded;
 use lisle::net::{Server, TcpListener, TcpStream};
 
-use crate::support::everywhere;
+use crate::support::{everywhere, take_all_descriptors};
 
 const LONG: Duration = Duration::from_secs(100);
 
@@ -187,18 +186,4 @@ fn a_server_waits_for_descriptors() {
         });
         done.unwrap();
     });
-}
-
-fn take_all_descriptors() -> Vec<OwnedFd> {
-    let limit = libc::rlimit { rlim_cur: 200, rlim_max: 200 };
-    // SAFETY: the structure is read during the call.
-    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
-    let (source, _) = io::pipe().map(|(reader, writer)| (OwnedFd::from(reader), writer)).unwrap();
-    assert!(source.as_raw_fd() < 200);
-    let mut taken = Vec::with_capacity(200);
-    while let Ok(fd) = source.try_clone() {
-        taken.push(fd);
-    }
-    taken.push(source);
-    taken
 }

@@ -1,7 +1,7 @@
 //! Parties of a test, which are tasks or threads.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::process::Command;
@@ -98,11 +98,18 @@ pub fn is_nonblocking(fd: &impl AsRawFd) -> bool {
 /// Runs `body` in a process of its own: this test program, started for the test `name` alone, which
 /// calls this.
 pub fn in_child(name: &str, body: impl FnOnce()) {
-    const CHILD: &str = "LISLE_TEST_CHILD";
     if std::env::var_os(CHILD).is_some_and(|child| child == name) {
         body();
         std::process::exit(0);
     }
+    let output = child(name).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+const CHILD: &str = "LISLE_TEST_CHILD";
+
+/// This test program, to be started for the test `name` alone, as a child.
+pub fn child(name: &str) -> Command {
     let program = std::env::current_exe().unwrap();
     // The kernel cannot start programs of a foreign architecture itself.
     let mut command = match std::env::var("LISLE_TEST_RUNNER") {
@@ -114,6 +121,20 @@ pub fn in_child(name: &str, body: impl FnOnce()) {
         Err(_) => Command::new(program),
     };
     command.args([name, "--exact", "--nocapture", "--test-threads=1"]).env(CHILD, name);
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    command
+}
+
+/// All descriptors that the process may still have.
+pub fn take_all_descriptors() -> Vec<OwnedFd> {
+    let limit = libc::rlimit { rlim_cur: 200, rlim_max: 200 };
+    // SAFETY: the structure is read during the call.
+    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    let (source, _) = io::pipe().map(|(reader, writer)| (OwnedFd::from(reader), writer)).unwrap();
+    assert!(source.as_raw_fd() < 200);
+    let mut taken = Vec::with_capacity(200);
+    while let Ok(fd) = source.try_clone() {
+        taken.push(fd);
+    }
+    taken.push(source);
+    taken
 }

@@ -14,7 +14,7 @@ use lisle::net::{TcpListener, TcpStream, UnixStream};
 use lisle::{Runtime, metrics, spawn, yield_now};
 use socket2::SockRef;
 
-use crate::support::everywhere;
+use crate::support::{child, everywhere, in_child, take_all_descriptors};
 
 /// A connection to a socket of std's, which acts when it is told to and never waits for tasks.
 fn pair() -> (TcpStream, net::TcpStream) {
@@ -150,6 +150,7 @@ fn two_readers_and_one_edge() {
                     (&*near).read_exact(&mut byte).map(|()| byte[0])
                 })
             });
+            (0..3).for_each(|_| yield_now()); // tasks wait by now
             far.write_all(&[1, 2])?;
             let [one, other] = readers.map(|reader| reader.join());
             assert_eq!(one? + other?, 3);
@@ -242,24 +243,91 @@ fn a_writer_does_not_spin_when_its_peer_has_no_more_to_say() {
     });
 }
 
+/// The system reports the end again and again to a thread that waits for something else.
 #[test]
 fn a_plain_thread_does_not_spin_at_an_end_that_it_does_not_see() {
-    // A terminal whose other side is gone, and which has no room.
-    let Some(terminal) = full_terminal() else { return };
-    let terminal = Io::new(terminal).unwrap();
-    terminal.set_write_timeout(Some(Duration::from_millis(20))).unwrap();
-    // The system may still make room, for what it then throws away.
-    for _ in 0..50 {
-        let mut attempts = 0;
-        let written = terminal.write_with(|mut file| {
-            attempts += 1;
-            file.write(&[0; 4096])
+    let (reader, writer) = std::io::pipe().unwrap();
+    let writer = Io::new(writer).unwrap();
+    writer.set_nonblocking(true);
+    while (&writer).write(&[0; 4096]).is_ok() {}
+    writer.set_nonblocking(false);
+    drop(reader);
+    writer.set_write_timeout(Some(Duration::from_millis(20))).unwrap();
+    let mut attempts = 0;
+    // As a full terminal whose other side is gone has it.
+    let written = writer.write_with(|_| {
+        attempts += 1;
+        Err::<(), _>(ErrorKind::WouldBlock.into())
+    });
+    assert_eq!(written.unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert!((2..50).contains(&attempts), "{attempts} attempts");
+}
+
+/// The system reports a socket that was not connected yet as hung up. What comes later is waited for
+/// all the same.
+#[test]
+fn a_fresh_socket_seems_to_be_at_its_end() {
+    everywhere(|_| {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+        let fresh = Io::new(net::TcpStream::from(socket))?;
+        fresh.readable(None)?;
+        fresh.writable(None)?;
+        let address = listener.local_addr()?.into();
+        let begun = SockRef::from(&fresh).connect(&address);
+        assert!(begun.is_ok() || begun.unwrap_err().raw_os_error() == Some(libc::EINPROGRESS));
+        let (mut far, _) = listener.accept()?;
+        fresh.set_read_timeout(Some(Duration::from_millis(1)))?;
+        assert_eq!((&fresh).read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        fresh.set_read_timeout(None)?;
+        for bytes in [&b"a"[..], b"bc"] {
+            far.write_all(bytes)?;
+            assert_eq!((&fresh).read(&mut [0; 9])?, bytes.len());
+        }
+        Ok(())
+    });
+}
+
+/// The process has no descriptors left. That comes back from `accept`, as std has it, and nothing is
+/// wrong with the listener.
+#[test]
+fn a_connection_for_which_there_is_no_descriptor() {
+    in_child("traps::a_connection_for_which_there_is_no_descriptor", || {
+        on_one_worker(|| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut taken = take_all_descriptors();
+            taken.pop(); // for the client
+            let far = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            for _ in 0..2 {
+                let error = listener.accept().map(drop).unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+            }
+            // A worker that has no poller yet cannot wait either.
+            let mut near = net::TcpStream::connect(listener.local_addr().unwrap()).map(drop);
+            assert_eq!(near.unwrap_err().raw_os_error(), Some(libc::EMFILE));
+            taken.pop();
+            near = listener.accept().map(drop);
+            assert!(near.is_ok());
+            taken.push(std::fs::File::open("/dev/null").unwrap().into());
+            let error = listener.accept().map(drop).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+            drop(taken);
+            let soon = Some(Instant::now() + Duration::from_millis(1));
+            assert_eq!(listener.readable(soon).unwrap_err().kind(), ErrorKind::TimedOut);
+            drop(far);
         });
-        let Err(error) = written else { continue };
-        assert_eq!(error.kind(), ErrorKind::WouldBlock);
-        assert!(attempts < 50, "{attempts} attempts");
-        return;
-    }
+    });
+}
+
+#[test]
+fn an_operation_that_was_interrupted_is_tried_again() {
+    everywhere(|_| {
+        let near = Io::new(pair().0)?;
+        let mut results = [Err(ErrorKind::Interrupted), Err(ErrorKind::Interrupted), Ok(7)].iter();
+        let result = near.read_with(|_| results.next().unwrap().map_err(std::io::Error::from));
+        assert_eq!(result?, 7);
+        Ok(())
+    });
 }
 
 #[test]
@@ -272,22 +340,6 @@ fn an_operation_that_never_agrees_with_the_system_gives_up_in_time() {
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
         Ok(())
     });
-}
-
-fn full_terminal() -> Option<std::fs::File> {
-    let terminal = std::fs::File::options().read(true).write(true).open("/dev/ptmx").ok()?;
-    // SAFETY: the calls are given an open terminal, and a number to write to.
-    let other = unsafe {
-        let mut unlock = 0_i32;
-        libc::ioctl(terminal.as_raw_fd(), libc::TIOCSPTLCK, &raw mut unlock);
-        libc::ioctl(terminal.as_raw_fd(), libc::TIOCGPTPEER, libc::O_RDWR | libc::O_NOCTTY)
-    };
-    if other < 0 {
-        return None;
-    }
-    // SAFETY: the call has made it, and nobody else has it.
-    drop(unsafe { <std::os::fd::OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(other) });
-    Some(terminal)
 }
 
 /// One socket is used in one runtime after the other, on a thread, and in two runtimes at once.
@@ -434,39 +486,51 @@ fn peers_that_are_killed() {
     });
 }
 
-/// 10,000 connections, or as many as the process may have descriptors for.
+/// The clients are in a process of their own, so that each has 10,000 descriptors.
 #[test]
 fn many_connections() {
-    let connections = (descriptors() / 2).saturating_sub(200).min(most_connections());
+    const ADDRESS: &str = "LISLE_TEST_ADDRESS";
+    let connections = most_connections().min(descriptors().saturating_sub(200));
+    let name = "traps::many_connections";
+    if let Ok(address) = std::env::var(ADDRESS) {
+        return in_child(name, || {
+            Runtime::builder().workers(1).run(|| be_clients(&address, connections)).unwrap();
+        });
+    }
     Runtime::builder()
         .workers(2)
         .run(|| {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let address = listener.local_addr().unwrap();
-            let server = spawn(move || {
-                for stream in listener.incoming().take(connections) {
-                    let mut stream = stream.unwrap();
-                    drop(spawn(move || {
-                        let mut byte = [0];
-                        while stream.read(&mut byte).unwrap() == 1 {
-                            stream.write_all(&byte).unwrap();
-                        }
-                    }));
-                }
-            });
-            let mut streams: Vec<_> =
-                (0..connections).map(|_| TcpStream::connect(address).unwrap()).collect();
-            server.join().unwrap();
-            for round in 0..2 {
-                streams.iter_mut().for_each(|stream| stream.write_all(&[round]).unwrap());
-                for stream in &mut streams {
+            let address = listener.local_addr().unwrap().to_string();
+            let mut clients = lisle::process::Command::from(child(name));
+            clients.env(ADDRESS, address).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let clients = clients.kill_on_drop(true).spawn().unwrap();
+            for stream in listener.incoming().take(connections) {
+                let mut stream = stream.unwrap();
+                drop(spawn(move || {
                     let mut byte = [0];
-                    stream.read_exact(&mut byte).unwrap();
-                    assert_eq!(byte, [round]);
-                }
+                    while stream.read(&mut byte).unwrap() == 1 {
+                        stream.write_all(&byte).unwrap();
+                    }
+                }));
             }
+            let output = clients.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         })
         .unwrap();
+}
+
+fn be_clients(address: &str, connections: usize) {
+    let mut streams: Vec<_> =
+        (0..connections).map(|_| TcpStream::connect(address).unwrap()).collect();
+    for round in 0..2 {
+        streams.iter_mut().for_each(|stream| stream.write_all(&[round]).unwrap());
+        for stream in &mut streams {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            assert_eq!(byte, [round]);
+        }
+    }
 }
 
 /// Fewer where each takes long.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, ErrorKind, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lisle_net::fs::{self, DirBuilder, File, OpenOptions};
+use lisle_net::process;
 use lisle_scheduler::{Runtime, spawn, yield_now};
 
 use crate::in_tasks_and_on_a_thread;
@@ -60,6 +61,13 @@ fn the_functions_do_what_those_of_std_do() {
         assert!(fs::symlink_metadata(&soft).unwrap().is_symlink());
         assert!(fs::metadata(&soft).unwrap().is_file());
         assert_eq!(fs::canonicalize(&soft).unwrap(), fs::canonicalize(&one).unwrap());
+
+        let owner = fs::metadata(&one).unwrap().uid();
+        fs::chown(&one, Some(owner), None).unwrap();
+        fs::lchown(&soft, None, None).unwrap();
+        assert_eq!(fs::chown(two.join("no"), None, None).unwrap_err().kind(), {
+            ErrorKind::NotADirectory
+        });
 
         fs::rename(&two, directory.file("three")).unwrap();
         fs::remove_file(directory.file("three")).unwrap();
@@ -123,9 +131,16 @@ fn a_file_is_read_written_and_moved_in() {
         other.try_lock().unwrap();
         assert_eq!(BufReader::new(other).lines().count(), 1);
 
+        // What a program that is started writes to.
+        let echo = || process::Command::new("echo");
+        let output = File::options().append(true).open(&path).unwrap();
+        assert!(!output.is_terminal());
+        assert!(echo().arg("four").stdout(output).status().unwrap().success());
+        assert!(fs::read_to_string(&path).unwrap().ends_with("four\n"));
+
         // To std's and back.
         let std: std::fs::File = file.into();
-        assert_eq!(File::from(std).as_std().metadata().unwrap().len(), 3);
+        assert_eq!(File::from(std).as_std().metadata().unwrap().len(), 8);
     });
 }
 

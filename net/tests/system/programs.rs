@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -51,6 +52,47 @@ fn settings_reach_the_program() {
         assert_eq!(Command::from(from_std).output().unwrap().stdout, b"std\n");
         command.as_std_mut().env("ONE", "one");
         assert_eq!(command.output().unwrap().stdout, b"one 2\n/\n");
+    });
+}
+
+#[test]
+fn settings_of_unix_reach_the_program() {
+    in_tasks_and_on_a_thread(|| {
+        let mut command = shell("echo $0; cut -d ' ' -f 5 /proc/$$/stat; echo $$");
+        command.arg0("its-name").process_group(0).current_dir("/").env("A", "1").env_remove("B");
+        // SAFETY: the call is one of those that are allowed between fork and exec.
+        unsafe {
+            command.pre_exec(|| match libc::getpid() {
+                ..=1 => Err(std::io::ErrorKind::Other.into()),
+                _ => Ok(()),
+            });
+        }
+        let output = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let lines: Vec<_> = output.lines().collect();
+        assert_eq!(lines[0], "its-name");
+        assert_eq!(lines[1], lines[2], "a group of its own");
+        assert_eq!(command.get_program(), "sh");
+        assert_eq!(command.get_args().next().unwrap(), "-c");
+        assert_eq!(command.get_current_dir(), Some(Path::new("/")));
+        let variables: Vec<_> = command.get_envs().collect();
+        assert_eq!(variables, [("A".as_ref(), Some("1".as_ref())), ("B".as_ref(), None)]);
+        assert_eq!(Command::new("/no/such").exec().kind(), ErrorKind::NotFound);
+        // SAFETY: the calls touch no memory.
+        let (user, group) = unsafe { (libc::getuid(), libc::getgid()) };
+        assert!(shell("true").uid(user).gid(group).status().unwrap().success());
+    });
+}
+
+/// The pipe goes from one program to the other, in the mode in which it was made.
+#[test]
+fn a_program_reads_what_another_one_writes() {
+    in_tasks_and_on_a_thread(|| {
+        let mut first = shell("sleep 0.01; echo passed on");
+        let mut first = first.stdout(Stdio::piped()).spawn().unwrap();
+        let pipe = first.stdout.take().unwrap();
+        let output = Command::new("cat").stdin(pipe).output().unwrap();
+        assert_eq!(output.stdout, b"passed on\n");
+        assert!(first.wait().unwrap().success());
     });
 }
 

@@ -15,6 +15,8 @@ mod region;
 mod timeout;
 mod token;
 
+#[cfg(not(lisle_loom))]
+pub(crate) use self::on_thread::may_be_struck;
 pub(crate) use self::on_thread::{check as check_thread, first_deadline, is_struck};
 pub(crate) use self::region::{Region, RegionId, Struck};
 pub use self::timeout::{Elapsed, timeout, timeout_at};

@@ -116,6 +116,12 @@ pub(crate) fn first_deadline() -> Option<Instant> {
     exposed().next()?.first_deadline
 }
 
+/// Whether another party may end a region of the calling thread at any time.
+#[cfg(not(lisle_loom))]
+pub(crate) fn may_be_struck() -> bool {
+    exposed().any(|region| region.link.is_some())
+}
+
 /// Whether a cancellation point would unwind the calling thread.
 #[inline]
 pub(crate) fn is_struck() -> bool {

@@ -24,9 +24,15 @@ use super::CountedWait;
 use super::poller::{Descriptor, Poller, Readiness};
 #[cfg(not(lisle_loom))]
 use super::poller::{ThreadBell, Waited};
+#[cfg(not(lisle_loom))]
+use crate::cancel::{check_thread, first_deadline, is_struck, may_be_struck};
 use crate::clock::now;
 use crate::park::{Reason, Unparker, Wake, park};
 use crate::{turn, worker};
+
+/// How long a plain thread waits until it looks whether a region of its was cancelled.
+#[cfg(not(lisle_loom))]
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// What a wait is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,6 +278,10 @@ impl<T: Descriptor> Drop for Source<T> {
     }
 }
 
+fn cannot_wait() -> io::Error {
+    io::Error::other("the task is being cancelled and cannot wait")
+}
+
 fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "it was closed by this program")
 }
@@ -396,7 +406,7 @@ impl Turn {
         match wake {
             Wake::Unparked => Ok(true),
             Wake::TimedOut => Ok(false),
-            Wake::Failed => Err(io::Error::other("the task is being cancelled and cannot wait")),
+            Wake::Failed => Err(cannot_wait()),
         }
     }
 
@@ -421,12 +431,19 @@ impl Turn {
         _: Reason,
         deadline: Option<Instant>,
     ) -> io::Result<bool> {
+        if is_struck() {
+            check_thread();
+            return Err(cannot_wait());
+        }
+        // The system does not hear of a region that is cancelled, so such a thread looks itself.
+        let look = may_be_struck().then(|| Instant::now() + LOOK_INTERVAL);
+        let end = deadline.into_iter().chain(first_deadline()).chain(look).min();
         let (waiter, bell) = (Waiter::new(), ThreadBell::of_this_thread()?);
         self.enqueue(&waiter, Alarm::Thread(bell.clone()));
         let waited = match self.saw_end {
             // It would see the end again at once.
-            true => bell.nap(deadline),
-            false => bell.wait_beside(descriptor.fd(), self.direction, deadline),
+            true => bell.nap(end),
+            false => bell.wait_beside(descriptor.fd(), self.direction, end),
         };
         let is_rung = matches!(waited, Ok(Waited::Rung));
         if self.dequeue(&waiter).is_none() && !is_rung {
@@ -434,15 +451,14 @@ impl Turn {
             bell.await_ring();
         }
         self.has_baton = waiter.has_baton.get();
-        let mut waited = waited?;
+        let waited = waited?;
         // The system may say again and again that the descriptor is ready, to no avail.
-        if self.insists && deadline.is_some_and(|deadline| deadline <= now()) {
-            waited = Waited::TimedOut;
-        }
+        let may_be_late = self.insists || waited == Waited::TimedOut;
+        let is_late = may_be_late && deadline.is_some_and(|deadline| deadline <= Instant::now());
         // What the system says of the descriptor need not have come by an edge.
         self.insists = true;
         self.saw_end = waited == Waited::Ended;
-        Ok(waited != Waited::TimedOut)
+        Ok(!is_late)
     }
 
     fn enqueue(&self, waiter: &Waiter, alarm: Alarm) {

@@ -11,7 +11,7 @@ use crate::driver::poller::Readiness;
 use crate::driver::poller::double::ModelFd;
 use crate::park::{Reason, Wake};
 use crate::wait_cell::{Event, WaitCell};
-use crate::{run, spawn_local, yield_now};
+use crate::{run, spawn_local};
 
 const REASON: Reason = Reason::new("reading in a model");
 
@@ -195,8 +195,7 @@ fn model_of_a_short_read_against_an_edge() {
 
 /// One of two waiters gives up while the only edge is reported: the other one hears of it.
 ///
-/// Seen to fail: without the baton that `Turn` hands on when it is dropped, and when `dequeue` does
-/// not see that the waiter has been taken out to be woken, loom reports a deadlock.
+/// Seen to fail: without the baton that `Turn` hands on when it is dropped, loom reports a deadlock.
 #[test]
 fn model_of_two_waiters_of_which_one_gives_up() {
     beside_reports(&[2], |source| {
@@ -235,27 +234,27 @@ fn beside_reports(portions: &'static [usize], reader: fn(&SharedSource)) {
 fn model_of_a_cancelled_waiter_and_one_edge() {
     loom::model(|| {
         let pipe = Pipe::default();
-        let writer = thread::spawn({
-            let pipe = pipe.clone();
-            move || pipe.write(2)
-        });
+        // They are not joined: a late ring would end loom's wait for them.
         run(|| {
-            let source = SharedSource::new(Source::new(pipe));
+            let source = SharedSource::new(Source::new(pipe.clone()));
             let [first, second] = [(); 2].map(|()| {
                 let source = source.clone();
                 spawn_local(move || read(&source).unwrap())
             });
-            yield_now();
-            first.cancel();
+            let canceller = first.cancel_handle();
+            thread::spawn(move || pipe.write(2));
+            thread::spawn(move || canceller.cancel());
             second.join().unwrap();
             drop(first.join());
         });
-        writer.join().unwrap();
     });
 }
 
 /// The registration moves to the worker that waits twice in a row while the old one, which lives
 /// on, may have an edge to report.
+///
+/// Seen to fail: when the old worker gives the descriptor up and the new one does not register it,
+/// loom reports a deadlock.
 #[test]
 fn model_of_a_change_of_owners_against_an_edge() {
     reported_by_another_worker(|source| {
