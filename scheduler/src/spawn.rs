@@ -391,6 +391,7 @@ impl Builder {
     /// # Safety
     ///
     /// `F` and `T` are `Send`, and what they borrow lives until the scope ends.
+    #[inline(always)]
     pub(crate) unsafe fn spawn_bound<F, T>(
         self,
         bonds: &Bonds,
@@ -405,19 +406,21 @@ impl Builder {
         unsafe {
             if let Some(worker) = worker::current() {
                 let (task, handle) = create(worker, self, spawned_at, body)?;
-                bonds.admit(task.as_ref());
+                bonds.admit(task.as_ref(), Some(worker.id()));
                 worker.accept_new(task);
                 return Ok(handle);
             }
             let team = &default_runtime()?.handle().team;
             let (task, handle) = create(&Outside(team), self, spawned_at, body)?;
-            bonds.admit(task.as_ref());
+            bonds.admit(task.as_ref(), None);
             if Team::inject(team, NewTask::new(task)).is_ok() {
                 return Ok(handle);
             }
-            let bonds = task.as_ref().bond().map(|bond| Bonds::let_go(bond));
+            let bonds = task.as_ref().bond().map(|bond| Bonds::let_go(bond, None));
             join::discard(handle);
-            bonds.into_iter().for_each(|bonds| Bonds::end(bonds));
+            if let Some(bonds) = bonds {
+                Bonds::end(bonds, None);
+            }
             Err(has_ended(team))
         }
     }
@@ -440,7 +443,7 @@ impl Builder {
         unsafe {
             let worker = worker::current().ok_or_else(no_runtime)?;
             let (task, handle) = create(worker, self, spawned_at, body)?;
-            bonds.admit(task.as_ref());
+            bonds.admit(task.as_ref(), Some(worker.id()));
             worker.accept_new_local(task);
             Ok(handle)
         }

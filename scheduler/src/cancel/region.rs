@@ -110,7 +110,11 @@ fn run_in_task<T>(
     if let Some(link) = &region.link {
         link.open(&region);
     }
-    task.find_exposure();
+    // Of a region that is not over nothing is changed: what else is cancelled strikes inside as it
+    // does outside, since a shield around the region counts there, too.
+    if region.is_cancelled.get() {
+        task.find_exposure();
+    }
     let outcome = catch_unwind(AssertUnwindSafe(body));
     if let Some(timer) = timer {
         worker.remove_timer(timer);
@@ -120,7 +124,9 @@ fn run_in_task<T>(
     }
     innermost.set(region.outer);
     task.set_shielding(region.shielding_outside);
-    task.find_exposure();
+    if region.is_cancelled.get() {
+        task.find_exposure();
+    }
     match outcome {
         Ok(value) => Some(value),
         Err(payload) => caught(payload, region.id.get()),

@@ -11,6 +11,7 @@ use lisle_runtime::internal::primitive::{Arc, Mutex, MutexGuard};
 use crate::cancel::RegionLink;
 use crate::deadlock::Survey;
 use crate::dump::Census;
+use crate::scope::CancelAtHome;
 use crate::task::Share;
 
 /// What other threads may ask a worker to do. It does so at its next poll.
@@ -19,6 +20,8 @@ pub(crate) enum Request {
     Cancel(Share),
     /// Cancel this region of a task of the worker's.
     CancelRegion(std::sync::Arc<RegionLink>),
+    /// Cancel the tasks of this scope that were spawned here.
+    CancelScope(CancelAtHome),
     /// Say what the parked tasks wait for.
     Describe(Arc<Survey>),
     /// Say what all tasks do, as the worker in this place.

@@ -1,79 +1,113 @@
 //! What ties the tasks of a scope to the frame that awaits them.
 //!
-//! The frame has the [`Bonds`], and each task a [`Bond`] there. Three things are to be known:
+//! The frame has the [`Bonds`], and each task a [`Bond`] there. The worker on which the frame lives
+//! is the scope's *home*, which it never leaves; the frame of a plain thread has none. What happens
+//! at home happens one after the other. So a task that is spawned there, and ends there while the
+//! body runs, needs no lock and no atomic step. Three things are to be known:
 //!
-//! - *Which tasks are there*, so that they can be cancelled: a list under a lock, from which a task
-//!   goes before it finishes. So whatever stands in the list has a control block, and a home that
-//!   serves it. One that is spawned when the scope is cancelled is cancelled from its birth.
+//! - *Which tasks are there*, so that they can be cancelled. A list has those that were spawned at
+//!   home, another one the others. A task leaves its list before it finishes: so whatever stands in
+//!   a list has a control block, and a worker that serves it. One that is spawned when the scope is
+//!   cancelled is cancelled from its birth.
+//!
+//!   | | the list of the home | the other one |
+//!   |---|---|---|
+//!   | a task enters it | at home | under the lock |
+//!   | leaves it, at home | at once | under the lock |
+//!   | leaves it, elsewhere | under the lock | under the lock |
+//!   | it is gone through | at home, and under the lock | under the lock |
+//!
+//!   A party elsewhere that cancels the scope asks the home to go through its list. Such a request
+//!   counts as a task that has not ended, so that it finds the scope.
 //! - *Whether all have ended.* A task counts as ended when its result has been taken or dropped,
 //!   for that may borrow, too: this is the last thing that happens to it. While the body runs the
-//!   count of those that have ended goes down from zero; when the body is over, how many there are
-//!   is added. So only the task that brings the count from 1 to 0 is the last, wakes the frame, and
-//!   touches nothing of it afterwards; and the others touch nothing after their step of the count,
-//!   since the frame may be gone.
+//!   home has a count of its own of the tasks that were spawned there, less those that have ended
+//!   there, and the balance goes down from zero for those that have ended elsewhere. When the body
+//!   is over, all that were spawned are added to the balance. So only the step that brings it to
+//!   zero is the last, wakes the frame, and touches nothing of it afterwards; and the others touch
+//!   nothing after their step, since the frame may be gone. Tasks that end at home take such a step
+//!   together, since the frame cannot go on before its worker has nothing better to do: when as
+//!   many have ended there as the balance still has, or else before the worker rests, and in each
+//!   of its polls.
 //! - *The first panic* that no handle has taken.
 //!
 //! A task that is left behind never ends, and keeps what it has borrowed: so its scope cannot end
 //! either. If the task that awaits it is being cancelled it is left behind, too, and its frame
 //! stays; if not, the process is aborted.
 
+mod list;
 #[cfg(all(test, lisle_loom))]
 mod models;
 
+pub(crate) use self::list::Bond;
+
 use std::any::Any;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
-use std::slice;
 
 use lisle_runtime::internal::in_section;
 use lisle_runtime::internal::last_words::abort_with;
 use lisle_runtime::internal::primitive::BriefMutex;
-use lisle_runtime::internal::primitive::atomic::{AtomicUsize, Ordering};
+use lisle_runtime::internal::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
+use lisle_runtime::internal::primitive::cell::UnsafeCell;
 
+use self::list::List;
 use crate::cancel::{self, shield};
 use crate::park::{Place, Reason, Wait, Wake};
+use crate::post::{Post, Request};
 use crate::task::{Cancelled, CancelledBy, Control, discard_panic};
 use crate::wait_cell::{Event, WaitCell};
-use crate::worker::{self, Worker};
+use crate::worker::{self, Worker, WorkerId};
 
 /// The payload of a panic.
 type Panic = Box<dyn Any + Send>;
 
 pub(crate) struct Bonds {
-    /// How many tasks have ended, below zero; and from the end of the body on how many have not.
+    home: Option<Home>,
+    /// The home's, but for the bonds in the list: see there.
+    near: UnsafeCell<Near>,
+    /// How many tasks have ended elsewhere, below zero; and from the end of the body on how many of
+    /// all have not ended.
     balance: AtomicUsize,
+    is_cancelled: AtomicBool,
     end: WaitCell,
-    state: BriefMutex<State>,
+    far: BriefMutex<Far>,
 }
 
+/// The worker of the frame.
+struct Home {
+    id: WorkerId,
+    post: *const Post,
+}
+
+/// What the home knows.
 #[derive(Default)]
-struct State {
-    chunks: Vec<Box<[Bond]>>,
-    /// How many bonds of the last chunk have been used.
-    used: usize,
-    free: Option<NonNull<Bond>>,
-    /// How many tasks were admitted while the body ran.
+struct Near {
+    list: List,
+    /// How many tasks were admitted here, less those that have ended here, while the body ran.
+    alive: usize,
+    is_over: bool,
+    /// How many tasks have ended here since then, and are still part of the balance.
+    untold: usize,
+}
+
+/// What is under the lock.
+#[derive(Default)]
+struct Far {
+    list: List,
+    /// The bonds of the home's list whose tasks have ended elsewhere.
+    returned: Option<NonNull<Bond>>,
+    /// How many tasks were admitted here while the body ran.
     admitted: usize,
     /// Whether the body is over, and the balance is how many have not ended.
     is_over: bool,
-    is_cancelled: bool,
     panic: Option<Panic>,
 }
 
-/// What a task knows of its scope. It lies in the scope's memory, and is used under its lock.
-pub(crate) struct Bond {
-    bonds: NonNull<Bonds>,
-    /// The task, if it can be cancelled.
-    task: Option<NonNull<Control>>,
-    next_free: Option<NonNull<Bond>>,
-}
-
-// SAFETY: the pointers are used under the lock, but for `bonds`, which never changes.
-unsafe impl Send for State {}
-// SAFETY: payloads of panics, the only values in it, are `Send` and are not lent.
+// SAFETY: what is not atomic is used at home alone, or under the lock, as the head of this file
+// says. Payloads of panics, the only values in it, are `Send` and are not lent.
 unsafe impl Sync for Bonds {}
-
-const CHUNK: usize = 32;
 
 /// All tasks have ended.
 const ENDED: Event = Event::new(0);
@@ -83,11 +117,20 @@ const LEFT: Event = Event::new(1);
 const REASON: Reason = Reason::new("waiting for the tasks of a scope");
 
 impl Bonds {
+    /// Bonds of a frame of the calling party.
     pub(super) fn new() -> Self {
+        let home = |worker: &Worker| Home { id: worker.id(), post: worker.post() };
+        Self::at(worker::with_current(|worker| worker.map(home)))
+    }
+
+    fn at(home: Option<Home>) -> Self {
         Self {
+            home,
+            near: UnsafeCell::default(),
             balance: AtomicUsize::new(0),
+            is_cancelled: AtomicBool::new(false),
             end: WaitCell::new(),
-            state: BriefMutex::new(State::default()),
+            far: BriefMutex::new(Far::default()),
         }
     }
 
@@ -117,7 +160,7 @@ impl Bonds {
         if self.end.event() == Some(LEFT) {
             leave_or_abort();
         }
-        let panic = self.state.lock().panic.take();
+        let panic = self.far.lock().panic.take();
         if let Some(payload) = cancellation.or(panic) {
             resume_unwind(payload);
         }
@@ -126,18 +169,20 @@ impl Bonds {
 
     /// Ends the body: true if all tasks have ended.
     fn close(&self) -> bool {
-        let mut state = self.state.lock();
-        if state.is_over {
+        let mut far = self.far.lock();
+        if far.is_over {
             return self.end.event().is_some();
         }
-        state.is_over = true;
-        let admitted = state.admitted;
+        far.is_over = true;
+        // SAFETY: this is the frame's party.
+        let at_home = self.near.with_mut(|near| unsafe { (*near).close() });
+        let alive = at_home.wrapping_add(far.admitted);
         // Under the lock: a task that is admitted from now on is added to the balance, and must not
         // bring it from 1 to 0 before the others are. Acquire: what ended tasks have done is seen.
         // Release is for the last one.
-        let before = self.balance.fetch_add(admitted, Ordering::AcqRel);
-        drop(state);
-        before.wrapping_add(admitted) == 0
+        let before = self.balance.fetch_add(alive, Ordering::AcqRel);
+        drop(far);
+        before.wrapping_add(alive) == 0
     }
 
     fn wait(&self, place: Place) -> Wake {
@@ -153,46 +198,120 @@ impl Bonds {
         }
     }
 
-    /// Admits a new task, before a worker knows it.
-    pub(crate) fn admit(&self, task: &Control) {
-        let mut state = self.state.lock();
-        let bond = state.place_for(NonNull::from(self), NonNull::from(task));
-        task.set_bond(bond);
-        if state.is_over {
-            // Another task of the scope spawns it, so that the balance is not zero.
-            self.balance.fetch_add(1, Ordering::Relaxed);
+    #[inline]
+    fn is_home(&self, here: Option<WorkerId>) -> bool {
+        here.is_some() && here == self.home.as_ref().map(|home| home.id)
+    }
+
+    /// Admits a new task, before a worker knows it. The caller runs on the worker `here`, or on
+    /// none.
+    #[inline(always)]
+    pub(crate) fn admit(&self, task: &Control, here: Option<WorkerId>) {
+        if self.is_home(here) {
+            self.admit_at_home(task);
         } else {
-            state.admitted += 1;
+            self.admit_elsewhere(task);
         }
-        if state.is_cancelled {
-            let _ = task.request_cancel(CancelledBy::Scope);
+        // A cancellation that comes later finds the task in its list.
+        if self.is_cancelled.load(Ordering::Relaxed) {
+            cancel_from_birth(task);
         }
+    }
+
+    #[inline(always)]
+    fn admit_at_home(&self, task: &Control) {
+        let bonds = NonNull::from(self);
+        // SAFETY: this is the home. Nothing in here is user code or switches.
+        self.near.with_mut(|near| unsafe {
+            let near = &mut *near;
+            let returned = || self.far.lock().returned.take();
+            task.set_bond(near.list.enter(bonds, true, NonNull::from(task), returned));
+            if near.is_over {
+                self.count_one_more();
+            } else {
+                near.alive = near.alive.wrapping_add(1);
+            }
+        });
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn admit_elsewhere(&self, task: &Control) {
+        let mut far = self.far.lock();
+        let (bonds, task_of_bond) = (NonNull::from(self), NonNull::from(task));
+        // SAFETY: we hold the lock.
+        task.set_bond(unsafe { far.list.enter(bonds, false, task_of_bond, || None) });
+        self.count_elsewhere(&mut far);
+    }
+
+    fn count_elsewhere(&self, far: &mut Far) {
+        if far.is_over {
+            self.count_one_more();
+        } else {
+            far.admitted += 1;
+        }
+    }
+
+    /// The body is over, and a task of the scope is what spawns another, so that the balance is not
+    /// zero.
+    fn count_one_more(&self) {
+        self.balance.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Cancels the tasks that there are and those to come.
     pub(super) fn cancel(&self) {
-        let mut state = self.state.lock();
-        if state.is_cancelled {
+        // Before the lists are gone through: what enters one later sees it. Relaxed, since it does
+        // so at home, as this does or the request that this makes, or under the lock.
+        if self.is_cancelled.swap(true, Ordering::Relaxed) {
             return;
         }
-        state.is_cancelled = true;
-        for task in state.bonds().filter_map(|bond| bond.task) {
-            // SAFETY: a task in the list is not finished, and cannot finish while we hold the lock.
-            // That is why we do: the request that is put in a mailbox takes other locks only.
-            cancel::cancel(unsafe { task.as_ref() }, CancelledBy::Scope);
+        let mut far = self.far.lock();
+        // SAFETY: we hold the lock.
+        unsafe { far.list.for_each(cancel_in_list) };
+        let Some(home) = &self.home else { return };
+        let is_here = self.is_home(worker::with_current(|worker| worker.map(Worker::id)));
+        if !is_here {
+            self.count_elsewhere(&mut far);
         }
+        drop(far);
+        if is_here {
+            self.cancel_at_home();
+        } else {
+            worker::ask(home.post, Request::CancelScope(CancelAtHome(NonNull::from(self))));
+        }
+    }
+
+    /// Cancels the tasks in the list of the home, which the caller runs on.
+    fn cancel_at_home(&self) {
+        let _far = self.far.lock();
+        // SAFETY: this is the home, and we hold the lock.
+        self.near.with(|near| unsafe { (*near).list.for_each(cancel_in_list) });
+    }
+
+    /// Cancels the calling task if it is one of the scope, which is cancelled: it may not have been
+    /// found yet.
+    #[cold]
+    pub(super) fn cancel_caller(&self) {
+        worker::with_current(|worker| {
+            let Some(task) = worker.and_then(Worker::running_task) else { return };
+            // SAFETY: the task runs, so that its scope is there.
+            let is_of = |bond| unsafe { Bond::owner(bond) }.0 == NonNull::from(self);
+            if task.bond().is_some_and(is_of) {
+                let _ = task.request_cancel(CancelledBy::Scope);
+            }
+        });
     }
 
     /// Notes a panic of the scope, if it is the first.
     pub(super) fn note_panic(&self, panic: Panic) {
-        let mut state = self.state.lock();
-        let refused = if state.panic.is_none() {
-            state.panic = Some(panic);
+        let mut far = self.far.lock();
+        let refused = if far.panic.is_none() {
+            far.panic = Some(panic);
             None
         } else {
             Some(panic)
         };
-        drop(state);
+        drop(far);
         refused.into_iter().for_each(discard_panic);
     }
 
@@ -201,30 +320,87 @@ impl Bonds {
     ///
     /// # Safety
     ///
-    /// The bond is that of the task, which calls this once.
-    pub(crate) unsafe fn let_go(mut bond: NonNull<Bond>) -> NonNull<Self> {
-        // SAFETY: the scope waits for the task, so that all of it is there; the lock is taken
-        // before the rest of the bond is touched.
+    /// The bond is that of the task, which calls this once. The caller runs on the worker `here`,
+    /// or on none.
+    pub(crate) unsafe fn let_go(bond: NonNull<Bond>, here: Option<WorkerId>) -> NonNull<Self> {
+        // SAFETY: the scope waits for the task, so that all of it is there. What is not ours alone
+        // is used as the head of this file says.
         unsafe {
-            let bonds = (*bond.as_ptr()).bonds;
-            let mut state = bonds.as_ref().state.lock();
-            bond.as_mut().task = None;
-            bond.as_mut().next_free = state.free.replace(bond);
+            let (bonds, is_near) = Bond::owner(bond);
+            let this = bonds.as_ref();
+            if is_near && this.is_home(here) {
+                this.near.with_mut(|near| (*near).list.leave(bond));
+            } else {
+                this.let_go_elsewhere(bond, is_near);
+            }
             bonds
         }
     }
 
-    /// A task has ended. The last thing that it does.
+    /// # Safety
+    ///
+    /// As for [`let_go`](Self::let_go); it is not a bond of the home's list that is let go there.
+    #[cold]
+    unsafe fn let_go_elsewhere(&self, bond: NonNull<Bond>, is_near: bool) {
+        let mut far = self.far.lock();
+        // SAFETY: we hold the lock.
+        unsafe {
+            if is_near {
+                Bond::vacate(bond, &mut far.returned);
+            } else {
+                far.list.leave(bond);
+            }
+        }
+    }
+
+    /// A task has ended. The last thing that it does. True if the home has still to
+    /// [tell](Self::tell) that, before it rests.
     ///
     /// # Safety
     ///
-    /// [`let_go`](Self::let_go) has returned the bonds to the caller.
-    pub(crate) unsafe fn end(this: NonNull<Self>) {
-        // SAFETY: the frame waits for this step of the balance.
+    /// [`let_go`](Self::let_go) has returned the bonds to the caller, which runs on the worker
+    /// `here`, or on none.
+    #[inline]
+    pub(crate) unsafe fn end(this: NonNull<Self>, here: Option<WorkerId>) -> bool {
+        // SAFETY: the frame waits for this step.
         let bonds = unsafe { this.as_ref() };
-        // Release: the frame sees what the task has done. Acquire: the last one hands all of it on.
-        if bonds.balance.fetch_sub(1, Ordering::AcqRel) == 1 {
-            bonds.end.notify(ENDED);
+        if !bonds.is_home(here) {
+            bonds.step(1);
+            return false;
+        }
+        // SAFETY: this is the home.
+        let untold = bonds.near.with_mut(|near| unsafe { (*near).note_end() });
+        if untold == 0 {
+            return false;
+        }
+        // Relaxed: it is only to be told at once if no other task is left.
+        if untold < bonds.balance.load(Ordering::Relaxed) {
+            return true;
+        }
+        // SAFETY: the frame waits for what is untold.
+        unsafe { Self::tell(this) };
+        false
+    }
+
+    /// Takes the tasks that have ended at home since the end of the body off the balance.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the home, where tasks have ended since the last call.
+    pub(crate) unsafe fn tell(this: NonNull<Self>) {
+        // SAFETY: the frame waits for what is untold.
+        let bonds = unsafe { this.as_ref() };
+        // SAFETY: this is the home.
+        let untold = bonds.near.with_mut(|near| unsafe { mem::take(&mut (*near).untold) });
+        bonds.step(untold);
+    }
+
+    /// The last thing that is done with the bonds, if the balance becomes zero.
+    fn step(&self, ended: usize) {
+        // Release: the frame sees what the tasks have done. Acquire: the last one hands all of it
+        // on.
+        if self.balance.fetch_sub(ended, Ordering::AcqRel) == ended {
+            self.end.notify(ENDED);
         }
     }
 
@@ -241,37 +417,65 @@ impl Bonds {
     ///
     /// The bond is that of the task.
     pub(crate) unsafe fn leave_behind(bond: NonNull<Bond>) {
-        // SAFETY: the scope waits for the task; the field never changes.
-        unsafe {
-            let bonds = (*bond.as_ptr()).bonds;
-            bonds.as_ref().end.notify(LEFT);
+        // SAFETY: the scope waits for the task.
+        unsafe { Bond::owner(bond).0.as_ref() }.end.notify(LEFT);
+    }
+}
+
+impl Near {
+    /// The body is over. Returns how many of its tasks have not ended here.
+    fn close(&mut self) -> usize {
+        self.is_over = true;
+        self.alive
+    }
+
+    /// Counts a task that has ended here, be it admitted elsewhere. Returns how many are untold.
+    #[inline]
+    fn note_end(&mut self) -> usize {
+        if self.is_over {
+            self.untold += 1;
+        } else {
+            self.alive = self.alive.wrapping_sub(1);
+        }
+        self.untold
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn cancel_from_birth(task: &Control) {
+    let _ = task.request_cancel(CancelledBy::Scope);
+}
+
+/// A task in a list is not finished, and cannot finish before the list has been gone through. That
+/// is why the lock is held: a request that is put in a mailbox takes other locks only.
+fn cancel_in_list(task: &Control) {
+    cancel::cancel(task, CancelledBy::Scope);
+}
+
+/// A request to the home of a scope to cancel the tasks of its list. The scope waits until it is
+/// dropped.
+pub(crate) struct CancelAtHome(NonNull<Bonds>);
+
+// SAFETY: the bonds are `Sync`, and stay until this is dropped.
+unsafe impl Send for CancelAtHome {}
+
+impl CancelAtHome {
+    /// Does so. The caller runs on the worker `here`.
+    pub(crate) fn carry_out(self, here: WorkerId) {
+        // SAFETY: the scope waits.
+        let bonds = unsafe { self.0.as_ref() };
+        // Not so if the home is gone, with all its tasks, and `here` has its post's address.
+        if bonds.is_home(Some(here)) {
+            bonds.cancel_at_home();
         }
     }
 }
 
-impl State {
-    fn place_for(&mut self, bonds: NonNull<Bonds>, task: NonNull<Control>) -> NonNull<Bond> {
-        if let Some(mut bond) = self.free {
-            // SAFETY: bonds stay where they are, and we hold the lock.
-            let place = unsafe { bond.as_mut() };
-            self.free = place.next_free.take();
-            place.task = Some(task);
-            return bond;
-        }
-        if self.chunks.is_empty() || self.used == CHUNK {
-            let new = || Bond { bonds, task: None, next_free: None };
-            self.chunks.push((0..CHUNK).map(|_| new()).collect());
-            self.used = 0;
-        }
-        let chunk = self.chunks.last_mut().expect("there is one now");
-        let place = &mut chunk[self.used];
-        self.used += 1;
-        place.task = Some(task);
-        NonNull::from(place)
-    }
-
-    fn bonds(&self) -> impl Iterator<Item = &Bond> {
-        self.chunks.iter().flat_map(|chunk| slice::Iter::as_slice(&chunk.iter()))
+impl Drop for CancelAtHome {
+    fn drop(&mut self) {
+        // SAFETY: the request was counted, and this is its end.
+        unsafe { self.0.as_ref() }.step(1);
     }
 }
 

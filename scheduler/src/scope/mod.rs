@@ -4,7 +4,7 @@ mod bonds;
 mod race;
 mod try_scope;
 
-pub(crate) use self::bonds::{Bond, Bonds};
+pub(crate) use self::bonds::{Bond, Bonds, CancelAtHome};
 pub use self::race::race;
 pub use self::try_scope::{TryJoinHandle, TryScope, try_scope};
 
@@ -105,7 +105,9 @@ impl<'scope> Scope<'scope, '_> {
         expect(Builder::new().spawn_scoped_local(self, body))
     }
 
-    /// Cancels the tasks of the scope, those that are spawned later included. The body goes on.
+    /// Cancels the tasks of the scope, those that are spawned later included. The body goes on, and
+    /// this does not wait. Called on another worker than the scope's own, it asks that one to cancel
+    /// the tasks that were spawned there, which it does when it next looks at its mail.
     ///
     /// # Examples
     ///
@@ -151,6 +153,7 @@ impl Builder {
     /// })
     /// # .unwrap();
     /// ```
+    #[inline(always)]
     #[track_caller]
     pub fn spawn_scoped<'scope, F, T>(
         self,

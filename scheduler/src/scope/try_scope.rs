@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use lisle_runtime::internal::primitive::BriefMutex;
 
 use super::{Bonds, ScopedJoinHandle, expect};
-use crate::cancel::{CancelToken, in_region_of};
+use crate::cancel::{CancelToken, check_cancelled, in_region_of};
 use crate::spawn::Builder;
 use crate::task::Cancelled;
 
@@ -33,7 +33,7 @@ use crate::task::Cancelled;
 ///     lisle::try_scope(|s| {
 ///         let numbers: Vec<_> =
 ///             words.iter().map(|word| s.spawn(move || word.parse::<u32>())).collect();
-///         Ok(numbers.into_iter().filter_map(|number| number.join()).sum())
+///         Ok(numbers.into_iter().map(|number| number.join().unwrap()).sum())
 ///     })
 /// }
 ///
@@ -136,13 +136,36 @@ impl<'scope, E: Send> TryScope<'scope, '_, E> {
 pub struct TryJoinHandle<'scope, T>(ScopedJoinHandle<'scope, Option<T>>);
 
 impl<T> TryJoinHandle<'_, T> {
-    /// Waits until the task has ended.
+    /// Waits until the task has ended, and returns its value.
     ///
-    /// `None` if it has failed, has panicked or was cancelled. Then the scope is being cancelled,
-    /// and its body and its tasks are unwound at their next wait; the scope returns the error.
+    /// If the task has failed, has panicked or was cancelled, the whole scope is: this unwinds the
+    /// caller, be it the body or a task of the scope, and the scope returns the error. So `unwrap`
+    /// is right. `None` is for callers that are not unwound: in a [`shield`](fn@crate::shield), in
+    /// a destructor that runs amid an unwinding, outside of the scope, and in a program built with
+    /// `panic = "abort"`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// lisle::run(|| {
+    ///     let outcome: Result<u32, &str> = lisle::try_scope(|s| {
+    ///         let good = s.spawn(|| Ok(1));
+    ///         let bad = s.spawn(|| Err("no luck"));
+    ///         let sum = good.join().unwrap() + bad.join().unwrap(); // unwinds to the scope
+    ///         Ok(sum)
+    ///     });
+    ///     assert_eq!(outcome, Err("no luck"));
+    /// });
+    /// ```
     #[track_caller]
     pub fn join(self) -> Option<T> {
-        self.0.join().ok().flatten()
+        let bonds = self.0.bonds;
+        let value = self.0.join().ok().flatten();
+        if value.is_none() {
+            bonds.cancel_caller();
+            check_cancelled();
+        }
+        value
     }
 
     /// Whether `join` would return at once.

@@ -42,6 +42,7 @@ impl JoinState {
     ///
     /// After a false the block of a finished task may be gone, so the caller must not touch it
     /// again.
+    #[inline(always)]
     fn end(&self, event: Event) -> bool {
         let before = self.0.notify(event);
         // FINISHED: nobody joins, and the task is left behind in a destructor of its result.
@@ -49,6 +50,17 @@ impl JoinState {
             matches!(before, None | Some(DETACHED)) || (before, event) == (Some(FINISHED), LEFT)
         );
         before.is_some()
+    }
+
+    /// The same for a task that is likely to have no joiner: if so, an atomic step is spared.
+    #[inline(always)]
+    fn end_detached(&self, event: Event) -> bool {
+        // A handle that is gone does not come back.
+        let is_detached = self.0.event() == Some(DETACHED);
+        if is_detached {
+            self.0.replace(event);
+        }
+        is_detached || self.end(event)
     }
 
     /// The handle's last step if it does not join. True if the task has already finished, and has
@@ -65,9 +77,21 @@ impl JoinState {
 /// # Safety
 ///
 /// The caller is the running side, which ends here, on the task's home.
+#[inline(always)]
 pub(crate) unsafe fn finish(task: NonNull<Control>) -> bool {
     // SAFETY: the block is alive until `end` of the join state returns.
     unsafe { task.as_ref() }.join.end(FINISHED)
+}
+
+/// As [`finish`], for a task of a scope.
+///
+/// # Safety
+///
+/// As for [`finish`].
+#[inline(always)]
+pub(crate) unsafe fn finish_in_scope(task: NonNull<Control>) -> bool {
+    // SAFETY: as in `finish`.
+    unsafe { task.as_ref() }.join.end_detached(FINISHED)
 }
 
 /// Gets rid of a task that no runtime has taken: drops its closure, and frees it.
@@ -86,6 +110,11 @@ pub(crate) unsafe fn discard<T>(handle: JoinHandle<T>) {
 }
 
 impl Control {
+    /// Whether nothing has to be dropped of the task's result if that is no panic.
+    pub(crate) fn has_plain_result(&self) -> bool {
+        self.vtable.is_plain
+    }
+
     /// Whether the task has run to its end, or was left behind. Its result may still be dropped.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.join.0.event(), Some(FINISHED | LEFT))
@@ -461,12 +490,12 @@ impl<T> fmt::Debug for CancelOnDrop<T> {
 /// The party is the task and its handle, both of which have let go, the payload being empty; or a
 /// share. It does not use the block again.
 pub(crate) unsafe fn free(control: NonNull<Control>) {
-    // SAFETY: the caller's promise: the block stays as long as its part in it.
-    if !share::give_up(unsafe { control.as_ref() }) {
-        return;
-    }
-    // SAFETY: nobody else has a part in the block any more.
+    // SAFETY: the caller's promise: the block stays as long as its part in it. Then nobody else has
+    // one any more. A stack is left in it if it has not started.
     unsafe {
+        if !share::give_up(control) {
+            return;
+        }
         control.drop_in_place();
         worker::with_current(|worker| match worker {
             Some(worker) => worker.slab().free(control),

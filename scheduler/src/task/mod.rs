@@ -32,6 +32,7 @@ pub(crate) use share::Share;
 pub(crate) use slab::Slab;
 
 use std::cell::{Cell, UnsafeCell};
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -88,8 +89,8 @@ pub(crate) struct Control {
     links: list::Links,
     pub(crate) id: TaskId,
 
-    /// What few tasks have.
-    extras: extras::Slot,
+    /// What few tasks have. The last party drops it if there is anything.
+    extras: ManuallyDrop<extras::Slot>,
     /// What ties the task to its scope, if it belongs to one. Written before a worker knows it.
     bond: Cell<Option<NonNull<Bond>>>,
     pub(crate) spawned_at: &'static Location<'static>,
@@ -210,7 +211,7 @@ impl Control {
             vtable: Vtable::of::<F, T>(),
             links: list::Links::default(),
             id: birth.id,
-            extras: birth.extras,
+            extras: ManuallyDrop::new(birth.extras),
             bond: Cell::new(None),
             spawned_at: birth.spawned_at,
             payload: UnsafeCell::new(Payload::empty()),
@@ -242,8 +243,15 @@ impl Control {
     /// The closure has not been run, and nobody else has the payload. The caller is the task's own
     /// stack, or the task is cancelled.
     pub(crate) unsafe fn run(&self) {
+        let strikes = self.strikes.get();
         // SAFETY: the payload holds the closure for which the vtable was made.
-        unsafe { (self.vtable.run)(self.payload.get(), self.strikes.get(), self.cause()) }
+        unsafe {
+            if strikes == 0 {
+                (self.vtable.run)(self.payload.get());
+            } else {
+                (self.vtable.get_rid)(self.payload.get(), strikes, self.cause());
+            }
+        }
     }
 
     /// The task's identity.

@@ -164,6 +164,30 @@ fn the_last_task_of_a_scope_meets_its_cancel() {
     });
 }
 
+/// A task of a scope, on either worker, cancels the scope, and so itself: the home of the scope is
+/// asked to if it is not the worker that the task runs on.
+///
+/// Seen to fail: when the home does not carry out the request, loom reports a deadlock.
+#[test]
+fn a_task_of_a_scope_cancels_it() {
+    static AWAY: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
+    loom::model(|| {
+        let builder = Runtime::builder().workers(2).foreign_threads(ForeignThreads::NeverWake);
+        let main = || {
+            let home = thread::current().id();
+            crate::scope(|s| {
+                s.spawn(move || {
+                    AWAY[usize::from(thread::current().id() != home)].store(true, Relaxed);
+                    s.cancel();
+                    let _ = park_until(REASON, None);
+                });
+            });
+        };
+        builder.run(main).unwrap();
+    });
+    assert!(AWAY.iter().all(|seen| seen.load(Relaxed)), "the model must reach both outcomes");
+}
+
 struct CountDrop<'a>(&'a std::sync::atomic::AtomicUsize);
 
 impl Drop for CountDrop<'_> {

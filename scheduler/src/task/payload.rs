@@ -1,9 +1,10 @@
 //! Where a control block keeps the closure and later the result, whatever their types.
 //!
 //! Small values live in the control block itself, so that a typical spawn allocates nothing beyond
-//! it. The types are erased behind a vtable of two functions.
+//! it. The types are erased behind a vtable.
 
 use std::any::Any;
+use std::mem::needs_drop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
@@ -23,9 +24,13 @@ type Panic = Box<dyn Any + Send>;
 
 /// What can be done with a payload whose types are forgotten.
 pub(crate) struct Vtable {
-    /// Replaces the closure by its result. With any `strikes` the closure is not run: it is dropped
-    /// or, if there are too many, forgotten. The cause is then the result.
-    pub(crate) run: unsafe fn(*mut Payload, strikes: u8, cause: CancelledBy),
+    /// Replaces the closure by its result.
+    pub(crate) run: unsafe fn(*mut Payload),
+    /// Does not run the closure: drops it or, after too many `strikes`, forgets it, and puts the
+    /// cause in its place.
+    pub(crate) get_rid: unsafe fn(*mut Payload, strikes: u8, cause: CancelledBy),
+    /// Whether a result that is no panic has nothing to drop.
+    pub(crate) is_plain: bool,
     /// Drops the result, or returns the payload of a panic.
     pub(crate) drop_result: unsafe fn(*mut Payload) -> Option<Panic>,
     /// The same for a task that its home counts as one of those that serve what was accepted.
@@ -40,9 +45,13 @@ impl Vtable {
         const {
             &Vtable {
                 run: run::<F, T>,
+                get_rid: get_rid::<F, T>,
+                is_plain: !needs_drop::<T>(),
                 drop_result: drop_result::<T>,
                 of_accepted: Some(&Vtable {
                     run: run_accepted::<F, T>,
+                    get_rid: get_rid_of_accepted::<F, T>,
+                    is_plain: !needs_drop::<T>(),
                     drop_result: drop_result::<T>,
                     of_accepted: None,
                 }),
@@ -54,19 +63,15 @@ impl Vtable {
 /// # Safety
 ///
 /// The payload holds an `F`.
-unsafe fn run<F, T>(payload: *mut Payload, strikes: u8, cause: CancelledBy)
+unsafe fn run<F, T>(payload: *mut Payload)
 where
     F: FnOnce() -> T,
 {
-    let result: thread::Result<T> = if strikes == 0 {
-        // The closure is not used after a panic, and its captures are gone with it. It is taken
-        // there and not before: a debug build would copy a large one once more for each call.
-        // SAFETY: the caller's promise.
-        catch_unwind(AssertUnwindSafe(|| unsafe { Payload::take::<F>(payload) }()))
-    } else {
-        // SAFETY: the caller's promise.
-        Err(unsafe { get_rid_of::<F>(payload, strikes, cause) })
-    };
+    // The closure is not used after a panic, and its captures are gone with it. It is taken there
+    // and not before: a debug build would copy a large one once more for each call.
+    // SAFETY: the caller's promise.
+    let result: thread::Result<T> =
+        catch_unwind(AssertUnwindSafe(|| unsafe { Payload::take::<F>(payload) }()));
     // SAFETY: the closure was taken out above.
     unsafe { Payload::put(payload, result) };
 }
@@ -74,12 +79,40 @@ where
 /// # Safety
 ///
 /// The payload holds an `F`.
-unsafe fn run_accepted<F, T>(payload: *mut Payload, strikes: u8, cause: CancelledBy)
+unsafe fn run_accepted<F, T>(payload: *mut Payload)
 where
     F: FnOnce() -> T,
 {
     // SAFETY: the caller's promise.
-    unsafe { run::<F, T>(payload, strikes, cause) };
+    unsafe { run::<F, T>(payload) };
+    worker::note_end_of_accepted();
+}
+
+/// # Safety
+///
+/// The payload holds an `F`.
+#[cold]
+unsafe fn get_rid<F, T>(payload: *mut Payload, strikes: u8, cause: CancelledBy)
+where
+    F: FnOnce() -> T,
+{
+    // SAFETY: the caller's promise; the closure is gone afterwards.
+    unsafe {
+        let result: thread::Result<T> = Err(get_rid_of::<F>(payload, strikes, cause));
+        Payload::put(payload, result);
+    }
+}
+
+/// # Safety
+///
+/// The payload holds an `F`.
+#[cold]
+unsafe fn get_rid_of_accepted<F, T>(payload: *mut Payload, strikes: u8, cause: CancelledBy)
+where
+    F: FnOnce() -> T,
+{
+    // SAFETY: the caller's promise.
+    unsafe { get_rid::<F, T>(payload, strikes, cause) };
     worker::note_end_of_accepted();
 }
 
@@ -89,7 +122,6 @@ where
 /// # Safety
 ///
 /// The payload holds an `F`.
-#[cold]
 unsafe fn get_rid_of<F>(payload: *mut Payload, strikes: u8, cause: CancelledBy) -> Panic {
     let cancelled = || Box::new(Cancelled::task(cause));
     if strikes >= MOST_STRIKES {

@@ -1,6 +1,7 @@
 //! Shares of a control block: what keeps it beside the task and its join handle.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{Ordering, fence};
 
@@ -43,14 +44,33 @@ impl Drop for Share {
 }
 
 /// Gives up one party's part in a control block. True if it was the last: the block is the
-/// caller's.
+/// caller's, and its extras are dropped.
+///
+/// # Safety
+///
+/// The party has a part in the block, and does not use it again.
 #[inline]
-pub(super) fn give_up(task: &Control) -> bool {
-    let Some(extras) = task.extras() else { return true };
+pub(super) unsafe fn give_up(control: NonNull<Control>) -> bool {
+    // SAFETY: the block stays as long as the party's part in it.
+    let has_extras = unsafe { control.as_ref() }.extras().is_some();
+    // SAFETY: the caller's promise.
+    !has_extras || unsafe { give_up_with_extras(control) }
+}
+
+/// # Safety
+///
+/// As for [`give_up`]; there are extras.
+#[cold]
+#[inline(never)]
+unsafe fn give_up_with_extras(control: NonNull<Control>) -> bool {
+    // SAFETY: as above.
+    let extras = unsafe { control.as_ref() }.extras().expect("there are some");
     let was_last = extras.shares.fetch_sub(1, Ordering::Release) == 1;
     if was_last {
         // All that the others did with the block comes before its end.
         fence(Ordering::Acquire);
+        // SAFETY: nobody else has a part in the block.
+        unsafe { ManuallyDrop::drop(&mut (*control.as_ptr()).extras) };
     }
     was_last
 }

@@ -108,7 +108,7 @@ impl WaitCell {
     /// Sets the event, in place of any earlier one, and wakes the waiter. Returns the earlier one.
     ///
     /// If it returns `None`, the other side may have ended the cell already.
-    #[inline]
+    #[inline(always)]
     pub fn notify(&self, event: Event) -> Option<Event> {
         // Release publishes what was done before; acquire takes over the unparker, or what the
         // other side did before its event.
@@ -137,6 +137,13 @@ impl WaitCell {
         // An exchange: a notifier that comes before it in the order of the word is seen, and one
         // that comes after it leaves its event. Acquire pairs with the release in `notify`.
         self.state.swap(EMPTY, Ordering::Acquire);
+    }
+
+    /// Sets the event in place of an earlier one. For a side that has found that one, which is the
+    /// last thing that the other side does.
+    #[inline]
+    pub(crate) fn replace(&self, event: Event) {
+        self.state.store(event.0, Ordering::Release);
     }
 
     /// Lets notifiers know that a party waits. If the event has come meanwhile, wakes it at once.

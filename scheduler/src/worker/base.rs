@@ -59,6 +59,9 @@ impl Worker {
                 self.post.note_rest(false);
                 self.run_from_base(next);
             }
+            if self.tell_of_ends() {
+                continue;
+            }
             if self.carry_mate() {
                 self.poll();
                 self.begin_round();

@@ -46,7 +46,9 @@ use stalling::Quiet;
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::num::NonZeroU64;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Arc;
@@ -58,6 +60,7 @@ use crate::driver::Driver;
 use crate::injector::NewTask;
 use crate::post::{Notice, Post, PostOwner};
 use crate::run_queue::{Counts, RunQueue};
+use crate::scope::Bonds;
 use crate::task::{Control, IdBlock, Slab, TaskId, TaskList};
 use crate::team::{Balance, Team};
 use crate::timer::Timers;
@@ -67,8 +70,21 @@ use crate::turn::Allowance;
 /// thread or a due timer can be held up by tasks that keep yielding.
 const POLL_INTERVAL: u32 = 64;
 
+/// Tells the workers apart that the process has or had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WorkerId(NonZeroU64);
+
+impl WorkerId {
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self(NonZeroU64::new(number).expect("numbers start at 1"))
+    }
+}
+
 pub(crate) struct Worker {
     team: Arc<Team>,
+    id: WorkerId,
     /// The worker's place in the team.
     index: usize,
     post: PostOwner,
@@ -80,6 +96,8 @@ pub(crate) struct Worker {
     /// Tasks that have started and have not finished.
     started: TaskList,
     crowd: Crowd,
+    /// A scope whose home this is, and which was not yet told of all its tasks that have ended here.
+    untold: Cell<Option<NonNull<Bonds>>>,
 
     /// Switches left until the next look at the inbox and the clock, that one included.
     until_poll: Cell<u32>,
@@ -128,6 +146,7 @@ impl Worker {
         let epoch = Instant::now();
         let post = PostOwner::claim(team.posts.clone(), index, &driver);
         Self {
+            id: WorkerId::next(),
             index,
             current: Running::none(),
             base: Cell::new(Context::NONE),
@@ -135,6 +154,7 @@ impl Worker {
             post,
             started: TaskList::default(),
             crowd: Crowd::default(),
+            untold: Cell::new(None),
             until_poll: Cell::new(POLL_INTERVAL),
             poll_interval: Cell::new(POLL_INTERVAL),
             calls: Calls::new(),
@@ -179,6 +199,11 @@ impl Worker {
             // SAFETY: as in `unpark`.
             None => unsafe { Post::notify_home(home, task, Notice::Unparked) },
         }
+    }
+
+    #[inline]
+    pub(crate) fn id(&self) -> WorkerId {
+        self.id
     }
 
     pub(crate) fn driver(&self) -> &Driver {

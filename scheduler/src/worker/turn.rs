@@ -203,6 +203,7 @@ impl Worker {
     pub(crate) fn poll(&self) {
         locals::mark();
         self.count_switches(POLL_INTERVAL);
+        self.tell_of_ends();
         self.ring_for_mate();
         self.clock.set(self.epoch.elapsed());
         self.post.read(|mail| self.receive(mail));
@@ -231,6 +232,7 @@ impl Worker {
         match request {
             Request::Cancel(share) => self.cancel(share.task()),
             Request::CancelRegion(link) => self.cancel_region(&link),
+            Request::CancelScope(request) => request.carry_out(self.id()),
             Request::Describe(survey) => self.answer(&survey),
             Request::Dump(census, seat) => {
                 census.answer(seat, self.take_census(&census, Seen::BetweenTurns));
@@ -416,16 +418,39 @@ impl Worker {
     }
 
     /// Does [`retire`](Self::retire) for a task of a scope.
-    #[cold]
     #[inline(never)]
     fn retire_from_scope(&self, task: NonNull<Control>, bond: NonNull<Bond>) -> Stack {
         // SAFETY: the bond is the task's, and each step is done once, in this order.
         unsafe {
-            let bonds = Bonds::let_go(bond);
+            let here = Some(self.id());
+            let bonds = Bonds::let_go(bond, here);
             let stack = self.finish(task, Some(bonds.as_ref()));
-            Bonds::end(bonds);
+            if Bonds::end(bonds, here) {
+                self.tell_later(bonds);
+            } else if self.untold.get() == Some(bonds) {
+                self.untold.set(None);
+            }
             stack
         }
+    }
+
+    /// Tasks of a scope whose home this is have ended, and its balance is to be told: those of one
+    /// scope at a time.
+    #[inline]
+    fn tell_later(&self, bonds: NonNull<Bonds>) {
+        if self.untold.get() != Some(bonds) {
+            self.tell_of_ends();
+            self.untold.set(Some(bonds));
+        }
+    }
+
+    /// Tells a scope whose home this is of its tasks that have ended here, before the worker rests.
+    /// True if there are some, so that the party which awaits them may go on.
+    pub(super) fn tell_of_ends(&self) -> bool {
+        let Some(bonds) = self.untold.take() else { return false };
+        // SAFETY: the scope waits for what it was not told.
+        unsafe { Bonds::tell(bonds) };
+        true
     }
 
     #[inline(always)]
@@ -437,7 +462,11 @@ impl Worker {
             self.started.remove(task);
             // Before the block may be gone.
             self.current.clear();
-            if join::finish(task) {
+            let is_detached = match bonds {
+                None => join::finish(task),
+                Some(_) => join::finish_in_scope(task),
+            };
+            if is_detached {
                 self.drop_result(task, bonds);
             }
             stack
@@ -450,11 +479,22 @@ impl Worker {
         // SAFETY: `join::finish` has said that the block is ours to free, and the task is in no
         // list.
         unsafe {
+            let mut panic = None;
+            let is_plain = task.as_ref().has_plain_result();
+            if is_plain {
+                panic = join::drop_result(task);
+                if panic.is_none() {
+                    return join::free(task);
+                }
+            }
             // The destructors of the result may wait. Until they are done the task counts as a
             // started one, which the worker awaits, reports and cancels.
             self.started.insert(task);
             self.current.set(task);
-            if let Some(panic) = join::drop_result(task) {
+            if !is_plain {
+                panic = join::drop_result(task);
+            }
+            if let Some(panic) = panic {
                 match bonds {
                     Some(bonds) => bonds.take_panic(panic),
                     None => discard_panic(panic),

@@ -1,47 +1,21 @@
-//! Scopes, their failures and races, sets of tasks, and task-local values.
-#![cfg(not(lisle_loom))]
-
-mod support;
+//! Scopes: what borrows, who awaits whom, and what panics and cancellations do.
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::panic::{catch_unwind, panic_any};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use lisle_runtime::{Coroutine, CoroutineState};
 use lisle_scheduler::{
-    Builder, Cancelled, CancelledBy, Runtime, ScopedJoinHandle, TaskSet, check_cancelled, race,
-    scope, shield, sleep, spawn, task_local, timeout, try_scope, yield_now,
+    Builder, Cancelled, CancelledBy, Runtime, ScopedJoinHandle, scope, shield, sleep, spawn,
+    timeout, yield_now,
 };
-use support::channel::Channel;
-use support::{Bell, Log, NoteDrop, OnDrop, alone_in_child, run_alone, run_in_order, run_on};
 
-const HOUR: Duration = Duration::from_secs(3600);
-const MOMENT: Duration = Duration::from_millis(2);
-
-fn wait_for_ever() {
-    Bell::new().wait();
-}
-
-/// With each number of workers, and from a plain thread.
-fn everywhere(body: fn()) {
-    for workers in [1, 2, 4] {
-        run_on(workers, body).unwrap();
-    }
-    body();
-}
-
-/// The message of a panic.
-fn caught<T>(body: impl FnOnce() -> T) -> &'static str {
-    let payload = catch_unwind(AssertUnwindSafe(body)).err().expect("it panics");
-    match payload.downcast_ref::<Cancelled>() {
-        Some(_) => "cancelled",
-        None => payload.downcast_ref::<&str>().expect("a text"),
-    }
-}
+use crate::support::channel::Channel;
+use crate::support::{Log, NoteDrop, OnDrop, alone_in_child, run_alone, run_in_order, run_on};
+use crate::{MOMENT, caught, everywhere, wait_for_ever};
 
 #[test]
 fn tasks_borrow_and_are_awaited() {
@@ -387,7 +361,7 @@ fn the_end_of_the_runtime_ends_scopes() {
 /// A task that catches its cancellation for ever would be left behind with what it borrows.
 #[test]
 fn a_task_that_cannot_be_unwound_aborts_the_process() {
-    let name = "a_task_that_cannot_be_unwound_aborts_the_process";
+    let name = "scope::a_task_that_cannot_be_unwound_aborts_the_process";
     let ended = alone_in_child(name, &[], || {
         run_in_order(|| {
             scope(|s| {
@@ -404,7 +378,7 @@ fn a_task_that_cannot_be_unwound_aborts_the_process() {
 /// If its owner is cancelled, too, it is left behind with it.
 #[test]
 fn an_owner_that_is_cancelled_is_left_behind_with_its_tasks() {
-    let name = "an_owner_that_is_cancelled_is_left_behind_with_its_tasks";
+    let name = "scope::an_owner_that_is_cancelled_is_left_behind_with_its_tasks";
     let ended = alone_in_child(name, &[], || {
         let runtime = Runtime::builder().workers(1).start().unwrap();
         let owner = runtime.spawn(|| {
@@ -423,310 +397,12 @@ fn an_owner_that_is_cancelled_is_left_behind_with_its_tasks() {
 
 #[test]
 fn a_deadlock_names_the_scope() {
-    let name = "a_deadlock_names_the_scope";
+    let name = "scope::a_deadlock_names_the_scope";
     let ended = alone_in_child(name, &[], || {
         let deadlock = run_alone(|| scope(|s| drop(s.spawn(wait_for_ever)))).unwrap_err();
         eprintln!("{deadlock}");
     });
     ended.assert_success();
     ended.assert_says("waiting for the tasks of a scope");
-    ended.assert_says("scopes.rs");
-}
-
-// Scopes that may fail
-
-#[test]
-fn a_try_scope_returns_its_value_or_the_first_error() {
-    everywhere(|| {
-        let value: Result<u32, &str> = try_scope(|s| {
-            let tasks = [1, 2, 3].map(|n| s.spawn(move || Ok(n)));
-            Ok(tasks.into_iter().filter_map(|task| task.join()).sum())
-        });
-        assert_eq!(value, Ok(6));
-        // A task's error cancels the others and the body, wherever it waits.
-        let failed: Result<(), &str> = try_scope(|s| {
-            s.spawn(|| {
-                wait_for_ever();
-                Ok(())
-            });
-            s.spawn(|| {
-                yield_now();
-                Err::<(), _>("a task")
-            });
-            wait_for_ever();
-            Ok(())
-        });
-        assert_eq!(failed, Err("a task"));
-        // After the body has returned.
-        let failed = try_scope(|s| {
-            s.spawn(|| {
-                sleep(MOMENT);
-                Err::<(), _>("late")
-            });
-            s.spawn(|| {
-                wait_for_ever();
-                Ok(())
-            });
-            Ok(1)
-        });
-        assert_eq!(failed, Err("late"));
-        // The body's own.
-        let failed: Result<(), &str> = try_scope(|s| {
-            s.spawn(|| {
-                wait_for_ever();
-                Ok(())
-            });
-            Err("the body")
-        });
-        assert_eq!(failed, Err("the body"));
-        // The caller is not cancelled.
-        yield_now();
-        check_cancelled();
-    });
-}
-
-#[test]
-fn a_panic_ends_a_try_scope() {
-    everywhere(|| {
-        let panic = caught(|| {
-            try_scope(|s| {
-                s.spawn(|| -> Result<(), ()> { panic_any("a task") });
-                s.spawn(|| {
-                    wait_for_ever();
-                    Ok(())
-                });
-                wait_for_ever();
-                Ok(())
-            })
-        });
-        assert_eq!(panic, "a task");
-        let outcome = timeout(MOMENT, || {
-            try_scope(|_| {
-                wait_for_ever();
-                Ok::<_, ()>(())
-            })
-        });
-        assert!(outcome.is_err());
-    });
-}
-
-#[test]
-fn the_join_of_a_failed_task_unwinds_or_gives_none() {
-    run_in_order(|| {
-        let log = Log::new();
-        let failed: Result<(), u8> = try_scope(|s| {
-            let task = s.spawn(|| Err::<(), _>(3));
-            let _waits = OnDrop(|| log.add("unwound"));
-            log.add(if task.join().is_none() { "none" } else { "some" });
-            wait_for_ever();
-            Ok(())
-        });
-        assert_eq!(failed, Err(3));
-        assert_eq!(log.take().last(), Some(&"unwound"));
-    });
-}
-
-// Races
-
-#[test]
-fn the_first_value_wins_and_the_losers_are_awaited() {
-    everywhere(|| {
-        let alive = AtomicUsize::new(0);
-        let contenders = [HOUR, MOMENT, HOUR].map(|length| {
-            let alive = &alive;
-            move || {
-                alive.fetch_add(1, Ordering::Relaxed);
-                let _leaves = OnDrop(|| _ = alive.fetch_sub(1, Ordering::Relaxed));
-                sleep(length);
-                length
-            }
-        });
-        assert_eq!(race(contenders), Some(MOMENT));
-        assert_eq!(alive.load(Ordering::Relaxed), 0);
-        assert_eq!(race(Vec::<fn() -> u8>::new()), None);
-        let panic = caught(|| {
-            race([true, false].map(|bad| {
-                move || {
-                    if bad {
-                        panic_any("bad");
-                    }
-                    wait_for_ever();
-                }
-            }))
-        });
-        assert_eq!(panic, "bad");
-    });
-}
-
-// Sets
-
-#[test]
-fn results_come_in_the_order_of_their_ends() {
-    run_in_order(|| {
-        let mut set = TaskSet::new();
-        for rounds in [3, 1, 2] {
-            set.spawn(move || {
-                (0..rounds).for_each(|_| yield_now());
-                rounds
-            });
-        }
-        assert_eq!(set.len(), 3);
-        assert!(set.try_join_next().is_none());
-        let results: Vec<_> = set.by_ref().map(Result::unwrap).collect();
-        assert_eq!(results, [1, 2, 3]);
-        assert!(set.is_empty() && set.join_next().is_none());
-        set.spawn(|| panic_any("mine"));
-        set.spawn(|| 4);
-        assert_eq!(set.join_next().unwrap().unwrap_err().downcast_ref(), Some(&"mine"));
-        assert_eq!(set.join_next().unwrap().unwrap(), 4);
-    });
-}
-
-#[test]
-fn a_limit_bounds_how_many_run() {
-    for workers in [1, 2, 4] {
-        run_on(workers, || {
-            let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-            let mut set = TaskSet::with_limit(3);
-            for n in 0..40 {
-                let (running, most) = (running.clone(), most.clone());
-                set.spawn(move || {
-                    let now = running.fetch_add(1, Ordering::SeqCst) + 1;
-                    most.fetch_max(now, Ordering::SeqCst);
-                    yield_now();
-                    running.fetch_sub(1, Ordering::SeqCst);
-                    n
-                });
-            }
-            assert_eq!(set.len(), 40);
-            assert_eq!(set.map(Result::unwrap).sum::<i32>(), 780);
-            assert!(most.load(Ordering::SeqCst) <= 3);
-        })
-        .unwrap();
-    }
-}
-
-#[test]
-fn a_dropped_set_cancels_and_waits_and_a_detached_one_goes_on() {
-    everywhere(|| {
-        let alive = Arc::new(AtomicUsize::new(0));
-        let new_set = |alive: &Arc<AtomicUsize>| {
-            let mut set = TaskSet::new();
-            for _ in 0..5 {
-                let alive = alive.clone();
-                set.spawn(move || {
-                    alive.fetch_add(1, Ordering::SeqCst);
-                    let _leaves = OnDrop(|| _ = alive.fetch_sub(1, Ordering::SeqCst));
-                    wait_for_ever();
-                });
-            }
-            set
-        };
-        drop(new_set(&alive));
-        assert_eq!(alive.load(Ordering::SeqCst), 0);
-        let set = new_set(&alive);
-        set.cancel_all();
-        let by = |result: thread::Result<()>| Cancelled::of(&result.unwrap_err()).unwrap().by();
-        assert!(set.map(by).all(|by| by == CancelledBy::Handle));
-    });
-    run_in_order(|| {
-        let bell = Bell::new();
-        let mut set = TaskSet::new();
-        let theirs = bell.clone();
-        set.spawn(move || theirs.wait());
-        set.detach();
-        bell.ring_until_heard();
-    });
-}
-
-// Task-local values
-
-task_local! {
-    static NAME: String;
-    static DEPTH: usize;
-}
-
-#[test]
-fn values_are_set_for_the_time_of_a_call() {
-    everywhere(|| {
-        assert!(DEPTH.try_with(|_| ()).is_err());
-        let panic = catch_unwind(|| DEPTH.get()).unwrap_err();
-        let text = panic.downcast_ref::<String>().unwrap();
-        assert_eq!(text, "the task-local value is not set here: set it by its `scope`");
-        DEPTH.scope(1, || {
-            assert_eq!(DEPTH.get(), 1);
-            NAME.scope("Ann".into(), || {
-                DEPTH.scope(2, || {
-                    yield_now();
-                    assert_eq!((DEPTH.get(), NAME.with(String::len)), (2, 3));
-                });
-                let _ = catch_unwind(|| DEPTH.scope(3, || panic_any("out")));
-                assert_eq!(DEPTH.get(), 1);
-            });
-            assert!(NAME.try_with(|_| ()).is_err());
-        });
-    });
-}
-
-#[test]
-fn tasks_of_a_scope_see_them_and_others_only_if_they_inherit() {
-    everywhere(|| {
-        DEPTH.scope(4, || {
-            scope(|s| {
-                s.spawn(|| {
-                    assert_eq!(DEPTH.get(), 4);
-                    scope(|s| drop(s.spawn(|| assert_eq!(DEPTH.get(), 4))));
-                    DEPTH.scope(5, || assert_eq!(DEPTH.get(), 5));
-                });
-            });
-            assert!(spawn(|| DEPTH.try_with(|_| ()).is_err()).join().unwrap());
-            let inherits = Builder::new().inherit().name("heir").spawn(|| {
-                yield_now();
-                DEPTH.get()
-            });
-            assert_eq!(inherits.unwrap().join().unwrap(), 4);
-        });
-    });
-}
-
-/// Two tasks of a thread, and a task and the thread that it runs on, have values of their own.
-#[test]
-fn tasks_of_one_thread_do_not_share_them() {
-    DEPTH.scope(0, || {
-        run_in_order(|| {
-            assert!(DEPTH.try_with(|_| ()).is_err());
-            let tasks = [1, 2, 3].map(|n| {
-                spawn(move || {
-                    DEPTH.scope(n, || {
-                        for _ in 0..3 {
-                            assert_eq!(DEPTH.get(), n);
-                            yield_now();
-                        }
-                    });
-                })
-            });
-            tasks.into_iter().for_each(|task| task.join().unwrap());
-        });
-        assert_eq!(DEPTH.get(), 0);
-    });
-}
-
-/// A value lives as long as a task that has inherited it.
-#[test]
-fn a_value_is_dropped_once_after_its_last_heir() {
-    task_local! {
-        static NOTE: NoteDrop<&'static str>;
-    }
-    run_in_order(|| {
-        let log = Log::new();
-        let bell = Bell::new();
-        let theirs = bell.clone();
-        let value = NoteDrop(log.clone(), "dropped");
-        let heir =
-            NOTE.scope(value, || Builder::new().inherit().spawn(move || theirs.wait()).unwrap());
-        log.expect::<&str>(&[]);
-        bell.ring_until_heard();
-        heir.join().unwrap();
-        log.expect(&["dropped"]);
-    });
+    ended.assert_says("scope.rs");
 }
