@@ -316,6 +316,21 @@ pub const BENCHES: &[Bench] = &[
             repeat: Some(Size("bursts", 2_000, 20)),
         }],
     },
+    Bench {
+        name: "scope",
+        title: "a scope or a set of tasks that is awaited, for each of its tasks",
+        workers: BOTH,
+        variants: &[Variant {
+            params: &[Size("tasks", 100, 10)],
+            repeat: Some(Size("scopes", 10_000, 100)),
+        }],
+    },
+    Bench {
+        name: "timeout",
+        title: "a time limit around a call that is over long before, beyond the call",
+        workers: &[1],
+        variants: &[Variant { params: &[], repeat: Some(Size("rounds", 2_000_000, 1_000)) }],
+    },
 ];
 
 impl Bench {

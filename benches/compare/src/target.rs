@@ -22,13 +22,14 @@ enum Bound {
     Best(f64),
     /// So many times that of this peer.
     Of(&'static str, f64),
-    /// So many times Lisle's own round trip of two tasks on one worker.
-    Pair(f64),
+    /// So many times Lisle's own figure of this benchmark, whose case has these parameters and, if
+    /// they do not say otherwise, as many workers.
+    Own(&'static str, &'static [&'static str], f64),
     /// This number.
     Absolute(f64),
 }
 
-use Bound::{Absolute, Best, Of, Pair};
+use Bound::{Absolute, Best, Of, Own};
 
 const fn ns(bench: &'static str, params: &'static [&'static str], bound: Bound) -> Target {
     Target { bench, params, unit: "ns", lisle: "lisle", bound }
@@ -37,6 +38,9 @@ const fn ns(bench: &'static str, params: &'static [&'static str], bound: Bound) 
 const fn ms(bench: &'static str, params: &'static [&'static str], bound: Bound) -> Target {
     Target { bench, params, unit: "ms", lisle: "lisle", bound }
 }
+
+/// A pair that is apart against one on one worker.
+const TIMES_A_PAIR: Bound = Own("pingpong", &["workers=1"], 5.0);
 
 const TARGETS: &[Target] = &[
     ns("switch", &[], Of("corosensei", 1.0)),
@@ -58,6 +62,8 @@ const TARGETS: &[Target] = &[
     ns("semaphore", &[], Of("tokio", 1.0)),
     ns("waitgroup", &[], Of("tokio", 1.0)),
     ns("broadcast", &[], Of("tokio", 1.0)),
+    ns("scope", &[], Own("spawn", &["batch=1000"], 1.2)),
+    ns("timeout", &[], Absolute(60.0)),
     ms("skynet", &[], Of("go", 0.4)),
     ms("skynet", &[], Best(1.0)),
     ms("sieve", &["workers=1"], Best(0.35)),
@@ -109,9 +115,9 @@ const TARGETS: &[Target] = &[
     },
     ms("imbalance", &[], Of("go", 1.0)),
     ns("torn", &[], Of("go", 1.0)),
-    ns("torn", &[], Pair(5.0)),
+    ns("torn", &[], TIMES_A_PAIR),
     ns("across", &[], Of("go", 1.0)),
-    ns("across", &[], Pair(5.0)),
+    ns("across", &[], TIMES_A_PAIR),
     ns("stream-across", &[], Best(1.0)),
     ns("ask-across", &[], Of("go", 1.0)),
     ns("ask-across", &[], Of("crossbeam", 1.0)),
@@ -192,11 +198,17 @@ impl Target {
         let (bound, words) = match self.bound {
             Best(factor) => of_peer(peers().min_by(|a, b| a.cost().total_cmp(&b.cost()))?, factor),
             Of(name, factor) => of_peer(peers().find(|peer| peer.system == name)?, factor),
-            Pair(factor) => {
-                let mut pairs = results.of_bench("pingpong");
-                let pair = pairs
-                    .find(|pair| (pair.system, &*pair.params) == (lisle.system, "workers=1"))?;
-                (factor * pair.median(), format!("{factor} × pingpong {}", number(pair.median())))
+            Own(bench, params, factor) => {
+                let mut params = params.to_vec();
+                if !params.iter().any(|param| param.starts_with("workers=")) {
+                    params.extend(lisle.params.split(';').filter(|p| p.starts_with("workers=")));
+                }
+                let mut own = results.of_bench(bench).filter(|own| own.system == lisle.system);
+                let own = own.find(|own| {
+                    let theirs: Vec<_> = own.params.split(';').collect();
+                    params.iter().all(|param| theirs.contains(param))
+                })?;
+                (factor * own.median(), format!("{factor} × {bench} {}", number(own.median())))
             }
             Absolute(bound) => (bound, number(bound)),
         };
@@ -249,6 +261,18 @@ mod tests {
         ]));
         assert!(report.contains("2.00  across workers=2 ns"), "{report}");
         assert!(report.contains("5 × pingpong 30"), "{report}");
+    }
+
+    #[test]
+    fn a_scope_is_held_against_the_spawns_of_as_many_workers() {
+        let report = report(&results(&[
+            ("spawn", "workers=1;batch=1", "lisle", "ns", 70.0),
+            ("spawn", "workers=1;batch=1000", "lisle", "ns", 40.0),
+            ("spawn", "workers=2;batch=1000", "lisle", "ns", 50.0),
+            ("scope", "workers=2;tasks=100", "lisle", "ns", 30.0),
+        ]));
+        assert!(report.contains("0.50  scope workers=2;tasks=100 ns"), "{report}");
+        assert!(report.contains("1.2 × spawn 50"), "{report}");
     }
 
     #[test]

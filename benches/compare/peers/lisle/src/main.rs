@@ -5,6 +5,7 @@ mod apart;
 mod bare;
 mod compute;
 mod echo;
+mod life;
 mod locks;
 mod messages;
 mod tasks;
@@ -41,6 +42,8 @@ const TABLE: &[Row] = &[
     (LISLE, "semaphore", locks::semaphore),
     (LISLE, "waitgroup", locks::wait_group),
     (LISLE, "broadcast", locks::broadcast),
+    (LISLE, "scope", life::scope),
+    (LISLE, "timeout", life::timeout),
 ];
 
 fn main() {

@@ -6,6 +6,7 @@ mod apart;
 mod channels;
 mod compute;
 mod echo;
+mod life;
 mod locks;
 mod messages;
 mod tasks;
@@ -59,6 +60,8 @@ const TABLE: &[Row] = &[
     (TOKIO, "semaphore", locks::semaphore),
     (TOKIO, "waitgroup", locks::wait_group),
     (TOKIO, "broadcast", locks::broadcast),
+    (TOKIO, "scope", life::scope),
+    (TOKIO, "timeout", life::timeout),
 ];
 
 fn main() {
