@@ -3,6 +3,7 @@
 //!
 //! Each case runs in a process of its own: this program, with the name of the case.
 
+mod cancelling;
 mod cases;
 
 use std::os::unix::process::ExitStatusExt;
@@ -23,7 +24,8 @@ type Case = (&'static str, fn(), End);
 const SIGABRT: i32 = 6;
 
 fn main() -> ExitCode {
-    let cases = cases::all();
+    let mut cases = cases::all();
+    cases.extend(cancelling::all());
     if let Some(name) = std::env::args().nth(1) {
         let (_, body, _) = cases.iter().find(|case| case.0 == name).expect("a case of this name");
         body();
