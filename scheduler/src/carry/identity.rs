@@ -1,9 +1,13 @@
 //! Identities, and the threads that run them.
 
+#[path = "credentials.rs"]
+mod credentials;
 #[path = "futex.rs"]
 mod futex;
 #[path = "register.rs"]
 mod register;
+#[path = "seats.rs"]
+mod seats;
 #[path = "sequences.rs"]
 mod sequences;
 #[path = "system.rs"]
@@ -13,21 +17,18 @@ mod thread;
 
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
-use std::{mem, ptr};
 
 use lisle_runtime::internal::fork::{generation, watched_generation};
-use lisle_runtime::internal::primitive::Mutex;
-use lisle_runtime::stack::{Stack, StackSize};
 use lisle_runtime::switch::{Context, switch};
 
-use self::register::Base;
+use self::register::{Base, Controls};
 use self::system::{ALL_SIGNALS, NEVER, Signals};
 use self::thread::NAP;
 use super::Rested;
 use super::protocol;
-use crate::per_process::PerProcess;
 
 type Seat = protocol::Seat<Own, futex::Futex>;
 
@@ -36,8 +37,14 @@ type Seat = protocol::Seat<Own, futex::Futex>;
 /// The fields of the identity are used by the thread that runs it, or has claimed it; the seat's
 /// word hands them on. Those of the thread are used by that thread.
 struct Own {
+    /// The seat that was made before this one.
+    older: AtomicPtr<Seat>,
+    /// The process whose worker has the seat, or had it last.
+    generation: AtomicU32,
+    /// Of the thread: the kernel's number of it, or 0 while no worker has the seat.
+    number: AtomicI32,
     /// Of the identity: its thread-locals.
-    base: Cell<Base>,
+    base: AtomicUsize,
     /// Of the identity: where it is continued.
     context: Cell<Context>,
     /// Of the identity: the thread that runs it, or ran it last.
@@ -59,6 +66,12 @@ unsafe impl Sync for Own {}
 // SAFETY: as above.
 unsafe impl Send for Own {}
 
+impl Own {
+    fn base(&self) -> Base {
+        Base::at(self.base.load(Ordering::Relaxed))
+    }
+}
+
 /// An identity whose code a thread has left, but which is not known to rest yet: its context is
 /// stored by the very switch that leaves it.
 #[derive(Clone, Copy)]
@@ -73,9 +86,6 @@ impl Left {
         self.identity.rest(self.keeper, self.homeward);
     }
 }
-
-/// Seats that are not in use.
-static FREE: PerProcess<Mutex<Vec<&'static Seat>>> = PerProcess::new();
 
 /// The identity of a worker, for its own code.
 pub(crate) struct Identity {
@@ -95,18 +105,20 @@ impl Identity {
         if !register::is_writable() {
             return None;
         }
-        let base = register::read();
-        if sequences::are_in_use(base) {
+        let (base, number) = (register::read(), system::thread_number());
+        if sequences::are_in_use(base) || seats::of_thread(number).is_some() {
             return None;
         }
-        let free = FREE.get_or(|| Mutex::new(Vec::new())).lock().pop();
-        let seat = match free {
-            Some(seat) => seat,
-            None => new_seat()?,
-        };
-        seat.own.base.set(base);
+        sequences::watch_forks();
+        let generation = watched_generation();
+        let seat = seats::take()?;
+        credentials::find_their_threads();
+        seat.own.generation.store(generation, Ordering::Relaxed);
+        seat.own.base.store(base.address(), Ordering::Relaxed);
         seat.own.runner.store(ptr::from_ref(seat).cast_mut(), Ordering::Relaxed);
-        Some(Self { seat, generation: watched_generation(), _is_its_thread: PhantomData })
+        // Release: a handler that finds the number finds the base.
+        seat.own.number.store(number, Ordering::Release);
+        Some(Self { seat, generation, _is_its_thread: PhantomData })
     }
 
     pub(crate) fn mate(&self) -> Mate {
@@ -202,7 +214,7 @@ impl Identity {
         let thread = self.runner();
         thread.own.left.set(Some(Left { identity: self.seat, keeper, homeward: false }));
         other.own.runner.store(ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
-        let (context, base) = (other.own.context.get(), other.own.base.get());
+        let (context, base) = (other.own.context.get(), other.own.base());
         // SAFETY: the claim has made the caller the only one that continues `other`.
         unsafe { leave(&self.seat.own.context, context, Some(base)) };
         self.arrive();
@@ -223,11 +235,9 @@ impl Identity {
 impl Drop for Identity {
     /// The worker has ended, at home.
     fn drop(&mut self) {
-        if !self.is_in_child()
-            && let Some(free) = FREE.get()
-        {
-            free.lock().push(self.seat);
-        }
+        // The seat may have another worker already, whose number is different.
+        let me = system::thread_number();
+        let _ = self.seat.own.number.compare_exchange(me, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
@@ -242,27 +252,15 @@ impl Mate {
     pub(crate) fn ring(self) -> bool {
         self.0.ring()
     }
-}
 
-/// `None` for want of memory.
-fn new_seat() -> Option<&'static Seat> {
-    /// The thread only waits there.
-    const STACK: usize = 16 << 10;
-    let stack = Stack::allocate(StackSize::new(STACK)).ok()?;
-    let top = stack.top();
-    let seat: &'static Seat = Box::leak(Box::new(Seat::new(Own {
-        base: Cell::new(Base::NONE),
-        context: Cell::new(Context::NONE),
-        runner: AtomicPtr::new(ptr::null_mut()),
-        rested: Cell::new(Rested::Called),
-        left: Cell::new(None),
-        waiting: Cell::new(Context::NONE),
-        signals: Cell::new(None),
-    })));
-    // SAFETY: the stack stays for ever, as the seat does, and has not been used.
-    seat.own.waiting.set(unsafe { thread::begin(top, seat) });
-    mem::forget(stack);
-    Some(seat)
+    /// Its worker has ended, and no other of its team knows it any more. (A bell that is still
+    /// about rings in vain, or once too often for the next worker that gets the seat.)
+    pub(crate) fn retire(self) {
+        if self.0.own.generation.load(Ordering::Relaxed) == generation() {
+            self.0.own.number.store(0, Ordering::Relaxed);
+            seats::give_back(self.0);
+        }
+    }
 }
 
 /// Stores where the caller goes on in `save`, makes `base` the thread's block of thread-locals, and
@@ -283,6 +281,8 @@ unsafe fn leave(save: &Cell<Context>, to: Context, base: Option<Base>) {
         if let Some(base) = base {
             register::write(base);
         }
+        let controls = Controls::read();
         switch(save.as_ptr(), to);
+        controls.restore();
     }
 }

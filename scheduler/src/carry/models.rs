@@ -149,7 +149,8 @@ fn model_of_a_claim_against_a_ring_and_a_rest() {
 /// The carrier leaves an identity with a deadline to a keeper that waits without one: the keeper
 /// hears of it.
 ///
-/// Seen to fail: with the claim by Relaxed, loom reports a race at the cell.
+/// Seen to fail: without the fence of the giver, and without that of the keeper, loom reports a
+/// deadlock; with the claim by Relaxed, a race at the cell.
 #[test]
 fn model_of_a_deadline_against_a_wait() {
     loom::model(|| {

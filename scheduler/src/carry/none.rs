@@ -47,4 +47,8 @@ impl Mate {
     pub(crate) fn ring(self) -> bool {
         match self {}
     }
+
+    pub(crate) fn retire(self) {
+        match self {}
+    }
 }

@@ -42,7 +42,7 @@ pub(super) struct Seat<T: 'static, W: 'static> {
     bell: W,
     /// Of the thread: whose identity it keeps, unless that has been claimed.
     keeps: AtomicPtr<Self>,
-    /// Of the thread: until when it waits.
+    /// Of the thread: until when it waits; 0 if it does not, and looks before it does.
     armed: AtomicU64,
     pub(super) own: T,
 }
@@ -75,7 +75,7 @@ impl<T, W: Waiting> Seat<T, W> {
             rests: AtomicU32::new(0),
             bell: W::new(),
             keeps: AtomicPtr::new(ptr::null_mut()),
-            armed: AtomicU64::new(NEVER),
+            armed: AtomicU64::new(0),
             own,
         }
     }
@@ -267,6 +267,7 @@ impl<T, W: Waiting> Seat<T, W> {
         {
             self.bell.wait(rings, until);
         }
+        self.armed.store(0, Ordering::Relaxed);
     }
 }
 

@@ -10,7 +10,11 @@ impl Base {
     /// Before a thread has said which is its own.
     pub(super) const NONE: Self = Self(0);
 
-    pub(super) fn address(self) -> usize {
+    pub(super) const fn at(address: usize) -> Self {
+        Self(address)
+    }
+
+    pub(super) const fn address(self) -> usize {
         self.0
     }
 }
@@ -45,6 +49,38 @@ pub(super) unsafe fn write(base: Base) {
     // SAFETY: the caller's promise. It may change memory, for the compiler: no access to memory
     // moves over it.
     unsafe { asm!("wrfsbase {}", in(reg) base.0, options(nostack, preserves_flags)) };
+}
+
+/// How the processor computes with fractions, which belongs to the kernel's thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Controls(u32);
+
+impl Controls {
+    /// Those bits say what has happened, and control nothing.
+    const FLAGS: u32 = 0x3f;
+
+    #[inline(always)]
+    pub(super) fn read() -> Self {
+        let mut word = 0_u32;
+        // SAFETY: the word is stored.
+        unsafe { asm!("stmxcsr [{}]", in(reg) &raw mut word, options(nostack, preserves_flags)) };
+        Self(word & !Self::FLAGS)
+    }
+
+    /// Makes them what they were when they were read.
+    #[inline(always)]
+    pub(super) fn restore(self) {
+        if Self::read() != self {
+            self.load();
+        }
+    }
+
+    #[cold]
+    fn load(self) {
+        let word = &raw const self.0;
+        // SAFETY: the word was valid when it was read, and is the calling code's own.
+        unsafe { asm!("ldmxcsr [{}]", in(reg) word, options(nostack, preserves_flags)) };
+    }
 }
 
 /// Asks valgrind, by instructions that do nothing elsewhere, whether it runs the program.

@@ -1,6 +1,8 @@
 //! System calls without the C library, which would note their errors in a thread-local.
 
 use std::arch::asm;
+use std::ffi::c_int;
+use std::mem;
 use std::sync::atomic::AtomicU32;
 
 pub(super) use crate::carry::protocol::{Moment, NEVER};
@@ -81,4 +83,61 @@ pub(super) fn block_signals(signals: Signals) -> Signals {
     // SAFETY: both sets are there during the call.
     unsafe { call(libc::SYS_rt_sigprocmask, arguments) };
     before
+}
+
+/// The kernel's number of the calling thread.
+pub(super) fn thread_number() -> i32 {
+    // SAFETY: the call has no conditions.
+    unsafe { call(libc::SYS_gettid, [0; 6]) as i32 }
+}
+
+/// What is done about a signal, as the kernel has it.
+#[repr(C)]
+#[derive(Default)]
+pub(super) struct Action {
+    pub(super) handler: usize,
+    flags: libc::c_ulong,
+    restorer: usize,
+    pub(super) mask: Signals,
+}
+
+pub(super) fn action(signal: c_int) -> Action {
+    let mut action = Action::default();
+    let into = (&raw mut action).expose_provenance();
+    let arguments = [signal as usize, 0, into, size_of::<Signals>(), 0, 0];
+    // SAFETY: the action is written during the call.
+    unsafe { call(libc::SYS_rt_sigaction, arguments) };
+    action
+}
+
+pub(super) fn set_action(signal: c_int, action: &Action) {
+    let from = (&raw const *action).expose_provenance();
+    let arguments = [signal as usize, from, 0, size_of::<Signals>(), 0, 0];
+    // SAFETY: the action is read during the call.
+    unsafe { call(libc::SYS_rt_sigaction, arguments) };
+}
+
+/// Sends a signal with a value to a thread of this process.
+pub(super) fn queue_signal(thread: i32, signal: c_int, value: usize) {
+    /// As the kernel lays it out.
+    #[repr(C)]
+    struct Info {
+        signal: c_int,
+        error: c_int,
+        code: c_int,
+        pad: c_int,
+        process: i32,
+        user: u32,
+        value: usize,
+        rest: [usize; 12],
+    }
+    const { assert!(mem::size_of::<Info>() == mem::size_of::<libc::siginfo_t>()) };
+    // SAFETY: the call has no conditions.
+    let process = unsafe { call(libc::SYS_getpid, [0; 6]) as i32 };
+    let (code, rest) = (libc::SI_QUEUE, [0; 12]);
+    let info = Info { signal, error: 0, code, pad: 0, process, user: 0, value, rest };
+    let from = (&raw const info).expose_provenance();
+    let arguments = [process as usize, thread as usize, signal as usize, from, 0, 0];
+    // SAFETY: the information is read during the call.
+    unsafe { call(libc::SYS_rt_tgsigqueueinfo, arguments) };
 }

@@ -42,7 +42,7 @@ unsafe extern "C" fn serve(seat: *mut ()) -> ! {
         }
         let next = keep(thread);
         next.own.runner.store(ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
-        let (context, base) = (next.own.context.get(), next.own.base.get());
+        let (context, base) = (next.own.context.get(), next.own.base());
         // SAFETY: `next` was claimed. This code belongs to no identity.
         unsafe { leave(&thread.own.waiting, context, Some(base)) };
     }

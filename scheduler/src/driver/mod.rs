@@ -85,18 +85,20 @@ impl Driver {
 
     /// Whether the worker should [rest](Self::rest) before it blocks.
     pub(crate) fn may_rest(&self) -> bool {
-        // One that has a poller must hear of its descriptors.
-        self.identity.is_some()
-            && self.poller.get().is_none()
-            && self.vain_rests.get() < MOST_VAIN_RESTS
+        self.can_be_left() && self.vain_rests.get() < MOST_VAIN_RESTS
+    }
+
+    /// Whether the worker may be left to others. One that has a poller must hear of its
+    /// descriptors.
+    pub(crate) fn can_be_left(&self) -> bool {
+        self.identity.is_some() && self.poller.get().is_none()
     }
 
     /// Waits as [`block`](Self::block) does, and lets another worker's thread run this worker
     /// meanwhile. False if nobody came: then it is time to block.
     pub(crate) fn rest(&self, timeout: Option<Duration>) -> bool {
-        let rested = self.identity.as_ref().is_some_and(|identity| {
-            self.poller.get().is_none() && identity.rest(timeout) == Rested::Called
-        });
+        let Some(identity) = &self.identity else { return false };
+        let rested = identity.rest(timeout) == Rested::Called;
         if !rested {
             self.vain_rests.set(self.vain_rests.get() + 1);
         }

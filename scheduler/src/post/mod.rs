@@ -202,7 +202,7 @@ impl Post {
 
     /// Wakes the owner if it sleeps. False if it does not.
     pub(crate) fn wake(&self) -> bool {
-        let slept = self.inbox.is_asleep() && self.inbox.end_sleep();
+        let slept = self.inbox.end_sleep();
         if slept {
             self.bell().ring();
         }
@@ -294,6 +294,15 @@ impl Post {
         metrics.live_tasks += unpublished;
         metrics.runnable_tasks += unpublished;
         metrics
+    }
+}
+
+impl Drop for Post {
+    /// The team has ended, and with it the last that could carry the owner.
+    fn drop(&mut self) {
+        if let Some(Some(mate)) = self.mate.get() {
+            mate.retire();
+        }
     }
 }
 

@@ -3,6 +3,11 @@
 
 #![cfg(not(lisle_loom))]
 
+#[cfg(target_arch = "x86_64")]
+mod kernel;
+#[path = "../support/mod.rs"]
+mod support;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::panic::catch_unwind;
@@ -272,6 +277,39 @@ fn every_run_returns_on_the_thread_that_called_it() {
             .unwrap();
         assert_eq!(kernel_thread(), me);
     }
+}
+
+/// The mate was called without a ring: its keeper finds that out at its next nap.
+#[test]
+fn a_task_that_computes_after_it_has_called_a_mate_does_not_hold_that_up() {
+    two_workers()
+        .run(|| {
+            let (ask, requests) = bounded::<u64>(0);
+            let (answers, hear) = bounded(0);
+            let heard = Arc::new(AtomicU64::new(0));
+            spawn_elsewhere({
+                let heard = heard.clone();
+                move || {
+                    for request in requests {
+                        heard.store(request, Ordering::Release);
+                        if request % 1_000 != 0 {
+                            answers.send(request).unwrap();
+                        }
+                    }
+                }
+            });
+            for n in 1..=20_000 {
+                ask.send(n).unwrap();
+                if n % 1_000 == 0 {
+                    while heard.load(Ordering::Acquire) != n {
+                        hint::spin_loop();
+                    }
+                } else {
+                    assert_eq!(hear.recv(), Ok(n));
+                }
+            }
+        })
+        .unwrap();
 }
 
 #[test]
