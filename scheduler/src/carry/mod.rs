@@ -66,16 +66,16 @@ pub(crate) enum Rested {
     InVain,
 }
 
-/// The variable that switches carrying on, or off.
+/// The variable that switches carrying off, or on.
 const VARIABLE: &str = "LISLE_CARRY";
 
-/// Whether the environment wants workers to be carried.
+/// Whether the environment lets workers be carried.
 pub(crate) fn is_wanted() -> io::Result<bool> {
     match env::var_os(VARIABLE) {
-        None => Ok(false),
+        None => Ok(true),
         Some(value) => match value.to_str() {
-            Some("" | "0") => Ok(false),
-            Some("1") => Ok(true),
+            Some("0") => Ok(false),
+            Some("" | "1") => Ok(true),
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!("{VARIABLE} must be 0 or 1, but is {value:?}"),

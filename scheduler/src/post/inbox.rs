@@ -147,8 +147,12 @@ impl Inbox {
     /// Ends a sleep. False if there is none, or if another thread has ended it. Unless the caller
     /// is the owner it must wake the owner after a true.
     pub(super) fn end_sleep(&self) -> bool {
-        // Acquire if it fails: an owner that was called back sees why.
-        self.word.compare_exchange(ASLEEP, EMPTY, Ordering::Release, Ordering::Acquire).is_ok()
+        // Acquire if there is none: an owner that was called back sees why.
+        self.is_asleep()
+            && self
+                .word
+                .compare_exchange(ASLEEP, EMPTY, Ordering::Release, Ordering::Acquire)
+                .is_ok()
     }
 
     /// Makes sure that the owner looks around once more before it sleeps, and sees then what the

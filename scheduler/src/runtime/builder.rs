@@ -133,24 +133,23 @@ impl RuntimeBuilder {
     /// identity: with its thread-locals, its `std::thread::current()`, its allocator's caches and
     /// all else that code takes for its thread. Two tasks that wait for each other on two workers
     /// then need no wake-up of a thread, which takes some 50 µs. Without it that is decided by the
-    /// variable `LISLE_CARRY`, 0 or 1; the default is that it may not.
+    /// variable `LISLE_CARRY`, 0 or 1; the default is that it may.
     ///
     /// What belongs to the *kernel's* thread does not come along: `gettid`, and what the kernel
-    /// keeps by it. A program whose tasks depend on that leaves carrying off: one that sets
+    /// keeps by it. A program whose tasks depend on that switches carrying off: one that sets
     /// credentials, namespaces, limits, a signal mask or an affinity for a single thread, traces
     /// processes, uses mutexes with priority inheritance, `io_uring` rings that one thread must
-    /// submit to, protection keys, or an allocator with restartable sequences, such as Google's
-    /// tcmalloc. [The page on safety](https://docs.rs/lisle/latest/lisle/guide/safety/) has the
+    /// submit to, or protection keys. [The page on safety](https://docs.rs/lisle/latest/lisle/guide/safety/) has the
     /// list.
     ///
     /// Carrying takes x86_64 with glibc and a kernel that lets programs write the `fs` base, and
-    /// more than one worker. It is off under sanitizers and valgrind, and in a runtime that has a
-    /// [`stall_notice`](Self::stall_notice).
+    /// more than one worker. It is off under sanitizers and valgrind, where the allocator uses
+    /// restartable sequences, and in a runtime that has a [`stall_notice`](Self::stall_notice).
     ///
     /// # Examples
     ///
     /// ```
-    /// let runtime = lisle::Runtime::builder().carry(true);
+    /// let runtime = lisle::Runtime::builder().carry(false);
     /// assert_eq!(runtime.run(|| 6 * 7).unwrap(), 42);
     /// ```
     pub fn carry(mut self, wanted: bool) -> Self {

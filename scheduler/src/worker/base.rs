@@ -63,8 +63,7 @@ impl Worker {
                 continue;
             }
             if self.carry_mate() {
-                self.poll();
-                self.begin_round();
+                self.poll_after_carrying();
                 continue;
             }
             self.post.note_rest(true);

@@ -28,6 +28,9 @@ const ENOUGH_ROUNDS: u32 = 4;
 const MOST_ROUNDS: u32 = 16;
 const LONG_ROUND_COSTS: u32 = 8;
 
+/// So many rounds of an exchange are timed together, which is enough to notice a long one.
+const ROUNDS_TIMED: u32 = 4;
+
 /// The mates that a worker has called, and how it gets on with them.
 pub(super) struct Calls {
     /// The mate that was called last in this turn.
@@ -36,8 +39,9 @@ pub(super) struct Calls {
     has_woken: Cell<bool>,
     /// How many rounds in a row were short, within bounds.
     short_rounds: Cell<u32>,
-    /// When this round has begun, on the worker's clock.
-    round: Cell<Duration>,
+    /// When the clock was last looked at between two rounds, and how many have ended since.
+    clock: Cell<Duration>,
+    untimed: Cell<u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -52,7 +56,8 @@ impl Calls {
             called: Cell::new(None),
             has_woken: Cell::new(false),
             short_rounds: Cell::new(0),
-            round: Cell::new(Duration::ZERO),
+            clock: Cell::new(Duration::ZERO),
+            untimed: Cell::new(0),
         }
     }
 
@@ -104,7 +109,11 @@ impl Worker {
     /// there is none, or it does not rest. The caller is counted as busy.
     pub(super) fn carry_mate(&self) -> bool {
         let Some(mate) = self.calls.take() else { return false };
-        if self.has_arrivals() || self.has_more_to_do() || self.is_shutting_down() {
+        if !self.driver.can_be_left()
+            || self.has_arrivals()
+            || self.has_more_to_do()
+            || self.is_shutting_down()
+        {
             mate.ring();
             return false;
         }
@@ -132,13 +141,29 @@ impl Worker {
         }
     }
 
+    /// The worker goes on after it has rested, while its thread ran a mate.
+    pub(super) fn poll_after_carrying(&self) {
+        let (calls, untimed) = (&self.calls, self.calls.untimed.get() + 1);
+        let waits_for_time = !self.timers.borrow().is_empty() || self.driver.has_waits();
+        let is_one_of_many = calls.has_woken.get() && calls.alternate() && untimed < ROUNDS_TIMED;
+        if is_one_of_many && !waits_for_time {
+            calls.has_woken.set(false);
+            calls.untimed.set(untimed);
+            self.poll_by_old_clock();
+        } else {
+            self.poll();
+            self.begin_round();
+        }
+    }
+
     /// Notes that the worker goes on after an idle moment. It has just looked at the clock.
     pub(super) fn begin_round(&self) {
         let calls = &self.calls;
-        let length = self.clock.get().saturating_sub(calls.round.replace(self.clock.get()));
-        let rounds = calls.short_rounds.get();
-        calls.short_rounds.set(if calls.has_woken.replace(false) && length <= SHORT_ROUND {
-            MOST_ROUNDS.min(rounds + 1)
+        let length = self.clock.get().saturating_sub(calls.clock.replace(self.clock.get()));
+        let (rounds, counted) = (calls.short_rounds.get(), calls.untimed.replace(0) + 1);
+        let are_short = calls.has_woken.replace(false) && length <= SHORT_ROUND;
+        calls.short_rounds.set(if are_short {
+            MOST_ROUNDS.min(rounds + counted)
         } else {
             rounds.saturating_sub(LONG_ROUND_COSTS)
         });

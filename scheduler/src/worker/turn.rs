@@ -201,11 +201,16 @@ impl Worker {
     /// timers, and now and then looks which descriptors are ready.
     #[cold]
     pub(crate) fn poll(&self) {
+        self.clock.set(self.epoch.elapsed());
+        self.poll_by_old_clock();
+    }
+
+    /// Polls as far as nothing depends on what time it is.
+    pub(super) fn poll_by_old_clock(&self) {
         locals::mark();
         self.count_switches(POLL_INTERVAL);
         self.tell_of_ends();
         self.ring_for_mate();
-        self.clock.set(self.epoch.elapsed());
         self.post.read(|mail| self.receive(mail));
         // After the requests: once a worker is asked to stop, no task can come any more.
         self.accept_injected();
