@@ -89,8 +89,8 @@
 //! wait. [`task::shield`] puts that off, and [`task::check_cancelled`] asks for it in between.
 //!
 //! **Look inside.** [`dump()`] says what every task does, of every runtime, and
-//! [`dump::on_signal`] does so whenever a signal comes. [`metrics`] counts what each worker has done
-//! and has to do.
+//! [`dump::on_signal`] does so whenever a signal comes. A [`trace`] shows what happened when, in a
+//! browser. [`metrics`] counts what each worker has done and has to do.
 //!
 //! **Futures.** [`block_on`] waits for a future, whose wakers may come from any thread: see the
 //! module [`future`].
@@ -156,6 +156,7 @@ pub mod signal;
 pub mod sync;
 pub mod task;
 pub mod time;
+pub mod trace;
 
 #[doc(inline)]
 pub use lisle_macros::{main, test};

@@ -194,6 +194,20 @@ fn dump_is_printed_when_the_signal_comes() {
 }
 
 #[test]
+fn trace_writes_a_page_and_says_where() {
+    let folder = env::temp_dir().join(format!("lisle-trace-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let run = run("trace", &["20", "--to", folder.to_str().unwrap()]);
+    assert!(run.stdout.starts_with("prime number 20 is 71\n"), "{}", run.stdout);
+    assert!(run.number("", " turns of tasks, in ") > 20, "{}", run.stdout);
+    for file in ["trace.html", "trace.json"] {
+        let text = std::fs::read_to_string(folder.join(file)).unwrap();
+        assert!(text.contains("filter 7"), "{file}: {text}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn deadlock_is_reported_and_nothing_else() {
     let run = start("deadlock", &[]);
     run.assert_code(101);
@@ -361,6 +375,7 @@ fn bad_arguments_are_explained() {
         ("producer_consumer", &["3"], "there is no argument '3'"),
         ("worker_pool", &["3"], "there is no argument '3'"),
         ("dump", &["now"], "there is no argument 'now'"),
+        ("trace", &["100", "7"], "there is no argument '7'"),
         ("deadlock", &["now"], "there is no argument 'now'"),
         ("coroutines", &["3"], "there is no argument '3'"),
         ("generators", &["3"], "there is no argument '3'"),

@@ -66,6 +66,7 @@ mod task_set;
 mod team;
 mod thread;
 mod timer;
+pub mod trace;
 pub mod turn;
 mod wait;
 mod wait_cell;

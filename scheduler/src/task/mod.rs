@@ -47,6 +47,7 @@ use self::payload::{Payload, Vtable};
 use crate::park::{Object, Place};
 use crate::post::Post;
 use crate::scope::Bond;
+use crate::trace;
 
 /// A task, as the scheduler sees it: three cache lines in a dense slab, off the task's stack page.
 ///
@@ -169,6 +170,13 @@ pub(crate) struct ParkRecord<'a> {
     pub(crate) place: Place,
     /// Since when, on the worker's clock.
     pub(crate) since: Duration,
+}
+
+impl ParkRecord<'_> {
+    /// Why and where the task waits, as a trace tells it.
+    pub(crate) fn told(&self) -> (trace::Text, Place) {
+        (trace::Text(self.object.reason().as_str()), self.place)
+    }
 }
 
 /// What a spawn knows about the task beside its closure.

@@ -10,6 +10,7 @@ use crate::blocking;
 use crate::deadlock::{self, ForeignThreads};
 use crate::run_queue::Mark;
 use crate::team::{Role, Team};
+use crate::trace::What;
 
 /// How long the watcher naps between two looks at the others' backlogs, the first time and at most.
 const FIRST_NAP: Duration = Duration::from_micros(100);
@@ -39,6 +40,7 @@ impl Worker {
         // A thread that was just started counts as an awakening. Otherwise a worker that looks at
         // all others at this moment would overlook it.
         self.team.idle.note_awakening();
+        self.follow_recording();
         let mut recheck = FIRST_RECHECK;
         let mut quiet_since = None;
         // A thread is started when a watcher is wanted, or for a task from outside.
@@ -219,7 +221,9 @@ impl Worker {
     /// back.
     pub(super) fn sleep(&self, timer: Option<Duration>, pause: Option<Duration>) {
         let is_wanted = || self.team.is_wanted();
+        self.note(What::Sleep);
         self.post.sleep(&self.driver, timer, pause, is_wanted, || self.rest());
+        self.note(What::Awake);
     }
 
     /// Whether no task of this team goes on by itself. The caller has nothing to run, no timer and

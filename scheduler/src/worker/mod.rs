@@ -27,6 +27,7 @@ mod overflow;
 mod running;
 mod spinning;
 mod stalling;
+mod tracing;
 mod turn;
 mod virtual_time;
 mod waits;
@@ -64,6 +65,7 @@ use crate::scope::Bonds;
 use crate::task::{Control, IdBlock, Slab, TaskId, TaskList};
 use crate::team::{Balance, Team};
 use crate::timer::Timers;
+use crate::trace::{Cause, Tracer};
 use crate::turn::Allowance;
 
 /// Switches between two looks at the inbox and the clock, which bounds how long a wake from another
@@ -133,6 +135,7 @@ pub(crate) struct Worker {
     late_spawns: Cell<u32>,
     spawns_without_end: Cell<bool>,
     spins: Spins,
+    tracer: Tracer,
     /// The time in which no worker has had anything to do, as far as this worker has seen.
     quiet: Cell<Option<Quiet>>,
     /// Since when something has held the clock, if that is virtual and nothing has run.
@@ -177,6 +180,7 @@ impl Worker {
             late_spawns: Cell::new(0),
             spawns_without_end: Cell::new(false),
             spins: Spins::new(),
+            tracer: Tracer::new(),
             quiet: Cell::new(None),
             clock_held_since: Cell::new(None),
             team,
@@ -187,6 +191,9 @@ impl Worker {
     #[cold]
     fn wake_elsewhere(&self, task: NonNull<Control>, home: *const Post) {
         self.post.add(|counters| &counters.wakes_sent, 1);
+        if self.tracer.is_on() {
+            self.note_wake(task, Cause::Elsewhere);
+        }
         match self.team.posts.find(home) {
             Some(mate) => {
                 // SAFETY: the task's unparker was that of the caller of `unpark`.
@@ -308,6 +315,7 @@ impl Worker {
 
     /// Has the worker poll before the next turn.
     fn poll_after_this_turn(&self) {
+        self.tracer.poll_next();
         self.count_switches(1);
     }
 
@@ -328,6 +336,7 @@ impl Worker {
     /// Accepts a new task that only this worker may start. A stack is reserved for it here.
     pub(crate) fn accept_new_local(&self, task: NonNull<Control>) {
         self.cancel_if_late(task);
+        self.note_spawn(task);
         self.accept_local(task);
     }
 
@@ -335,12 +344,13 @@ impl Worker {
     #[inline(never)]
     fn accept_otherwise(&self, task: NonNull<Control>) {
         self.cancel_if_late(task);
+        self.note_spawn(task);
         if with_allowance(Allowance::has_accepted) {
             // SAFETY: the task is new.
             unsafe { Control::count_as_accepted(task) };
             return self.place(task, Balance::Accepted);
         }
-        self.births_differ.set(self.is_shutting_down());
+        self.births_differ.set(self.is_shutting_down() || self.tracer.is_on());
         self.accept(task);
     }
 
@@ -394,6 +404,7 @@ impl Worker {
     #[cold]
     pub(crate) fn accept_spread(&self, task: NonNull<Control>) {
         self.cancel_if_late(task);
+        self.note_spawn(task);
         self.place(task, Balance::Living);
     }
 

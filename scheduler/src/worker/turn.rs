@@ -83,10 +83,12 @@ impl Worker {
     #[inline(never)]
     fn go_last_slowly(&self, me: &Control) -> Option<Runnable> {
         self.queue.push(NonNull::from(me));
-        if self.poll_is_due() {
+        if self.poll_is_due() && self.tracer.lets_poll(POLL_INTERVAL) {
             self.poll();
         }
-        self.next()
+        let next = self.next();
+        self.note_turn(next.as_ref());
+        next
     }
 
     /// Ends the turn of a task that has used up its allowance; see [`turn`](crate::turn). It goes
@@ -137,16 +139,27 @@ impl Worker {
     #[inline(always)]
     pub(super) fn pick(&self) -> Option<Runnable> {
         if self.begin_turn() {
-            self.poll_before_pick();
+            return self.pick_slowly();
         }
         self.next()
     }
 
-    /// Polls, unless the worker is about to idle and to carry the mate that it has called.
+    /// Does [`pick`](Self::pick) when it is time to poll, or while turns are recorded.
     #[cold]
+    #[inline(never)]
+    fn pick_slowly(&self) -> Option<Runnable> {
+        if self.tracer.lets_poll(POLL_INTERVAL) {
+            self.poll_before_pick();
+        }
+        let next = self.next();
+        self.note_turn(next.as_ref());
+        next
+    }
+
+    /// Polls, unless the worker is about to idle and to carry the mate that it has called.
     fn poll_before_pick(&self) {
         if self.calls.is_silent() && self.queue.is_empty() {
-            self.count_switches(POLL_INTERVAL);
+            self.count_switches(self.interval());
         } else {
             self.poll();
         }
@@ -208,7 +221,9 @@ impl Worker {
     /// Polls as far as nothing depends on what time it is.
     pub(super) fn poll_by_old_clock(&self) {
         locals::mark();
-        self.count_switches(POLL_INTERVAL);
+        self.follow_recording();
+        self.count_switches(self.interval());
+        self.tracer.set_polls(true);
         self.tell_of_ends();
         self.ring_for_mate();
         self.post.read(|mail| self.receive(mail));
@@ -220,6 +235,7 @@ impl Worker {
         self.post.note_published(placed);
         self.fire_timers();
         self.driver.look_now_and_then(self.clock.get());
+        self.tracer.set_polls(false);
     }
 
     fn receive(&self, mail: Mail) {
@@ -258,7 +274,11 @@ impl Worker {
                 return self.complain(&error);
             }
             match injector.pop() {
-                Some(task) => self.adopt(task.into_raw()),
+                Some(task) => {
+                    let task = task.into_raw();
+                    self.note_spawn(task);
+                    self.adopt(task);
+                }
                 None => return self.cancel_reservation(),
             }
         }
@@ -274,7 +294,11 @@ impl Worker {
                 break;
             }
             match self.post.placed.pop() {
-                Some(task) => self.adopt_placed(task.into_raw()),
+                Some(task) => {
+                    let task = task.into_raw();
+                    self.note_spawn(task);
+                    self.adopt_placed(task);
+                }
                 None => {
                     self.cancel_reservation();
                     break;

@@ -10,6 +10,7 @@ use super::{Worker, locals, with_allowance};
 use crate::park::{COMMIT_PANICKED, Object, Party, Place, Unparker, Wake, undisturbed};
 use crate::task::{Control, ParkRecord, Phase};
 use crate::timer::{Alarm, Whose};
+use crate::trace::Cause;
 use crate::turn::Allowance;
 
 impl Worker {
@@ -173,13 +174,16 @@ impl Worker {
     }
 
     /// The task's unparker was used: the task becomes runnable if it is suspended.
-    #[inline]
+    #[inline(always)]
     pub(super) fn deliver_unpark(&self, task: NonNull<Control>) {
         // SAFETY: a task cannot finish while its unparker, or the wake-up it gave, is under way.
         let control = unsafe { task.as_ref() };
         let before = control.phase.replace(Phase::Unparked);
         debug_assert_ne!(before, Phase::Unparked, "an unparker is used once");
         if matches!(before, Phase::Parked | Phase::AwaitsUnpark) {
+            if self.tracer.is_on() {
+                self.note_unpark(task);
+            }
             self.queue.push_woken(task);
         }
     }
@@ -215,6 +219,11 @@ impl Worker {
     pub(super) fn interrupt(&self, task: &Control, cause: Phase) {
         if task.phase.get() == Phase::Parked {
             task.phase.set(cause);
+            if self.tracer.is_on() {
+                let timer = cause == Phase::TimedOut;
+                let cause = if timer { Cause::Timer } else { Cause::Cancel };
+                self.note_wake(NonNull::from(task), cause);
+            }
             self.queue.push_woken(NonNull::from(task));
         }
     }

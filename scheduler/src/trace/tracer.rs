@@ -1,0 +1,94 @@
+//! A worker's part in a recording.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use super::event::What;
+use super::ring::Ring;
+use super::session;
+
+/// What a worker has for a recording.
+pub(crate) struct Tracer {
+    /// The recording in which the worker takes part, 0 for none.
+    recording: Cell<u32>,
+    /// Whether there is one. Wake-ups ask for this alone.
+    is_on: Cell<bool>,
+    ring: RefCell<Option<Arc<Ring>>>,
+    /// Turns until the worker polls, while it takes part in one.
+    until_poll: Cell<u32>,
+    /// The task whose turn was noted last, if it is not over; 0 for none.
+    open: Cell<u64>,
+    /// Whether the worker polls, so that it is not the current task which wakes others.
+    polls: Cell<bool>,
+}
+
+impl Tracer {
+    pub(crate) fn new() -> Self {
+        Self {
+            recording: Cell::new(0),
+            is_on: Cell::new(false),
+            ring: RefCell::new(None),
+            until_poll: Cell::new(0),
+            open: Cell::new(0),
+            polls: Cell::new(false),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on.get()
+    }
+
+    /// Whether a recording has begun or ended since the worker looked.
+    #[inline]
+    pub(crate) fn is_behind(&self) -> bool {
+        session::number() != self.recording.get()
+    }
+
+    /// Takes part in the present recording, if there is one. `title` says what its lane is called.
+    #[cold]
+    pub(crate) fn follow(&self, title: impl FnOnce() -> String) {
+        let joined = if session::number() == 0 { None } else { session::join(title()) };
+        let (recording, ring) = joined.unzip();
+        self.recording.set(recording.unwrap_or(0));
+        self.is_on.set(ring.is_some());
+        self.ring.replace(ring);
+        self.open.set(0);
+    }
+
+    #[inline]
+    pub(crate) fn note(&self, what: What) {
+        if let Some(ring) = &*self.ring.borrow() {
+            ring.push(what);
+        }
+    }
+
+    /// Whether a turn that takes the slow path polls before it: each does if nothing is recorded,
+    /// else one in `interval`.
+    pub(crate) fn lets_poll(&self, interval: u32) -> bool {
+        if !self.is_on() {
+            return true;
+        }
+        let left = self.until_poll.get().saturating_sub(1);
+        self.until_poll.set(if left == 0 { interval } else { left });
+        left == 0
+    }
+
+    /// The worker is to poll before the next turn.
+    pub(crate) fn poll_next(&self) {
+        self.until_poll.set(1);
+    }
+
+    /// The task whose turn was noted last and is over now, and begins that of another.
+    pub(crate) fn exchange_turn(&self, next: u64) -> u64 {
+        self.open.replace(next)
+    }
+
+    pub(crate) fn set_polls(&self, polls: bool) {
+        self.polls.set(polls);
+    }
+
+    pub(crate) fn polls(&self) -> bool {
+        self.polls.get()
+    }
+}

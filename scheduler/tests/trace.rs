@@ -1,0 +1,225 @@
+//! Traces: what is recorded, and how it is written.
+#![cfg(not(lisle_loom))]
+
+mod support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use lisle_scheduler::trace::{AlreadyRecording, Trace, counter, flight_recorder, span, start};
+use lisle_scheduler::{Builder, Runtime, sleep, spawn, spawn_local, yield_now};
+use support::Bell;
+
+/// There is one recorder a process, so these tests come one after the other.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn json(trace: &Trace) -> String {
+    let mut json = Vec::new();
+    trace.write_json(&mut json).unwrap();
+    String::from_utf8(json).unwrap()
+}
+
+/// The lines of the JSON that contain all of these.
+fn lines<'a>(json: &'a str, all: &[&str]) -> Vec<&'a str> {
+    json.lines().filter(|line| all.iter().all(|part| line.contains(part))).collect()
+}
+
+#[test]
+fn turns_say_why_they_end_and_who_has_woken() {
+    let _alone = alone();
+    let recorder = start().unwrap();
+    let ids = Runtime::builder().workers(1).name("told").run(|| {
+        let bell = Bell::new();
+        let theirs = bell.clone();
+        let sleeper = Builder::new().name("sleeper").spawn(move || theirs.wait()).unwrap();
+        let local = spawn_local(yield_now);
+        yield_now();
+        assert!(bell.ring());
+        let id = sleeper.task().id();
+        sleeper.join().unwrap();
+        local.join().unwrap();
+        sleep(Duration::from_millis(1));
+        id
+    });
+    let id = ids.unwrap();
+    let json = json(&recorder.stop());
+    let sleeper = format!(r#""name":"task {id} 'sleeper'""#);
+    let turns = lines(&json, &[&sleeper, r#""ph":"X""#]);
+    assert_eq!(turns.len(), 2, "{json}");
+    assert!(
+        turns[0].contains(r#""end":"waits","for":"waiting for a bell","at":"scheduler/tests/"#)
+    );
+    assert!(turns[0].contains(r#""spawned at":"scheduler/tests/trace.rs:"#), "{json}");
+    assert!(turns[1].contains(r#""end":"ends""#), "{json}");
+    assert!(turns[1].contains(r#""woken by":""#) && turns[1].contains("'main'"), "{json}");
+    assert!(!lines(&json, &[r#""end":"lets others run""#]).is_empty(), "{json}");
+    assert!(!lines(&json, &["'main'", r#""woken by":"a timer""#]).is_empty(), "{json}");
+    assert!(!lines(&json, &[r#""name":"told worker 0""#]).is_empty(), "{json}");
+    assert!(!lines(&json, &[r#""name":"asleep""#]).is_empty(), "{json}");
+    for (what, begins) in [("wakes", "s"), ("wakes", "f"), ("spawns", "s"), ("spawns", "f")] {
+        let (name, ph) = (format!(r#""name":"{what}""#), format!(r#""ph":"{begins}""#));
+        assert!(!lines(&json, &[&name, &ph]).is_empty(), "{json}");
+    }
+}
+
+#[test]
+fn each_turn_is_there_whatever_the_worker_does_between() {
+    const TASKS: usize = 50;
+    const TURNS: usize = 200;
+    let _alone = alone();
+    for workers in [1, 2, 4] {
+        let recorder = start().unwrap();
+        let ran = Runtime::builder().workers(workers).run(|| {
+            let tasks: Vec<_> =
+                (0..TASKS).map(|_| spawn(|| (1..TURNS).for_each(|_| yield_now()))).collect();
+            tasks.into_iter().for_each(|task| task.join().unwrap());
+        });
+        ran.unwrap();
+        let trace = recorder.stop();
+        assert_eq!(trace.lost(), 0);
+        // A worker that has not looked around yet has turns that are not recorded, but this one
+        // and those that start later have.
+        assert!(trace.turns() >= TASKS * TURNS, "{} with {workers} workers", trace.turns());
+        let json = json(&trace);
+        let ends = lines(&json, &[r#""cat":"turn""#, r#""end":"ends""#]).len();
+        assert!(ends >= TASKS, "{ends} with {workers} workers");
+    }
+}
+
+#[test]
+fn spans_and_counters_of_tasks_and_threads() {
+    let _alone = alone();
+    assert_eq!(span("nothing records", || 3), 3);
+    let recorder = start().unwrap();
+    Runtime::builder()
+        .workers(1)
+        .run(|| {
+            let other = Builder::new().name("other").spawn(|| {
+                span("outer", || {
+                    yield_now();
+                    span("inner", || counter("jobs", 2.5));
+                });
+                let panicked = catch_unwind(AssertUnwindSafe(|| {
+                    span("panics", || std::panic::resume_unwind(Box::new(())))
+                }));
+                assert!(panicked.is_err());
+            });
+            other.unwrap().join().unwrap();
+        })
+        .unwrap();
+    thread::spawn(|| span("thread", || counter("jobs", f64::NAN))).join().unwrap();
+    let json = json(&recorder.stop());
+    for name in ["outer", "inner", "panics"] {
+        let name = format!(r#""name":"{name}""#);
+        assert_eq!(lines(&json, &[&name, r#""ph":"b""#, "'other'"]).len(), 1, "{json}");
+        assert_eq!(lines(&json, &[&name, r#""ph":"e""#]).len(), 1, "{json}");
+    }
+    assert_eq!(lines(&json, &[r#""name":"thread""#]).len(), 2, "{json}");
+    assert_eq!(lines(&json, &[r#""ph":"C""#, r#"{"value":2.5}"#]).len(), 1, "{json}");
+    assert_eq!(lines(&json, &[r#""ph":"C""#, r#"{"value":0}"#]).len(), 1, "{json}");
+    assert!(!json.contains("nothing records"));
+}
+
+#[test]
+fn there_is_one_recorder_at_a_time() {
+    let _alone = alone();
+    let first = start().unwrap();
+    assert_eq!(start().unwrap_err(), AlreadyRecording);
+    assert_eq!(flight_recorder(Duration::MAX, 0).unwrap_err(), AlreadyRecording);
+    drop(first);
+    drop(flight_recorder(Duration::MAX, usize::MIN).unwrap());
+    assert_eq!(start().unwrap().stop().turns(), 0);
+}
+
+#[test]
+fn a_flight_recorder_keeps_the_last_part() {
+    let _alone = alone();
+    let recorder = flight_recorder(Duration::from_secs(3600), 16 << 10).unwrap();
+    let yields = |n| {
+        let one = Runtime::builder().workers(1);
+        one.run(move || (0..n).for_each(|_| yield_now())).unwrap();
+    };
+    yields(10_000);
+    let trace = recorder.snapshot();
+    assert!(trace.lost() > 9_000 && (100..1000).contains(&trace.turns()), "{trace:?}");
+    yields(10);
+    assert!(recorder.snapshot().turns() > trace.turns(), "it goes on");
+    drop(recorder);
+    let nothing = flight_recorder(Duration::ZERO, 1 << 20).unwrap();
+    yields(100);
+    let trace = nothing.stop();
+    assert!(trace.turns() <= 1 && trace.lost() >= 99, "{trace:?}");
+}
+
+/// Those that run already take part, and those that have not started yet; when it is over, nobody
+/// does.
+#[test]
+fn a_recording_begins_and_ends_while_tasks_run() {
+    let _alone = alone();
+    let runtime = Runtime::builder().workers(2).start().unwrap();
+    let bell = Bell::new();
+    let theirs = bell.clone();
+    let waits = Builder::new().name("early").spawn_on(runtime.handle(), move || theirs.wait());
+    support::block_until(|| bell.is_awaited());
+    for _ in 0..3 {
+        let recorder = start().unwrap();
+        let tasks: Vec<_> = (0..100).map(|_| runtime.spawn(yield_now)).collect();
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+        let trace = recorder.snapshot();
+        assert!(trace.turns() > 0);
+        drop(recorder);
+        runtime.spawn(yield_now).join().unwrap();
+    }
+    let recorder = start().unwrap();
+    // Workers that sleep are knocked at, and then take part.
+    runtime.spawn(|| ()).join().unwrap();
+    assert!(bell.ring());
+    waits.unwrap().join().unwrap();
+    let json = json(&recorder.stop());
+    assert!(json.contains("'early'"), "{json}");
+}
+
+#[test]
+fn the_page_has_all_data_in_it() {
+    let _alone = alone();
+    let recorder = start().unwrap();
+    let odd = "</script>\"\\\u{2028}";
+    let ran = Runtime::builder().workers(1).name(odd).run(|| {
+        Builder::new().name("</script>").spawn(|| ()).unwrap().join().unwrap();
+    });
+    ran.unwrap();
+    let mut page = Vec::new();
+    recorder.stop().write_html(&mut page).unwrap();
+    let page = String::from_utf8(page).unwrap();
+    assert_eq!(page.matches("</script>").count(), 1, "texts do not end the script");
+    assert!(
+        page.contains(r#"const data = {lost:0,lanes:[{title:"\u003c/script>\"\\\u2028 worker 0""#)
+    );
+    assert!(!page.contains("http"), "it needs no network");
+}
+
+#[test]
+fn a_snapshot_may_be_taken_by_many_while_all_write() {
+    let _alone = alone();
+    let recorder = Arc::new(flight_recorder(Duration::from_secs(1), 4 << 10).unwrap());
+    let runtime = Runtime::builder().workers(2).start().unwrap();
+    let tasks: Vec<_> = (0..4)
+        .map(|_| {
+            let recorder = recorder.clone();
+            runtime.spawn(move || {
+                for n in 0..2000 {
+                    yield_now();
+                    if n % 100 == 0 {
+                        assert!(recorder.snapshot().turns() < 10_000);
+                    }
+                }
+            })
+        })
+        .collect();
+    tasks.into_iter().for_each(|task| task.join().unwrap());
+}
