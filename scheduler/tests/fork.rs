@@ -94,7 +94,7 @@ fn a_descriptor_of_the_parent_is_waited_for_in_the_child() {
             ours.set_nonblocking(true).unwrap();
             (Arc::new(Source::new(ours)), theirs)
         };
-        let ((shared, mut far), (dropped, _peer), (awaited, mut awaited_far)) =
+        let ((shared, mut far), (dropped, mut dropped_far), (awaited, mut awaited_far)) =
             (pair(), pair(), pair());
         run(|| {
             let soon = || Some(Instant::now() + Duration::from_micros(100));
@@ -122,13 +122,20 @@ fn a_descriptor_of_the_parent_is_waited_for_in_the_child() {
                 });
                 let task = thread.join().unwrap();
                 for byte in [1, 2] {
+                    thread::sleep(Duration::from_millis(2)); // the task waits by now
                     far.write_all(&[byte]).unwrap();
                 }
                 assert_eq!(task.join().unwrap(), [1, 2]);
             });
             assert!(ended.success(), "{ended}");
-            far.write_all(&[3]).unwrap();
-            assert_eq!(read(&shared, None).unwrap(), 3, "it is still registered");
+            // They are still registered.
+            let dropped = dropped.expect("the child's was another");
+            for (source, far) in [(shared, &mut far), (dropped, &mut dropped_far)] {
+                let task = spawn(move || read(&source, None).unwrap());
+                yield_now();
+                far.write_all(&[3]).unwrap();
+                assert_eq!(task.join().unwrap(), 3);
+            }
             awaited_far.write_all(&[4]).unwrap();
             assert_eq!(waiter.join().unwrap().unwrap(), 4);
         });

@@ -192,3 +192,19 @@ impl<'a> IntoIterator for &'a TcpListener {
         self.incoming()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_one_connection_is_told_from_what_is_wrong_with_all() {
+        let is_of_connection = |code| is_of_connection(&io::Error::from_raw_os_error(code));
+        assert!(
+            [libc::ECONNABORTED, libc::EPROTO, libc::EHOSTUNREACH].map(is_of_connection)
+                == [true; 3]
+        );
+        let others = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::EINVAL, libc::EBADF];
+        assert!(others.map(is_of_connection) == [false; 5]);
+    }
+}

@@ -92,8 +92,27 @@ fn an_urgent_byte_splits_what_is_read() {
 fn an_urgent_byte_is_nothing_to_read() {
     let (near, far) = pair();
     SockRef::from(&far).send_out_of_band(b"!").unwrap();
-    let soon = Some(Instant::now() + Duration::from_millis(2));
-    assert_eq!(near.readable(soon).unwrap_err().kind(), ErrorKind::TimedOut);
+    let near = Io::new(net::TcpStream::from(near)).unwrap();
+    near.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+    let mut attempts = 0;
+    let read = near.read_with(|mut stream| {
+        attempts += 1;
+        stream.read(&mut [0])
+    });
+    assert_eq!(read.unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert!(attempts < 5, "{attempts} attempts");
+}
+
+#[test]
+fn a_file_that_never_waits_is_refused() {
+    everywhere(|_| {
+        for path in ["/proc/self/exe", "/proc"] {
+            let error = Io::new(std::fs::File::open(path)?).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            assert!(error.to_string().contains("use blocking"), "{error}");
+        }
+        Ok(())
+    });
 }
 
 /// A read of a Unix socket ends where descriptors come with the data.
@@ -220,10 +239,17 @@ fn numbers_are_used_again() {
 #[test]
 fn a_writer_does_not_spin_when_its_peer_has_no_more_to_say() {
     on_one_worker(|| {
-        let (mut near, far) = pair();
+        let (near, far) = pair();
+        let near = Io::new(net::TcpStream::from(near)).unwrap();
+        let attempts = Arc::new(AtomicUsize::new(0));
+        let its = attempts.clone();
         let writer = spawn(move || {
             loop {
-                if let Err(error) = near.write(&[0; 100_000]) {
+                let written = near.write_with(|mut stream| {
+                    its.fetch_add(1, Ordering::Relaxed);
+                    stream.write(&[0; 100_000])
+                });
+                if let Err(error) = written {
                     return error.kind();
                 }
             }
@@ -232,11 +258,12 @@ fn a_writer_does_not_spin_when_its_peer_has_no_more_to_say() {
             yield_now();
         }
         far.shutdown(Shutdown::Write).unwrap();
-        (0..100).for_each(|_| yield_now()); // the end is reported
-        let before = metrics().unwrap().total().switches;
-        (0..1000).for_each(|_| yield_now());
-        let switches = metrics().unwrap().total().switches - before;
-        assert!(switches < 1100, "{switches}: the writer takes part");
+        let look = || lisle::sleep(Duration::from_micros(100)); // the worker waits in its poller
+        (0..10).for_each(|_| look());
+        let before = attempts.load(Ordering::Relaxed);
+        (0..30).for_each(|_| look());
+        let more = attempts.load(Ordering::Relaxed) - before;
+        assert!(more < 3, "{more} attempts");
         drop(far);
         let end = writer.join().unwrap();
         assert!(matches!(end, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{end}");
