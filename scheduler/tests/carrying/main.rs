@@ -5,6 +5,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod kernel;
+#[cfg(target_arch = "x86_64")]
 #[path = "../support/mod.rs"]
 mod support;
 
