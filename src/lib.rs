@@ -90,7 +90,8 @@
 //!
 //! **Look inside.** [`dump()`] says what every task does, of every runtime, and
 //! [`dump::on_signal`] does so whenever a signal comes. A [`trace`] shows what happened when, in a
-//! browser. [`metrics`] counts what each worker has done and has to do.
+//! browser. [`metrics`] counts what each worker has done and has to do. [The
+//! guide](guide::seeing_inside) shows all three.
 //!
 //! **Futures.** [`block_on`] waits for a future, whose wakers may come from any thread: see the
 //! module [`future`].

@@ -1,4 +1,4 @@
-//! The guide: nine short pages that one reads, next to the items that one looks up.
+//! The guide: ten short pages that one reads, next to the items that one looks up.
 //!
 //! | Page | Read it |
 //! |---|---|
@@ -8,6 +8,7 @@
 //! | [`stacks_and_memory`] | when there are many tasks, deep recursion or large values |
 //! | [`cancelling`] | to stop tasks, to limit their time, to wait for all of them |
 //! | [`choosing_a_lock`] | to share a value, or to wait for each other |
+//! | [`seeing_inside`] | when a program hangs or is slow: dumps, traces, metrics |
 //! | [`safety`] | for thread-locals, `unsafe`, destructors that wait, `panic = "abort"` |
 //! | [`from_go`] | if you know goroutines: there and here, side by side |
 //! | [`from_std_and_crossbeam`] | if you have threads and channels already and want to move over |
@@ -37,6 +38,11 @@ pub mod cancelling {
 
 pub mod choosing_a_lock {
     #![doc = include_str!("choosing_a_lock.md")]
+}
+
+#[cfg(all(feature = "net", not(lisle_loom)))]
+pub mod seeing_inside {
+    #![doc = include_str!("seeing_inside.md")]
 }
 
 pub mod safety {

@@ -1,7 +1,7 @@
 //! A trace: what happened when, on which worker.
 //!
-//! Each worker writes what happens into a [`ring`] of its own, which any thread may read. It learns
-//! at its next look around that there is a recorder ([`Tracer`]). From then on every turn of a task
+//! Each worker writes what happens into a `ring` of its own, which any thread may read. It learns
+//! at its next look around that there is a recorder (`Tracer`). From then on every turn of a task
 //! takes the path that otherwise one in 64 takes, so that a turn costs nothing more while nothing
 //! is recorded, nor does a spawn; a wake-up costs one branch.
 
