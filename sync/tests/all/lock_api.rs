@@ -20,11 +20,7 @@ fn a_mutex_guards_a_value_held_over_waits() {
                 let mut pair = match (party + round) % 3 {
                     0 => theirs.lock(),
                     1 => theirs.try_lock_for(LONG).expect("it is released"),
-                    _ => loop {
-                        if let Some(pair) = theirs.try_lock() {
-                            break pair;
-                        }
-                    },
+                    _ => theirs.try_lock().unwrap_or_else(|| theirs.lock()),
                 };
                 pair.0 += 1;
                 yield_now();
