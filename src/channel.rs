@@ -26,6 +26,10 @@
 //! at run time. [`after`], [`at`], [`tick`] and [`never`](never()) make receivers whose messages
 //! come from the clock, or not at all.
 //!
+//! For `async` code [`recv_async`](Receiver::recv_async) and [`send_async`](Sender::send_async) are
+//! futures, and with the feature `futures-core` there is a stream. One channel serves tasks,
+//! threads and futures of any executor.
+//!
 //! Messages leave a channel in the order in which they were sent, and parties that wait are served
 //! in the order in which they came.
 //!
@@ -55,8 +59,12 @@
 
 #[doc(inline)]
 pub use lisle_channel::{
-    IntoIter, Iter, ReadyTimeoutError, Receiver, RecvError, RecvTimeoutError, Select,
-    SelectTimeoutError, SelectedOperation, SendError, SendTimeoutError, Sender, TryIter,
-    TryReadyError, TryRecvError, TrySelectError, TrySendError, after, at, bounded, joined, never,
-    select, select_biased, tick, unbounded,
+    IntoIter, Iter, ReadyTimeoutError, Receiver, RecvError, RecvFuture, RecvTimeoutError, Select,
+    SelectTimeoutError, SelectedOperation, SendError, SendFuture, SendTimeoutError, Sender,
+    TryIter, TryReadyError, TryRecvError, TrySelectError, TrySendError, after, at, bounded, joined,
+    never, select, select_biased, tick, unbounded,
 };
+
+#[cfg(feature = "futures-core")]
+#[doc(inline)]
+pub use lisle_channel::RecvStream;

@@ -164,7 +164,7 @@ impl<T> Channel<T> {
     ) -> Result<(), SendTimeoutError<T>> {
         let slot = Slot::full(message);
         let outcome = match self.linger(state, End::Sending) {
-            Some(state) => self.wait_to_send(state, &slot, deadline),
+            Some(state) => self.wait_to_send(state, &slot, deadline, drop),
             None => Outcome::Served(Verdict::Released),
         };
         match outcome {
@@ -175,15 +175,16 @@ impl<T> Channel<T> {
 
     #[inline(always)]
     #[track_caller]
-    fn wait_to_send(
-        &self,
-        state: Guard<'_, T>,
+    fn wait_to_send<'a>(
+        &'a self,
+        state: Guard<'a, T>,
         slot: &Slot<T>,
         deadline: Option<Instant>,
+        unlock: impl FnOnce(Guard<'a, T>),
     ) -> Outcome {
         let not_parked = DropOnUnwind(slot);
-        let outcome =
-            self.wait(state, State::sending, self.as_sending(), slot, deadline, Location::caller());
+        let (object, place) = (self.as_sending(), Location::caller());
+        let outcome = self.wait(state, State::sending, object, slot, deadline, place, unlock);
         mem::forget(not_parked);
         outcome
     }
@@ -205,7 +206,7 @@ impl<T> Channel<T> {
             match self.open_send() {
                 Opening::Blocked(state) => {
                     slot = Slot::full(message);
-                    outcome = self.wait_to_send(state, &slot, deadline);
+                    outcome = self.wait_to_send(state, &slot, deadline, wake_future);
                     if let Outcome::Served(Verdict::Transferred) = outcome {
                         return Ok(());
                     }
@@ -215,8 +216,8 @@ impl<T> Channel<T> {
                     unsafe { receiver.send(message) };
                     return Ok(());
                 }
-                Opening::Buffer(mut state) => {
-                    self.push(&mut state, message);
+                Opening::Buffer(state) => {
+                    self.push_and_wake(state, message);
                     return Ok(());
                 }
                 Opening::Disconnected => break message,
@@ -273,7 +274,7 @@ impl<T> Channel<T> {
         deadline: Option<Instant>,
         place: Place,
     ) -> Outcome {
-        self.wait(state, State::receiving, self.as_receiving(), slot, deadline, place)
+        self.wait(state, State::receiving, self.as_receiving(), slot, deadline, place, drop)
     }
 
     /// Goes on after a wait without a message.
@@ -309,17 +310,20 @@ impl<T> Channel<T> {
     }
 
     /// Parks the caller at a `side` with its `slot` until it is served or the deadline has passed.
-    /// If it was not served, and when this unwinds, nobody has touched the slot.
+    /// If it was not served, and when this unwinds, nobody has touched the slot. `unlock` is called
+    /// when others can find the caller.
     #[inline(always)]
     #[track_caller]
-    fn wait(
-        &self,
-        mut state: Guard<'_, T>,
+    #[expect(clippy::too_many_arguments, reason = "all are known where it is inlined")]
+    fn wait<'a>(
+        &'a self,
+        mut state: Guard<'a, T>,
         side: impl Fn(&mut State<T>) -> &mut Side + Copy,
         object: &dyn Object,
         slot: &Slot<T>,
         deadline: Option<Instant>,
         place: Place,
+        unlock: impl FnOnce(Guard<'a, T>),
     ) -> Outcome {
         let mut waiter = Waiter::new(Parked::at(slot));
         // `retract` takes along two words, which stay in registers.
@@ -333,7 +337,7 @@ impl<T> Channel<T> {
                 // SAFETY: `state` is the lock. `waiter` and `slot` stay where they are until `park`
                 // has returned, which is after the unparker was used, retracted or dropped.
                 unsafe { side(&mut state).parked.enqueue(&waiter, unparker) };
-                drop(state);
+                unlock(state);
             },
             move || {
                 // SAFETY: `park` calls this after the closure above, which enqueued the waiter at
@@ -354,6 +358,14 @@ impl<T> Channel<T> {
             (_, Some(_)) => served_but_not_woken(),
         }
     }
+}
+
+/// Unlocks the channel of a sender that has parked, and wakes a future, which takes its message.
+#[cold]
+fn wake_future<T>(mut state: Guard<'_, T>) {
+    let future = state.next_future();
+    drop(state);
+    future.wake();
 }
 
 /// A party that serves another one uses its unparker. Had it dropped that, say because it panicked

@@ -25,6 +25,7 @@ use lisle_scheduler::park::Place;
 use crate::buffer::Buffer;
 use crate::claim::Grant;
 use crate::error::{TryRecvError, TrySendError};
+use crate::futures::Futures;
 use crate::waiter::{Verdict, Won};
 use crate::waitlist::WaitList;
 
@@ -42,6 +43,8 @@ pub(crate) struct State<T> {
     pub(crate) buffer: Buffer<T>,
     pub(crate) senders: Side,
     pub(crate) receivers: Side,
+    /// Those receivers that wait by `.await`.
+    pub(crate) futures: Futures,
 }
 
 /// One end of a channel.
@@ -77,7 +80,8 @@ impl<T> Channel<T> {
     /// A channel with one sender and one receiver.
     pub(crate) fn new(buffer: Buffer<T>) -> Self {
         let side = || Side { handles: 1, parked: WaitList::default() };
-        let state = State { buffer, senders: side(), receivers: side() };
+        let futures = Futures::default();
+        let state = State { buffer, senders: side(), receivers: side(), futures };
         Self { state: BriefMutex::new(state), changes: AtomicUsize::new(0) }
     }
 
@@ -125,8 +129,8 @@ impl<T> Channel<T> {
                 unsafe { receiver.send(message) };
                 Ok(())
             }
-            Opening::Buffer(mut state) => {
-                self.push(&mut state, message);
+            Opening::Buffer(state) => {
+                self.push_and_wake(state, message);
                 Ok(())
             }
             Opening::Blocked(state) => {
@@ -184,6 +188,12 @@ impl<T> Channel<T> {
             party.disconnect();
             state = self.state.lock();
         }
+        while matches!(end, End::Sending) && state.futures.wait() {
+            let future = state.next_future();
+            drop(state);
+            future.wake();
+            state = self.state.lock();
+        }
         drop(state);
         // The messages' destructors may do anything, use this channel or park or panic, so they
         // come last.
@@ -210,6 +220,15 @@ impl<T> Channel<T> {
     pub(crate) fn push(&self, state: &mut State<T>, message: T) {
         self.change();
         state.buffer.push(message);
+    }
+
+    /// As [`push`](Self::push), where futures may wait for a message.
+    #[inline]
+    pub(crate) fn push_and_wake(&self, mut state: Guard<'_, T>, message: T) {
+        self.push(&mut state, message);
+        let future = state.next_future();
+        drop(state);
+        future.wake();
     }
 
     /// Takes the oldest message out of a buffer that has one, and lets the sender that has waited

@@ -18,6 +18,7 @@ mod buffer;
 mod channel;
 mod claim;
 mod error;
+mod futures;
 mod iter;
 mod linger;
 mod meeting;
@@ -42,6 +43,9 @@ use lisle_scheduler::{JoinHandle, now};
 pub use crate::error::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
+#[cfg(feature = "futures-core")]
+pub use crate::futures::RecvStream;
+pub use crate::futures::{RecvFuture, SendFuture};
 pub use crate::iter::{IntoIter, Iter, TryIter};
 pub use crate::receiver::Receiver;
 pub use crate::select::{

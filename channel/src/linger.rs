@@ -60,6 +60,10 @@ impl<T> Channel<T> {
         }
         // Selects that only watch may have come to the other end meanwhile, and have a partner now.
         state.side(end.other()).parked.notify_watchers();
+        if matches!(end, End::Sending) && state.futures.wait() {
+            // So may futures. The look that follows wakes one.
+            return None;
+        }
         Some(state)
     }
 }

@@ -51,6 +51,16 @@ impl<T> Slot<T> {
         self.0.with(|value| unsafe { ptr::read(value).assume_init() })
     }
 
+    /// The value in a slot that is not used any more.
+    ///
+    /// # Safety
+    ///
+    /// As for [`into_value`](Self::into_value). This is called once.
+    pub(crate) unsafe fn read(&self) -> T {
+        // SAFETY: the caller vouches for the value, and the slot is never read again.
+        self.0.with(|value| unsafe { ptr::read(value).assume_init() })
+    }
+
     /// Drops the value where it is.
     ///
     /// # Safety
@@ -93,6 +103,8 @@ pub(crate) enum Key {
     Sole(Unparker),
     /// The party is a select, which may have been served in another channel already.
     Selecting(NonNull<Entry>),
+    /// No party: behind this, futures wait in a list of their own.
+    Futures(NonNull<Waiter>),
 }
 
 // SAFETY: whether what lies in the slot may change threads is up to the channel's message type,

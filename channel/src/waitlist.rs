@@ -63,7 +63,7 @@ impl WaitList {
         })?;
         let unparker = |key| match key {
             Key::Sole(unparker) => unparker,
-            Key::Selecting(_) => unreachable!("not wanted above"),
+            Key::Selecting(_) | Key::Futures(_) => unreachable!("not wanted above"),
         };
         // SAFETY: the unparker was all of the key.
         Some(Sole::new(unsafe { party.map(unparker) }))
@@ -82,15 +82,45 @@ impl WaitList {
         match self.dequeue_select() {
             Some(party) => Some(Won::Selecting(party)),
             None if self.is_empty() => None,
-            None => self.dequeue_sole_after_selects(verdict),
+            None => self.dequeue_after_selects(verdict),
         }
     }
 
-    /// Takes the sole party that stood behind selects, none of which could be won.
+    /// Takes the sole party that stood behind selects, none of which could be won, or a party that
+    /// stands behind the sign of the futures.
     #[cold]
     #[inline(never)]
-    fn dequeue_sole_after_selects(&mut self, verdict: Verdict) -> Option<Won> {
-        self.dequeue_sole(verdict).map(Won::Sole)
+    fn dequeue_after_selects(&mut self, verdict: Verdict) -> Option<Won> {
+        if let Some(party) = self.dequeue_sole(verdict) {
+            return Some(Won::Sole(party));
+        }
+        let met = self.0.pop_if(|key, _| matches!(key, Key::Futures(_)))?;
+        let won = self.dequeue(verdict);
+        let Key::Futures(sign) = met.into_key() else { unreachable!("it is the sign") };
+        // SAFETY: it stays until it is taken down, says who has put it up; and it was taken out.
+        unsafe { self.put_up(sign) };
+        won
+    }
+
+    /// Puts a sign at the end that futures wait.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the lock that guards the list. The sign is in no list, and does not move or
+    /// go away before it was taken down.
+    pub(crate) unsafe fn put_up(&mut self, sign: NonNull<Waiter>) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.0.push(sign.as_ref(), Key::Futures(sign)) };
+    }
+
+    /// Takes the sign out.
+    ///
+    /// # Safety
+    ///
+    /// It was put up in this list.
+    pub(crate) unsafe fn take_down(&mut self, sign: NonNull<Waiter>) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.0.remove(sign.as_ref()) };
     }
 
     /// Tries the selects at the head of the list, in order. On `None` the head is a sole party, or
@@ -118,7 +148,7 @@ impl WaitList {
         // SAFETY: passed on to the caller.
         match unsafe { self.0.remove(waiter) } {
             Some(Key::Sole(unparker)) => Some(unparker),
-            Some(Key::Selecting(_)) | None => None,
+            Some(Key::Selecting(_) | Key::Futures(_)) | None => None,
         }
     }
 
@@ -142,6 +172,7 @@ impl WaitList {
     fn finds_partner(&self, mine: Option<&Claim>) -> bool {
         self.0.any(|key| match key {
             Key::Sole(_) => true,
+            Key::Futures(_) => false,
             Key::Selecting(operation) => {
                 // SAFETY: an operation that is enlisted is alive, and so is its claim.
                 let claim = unsafe { Entry::claim(*operation) };
@@ -163,7 +194,7 @@ impl WaitList {
     #[cold]
     fn take_watchers(&mut self) {
         let watchers = self.0.take_if(usize::MAX, |key| match key {
-            Key::Sole(_) => false,
+            Key::Sole(_) | Key::Futures(_) => false,
             Key::Selecting(operation) => {
                 // SAFETY: an operation that is enlisted is alive, and so is its claim.
                 unsafe { Entry::claim(*operation) }.purpose() == Purpose::Watch

@@ -81,6 +81,7 @@ pub mod internal {
     pub use crate::cancel::{check_cancelled_at, shield_unwinding, uninterrupted};
     pub use crate::deadlock::never_wakes_a_task;
     pub use crate::driver::{Direction, Patience, Source};
+    pub use crate::future::FutureWait;
     pub use crate::sleep::park_until;
     pub use crate::wait_cell::{Event, WaitCell};
     pub use crate::wait_queue::{Chain, Taken, WaitQueue, Waiter};
@@ -94,7 +95,7 @@ pub use cancel::{
 pub use clock::{Hold, advance, hold, now, pause, resume};
 pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
 pub use dump::{BusyWorker, Dump, DumpOptions, RuntimeDump, TaskDump, TaskGroup, TaskState, dump};
-pub use future::{BlockOn, block_on};
+pub use future::{BlockOn, JoinFuture, block_on};
 pub use interval::{Interval, MissedTick, interval, interval_at};
 pub use local::{LocalKey, NotSet};
 pub use metrics::{Metrics, WorkerMetrics};

@@ -30,6 +30,7 @@ use std::time::Instant;
 use lisle_runtime::internal::last_words::AbortOnUnwind;
 use lisle_runtime::no_suspend;
 
+use crate::future::FutureWait;
 use crate::task::Control;
 use crate::thread::ThreadWait;
 use crate::worker;
@@ -68,6 +69,7 @@ pub struct Unparker(Party);
 pub(crate) enum Party {
     Task(NonNull<Control>),
     Thread(NonNull<ThreadWait>),
+    Future(NonNull<FutureWait>),
 }
 
 // SAFETY: the party cannot leave `park` while its unparker is out, so the pointers stay valid on
@@ -105,9 +107,7 @@ impl Unparker {
     pub fn unpark(self) {
         match self.into_party() {
             Party::Task(task) => worker::unpark(task),
-            // SAFETY: the thread stays in `park`, where its `ThreadWait` lives, until `unpark` has
-            // stored the wake-up, after which `unpark` does not touch it.
-            Party::Thread(wait) => unsafe { ThreadWait::unpark(wait) },
+            other => other.unpark_no_task(),
         }
     }
 
@@ -125,11 +125,26 @@ impl Drop for Unparker {
             Party::Task(task) => worker::abandon(task),
             // SAFETY: as for `unpark`.
             Party::Thread(wait) => unsafe { ThreadWait::abandon(wait) },
+            // SAFETY: as for `unpark`.
+            Party::Future(wait) => unsafe { FutureWait::abandon(wait) },
         }
     }
 }
 
 impl Party {
+    /// Out of line: a task that wakes another one does not carry it along.
+    #[inline(never)]
+    fn unpark_no_task(self) {
+        match self {
+            Self::Task(_) => unreachable!("it is no task"),
+            // SAFETY: the thread stays in `park`, where its `ThreadWait` lives, until `unpark` has
+            // stored the wake-up, after which `unpark` does not touch it.
+            Self::Thread(wait) => unsafe { ThreadWait::unpark(wait) },
+            // SAFETY: the wait stays until its unparker was used.
+            Self::Future(wait) => unsafe { FutureWait::unpark(wait) },
+        }
+    }
+
     /// Calls `retract`, which gives back this party's unparker or nothing: true if it did. Any
     /// other would mean that this one is still out, with a wait that is about to end.
     #[inline(always)]

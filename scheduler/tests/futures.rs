@@ -378,6 +378,83 @@ fn many_parties_wake_many_others() {
     }
 }
 
+#[test]
+fn a_handle_is_awaited_by_any_party() {
+    let number = |n: u32| async move { spawn(move || n).await.unwrap() };
+    assert_eq!(block_on(number(1)), 1, "on a thread");
+    run_on(2, || {
+        assert_eq!(block_on(number(2)), 2);
+        let log = Log::new();
+        let note = log.clone();
+        let task = spawn(move || {
+            yield_now();
+            note.add("task");
+        });
+        block_on(async {
+            task.await.unwrap();
+            log.add("awaited");
+        });
+        log.expect(&["task", "awaited"]);
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_handle_that_is_awaited_tells_of_panics_and_cancellations() {
+    run_in_order(|| {
+        let panic = block_on(spawn(|| std::panic::panic_any("no luck"))).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"no luck"));
+        let task = spawn(|| sleep(Duration::from_secs(3600)));
+        yield_now();
+        task.cancel();
+        assert!(Cancelled::of(&block_on(task).unwrap_err()).is_some());
+    });
+}
+
+#[test]
+fn a_join_that_is_dropped_lets_the_task_go_on() {
+    run_in_order(|| {
+        let log = Log::new();
+        let (kept, note) = (NoteDrop(log.clone(), "result"), log.clone());
+        let mut joining = spawn(move || {
+            note.add("ran");
+            kept
+        })
+        .into_future();
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(std::pin::Pin::new(&mut joining).poll(&mut context).is_pending());
+        drop(joining);
+        yield_now();
+        log.expect(&["ran", "result"]);
+        let mut joining = spawn(|| ()).into_future();
+        assert!(std::pin::Pin::new(&mut joining).poll(&mut context).is_pending());
+        yield_now();
+        drop(joining); // woken and not polled again
+        drop(spawn(|| ()).into_future()); // never polled
+    });
+}
+
+#[test]
+fn joins_are_dropped_while_their_tasks_end() {
+    run_on(2, || {
+        for round in 0..500 {
+            let mut joining = spawn(move || round).into_future();
+            let polled = block_on(poll_fn(|context| {
+                Poll::Ready(std::pin::Pin::new(&mut joining).poll(context))
+            }));
+            if round % 3 == 0 {
+                yield_now();
+            }
+            match polled {
+                Poll::Ready(result) => assert_eq!(result.unwrap(), round),
+                Poll::Pending if round % 2 == 0 => drop(joining),
+                Poll::Pending => assert_eq!(block_on(joining).unwrap(), round),
+            }
+        }
+    })
+    .unwrap();
+}
+
 thread_local! {
     /// How many contexts are entered on this thread.
     static ENTERED: Cell<usize> = const { Cell::new(0) };

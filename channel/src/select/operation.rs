@@ -12,6 +12,7 @@ use lisle_scheduler::park::{Awaited, Object};
 use crate::channel::{Channel, End, Opening, State, refill};
 use crate::claim::{Claim, Entry, Grant, GrantCell, Landing, Purpose};
 use crate::error::{SendError, TryRecvError};
+use crate::futures::notify_others;
 use crate::receiver::{Receiver, Source};
 use crate::sender::Sender;
 use crate::waiter::Verdict;
@@ -244,7 +245,12 @@ impl<T> Channel<T> {
             return Err(SendError(message));
         }
         match state.receivers.parked.dequeue(Verdict::Transferred) {
-            None => state.buffer.push(message),
+            None => {
+                state.buffer.push(message);
+                let future = state.next_future();
+                drop(state);
+                future.wake();
+            }
             Some(receiver) => {
                 drop(state);
                 // SAFETY: the receiver was won in this channel.
@@ -310,8 +316,10 @@ impl<T> Channel<T> {
         unsafe { state.side(end).parked.enlist(entry) };
         if claim.purpose() == Purpose::Select {
             self.change();
-            // Watchers at the other end have a partner now.
-            state.side(end.other()).parked.notify_watchers();
+            if !state.side(end.other()).parked.is_empty() {
+                // Watchers at the other end have a partner now, and futures have to look.
+                notify_others(state, end);
+            }
         }
         true
     }

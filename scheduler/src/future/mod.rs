@@ -1,4 +1,4 @@
-//! Futures: a task or a thread that waits for one.
+//! Futures: a task or a thread that waits for one, and futures that wait for tasks.
 //!
 //! [`block_on`] polls in its caller's frame, and parks between two polls until a waker is used. A
 //! waker may be used from any thread, again and again, early and late; so what it rings is an
@@ -6,10 +6,14 @@
 //! [`WaitCell`](crate::wait_cell::WaitCell), which is cleared before each poll: a wake-up that
 //! comes during a poll or after it finds the cell empty and leaves its event there, and the park
 //! that follows ends at once.
+//!
+//! The other way, a future waits where tasks and threads do, by a [`FutureWait`].
 
 mod alarm;
+mod join;
 #[cfg(all(test, lisle_loom))]
 mod models;
+mod party;
 
 use std::mem::ManuallyDrop;
 use std::panic::Location;
@@ -19,6 +23,8 @@ use std::task::{Context, Poll};
 use lisle_runtime::no_suspend;
 
 use self::alarm::Alarm;
+pub use self::join::JoinFuture;
+pub use self::party::FutureWait;
 use crate::turn;
 
 /// Waits for a future: the calling task parks, or the calling plain thread blocks, until the future

@@ -1,12 +1,13 @@
 //! Loom models of `block_on`. The parties are plain threads.
 
-use std::task::Poll;
+use std::task::{Poll, Waker};
 
 use lisle_runtime::internal::primitive::Arc;
 use lisle_runtime::internal::primitive::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
-use super::wait_for;
+use super::{FutureWait, wait_for};
+use crate::wait_cell::{Event, WaitCell};
 
 fn ready_if(condition: bool) -> Poll<()> {
     if condition { Poll::Ready(()) } else { Poll::Pending }
@@ -64,5 +65,53 @@ fn model_of_two_wakers() {
             ready_if(parts.iter().all(|part| part.load(Ordering::Relaxed)))
         });
         threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+/// A future that waits at a cell is dropped while the event comes: the cell is free for others
+/// afterwards.
+///
+/// Seen to fail: without `settle`, and with a `release` that is Relaxed, the accesses to the
+/// unparker's place overlap.
+#[test]
+fn model_of_a_future_that_leaves_a_cell() {
+    const DONE: Event = Event::new(0);
+    loom::model(|| {
+        let cell = Arc::new(WaitCell::new());
+        let notifier = thread::spawn({
+            let cell = cell.clone();
+            move || drop(cell.notify(DONE))
+        });
+        let wait = FutureWait::new();
+        // SAFETY: the wait stays until it is over, below.
+        cell.announce(unsafe { wait.arm(Waker::noop().clone()) });
+        match cell.retract() {
+            Some(unparker) => drop(unparker),
+            None => wait.settle(),
+        }
+        // Stands for the end of the cell, if the event has come.
+        if cell.event().is_some() {
+            cell.clear();
+            // SAFETY: as above.
+            cell.announce(unsafe { wait.arm(Waker::noop().clone()) });
+            drop(cell.retract());
+        }
+        notifier.join().unwrap();
+    });
+}
+
+/// The waker of a wait is replaced while the unparker is used: one of the two is called.
+///
+/// Seen to fail: with a `poll` that does not look again after it has replaced the waker's place,
+/// that is, with a second `seize` whose failure counts as pending, loom reports a deadlock.
+#[test]
+fn model_of_a_waker_that_is_replaced() {
+    loom::model(|| {
+        let wait = std::sync::Arc::new(FutureWait::new());
+        // SAFETY: the wait stays until it is over.
+        let unparker = unsafe { wait.arm(Waker::noop().clone()) };
+        let notifier = thread::spawn(move || unparker.unpark());
+        wait_for(|context| wait.poll(context.waker()));
+        notifier.join().unwrap();
     });
 }

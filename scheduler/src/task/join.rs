@@ -255,22 +255,36 @@ impl<T> JoinHandle<T> {
         if unsafe { cell.wait(Wait::on(&joined), deadline) } != Wake::Unparked {
             return Err(self);
         }
-        let this = ManuallyDrop::new(self);
-        if cell.event() == Some(LEFT) {
-            check_cancelled();
-            return Ok(Err(Box::new(Cancelled::task(this.control().cause()))));
-        }
-        // SAFETY: the task has finished, so its side is done with the block; the result is there,
-        // and the handle, which is not dropped, takes it and frees the block.
-        let result: thread::Result<T> = unsafe {
-            let result = Payload::take(this.control().payload.get());
-            free(this.control);
-            result
-        };
+        // SAFETY: the event has come.
+        let result = unsafe { self.into_result() };
         if result.is_err() {
             check_cancelled();
         }
         Ok(result)
+    }
+
+    /// Where the handle's side waits.
+    pub(crate) fn cell(&self) -> &WaitCell {
+        &self.control().join.0
+    }
+
+    /// The result of a task that has ended.
+    ///
+    /// # Safety
+    ///
+    /// The cell has its event.
+    pub(crate) unsafe fn into_result(self) -> thread::Result<T> {
+        let this = ManuallyDrop::new(self);
+        if this.cell().event() == Some(LEFT) {
+            return Err(Box::new(Cancelled::task(this.control().cause())));
+        }
+        // SAFETY: the task has finished, so its side is done with the block; the result is there,
+        // and the handle, which is not dropped, takes it and frees the block.
+        unsafe {
+            let result = Payload::take(this.control().payload.get());
+            free(this.control);
+            result
+        }
     }
 
     /// Asks for the task to be cancelled, from any thread, and does not wait for its end.
