@@ -113,14 +113,20 @@ fn a_descriptor_of_the_parent_is_waited_for_in_the_child() {
                 let error = read(&shared, soon()).unwrap_err();
                 assert!(error.to_string().contains("before the process forked"), "{error}");
                 let (shared, awaited, mut far) = (shared.clone(), awaited.clone(), &far);
+                let runs = Arc::new(AtomicBool::new(false));
+                let set = runs.clone();
                 let thread = thread::spawn(move || {
                     // Twice: what waits again asks for the registration.
-                    let task = spawn(move || [(); 2].map(|()| read(&shared, None).unwrap()));
+                    let task = spawn(move || {
+                        set.store(true, Ordering::Release);
+                        [(); 2].map(|()| read(&shared, None).unwrap())
+                    });
                     assert_eq!(read(&awaited, soon()).unwrap_err().kind(), io::ErrorKind::TimedOut);
                     awaited.close();
                     task
                 });
                 let task = thread.join().unwrap();
+                block_until(|| runs.load(Ordering::Acquire));
                 for byte in [1, 2] {
                     thread::sleep(Duration::from_millis(2)); // the task waits by now
                     far.write_all(&[byte]).unwrap();
