@@ -55,6 +55,7 @@ mod panic_note;
 pub mod park;
 mod per_process;
 mod post;
+mod processor;
 mod run_queue;
 mod runtime;
 mod scope;

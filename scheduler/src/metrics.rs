@@ -44,6 +44,9 @@ pub struct WorkerMetrics {
     pub wakes_received: u64,
     /// Times its thread has gone to sleep.
     pub sleeps: u64,
+    /// Times it has [looked out](crate::RuntimeBuilder::spin) for something to do before it went to
+    /// sleep, and nothing came. It does so less and less often while that is in vain.
+    pub vain_spins: u64,
     /// Tasks it is responsible for: all that have not finished, started or not.
     pub live_tasks: u64,
     /// Tasks that wait for something.
@@ -102,6 +105,7 @@ impl Metrics {
             wakes_sent: a.wakes_sent + b.wakes_sent,
             wakes_received: a.wakes_received + b.wakes_received,
             sleeps: a.sleeps + b.sleeps,
+            vain_spins: a.vain_spins + b.vain_spins,
             live_tasks: a.live_tasks + b.live_tasks,
             parked_tasks: a.parked_tasks + b.parked_tasks,
             runnable_tasks: a.runnable_tasks + b.runnable_tasks,

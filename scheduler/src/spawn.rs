@@ -304,11 +304,7 @@ impl Builder {
         let (task, handle) = unsafe { create(&Outside(team), self, spawned_at, body)? };
         // SAFETY: the task is new, and closure and result are `Send`.
         let task = unsafe { NewTask::new(task) };
-        let taken = match spread {
-            true => Team::place(team, task, Balance::Living, None),
-            false => Team::inject(team, task),
-        };
-        if taken.is_ok() {
+        if hand_in(team, task, spread).is_ok() {
             return Ok(handle);
         }
         // SAFETY: the task is new, and was given back.
@@ -401,19 +397,23 @@ impl Builder {
     where
         F: FnOnce() -> T,
     {
+        let spread = self.spread;
         // SAFETY: the reference is used in this call alone; the caller answers for the types, and
         // the scope, which is told of the task before any worker is, waits for it.
         unsafe {
             if let Some(worker) = worker::current() {
                 let (task, handle) = create(worker, self, spawned_at, body)?;
                 bonds.admit(task.as_ref(), Some(worker.id()));
-                worker.accept_new(task);
+                match spread {
+                    true => worker.accept_spread(task),
+                    false => worker.accept_new(task),
+                }
                 return Ok(handle);
             }
             let team = &default_runtime()?.handle().team;
             let (task, handle) = create(&Outside(team), self, spawned_at, body)?;
             bonds.admit(task.as_ref(), None);
-            if Team::inject(team, NewTask::new(task)).is_ok() {
+            if hand_in(team, NewTask::new(task), spread).is_ok() {
                 return Ok(handle);
             }
             let bonds = task.as_ref().bond().map(|bond| Bonds::let_go(bond, None));
@@ -447,6 +447,18 @@ impl Builder {
             worker.accept_new_local(task);
             Ok(handle)
         }
+    }
+}
+
+/// Gives a team a new task from outside, which any of its workers may start or one that is chosen.
+///
+/// # Errors
+///
+/// The task, if the team ends or has ended.
+fn hand_in(team: &primitive::Arc<Team>, task: NewTask, spread: bool) -> Result<(), NewTask> {
+    match spread {
+        true => Team::place(team, task, Balance::Living, None),
+        false => Team::inject(team, task),
     }
 }
 

@@ -208,9 +208,10 @@ fn the_limit_of_address_space_holds_for_promised_stacks() {
     let ended = in_child(name, &[], || {
         run_in_order(|| {
             limit_address_space(200 << 20);
-            for _ in 0..5 {
+            for round in 0..5 {
                 let mut crowd = Crowd::default();
-                let text = crowd.grow_to_the_limit(&Builder::new(), 100_000);
+                let builder = if round % 2 == 0 { Builder::new() } else { Builder::new().spread() };
+                let text = crowd.grow_to_the_limit(&builder, 100_000);
                 assert!(text.starts_with("no address space for another stack"), "{text}");
                 assert!(crowd.tasks.len() > 100, "{}", crowd.tasks.len());
                 // Every task that was accepted can start.

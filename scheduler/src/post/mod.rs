@@ -36,6 +36,7 @@ use crate::carry::Mate;
 use crate::driver::Bell;
 use crate::injector::{Injector, NewTask};
 use crate::metrics::WorkerMetrics;
+use crate::processor::Thread;
 use crate::run_queue::Backlog;
 use crate::task::Control;
 use crate::team::Balance;
@@ -59,6 +60,8 @@ pub(crate) struct Post {
     bell: Mutex<Option<Bell>>,
     /// The worker's identity, set at the same time.
     mate: OnceLock<Option<Mate>>,
+    /// The worker's thread, set at the same time.
+    thread: OnceLock<Option<Thread>>,
     /// Whether the worker, which was asleep, has been made the watcher.
     appointed: AtomicBool,
     /// While the worker sleeps: whether a timer or a descriptor may wake one of its tasks.
@@ -82,6 +85,7 @@ impl Post {
             rests: StdAtomicBool::new(true),
             bell: Mutex::new(None),
             mate: OnceLock::new(),
+            thread: OnceLock::new(),
             appointed: AtomicBool::new(false),
             has_wake_source: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -143,6 +147,11 @@ impl Post {
     #[inline]
     pub(crate) fn mate(&self) -> Option<Mate> {
         *self.mate.get()?
+    }
+
+    /// The owner's thread, if the owner has come and something can be known of it.
+    pub(crate) fn thread(&self) -> Option<Thread> {
+        *self.thread.get()?
     }
 
     /// Makes sure that the owner looks around once more, awake or not.

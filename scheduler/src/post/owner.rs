@@ -12,6 +12,7 @@ use super::counters::{Counter, Counters};
 use super::{Notice, Post, Posts, Request};
 use crate::carry::Mate;
 use crate::driver::Driver;
+use crate::processor::Thread;
 use crate::task::Control;
 
 /// After a sleep of this length nothing is likely to come soon, so memory that is kept for new
@@ -44,6 +45,7 @@ impl PostOwner {
         let post = &posts.all()[index];
         let bell = driver.bell();
         let _ = post.mate.set(bell.mate());
+        let _ = post.thread.set(Thread::this());
         let before = post.bell.lock().replace(bell);
         assert!(before.is_none(), "a post has one owner");
         Self { post: NonNull::from(post), _posts: posts, _stays_on_its_thread: PhantomData }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use lisle_runtime::internal::last_words::abort_on_unwind;
 
 use super::Worker;
+use super::stealing::Sight;
 use crate::blocking;
 use crate::deadlock::{self, ForeignThreads};
-use crate::run_queue::Mark;
 use crate::team::{Role, Team};
 use crate::trace::What;
 
@@ -45,11 +45,11 @@ impl Worker {
         let mut quiet_since = None;
         // A thread is started when a watcher is wanted, or for a task from outside.
         if self.was_appointed() {
-            let marks = self.mark_backlogs();
+            let sights = self.sight_backlogs();
             if !cfg!(lisle_loom) {
                 self.spin();
             }
-            self.watch(marks, &mut recheck);
+            self.watch(sights, &mut recheck);
         } else if self.index > 0 {
             // It was counted as asleep.
             self.team.idle.leave(Role::Sleeper);
@@ -100,7 +100,7 @@ impl Worker {
 
     /// Waits for work, or finds some. Returns when there may be something to run.
     fn be_idle(&self, recheck: &mut Duration) {
-        let (marks, start) = (self.mark_backlogs(), Instant::now());
+        let (sights, start) = (self.sight_backlogs(), Instant::now());
         // The other side of an exchange is to find this worker at rest, and to carry it. And a
         // model does not spin.
         let spins = !cfg!(lisle_loom) && self.spins.are_worthwhile() && !self.calls.alternate();
@@ -108,9 +108,10 @@ impl Worker {
             self.spins.note_catch();
         } else if spins {
             self.spins.note_vain_spin();
-            self.be_idle_and_sleep(marks, recheck);
+            self.post.add(|counters| &counters.vain_spins, 1);
+            self.be_idle_and_sleep(sights, recheck);
         } else {
-            self.be_idle_and_sleep(marks, recheck);
+            self.be_idle_and_sleep(sights, recheck);
             self.judge_sleep(start.elapsed());
         }
         // The worker may have been called for a new task, and one that goes on first may compute
@@ -119,7 +120,7 @@ impl Worker {
         self.begin_round();
     }
 
-    fn be_idle_and_sleep(&self, marks: Vec<Mark>, recheck: &mut Duration) {
+    fn be_idle_and_sleep(&self, sights: Vec<Sight>, recheck: &mut Duration) {
         if self.team.idle.enter() == Role::Sleeper {
             if self.team.is_alone() {
                 self.sleep_last(recheck);
@@ -131,7 +132,7 @@ impl Worker {
                 return self.team.idle.leave(Role::Sleeper);
             }
         }
-        self.watch(marks, recheck);
+        self.watch(sights, recheck);
     }
 
     /// Leaves the sleepers to run something.
@@ -153,10 +154,10 @@ impl Worker {
     }
 
     /// Looks at the others' backlogs until one has lasted, something arrives here, or all sleep.
-    fn watch(&self, mut marks: Vec<Mark>, recheck: &mut Duration) {
+    fn watch(&self, mut sights: Vec<Sight>, recheck: &mut Duration) {
         let mut nap = FIRST_NAP;
         loop {
-            if self.post.has_mail() || self.has_more_to_do() || self.steal(&marks) {
+            if self.post.has_mail() || self.has_more_to_do() || self.steal(&sights) {
                 return self.stop_watching();
             }
             if self.team.watcher_falls_asleep() {
@@ -164,7 +165,7 @@ impl Worker {
                 self.team.idle.note_awakening();
                 return self.stop_sleeping();
             }
-            marks = self.mark_backlogs();
+            self.renew_sights(&mut sights);
             let timer = self.until_next_timer();
             // In a model a nap has no end of its own: it would hide a wake-up that was lost.
             let pause = (!cfg!(lisle_loom)).then_some(nap);
@@ -283,37 +284,5 @@ impl Worker {
             return self.until_virtual(deadline);
         }
         Some(deadline?.saturating_duration_since(Instant::now()))
-    }
-
-    /// Notes how far the others' backlogs reach now.
-    fn mark_backlogs(&self) -> Vec<Mark> {
-        self.team.posts.others(self.index).map(|post| post.backlog.mark()).collect()
-    }
-
-    /// Takes tasks from a backlog that has lasted since it was marked. A task that was spawned only
-    /// just now is left to its worker, which has it in its cache and will come to it sooner than
-    /// another could be woken.
-    fn steal(&self, marks: &[Mark]) -> bool {
-        self.post.add(|counters| &counters.searches, 1);
-        for (post, &mark) in self.team.posts.others(self.index).zip(marks) {
-            if !post.backlog.has_lasted_since(mark) {
-                continue;
-            }
-            let loot = post.backlog.loot();
-            let mut stolen = 0;
-            while stolen < loot && self.reserve_stack().is_ok() {
-                let Some(task) = post.backlog.steal() else {
-                    self.cancel_reservation();
-                    break;
-                };
-                self.adopt(task);
-                stolen += 1;
-            }
-            if stolen > 0 {
-                self.post.add(|counters| &counters.steals, stolen as u64);
-                return true;
-            }
-        }
-        false
     }
 }

@@ -13,9 +13,10 @@
 //!   spawn, no wake-up. One that has asked for something has a partner, which should be near;
 //! - one more at least is there: pairs stay together.
 //!
-//! Then the tasks that follow are dealt in blocks, the others' first, as long as each that starts
-//! here goes on like the first. Those of other places start where they are. README.md says what
-//! this gains, and NOTES.md what was rejected.
+//! Then those of the burst that have not started are dealt in blocks, the others' first, so that no
+//! worker gets more than a block more than another. A task starts here nevertheless if the one
+//! before it has not gone on like the first. Those of other places end the deal, and start where
+//! they are. README.md says what this gains, and NOTES.md what was rejected.
 
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
@@ -43,11 +44,15 @@ pub(super) struct Crowd {
 
 /// A crowd that is being dealt.
 struct Deal {
-    /// Those that were idle when it began.
+    /// Where its tasks are spawned.
+    place: &'static Location<'static>,
+    /// Those that were idle when it began. They are busy as soon as they have their first tasks.
     workers: Vec<usize>,
     block: usize,
-    /// How many tasks were dealt, with those that stay.
+    /// How many tasks were dealt, with those whose turn it was to stay.
     dealt: usize,
+    /// How many tasks that waited when it began have not come to their turn yet.
+    left: usize,
 }
 
 impl Crowd {
@@ -78,21 +83,20 @@ impl Worker {
         if cfg!(lisle_loom) || self.team.is_alone() || self.shutting_down.get() {
             return false;
         }
-        let is_crowd = self.has_waited_at_once(task.spawned_at);
+        let is_crowd = !task.is_tied() && self.has_waited_at_once(task.spawned_at);
         let mut deal = self.crowd.deal.borrow_mut();
-        if !is_crowd || task.is_tied() {
-            *deal = None;
-        } else if deal.is_none() {
-            *deal = self.begin_deal();
+        if !deal.as_mut().is_some_and(|deal| deal.goes_on_with(task.spawned_at)) {
+            *deal = if is_crowd { self.begin_deal(task.spawned_at) } else { None };
         }
-        let target = deal.as_mut().and_then(Deal::next);
+        let watches = deal.is_some() || self.team.idle.is_any();
+        let target = deal.as_mut().filter(|_| is_crowd).and_then(Deal::next);
         drop(deal);
         if target.is_some_and(|target| self.hand_over(task, target)) {
             // The one that is watched is still the last that has started.
             self.crowd.started.set(usize::MAX);
             return true;
         }
-        self.watch_first_turn(task);
+        self.watch_first_turn(task, watches);
         false
     }
 
@@ -110,12 +114,12 @@ impl Worker {
     }
 
     /// The task that is about to start is the second of a crowd, whose others wait in the backlog.
-    fn begin_deal(&self) -> Option<Deal> {
+    fn begin_deal(&self, place: &'static Location<'static>) -> Option<Deal> {
         let others = self.queue.backlog_len();
         let workers = if others > 0 { self.team.find_idle(self.index) } else { Vec::new() };
         let share = (others + 2).div_ceil(workers.len() + 1);
         let block = share.min(LONGEST_BLOCK);
-        (!workers.is_empty()).then_some(Deal { workers, block, dealt: 0 })
+        (!workers.is_empty()).then_some(Deal { place, workers, block, dealt: 0, left: others })
     }
 
     /// False if the worker cannot be had.
@@ -132,8 +136,7 @@ impl Worker {
 
     /// Watches whether a task that starts now does nothing but wait: its first operation that need
     /// not wait ends its allowance.
-    fn watch_first_turn(&self, task: &Runnable) {
-        let watches = self.team.idle.is_any();
+    fn watch_first_turn(&self, task: &Runnable, watches: bool) {
         self.crowd.watched.set(watches.then(|| NonNull::from(&**task)));
         self.crowd.pushes.set(self.queue.pushes());
         if watches {
@@ -143,6 +146,13 @@ impl Worker {
 }
 
 impl Deal {
+    /// Whether a task that comes to its turn is one of those that are dealt.
+    fn goes_on_with(&mut self, place: &Location<'_>) -> bool {
+        let goes_on = self.left > 0 && ptr::eq(self.place, place);
+        self.left = self.left.saturating_sub(1);
+        goes_on
+    }
+
     /// Which worker gets the next task; `None` for the one that deals.
     fn next(&mut self) -> Option<usize> {
         let round = (self.workers.len() + 1) * self.block;

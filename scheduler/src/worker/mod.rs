@@ -27,6 +27,7 @@ mod overflow;
 mod running;
 mod spinning;
 mod stalling;
+mod stealing;
 mod tracing;
 mod turn;
 mod virtual_time;

@@ -15,9 +15,10 @@ pub(super) struct Spins {
     /// How many sleeps without a spin before were so short that spinning should have caught their
     /// end, since spinning was given up.
     soon: Cell<u32>,
-    /// How many of those it takes to try again: twice as many each time that this was in vain.
-    /// What comes soon after the worker has fallen asleep may come because it sleeps, as from a
-    /// worker that shares its processor.
+    /// How many of those it takes to try again: twice as many each time that this was in vain, half
+    /// as many after each catch. What comes soon after the worker has fallen asleep may come
+    /// because it sleeps, as from a worker that shares its processor. And what was caught then may
+    /// have come because the processor was taken from the spinning thread.
     patience: Cell<u32>,
     /// The next idle moment is known to be long.
     skips_next: Cell<bool>,
@@ -50,7 +51,7 @@ impl Spins {
     /// Something came during a spin.
     pub(super) fn note_catch(&self) {
         self.vain.set(0);
-        self.patience.set(1);
+        self.patience.set((self.patience.get() / 2).max(1));
     }
 
     /// A spin was in vain.
@@ -107,8 +108,11 @@ mod tests {
             spins.note_short_sleep();
         }
         spins.note_catch();
+        assert!(spins.are_worthwhile());
+        assert!(vain_spins(&spins, 1_000) <= 8, "one catch does not say much");
+        (0..MOST_PATIENCE.ilog2()).for_each(|_| spins.note_catch());
         assert_eq!(vain_spins(&spins, 4), 4);
         spins.note_short_sleep();
-        assert!(spins.are_worthwhile(), "one short sleep is enough");
+        assert!(spins.are_worthwhile(), "one short sleep is enough after many");
     }
 }

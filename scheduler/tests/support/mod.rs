@@ -194,7 +194,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const CHILD: &str = "LISLE_TEST_CHILD";
 
 /// Seconds after which the kernel kills a child: no child needs a tenth of it.
-const LIMIT: u32 = 100;
+pub const LIMIT: u32 = 100;
 
 /// How a child ended, and what it wrote to standard error.
 pub struct Ended {

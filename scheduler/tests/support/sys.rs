@@ -21,6 +21,8 @@ unsafe extern "C" {
     fn syscall(number: c_long, ...) -> c_long;
     safe fn dup2(old: c_int, new: c_int) -> c_int;
     safe fn signal(signal: c_int, handler: usize) -> usize;
+    fn sched_getaffinity(thread: c_int, size: usize, processors: *mut u64) -> c_int;
+    fn sched_setaffinity(thread: c_int, size: usize, processors: *const u64) -> c_int;
     fn setrlimit(resource: c_int, limit: *const Limit) -> c_int;
 }
 
@@ -34,6 +36,20 @@ const ADDRESS_SPACE: c_int = 9;
 /// Has the kernel end this process after this many seconds.
 pub fn die_in(seconds: u32) {
     alarm(seconds);
+}
+
+/// Keeps the calling thread, and those that it starts from now on, on one processor.
+pub fn stay_on_one_processor() {
+    let mut processors = [0_u64; 16];
+    let size = size_of_val(&processors);
+    // SAFETY: the call writes as many bytes as it is told, at most.
+    assert!(unsafe { sched_getaffinity(0, size, processors.as_mut_ptr()) } >= 0);
+    let mut words = processors.iter_mut().skip_while(|word| **word == 0);
+    let first = words.next().expect("the thread has a processor");
+    *first &= first.wrapping_neg();
+    words.for_each(|word| *word = 0);
+    // SAFETY: the call reads as many bytes as it is told.
+    assert_eq!(unsafe { sched_setaffinity(0, size, processors.as_ptr()) }, 0);
 }
 
 /// Has all that this process writes to standard error from now on come out of the result.

@@ -1,16 +1,17 @@
 //! Where tasks start that are placed: on the worker with the fewest of their kind.
 #![cfg(not(lisle_loom))]
 
+mod crowds;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, ThreadId};
 
 use lisle_scheduler::internal::note_accept;
-use lisle_scheduler::park::{Object, Reason, Wait, park};
-use lisle_scheduler::{Builder, JoinHandle, Runtime, metrics, spawn, spawn_local, turn, yield_now};
+use lisle_scheduler::{Builder, JoinHandle, Runtime, metrics, scope, spawn, yield_now};
 use support::sys::forbid_threads;
 use support::{Bell, block_until, in_child, run_on};
 
@@ -210,6 +211,60 @@ fn an_accept_is_forgotten_at_the_end_of_the_turn() {
     .unwrap();
 }
 
+/// The spawner waits for something that is not Lisle's: those on its own worker start later.
+#[test]
+fn spread_tasks_start_although_their_spawner_blocks() {
+    run_on(4, || {
+        let (sender, receiver) = mpsc::channel();
+        let tasks: Vec<_> = (0..16)
+            .map(|_| {
+                let sender = sender.clone();
+                let body = move || sender.send(here()).unwrap();
+                Builder::new().spread().spawn(body).unwrap()
+            })
+            .collect();
+        let elsewhere = receiver.iter().take(11).filter(|thread| *thread != here());
+        assert_eq!(elsewhere.count(), 11);
+        tasks.into_iter().for_each(|task| task.join().unwrap());
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_local_task_is_not_spread() {
+    run_on(2, || {
+        for _ in 0..10 {
+            let home = here();
+            let builder = Builder::new().spread();
+            builder.spawn_local(move || assert_eq!(here(), home)).unwrap().join().unwrap();
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn tasks_of_a_scope_are_spread() {
+    run_on(4, || {
+        let (residents, threads) = (Residents::default(), Mutex::new(HashMap::new()));
+        scope(|s| {
+            let spread = |_| {
+                let (bell, body) = residents.body();
+                let threads = &threads;
+                let note = move || {
+                    let thread = body();
+                    *threads.lock().unwrap().entry(thread).or_default() += 1;
+                };
+                Builder::new().spread().spawn_scoped(s, note).unwrap();
+                bell
+            };
+            let bells: Vec<_> = (0..40).map(spread).collect();
+            bells.iter().for_each(Bell::ring_until_heard);
+        });
+        assert_even(&threads.into_inner().unwrap(), 4);
+    })
+    .unwrap();
+}
+
 #[test]
 fn a_plain_thread_spreads_too() {
     note_accept();
@@ -319,124 +374,4 @@ fn without_more_threads_all_tasks_run_on_those_there_are() {
         .unwrap();
     });
     ended.assert_success();
-}
-
-/// Waits to be rung, for something to do.
-struct Work;
-
-impl Object for Work {
-    fn reason(&self) -> Reason {
-        Reason::new("waiting for work")
-    }
-
-    fn awaits_work(&self) -> bool {
-        true
-    }
-}
-
-fn wait_for_work(bell: &Bell) {
-    let _ = park(Wait::on(&Work), None, |unparker| bell.put(unparker), || bell.take());
-}
-
-/// How many tasks each thread gets, if `spawner` spawns so many that do what it is told, and no
-/// thief comes.
-fn starts(
-    workers: usize,
-    tasks: usize,
-    spawner: impl Fn(usize, Bell) -> JoinHandle<ThreadId>,
-) -> HashMap<ThreadId, usize> {
-    loop {
-        let (steals, threads) = run_on(workers, || {
-            let bells: Vec<_> = (0..tasks).map(|_| Bell::new()).collect();
-            let spawned: Vec<_> =
-                bells.iter().enumerate().map(|(n, bell)| spawner(n, bell.clone())).collect();
-            while !bells.iter().all(Bell::is_awaited) {
-                yield_now();
-            }
-            let steals = metrics().unwrap().total().steals;
-            bells.iter().for_each(Bell::ring_until_heard);
-            let mut threads = HashMap::new();
-            for task in spawned {
-                *threads.entry(task.join().unwrap()).or_default() += 1;
-            }
-            (steals, threads)
-        })
-        .unwrap();
-        if steals == 0 {
-            return threads;
-        }
-    }
-}
-
-fn actor(bell: Bell) -> impl FnOnce() -> ThreadId + Send {
-    move || {
-        wait_for_work(&bell);
-        here()
-    }
-}
-
-#[test]
-fn actors_that_are_spawned_in_a_burst_are_dealt_to_idle_workers() {
-    for (workers, tasks) in [(1, 8), (2, 3), (2, 8), (2, 100), (3, 12), (4, 8), (8, 8)] {
-        let threads = starts(workers, tasks, |_, bell| spawn(actor(bell)));
-        let counts = || threads.values().copied();
-        assert_eq!(threads.len(), workers, "{threads:?}");
-        // Blocks of four; a deal that ends, because a worker was not idle for a moment, begins
-        // anew.
-        let difference = counts().max().unwrap() - counts().min().unwrap();
-        assert!(difference <= 4.max(tasks / 3), "{threads:?}");
-        if tasks <= 12 {
-            assert!(counts().max().unwrap() <= tasks.div_ceil(workers) + 1, "{threads:?}");
-        }
-    }
-}
-
-#[track_caller]
-fn assert_stay(tasks: usize, spawner: impl Fn(usize, Bell) -> JoinHandle<ThreadId>) {
-    let threads = starts(2, tasks, spawner);
-    assert_eq!(threads, HashMap::from([(here(), tasks)]));
-}
-
-#[test]
-fn pairs_and_strangers_stay_together() {
-    assert_stay(2, |_, bell| spawn(actor(bell)));
-    assert_stay(8, |n, bell| match n % 2 {
-        0 => spawn(actor(bell)),
-        _ => spawn(actor(bell)),
-    });
-}
-
-#[test]
-fn tasks_that_wait_for_something_else_than_work_stay() {
-    assert_stay(8, |_, bell| {
-        spawn(move || {
-            bell.wait();
-            here()
-        })
-    });
-}
-
-#[test]
-fn tasks_that_do_something_before_they_wait_stay() {
-    // An operation that could have waited.
-    assert_stay(8, |_, bell| {
-        spawn(move || {
-            if turn::spend() {
-                turn::next();
-            }
-            actor(bell)()
-        })
-    });
-    // A wake-up, or a spawn.
-    assert_stay(8, |_, bell| {
-        spawn(move || {
-            drop(spawn_local(|| ()));
-            actor(bell)()
-        })
-    });
-}
-
-#[test]
-fn local_tasks_stay_although_they_are_a_crowd() {
-    assert_stay(8, |_, bell| spawn_local(actor(bell)));
 }

@@ -2,19 +2,22 @@
 //! same.
 #![cfg(not(lisle_loom))]
 
+mod idling;
+mod stealing;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use lisle_scheduler::{Builder, JoinHandle, metrics, spawn, spawn_local, yield_now};
+use lisle_scheduler::{Builder, JoinHandle, spawn, spawn_local, yield_now};
 use support::channel::Channel;
-use support::{Bell, block_until, on_each_worker, run_on};
+use support::{on_each_worker, run_on};
 
 const TEAMS: [usize; 4] = [1, 2, 4, 8];
 
@@ -36,86 +39,6 @@ fn as_many_threads_serve_as_there_are_workers() {
             threads
         });
         assert_eq!(threads.unwrap().len(), workers);
-    }
-}
-
-/// The spawner waits without a switch for tasks that only other workers can run, all at once. Even
-/// a single one.
-#[test]
-fn tasks_are_spread_while_their_spawner_computes() {
-    for workers in [2, 3, 4, 8] {
-        for _ in 0..10 {
-            let home = here();
-            let threads = run_on(workers, || {
-                let tasks = on_each_worker(workers - 1, |_| here());
-                block_until(|| tasks.iter().all(JoinHandle::is_finished));
-                join_all(tasks).into_iter().collect::<HashSet<_>>()
-            });
-            let threads = threads.unwrap();
-            assert!(!threads.contains(&home));
-            assert_eq!(threads.len(), workers - 1);
-        }
-    }
-}
-
-/// A thief takes both. It may have come between the two spawns, but not each time.
-#[test]
-fn a_pair_that_was_spawned_together_is_stolen_together() {
-    let steals_at_once = || {
-        run_on(2, || {
-            let [started, go_on] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
-            let pair = [0, 1].map(|_| {
-                let (started, go_on) = (started.clone(), go_on.clone());
-                spawn(move || {
-                    started.store(true, Ordering::Release);
-                    block_until(|| go_on.load(Ordering::Acquire));
-                })
-            });
-            block_until(|| started.load(Ordering::Acquire));
-            let steals = metrics().unwrap().total().steals;
-            go_on.store(true, Ordering::Release);
-            join_all(pair);
-            steals
-        })
-        .unwrap()
-    };
-    assert!((0..20).any(|_| steals_at_once() == 2));
-}
-
-/// Two of the workers, of which each may be the one that looks out for work, are called away again
-/// and again by tasks of their own, while the spawner computes. One at least has nothing else to
-/// do.
-#[test]
-fn tasks_are_spread_although_others_have_something_to_do() {
-    for workers in [4, 8] {
-        run_on(workers, || {
-            let stop = Arc::new(AtomicBool::new(false));
-            let (to, fro) = (Channel::bounded(0), Channel::bounded(0));
-            let flag = stop.clone();
-            let talkers = on_each_worker(2, move |n| {
-                while !flag.load(Ordering::Acquire) {
-                    let (mine, yours) = if n == 0 { (&to, &fro) } else { (&fro, &to) };
-                    let _ = mine.send_timeout((), Duration::from_micros(100));
-                    let _ = yours.recv_timeout(Duration::from_micros(100));
-                }
-            });
-            for _ in 0..100 {
-                let started = Arc::new(AtomicUsize::new(0));
-                let tasks: Vec<_> = (0..4)
-                    .map(|_| {
-                        let started = started.clone();
-                        spawn(move || {
-                            started.fetch_add(1, Ordering::AcqRel);
-                        })
-                    })
-                    .collect();
-                block_until(|| started.load(Ordering::Acquire) == 4);
-                join_all(tasks);
-            }
-            stop.store(true, Ordering::Release);
-            join_all(talkers);
-        })
-        .unwrap();
     }
 }
 
@@ -433,30 +356,4 @@ fn each_worker_has_its_own_thread_locals() {
         assert_eq!(runtime.join().unwrap(), workers * TASKS);
         assert_eq!(ENDED.load(Ordering::Relaxed), workers);
     }
-}
-
-/// A bell is rung from another worker at the moment at which its worker falls asleep.
-#[test]
-fn a_wake_from_another_worker_is_not_lost_while_the_worker_falls_asleep() {
-    run_on(2, || {
-        let (bell, turn) = (Bell::new(), Arc::new(AtomicUsize::new(0)));
-        let parties = on_each_worker(2, move |n| {
-            for round in 1..2_000 {
-                if n == 0 {
-                    turn.store(round, Ordering::Release);
-                    bell.wait();
-                } else {
-                    block_until(|| turn.load(Ordering::Acquire) == round);
-                    let from = std::time::Instant::now();
-                    let delay = Duration::from_nanos(round as u64 * 40);
-                    while from.elapsed() < delay {
-                        std::hint::spin_loop();
-                    }
-                    block_until(|| bell.ring());
-                }
-            }
-        });
-        join_all(parties);
-    })
-    .unwrap();
 }
