@@ -12,21 +12,21 @@
 //!
 //! [   0] init is process 1
 //! [   2] shell is process 2
-//! [   5] shell: compute
-//! [   7] worker 2 computes
-//! [  10] worker 3 computes
-//! [  29] worker 2 is done
-//! [  42] worker 3 is done
-//! [  44] both have ended: 2 and 3
-//! [  46] shell: sleep
-//! [  57] slept for 10 ticks
-//! [  59] shell: hang
-//! [  61] a process hangs
-//! [  64] the process that hangs cleans up
-//! [  66] killed it: true, and again: false
-//! [  68] shell: exit
-//! [  70] the shell has ended with 0
-//! all processes have ended, after 72 ticks
+//! [  10] shell: compute
+//! [  12] worker 2 computes
+//! [  15] worker 3 computes
+//! [  34] worker 2 is done
+//! [  47] worker 3 is done
+//! [  49] both have ended: 2 and 3
+//! [  51] shell: sleep
+//! [  62] slept for 10 ticks
+//! [  80] shell: hang
+//! [  82] a process hangs
+//! [  85] the process that hangs cleans up
+//! [  87] killed it: true, and again: false
+//! [  89] shell: exit
+//! [  91] the shell has ended with 0
+//! all processes have ended, after 93 ticks
 //! ```
 
 mod support;
@@ -51,7 +51,7 @@ enum Call {
     Wait(Pid),
     /// Waits for so many ticks.
     Sleep(u64),
-    /// Waits for a key: the next word from the keyboard, by its number; 0 at the end.
+    /// Waits for a key; the answer is its number, or 0 when there will be none.
     Read,
     /// Ends another process; the answer is 1 if there was one.
     Kill(Pid),
@@ -71,7 +71,10 @@ struct Kernel {
     /// Those that wait for a process.
     waiting: Vec<(Pid, Pid)>,
     statuses: BTreeMap<Pid, i64>,
-    keyboard: VecDeque<i64>,
+    /// The keys that will be pressed, and when.
+    keyboard: VecDeque<(u64, i64)>,
+    /// Those that wait for a key.
+    reading: VecDeque<Pid>,
 }
 
 impl Kernel {
@@ -87,8 +90,10 @@ impl Kernel {
     fn run(&mut self) {
         while !self.processes.is_empty() {
             self.wake_sleepers();
+            self.wake_readers();
             let Some((pid, answer)) = self.ready.pop_front() else {
-                assert!(!self.sleeping.is_empty(), "all processes wait for each other");
+                let may_wake = !self.sleeping.is_empty() || !self.reading.is_empty();
+                assert!(may_wake, "all processes wait for each other");
                 self.ticks += 1;
                 continue;
             };
@@ -113,7 +118,7 @@ impl Kernel {
                 self.sleeping.insert((self.ticks + ticks, pid), ());
                 return;
             }
-            Call::Read => self.keyboard.pop_front().unwrap_or(0),
+            Call::Read => return self.reading.push_back(pid),
             Call::Kill(other) => {
                 let found = self.processes.contains_key(&other);
                 if found {
@@ -151,6 +156,17 @@ impl Kernel {
             self.ready.push_back((pid, 0));
         }
     }
+
+    /// A key goes to the process that has waited for the longest time.
+    fn wake_readers(&mut self) {
+        while let Some(&pid) = self.reading.front()
+            && self.keyboard.front().is_none_or(|&(at, _)| at <= self.ticks)
+        {
+            self.reading.pop_front();
+            let key = self.keyboard.pop_front().map_or(0, |(_, key)| key);
+            self.ready.push_back((pid, key));
+        }
+    }
 }
 
 std::thread_local! {
@@ -169,7 +185,8 @@ fn spawn(traps: &Traps, program: impl FnOnce(&Traps) -> i64 + 'static) -> Pid {
 fn main() {
     Args::new("tiny_os", "").finish();
 
-    let mut kernel = Kernel { keyboard: VecDeque::from([1, 2, 3]), ..Kernel::default() };
+    let mut kernel =
+        Kernel { keyboard: VecDeque::from([(10, 1), (30, 2), (80, 3)]), ..Kernel::default() };
     kernel.start(Box::new(init));
     kernel.run();
     println!("all processes have ended, after {} ticks", kernel.ticks);

@@ -118,6 +118,19 @@ impl Context {
     }
 
     /// A child that can be cancelled without its parent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::task::Context;
+    ///
+    /// let request = Context::new();
+    /// let [first, second] = [request.child(), request.child()];
+    /// first.cancel();
+    /// assert!(first.is_done() && !second.is_done());
+    /// request.cancel();
+    /// assert!(second.is_done());
+    /// ```
     pub fn child(&self) -> Self {
         Self::make(Some(self), None, None)
     }
@@ -133,6 +146,18 @@ impl Context {
     }
 
     /// A child that has a value, which is found by its type. Give it a type of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::task::Context;
+    ///
+    /// struct User(&'static str);
+    ///
+    /// let context = Context::new().with_value(User("Ann")).child();
+    /// assert_eq!(context.value::<User>().unwrap().0, "Ann");
+    /// assert!(context.value::<u32>().is_none());
+    /// ```
     pub fn with_value<T: Send + Sync + 'static>(&self, value: T) -> Self {
         Self::make(Some(self), None, Some(Box::new(value)))
     }
@@ -255,6 +280,20 @@ impl Context {
     /// # Panics
     ///
     /// With the panic of `body`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::task::Context;
+    ///
+    /// lisle::run(|| {
+    ///     let request = Context::new();
+    ///     let theirs = request.clone();
+    ///     lisle::spawn(move || theirs.cancel_with("the client has gone"));
+    ///     let outcome = request.run(|| lisle::channel::never::<()>().recv());
+    ///     assert_eq!(outcome.unwrap_err().to_string(), "the client has gone");
+    /// });
+    /// ```
     pub fn run<T>(&self, body: impl FnOnce() -> T) -> Result<T, ContextError> {
         let outcome = cancellable(|token| {
             let _running = self.enter(token);

@@ -162,6 +162,20 @@ impl<T: Send + Sync + 'static> LocalKey<T> {
     /// # Errors
     ///
     /// [`NotSet`], if it is not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// lisle::task_local! {
+    ///     static USER: String;
+    /// }
+    ///
+    /// let name = || USER.try_with(String::clone).unwrap_or("nobody".into());
+    /// lisle::run(|| {
+    ///     assert_eq!(name(), "nobody");
+    ///     USER.scope("Ann".into(), || assert_eq!(name(), "Ann"));
+    /// });
+    /// ```
     pub fn try_with<R>(&'static self, look: impl FnOnce(&T) -> R) -> Result<R, NotSet> {
         // The list is kept while the user's code looks at it.
         let locals = current();

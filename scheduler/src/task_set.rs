@@ -118,6 +118,24 @@ impl<T: Send + 'static> TaskSet<T> {
     }
 
     /// The next result, if it is there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::task::TaskSet;
+    ///
+    /// lisle::run(|| {
+    ///     let mut set = TaskSet::new();
+    ///     set.spawn(|| 42);
+    ///     let result = loop {
+    ///         match set.try_join_next() {
+    ///             Some(result) => break result,
+    ///             None => lisle::yield_now(), // or does something else
+    ///         }
+    ///     };
+    ///     assert_eq!(result.unwrap(), 42);
+    /// });
+    /// ```
     pub fn try_join_next(&mut self) -> Option<thread::Result<T>> {
         self.taken.pop_front().or_else(|| {
             let ready = self.results.lock().ready.pop_front()?;
@@ -173,11 +191,42 @@ impl<T> TaskSet<T> {
     }
 
     /// Asks for all tasks to be cancelled. Their results come as ever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::task::{Cancelled, TaskSet};
+    ///
+    /// lisle::run(|| {
+    ///     let mut set = TaskSet::new();
+    ///     set.spawn(|| 42);
+    ///     set.spawn(|| lisle::channel::never().recv().unwrap());
+    ///     let first = set.join_next().unwrap().unwrap();
+    ///     set.cancel_all();
+    ///     let second = set.join_next().unwrap().unwrap_err();
+    ///     assert!(first == 42 && Cancelled::of(&second).is_some());
+    /// });
+    /// ```
     pub fn cancel_all(&self) {
         self.tasks.iter().flatten().for_each(JoinHandle::cancel);
     }
 
     /// Lets the tasks go on by themselves. Their results are dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::channel::bounded;
+    /// use lisle::task::TaskSet;
+    ///
+    /// lisle::run(|| {
+    ///     let (done, is_done) = bounded(1);
+    ///     let mut set = TaskSet::new();
+    ///     set.spawn(move || done.send(()).unwrap());
+    ///     set.detach(); // a drop would cancel it
+    ///     is_done.recv().unwrap();
+    /// });
+    /// ```
     pub fn detach(mut self) {
         self.tasks.clear();
         self.free.clear();

@@ -82,6 +82,24 @@ impl RegionLink {
 /// Cancels the region that a call of [`cancellable`] has opened, from anywhere.
 ///
 /// When the region is over it does nothing.
+///
+/// # Examples
+///
+/// ```
+/// use lisle::task::{CancelToken, cancellable};
+///
+/// lisle::run(|| {
+///     let mut kept: Option<CancelToken> = None;
+///     let outcome = cancellable(|token| {
+///         kept = Some(token.clone());
+///         token.cancel();
+///         assert!(token.is_cancelled());
+///         lisle::yield_now(); // unwinds to the region
+///     });
+///     assert!(outcome.is_err());
+///     kept.unwrap().cancel(); // too late: nothing happens
+/// });
+/// ```
 #[derive(Clone)]
 pub struct CancelToken(Arc<RegionLink>);
 

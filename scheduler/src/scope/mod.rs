@@ -96,6 +96,20 @@ impl<'scope> Scope<'scope, '_> {
     /// # Panics
     ///
     /// As [`spawn_local`](fn@crate::spawn_local).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    ///
+    /// lisle::run(|| {
+    ///     let count = Cell::new(0); // neither `Send` nor `Sync`
+    ///     lisle::scope(|s| {
+    ///         (0..3).for_each(|_| drop(s.spawn_local(|| count.set(count.get() + 1))));
+    ///     });
+    ///     assert_eq!(count.get(), 3);
+    /// });
+    /// ```
     #[track_caller]
     pub fn spawn_local<F, T>(&'scope self, body: F) -> ScopedJoinHandle<'scope, T>
     where
@@ -220,6 +234,18 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 
     /// Asks for the task to be cancelled: see [`JoinHandle::cancel`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// lisle::run(|| {
+    ///     lisle::scope(|s| {
+    ///         let endless = s.spawn(|| lisle::channel::never::<()>().recv());
+    ///         endless.cancel(); // the scope goes on
+    ///         assert!(endless.join().is_err());
+    ///     });
+    /// });
+    /// ```
     pub fn cancel(&self) {
         self.handle().cancel();
     }

@@ -150,7 +150,7 @@ impl<T> TryJoinHandle<'_, T> {
     /// lisle::run(|| {
     ///     let outcome: Result<u32, &str> = lisle::try_scope(|s| {
     ///         let good = s.spawn(|| Ok(1));
-    ///         let bad = s.spawn(|| Err("no luck"));
+    ///         let bad = s.spawn(|| Err::<u32, _>("no luck"));
     ///         let sum = good.join().unwrap() + bad.join().unwrap(); // unwinds to the scope
     ///         Ok(sum)
     ///     });

@@ -461,6 +461,17 @@ impl<T> CancelOnDrop<T> {
     }
 
     /// The handle as it was: dropping that lets the task go on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// lisle::run(|| {
+    ///     let (done, is_done) = lisle::channel::bounded(1);
+    ///     let task = lisle::spawn(move || done.send(()).unwrap()).cancel_on_drop();
+    ///     drop(task.into_inner());
+    ///     is_done.recv().unwrap();
+    /// });
+    /// ```
     pub fn into_inner(mut self) -> JoinHandle<T> {
         self.0.take().expect("it is there until the end")
     }
