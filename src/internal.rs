@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::deadlock::ForeignThreads;
+use crate::explore::Explorer;
 use crate::{Runtime, RuntimeBuilder};
 
 /// What `#[lisle::main]` starts from.
@@ -17,6 +18,12 @@ pub fn for_test(name: &str) -> RuntimeBuilder {
         .thread_name("lisle")
         .foreign_threads(ForeignThreads::LaterMayWake)
         .stall_notice(Duration::from_secs(10))
+}
+
+/// Runs `test` under many schedules.
+#[track_caller]
+pub fn explore(explorer: Explorer, test: impl Fn() + Sync) {
+    explorer.run(test);
 }
 
 /// Runs `main` in the runtime that was set up, as [`run`](crate::run) does.

@@ -64,7 +64,9 @@
 //! an [`Interval`](time::Interval).
 //!
 //! **Tests.** [`#[lisle::test]`](macro@test) runs a test as a task. If all its tasks wait for each
-//! other, it fails with a report instead of hanging.
+//! other, it fails with a report instead of hanging. With `virtual_time` it does not take the time
+//! that it tests, and with `explore` it is tried under many schedules: see [the
+//! guide](guide::testing).
 //!
 //! **When something goes wrong.** The module [`deadlock`] tells what is said when every task waits:
 //! which tasks, for what, and where. The message of a panic is followed by the task's name and
@@ -143,6 +145,7 @@ mod context;
 pub mod coroutine;
 pub mod deadlock;
 pub mod dump;
+pub mod explore;
 pub mod future;
 pub mod guide;
 #[doc(hidden)]

@@ -8,13 +8,17 @@ use crate::{Error, tokens};
 const SETTINGS: [&str; 5] =
     ["workers", "stack_size", "main_stack_size", "foreign_threads", "virtual_time"];
 /// Those that need no value to say yes.
-const SWITCHES: [&str; 1] = ["virtual_time"];
+const SWITCHES: [&str; 2] = ["virtual_time", EXPLORE];
+/// Not a setting of a runtime: says that a test is explored, and how.
+const EXPLORE: &str = "explore";
 
 pub(crate) struct Arguments {
     /// The path of the crate `lisle`.
     pub(crate) path: TokenStream,
     /// Calls of methods of a `RuntimeBuilder`.
     pub(crate) settings: TokenStream,
+    /// The `Explorer` of a test that is explored.
+    pub(crate) explorer: Option<TokenStream>,
 }
 
 impl Arguments {
@@ -28,10 +32,11 @@ impl Arguments {
                 continue;
             };
             let text = name.to_string();
-            if text != "crate" && !SETTINGS.contains(&text.as_str()) {
+            let is_known = ["crate", EXPLORE].contains(&&*text) || SETTINGS.contains(&&*text);
+            if !is_known {
                 let text = format!(
                     "has no argument `{text}`: there are `workers`, `stack_size`, \
-                     `main_stack_size`, `foreign_threads`, `virtual_time` and `crate`"
+                     `main_stack_size`, `foreign_threads`, `virtual_time`, `explore` and `crate`"
                 );
                 return Err(Error::at(Some(name), text));
             }
@@ -55,9 +60,28 @@ impl Arguments {
             }
         }
         let path = path.unwrap_or_else(|| tokens("::lisle"));
+        let explorer = given.iter().position(|(name, _)| name == EXPLORE);
+        let explorer = explorer.map(|place| given.remove(place).1);
+        if explorer.is_some() && !given.is_empty() {
+            let text = "explores on one worker, with virtual time: it has no other arguments";
+            return Err(Error::at(arguments.first(), text));
+        }
+        let explorer = explorer.map(|value| explorer_of(&path, value));
         let settings = given.into_iter().flat_map(|(name, value)| setting(&path, &name, value));
-        Ok(Self { settings: settings.collect(), path })
+        Ok(Self { settings: settings.collect(), explorer, path })
     }
+}
+
+/// What stands behind `explore =`, or an explorer as it comes.
+fn explorer_of(path: &TokenStream, value: Vec<TokenTree>) -> TokenStream {
+    if let [TokenTree::Ident(word)] = &value[..]
+        && word.to_string() == "true"
+    {
+        let mut explorer = path.clone();
+        explorer.extend(tokens("::explore::Explorer::new()"));
+        return explorer;
+    }
+    value.into_iter().collect()
 }
 
 /// `.name(value)`. The name alone of a variant of `ForeignThreads` will do.

@@ -35,7 +35,11 @@ impl Function {
             let error = Error::at(Some(test), "is all that a test needs: remove #[test]");
             return error.expand(attribute, TokenStream::new());
         }
-        let Arguments { path, settings } = arguments;
+        let Arguments { path, settings, explorer } = arguments;
+        if attribute == "main" && explorer.is_some() {
+            let error = Error::at(None, "explores nothing: that is for tests");
+            return error.expand(attribute, tokens(&format!("fn {}() {{}}", self.name)));
+        }
         let call = |function: &str, arguments: TokenStream| {
             let mut call = path.clone();
             call.extend(tokens(&format!("::internal::{function}")));
@@ -50,12 +54,18 @@ impl Function {
             _ => call("for_main", TokenStream::new()),
         };
         run.extend(settings.clone());
+        let entry = if let Some(explorer) = explorer {
+            run = explorer.clone();
+            "explore"
+        } else {
+            "run"
+        };
         run.extend(tokens(","));
         run.extend([TokenTree::Ident(self.name)]);
 
         let mut wrapped: TokenStream = self.signature[self.keyword..].iter().cloned().collect();
         wrapped.extend([TokenTree::Group(self.body)]);
-        wrapped.extend(call("run", run));
+        wrapped.extend(call(entry, run));
 
         let mut expanded = match attribute {
             "test" => tokens("#[::core::prelude::v1::test]"),

@@ -45,6 +45,8 @@ use function::Function;
 ///   deadlock; the name of a variant of `lisle::deadlock::ForeignThreads`, or an expression.
 /// - `virtual_time`: the clock stands while tasks run, and jumps when all of them wait. (It may
 ///   also have a value, as in `virtual_time = false`.)
+/// - `explore`, for a test: runs it under many schedules, as `lisle::explore::Explorer::new()` does,
+///   or one that is given, as in `explore = Explorer::new().iterations(100)`.
 /// - `crate = green`: under which path the crate `lisle` is known here, for instance because
 ///   `Cargo.toml` says `green = { package = "lisle", … }`. The default is `::lisle`.
 ///
@@ -102,6 +104,24 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 ///     let (_tx, rx) = lisle::channel::unbounded::<()>();
 ///     assert!(rx.recv_timeout(Duration::from_secs(60)).is_err()); // at once
 ///     assert_eq!(lisle::time::now() - start, Duration::from_secs(60));
+/// }
+/// ```
+///
+/// # Tests of what depends on the order
+///
+/// With `explore` the body runs a thousand times, and each time its tasks take turns in another
+/// order: see `lisle::explore`.
+///
+/// ```
+/// #[lisle::test(explore)]
+/// fn either_may_come_first() {
+///     let (tx, rx) = lisle::channel::unbounded();
+///     for n in 1..=2 {
+///         let tx = tx.clone();
+///         lisle::spawn(move || tx.send(n).unwrap());
+///     }
+///     drop(tx);
+///     assert_eq!(rx.iter().sum::<i32>(), 3);
 /// }
 /// ```
 ///

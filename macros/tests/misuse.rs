@@ -120,8 +120,13 @@ fn arguments_that_are_wrong() {
         (
             "worker = 2",
             "has no argument `worker`: there are `workers`, `stack_size`, `main_stack_size`, \
-             `foreign_threads` and `crate`",
+             `foreign_threads`, `virtual_time`, `explore` and `crate`",
         ),
+        (
+            "explore, workers = 2",
+            "explores on one worker, with virtual time: it has no other arguments",
+        ),
+        ("virtual_time =", "needs `virtual_time = …`"),
         ("workers", "needs `workers = …`"),
         ("workers =", "needs `workers = …`"),
         ("workers(2)", "needs `workers = …`"),
@@ -133,6 +138,13 @@ fn arguments_that_are_wrong() {
         let line = format!("#[lisle::ATTRIBUTE({arguments})]");
         assert_wrong(&format!("{line}\nfn NAME() {{}}"), &line, what);
     }
+}
+
+#[test]
+fn a_program_that_is_explored() {
+    let line = "#[lisle::main(explore)]";
+    let what = "#[lisle::main] explores nothing: that is for tests";
+    assert_one_error(&format!("{line}\nfn main() {{}}"), line, what);
 }
 
 #[test]

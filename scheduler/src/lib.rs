@@ -44,6 +44,7 @@ mod clock;
 mod deadlock;
 mod driver;
 mod dump;
+pub mod explore;
 mod future;
 mod injector;
 mod interval;
@@ -84,6 +85,7 @@ pub mod internal {
     pub use crate::driver::{Direction, Patience, Source};
     pub use crate::future::FutureWait;
     pub use crate::sleep::park_until;
+    pub use crate::turn::next_at as next_turn_at;
     pub use crate::wait_cell::{Event, WaitCell};
     pub use crate::wait_queue::{Chain, Taken, WaitQueue, Waiter};
     pub use crate::worker::{current_number, note_accept};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lisle_runtime::stack::StackSize;
 
 use crate::deadlock::ForeignThreads;
+use crate::explore::Engine;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -19,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) carry: bool,
     /// Whether the clock is the runtime's own.
     pub(crate) virtual_time: bool,
+    /// What chooses which task runs next, if it is not the order of their arrival.
+    pub(crate) engine: Option<Arc<Engine>>,
     pub(crate) deadlock_detection: bool,
     pub(crate) foreign_threads: ForeignThreads,
     pub(crate) panic_note: bool,

@@ -68,7 +68,9 @@
 
 use std::cell::Cell;
 use std::hint::cold_path;
+use std::panic::Location;
 
+use crate::park::Place;
 use crate::worker::{self, with_allowance};
 
 /// How many operations that could wait a task carries out in one turn.
@@ -117,6 +119,12 @@ impl Allowance {
     pub(crate) fn postpone(&self) {
         self.operations.set(0);
         self.failures.set(1);
+    }
+
+    /// The turn may end at the next operation, whichever it is.
+    pub(crate) fn end_at_each_operation(&self) {
+        self.postpone();
+        self.marks.set(self.marks.get() | EXTENDED);
     }
 
     /// Counts operations. True if none was left.
@@ -276,8 +284,14 @@ pub fn fail() {
 #[inline(never)]
 #[track_caller]
 pub fn next() {
+    next_at(Location::caller());
+}
+
+/// Does the same for an operation at this place.
+#[doc(hidden)]
+pub fn next_at(place: Place) {
     worker::with_current(|worker| match worker {
-        Some(worker) => worker.next_turn(),
+        Some(worker) => worker.next_turn(place),
         None => with_allowance(Allowance::renew),
     });
 }

@@ -1,4 +1,4 @@
-//! The guide: ten short pages that one reads, next to the items that one looks up.
+//! The guide: eleven short pages that one reads, next to the items that one looks up.
 //!
 //! | Page | Read it |
 //! |---|---|
@@ -9,6 +9,7 @@
 //! | [`cancelling`] | to stop tasks, to limit their time, to wait for all of them |
 //! | [`choosing_a_lock`] | to share a value, or to wait for each other |
 //! | [`seeing_inside`] | when a program hangs or is slow: dumps, traces, metrics |
+//! | [`testing`] | to test what hangs, what takes time, what depends on the order |
 //! | [`safety`] | for thread-locals, `unsafe`, destructors that wait, `panic = "abort"` |
 //! | [`from_go`] | if you know goroutines: there and here, side by side |
 //! | [`from_std_and_crossbeam`] | if you have threads and channels already and want to move over |
@@ -43,6 +44,10 @@ pub mod choosing_a_lock {
 #[cfg(all(feature = "net", not(lisle_loom)))]
 pub mod seeing_inside {
     #![doc = include_str!("seeing_inside.md")]
+}
+
+pub mod testing {
+    #![doc = include_str!("testing.md")]
 }
 
 pub mod safety {

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::last_words::abort_with;
 use lisle_runtime::internal::primitive::BriefMutex;
-use lisle_scheduler::internal::{WaitQueue, Waiter, uninterrupted};
-use lisle_scheduler::park::{Wait, Wake, park};
+use lisle_scheduler::internal::{WaitQueue, Waiter, next_turn_at, uninterrupted};
+use lisle_scheduler::park::{Place, Wait, Wake, park};
 use lisle_scheduler::{now, turn};
 
 /// How often a party looks before it joins an empty queue for a lock. A holder on another thread
@@ -20,15 +20,16 @@ pub(crate) fn deadline_in(duration: Duration) -> Option<Instant> {
 /// Counts the taking of a lock, which could wait, and lets others run if the turn is used up. That
 /// does not unwind the task where a wait for a lock would not.
 #[inline(always)]
-pub(crate) fn spend_on_lock() {
+pub(crate) fn spend_on_lock(place: Place) {
     if turn::spend() {
-        uninterrupted(turn::next);
+        uninterrupted(|| next_turn_at(place));
     }
 }
 
 /// Counts an operation that could wait, other than the taking of a lock, and lets others run if the
 /// turn is used up.
 #[inline(always)]
+#[track_caller]
 pub(crate) fn spend() {
     if turn::spend() {
         turn::next();

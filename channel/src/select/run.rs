@@ -368,7 +368,7 @@ fn begun(place: usize, patience: Patience, grant: &mut GrantCell) -> usize {
 /// The entry of each case was written.
 #[cold]
 unsafe fn sort_for_enlisting(cases: &mut [Case<'_>]) {
-    let mask = random() as usize;
+    let mask = random(cases.len()) as usize;
     cases.sort_unstable_by_key(|case| {
         // SAFETY: passed on to the caller.
         let place = unsafe { case.entry() }.index();

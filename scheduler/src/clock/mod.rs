@@ -128,6 +128,11 @@ impl VirtualClock {
         }
     }
 
+    /// Shows the start again. No task waits for it.
+    pub(crate) fn reset(&self) {
+        self.reading.lock().set(Duration::ZERO);
+    }
+
     fn set_running(&self, runs: bool) {
         let mut reading = self.reading.lock();
         let shows = reading.shows();

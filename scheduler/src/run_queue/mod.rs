@@ -239,6 +239,11 @@ impl RunQueue {
         self.ring.peek(ahead)
     }
 
+    /// Gives the task that is `ahead` turns away the next turn.
+    pub(crate) fn bring_to_head(&self, ahead: usize) {
+        self.ring.bring_to_head(ahead);
+    }
+
     /// Grows with each task that becomes runnable or is spawned here.
     pub(crate) fn pushes(&self) -> usize {
         self.ring.pushes()

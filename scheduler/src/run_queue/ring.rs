@@ -95,6 +95,19 @@ impl Ring {
         Some(NonNull::new(entry).map_or(Entry::Marker, Entry::Task))
     }
 
+    /// Moves the entry `ahead` places behind the head to the head. The others keep their order.
+    ///
+    /// # Panics
+    ///
+    /// In a debug build, if there is none.
+    pub(super) fn bring_to_head(&self, ahead: usize) {
+        debug_assert!(ahead < self.len());
+        let head = self.head.get();
+        for place in (0..ahead).rev() {
+            self.slot(head.wrapping_add(place)).swap(self.slot(head.wrapping_add(place + 1)));
+        }
+    }
+
     /// The task `ahead` places behind the head, if there is one.
     #[inline]
     pub(super) fn peek(&self, ahead: usize) -> Option<NonNull<Control>> {

@@ -10,6 +10,7 @@ use lisle_runtime::stack::StackSize;
 use super::{Handle, Runtime, enter};
 use crate::carry;
 use crate::deadlock::{Deadlock, ForeignThreads};
+use crate::explore::Engine;
 use crate::panic_note;
 use crate::park::in_task;
 use crate::settings::{Settings, StackSizeOrigin};
@@ -37,6 +38,7 @@ pub struct RuntimeBuilder {
     spin: Option<Duration>,
     carry: Option<bool>,
     virtual_time: bool,
+    engine: Option<Arc<Engine>>,
     deadlock_detection: Option<bool>,
     foreign_threads: ForeignThreads,
     panic_note: Option<bool>,
@@ -188,6 +190,12 @@ impl RuntimeBuilder {
     /// ```
     pub fn virtual_time(mut self, wanted: bool) -> Self {
         self.virtual_time = wanted;
+        self
+    }
+
+    /// Has `engine` choose which task runs next.
+    pub(crate) fn engine(mut self, engine: Arc<Engine>) -> Self {
+        self.engine = Some(engine);
         self
     }
 
@@ -405,6 +413,7 @@ impl RuntimeBuilder {
                 && self.stall_notice.is_none()
                 && !self.virtual_time,
             virtual_time: self.virtual_time,
+            engine: self.engine,
             deadlock_detection,
             foreign_threads: self.foreign_threads,
             stall_notice: self.stall_notice.filter(|_| deadlock_detection),

@@ -29,6 +29,11 @@ impl TaskId {
         IdBlock(first..first + LENGTH)
     }
 
+    /// Numbers of a runtime whose executions are all alike: they are not unique in the process.
+    pub(crate) fn numbers_from(first: u64) -> IdBlock {
+        IdBlock(first..u64::MAX)
+    }
+
     fn from_number(number: u64) -> Self {
         Self(NonZeroU64::new(number).expect("numbers start at 1"))
     }

@@ -292,6 +292,7 @@ impl Team {
     /// Ends the team with the report of a deadlock.
     pub(crate) fn end_in(&self, deadlock: Deadlock) {
         *self.deadlock.lock() = Some(deadlock);
+        self.settings.engine.iter().for_each(|engine| engine.note_deadlock());
         self.stop();
     }
 

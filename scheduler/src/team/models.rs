@@ -75,6 +75,7 @@ fn team_of_three() -> Arc<Team> {
         spin: Duration::ZERO,
         carry: false,
         virtual_time: false,
+        engine: None,
         deadlock_detection: true,
         foreign_threads: ForeignThreads::NeverWake,
         panic_note: false,

@@ -19,6 +19,7 @@ mod carrying;
 mod census;
 mod crowd;
 mod current;
+mod exploring;
 mod leaving;
 mod locals;
 #[cfg(all(test, lisle_loom))]
@@ -148,6 +149,9 @@ impl Worker {
     pub(crate) fn new(team: Arc<Team>, index: usize) -> Self {
         let driver = Driver::new(team.settings.carry);
         let epoch = Instant::now();
+        let is_explored = team.settings.engine.is_some();
+        let next_ids = if is_explored { TaskId::numbers_from(1) } else { IdBlock::default() };
+        let interval = if is_explored { 1 } else { POLL_INTERVAL };
         let post = PostOwner::claim(team.posts.clone(), index, &driver);
         Self {
             id: WorkerId::next(),
@@ -159,8 +163,8 @@ impl Worker {
             started: TaskList::default(),
             crowd: Crowd::default(),
             untold: Cell::new(None),
-            until_poll: Cell::new(POLL_INTERVAL),
-            poll_interval: Cell::new(POLL_INTERVAL),
+            until_poll: Cell::new(interval),
+            poll_interval: Cell::new(interval),
             calls: Calls::new(),
             epoch,
             clock: Cell::new(Duration::ZERO),
@@ -171,10 +175,10 @@ impl Worker {
             slab: Slab::default(),
             stacks: RefCell::new(StackCache::new(team.settings.stack_size)),
             retired: Cell::new(None),
-            next_ids: Cell::default(),
+            next_ids: Cell::new(next_ids),
             starved: Cell::new(false),
             shutting_down: Cell::new(false),
-            births_differ: Cell::new(false),
+            births_differ: Cell::new(is_explored),
             main: Cell::new(None),
             left_main: Cell::new(false),
             left_behind: Cell::new(false),
@@ -310,6 +314,7 @@ impl Worker {
     /// Counts the switches since the last time. The next poll is due after `interval` more.
     fn count_switches(&self, interval: u32) {
         self.post.add(|counters| &counters.switches, self.uncounted_switches());
+        let interval = if self.is_explored() { 1 } else { interval };
         self.poll_interval.set(interval);
         self.until_poll.set(interval);
     }
@@ -346,6 +351,9 @@ impl Worker {
     fn accept_otherwise(&self, task: NonNull<Control>) {
         self.cancel_if_late(task);
         self.note_spawn(task);
+        if self.is_explored() {
+            return self.accept_local(task);
+        }
         if with_allowance(Allowance::has_accepted) {
             // SAFETY: the task is new.
             unsafe { Control::count_as_accepted(task) };

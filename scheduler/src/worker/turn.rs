@@ -1,7 +1,6 @@
 //! Taking turns: picking the next task and switching to it.
 
 use std::io;
-use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
 
@@ -10,13 +9,15 @@ use lisle_runtime::internal::{in_section, panics, prefetch, staggered_top};
 use lisle_runtime::stack::Stack;
 use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
 
+use super::exploring::Parting;
 use super::waits::may_suspend;
 use super::{POLL_INTERVAL, Worker, current, locals, with_allowance};
 use crate::cancel::check_cancelled;
 use crate::dump::Seen;
+use crate::park::Place;
 use crate::post::{Mail, Notice, Request};
 use crate::scope::{Bond, Bonds};
-use crate::task::{Control, Runnable, discard_panic, join};
+use crate::task::{Control, Runnable, join};
 use crate::turn::Allowance;
 
 /// Prefetch distances, in turns. The frame's address is read from the control block, so that comes
@@ -83,7 +84,9 @@ impl Worker {
     #[inline(never)]
     fn go_last_slowly(&self, me: &Control) -> Option<Runnable> {
         self.queue.push(NonNull::from(me));
-        if self.poll_is_due() && self.tracer.lets_poll(POLL_INTERVAL) {
+        if self.is_explored() {
+            self.choose_next(Parting::Yields);
+        } else if self.poll_is_due() && self.tracer.lets_poll(POLL_INTERVAL) {
             self.poll();
         }
         let next = self.next();
@@ -94,12 +97,14 @@ impl Worker {
     /// Ends the turn of a task that has used up its allowance; see [`turn`](crate::turn). It goes
     /// on at once where it must not be suspended.
     #[cold]
-    #[track_caller]
-    pub(crate) fn next_turn(&self) {
+    pub(crate) fn next_turn(&self, place: Place) {
         // No current task: main's result is being dropped on the base stack.
         let Some(me) = self.current.get() else { return };
         // SAFETY: the current task has not finished.
         let me = unsafe { me.as_ref() };
+        if self.is_explored() && !in_section() {
+            return self.pass_point(me, place);
+        }
         if in_section() {
             return with_allowance(Allowance::postpone);
         }
@@ -114,7 +119,7 @@ impl Worker {
         }
         self.give_way(me);
         if me.is_exposed() {
-            self.check_cancelled(Location::caller());
+            self.check_cancelled(place);
         }
     }
 
@@ -127,7 +132,7 @@ impl Worker {
 
     /// Runs `next`, or the base if there is none, until `me` has its turn.
     #[inline(always)]
-    fn leave_to(&self, next: Option<Runnable>, me: &Control) {
+    pub(super) fn leave_to(&self, next: Option<Runnable>, me: &Control) {
         match next {
             Some(next) if ptr::eq(&*next, me) => {}
             Some(next) => self.switch_to(me.context_slot(), next),
@@ -148,7 +153,9 @@ impl Worker {
     #[cold]
     #[inline(never)]
     fn pick_slowly(&self) -> Option<Runnable> {
-        if self.tracer.lets_poll(POLL_INTERVAL) {
+        if self.is_explored() {
+            self.choose_next(Parting::Waits);
+        } else if self.tracer.lets_poll(POLL_INTERVAL) {
             self.poll_before_pick();
         }
         let next = self.next();
@@ -179,7 +186,7 @@ impl Worker {
     }
 
     #[inline(always)]
-    fn next(&self) -> Option<Runnable> {
+    pub(super) fn next(&self) -> Option<Runnable> {
         let task = self.queue.next(|| self.cancel_reservation())?;
         Some(self.prepare_turn(task))
     }
@@ -214,7 +221,9 @@ impl Worker {
     /// timers, and now and then looks which descriptors are ready.
     #[cold]
     pub(crate) fn poll(&self) {
-        self.clock.set(self.epoch.elapsed());
+        if !self.is_explored() {
+            self.clock.set(self.epoch.elapsed());
+        }
         self.poll_by_old_clock();
     }
 
@@ -526,7 +535,7 @@ impl Worker {
             if let Some(panic) = panic {
                 match bonds {
                     Some(bonds) => bonds.take_panic(panic),
-                    None => discard_panic(panic),
+                    None => self.discard_panic(panic),
                 }
             }
             self.current.clear();

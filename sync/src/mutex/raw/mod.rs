@@ -59,7 +59,7 @@ impl RawMutex {
     /// Takes the lock. Waits for it if need be.
     #[inline]
     pub(crate) fn lock(&self, place: Place) {
-        spend_on_lock();
+        spend_on_lock(place);
         if !self.take_free() {
             self.lock_contended(place);
         }
@@ -74,7 +74,7 @@ impl RawMutex {
         deadline: impl FnOnce() -> Option<Instant>,
         place: Place,
     ) -> bool {
-        spend_on_lock();
+        spend_on_lock(place);
         let locked = self.take_free()
             || uninterrupted(|| self.lock_slowly(deadline(), place) == Wake::Unparked);
         if locked {

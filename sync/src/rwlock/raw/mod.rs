@@ -168,7 +168,7 @@ impl RawRwLock {
     /// Takes the lock. Waits for it if need be.
     #[inline]
     pub(crate) fn lock<A: Access>(&self, place: Place) {
-        spend_on_lock();
+        spend_on_lock(place);
         if !self.take::<A>() {
             self.lock_contended::<A>(place);
         }
@@ -183,7 +183,7 @@ impl RawRwLock {
         deadline: impl FnOnce() -> Option<Instant>,
         place: Place,
     ) -> bool {
-        spend_on_lock();
+        spend_on_lock(place);
         let locked = self.take::<A>()
             || uninterrupted(|| self.lock_slowly::<A>(deadline(), place)) == Wake::Unparked;
         if locked {
