@@ -80,7 +80,7 @@ fn model_of_a_future_that_leaves_a_cell() {
         let cell = Arc::new(WaitCell::new());
         let notifier = thread::spawn({
             let cell = cell.clone();
-            move || drop(cell.notify(DONE))
+            move || cell.notify(DONE)
         });
         let wait = FutureWait::new();
         // SAFETY: the wait stays until it is over, below.
