@@ -67,6 +67,13 @@ pub struct StackCache {
     next_trim: usize,
 }
 
+/// What changes whenever a stack of a [`StackCache`] is reserved or comes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StockUse {
+    reservations_left: usize,
+    warm: usize,
+}
+
 impl StackCache {
     /// An empty cache for stacks of `size`. Takes nothing from the pool yet.
     pub fn new(size: StackSize) -> Self {
@@ -104,6 +111,11 @@ impl StackCache {
     /// The number of reservations that are neither taken nor cancelled.
     pub fn reserved(&self) -> usize {
         self.promised
+    }
+
+    /// What is different from now on once the cache has been used.
+    pub fn last_use(&self) -> StockUse {
+        StockUse { reservations_left: self.credit + self.until_trim, warm: self.warm.len() }
     }
 
     /// Promises one more stack, to be claimed by [`StackCache::take`].

@@ -42,7 +42,7 @@ mod slab;
 use std::io;
 use std::ops::Range;
 
-pub use self::cache::StackCache;
+pub use self::cache::{StackCache, StockUse};
 pub use self::guard::GuardKind;
 pub(crate) use self::signal_stack::prepare_thread;
 pub use self::size::StackSize;

@@ -29,6 +29,9 @@ use crate::carry::{Identity, Mate, Rested};
 /// How long a busy worker runs tasks between two looks at its descriptors.
 const LOOK_INTERVAL: Duration = Duration::from_micros(20);
 
+/// An idle moment of this length has been over when it began.
+const AT_ONCE: Duration = Duration::from_micros(2);
+
 /// How long a worker blocks at most before it tries to go home again.
 const AWAY: Duration = Duration::from_millis(10);
 
@@ -42,6 +45,10 @@ pub(crate) struct Driver {
     poller: OnceCell<Arc<Poller>>,
     /// When the descriptors were last looked at, on the worker's clock.
     last_look: Cell<Duration>,
+    /// They were looked at after the worker has read its clock.
+    has_just_looked: Cell<bool>,
+    /// The worker's idle moments are over as soon as they begin, of late.
+    expects_reports: Cell<bool>,
     /// How many tasks of the worker wait for a descriptor, wherever that is registered.
     waits: Cell<usize>,
     /// The worker's identity, if others may carry it.
@@ -73,6 +80,8 @@ impl Driver {
             bell: Bell(Arc::new(callee)),
             poller: OnceCell::new(),
             last_look: Cell::new(Duration::ZERO),
+            has_just_looked: Cell::new(false),
+            expects_reports: Cell::new(true),
             waits: Cell::new(0),
             identity,
             vain_rests: Cell::new(0),
@@ -139,7 +148,7 @@ impl Driver {
             timeout = Some(timeout.map_or(AWAY, |timeout| timeout.min(AWAY)));
         }
         match (self.poller.get(), timeout) {
-            (Some(poller), timeout) => poller.wait(timeout, source::deliver),
+            (Some(poller), timeout) => self.wait(poller, timeout),
             (None, None) => {
                 thread::park();
                 false
@@ -154,22 +163,55 @@ impl Driver {
     /// Wakes the tasks whose descriptors have become ready, without blocking. True if there were
     /// any.
     pub(crate) fn look(&self) -> bool {
-        let poller = self.poller.get();
-        poller.is_some_and(|poller| poller.wait(Some(Duration::ZERO), source::deliver))
+        self.poller.get().is_some_and(|poller| self.wait(poller, Some(Duration::ZERO)))
     }
 
     /// Looks as a busy worker does: only if the last look was some time ago. `now` is the worker's
-    /// clock.
+    /// clock, which it has just read.
     #[inline]
     pub(crate) fn look_now_and_then(&self, now: Duration) {
         if self.poller.get().is_none() {
             return;
         }
-        // What a model does must not depend on a clock.
-        if cfg!(lisle_loom) || now.saturating_sub(self.last_look.get()) >= LOOK_INTERVAL {
+        if self.has_just_looked.replace(false) {
             self.last_look.set(now);
+        // What a model does must not depend on a clock.
+        } else if cfg!(lisle_loom) || now.saturating_sub(self.last_look.get()) >= LOOK_INTERVAL {
             self.look();
+            self.has_just_looked.set(false);
+            self.last_look.set(now);
         }
+    }
+
+    /// Looks as a worker does that has nothing to run, if something is likely to be found. Otherwise
+    /// what it blocks in will look. `now` is the worker's clock. True if tasks were woken.
+    pub(crate) fn look_before_idling(&self, now: Duration) -> bool {
+        self.expects_reports.get() && self.look_unless_just_done(now)
+    }
+
+    /// Looks, unless that was done when the worker read its clock, which is `now`.
+    pub(crate) fn look_unless_just_done(&self, now: Duration) -> bool {
+        if now == self.last_look.get() {
+            return false;
+        }
+        let found = self.look();
+        self.has_just_looked.set(false);
+        self.last_look.set(now);
+        self.expects_reports.set(found);
+        found
+    }
+
+    /// The worker has been idle, for this long.
+    pub(crate) fn note_idle_moment(&self, length: Duration) {
+        // What a model does must not depend on a clock.
+        if length <= AT_ONCE && !cfg!(lisle_loom) {
+            self.expects_reports.set(true);
+        }
+    }
+
+    fn wait(&self, poller: &Poller, timeout: Option<Duration>) -> bool {
+        self.has_just_looked.set(true);
+        poller.wait(timeout, source::deliver)
     }
 
     /// Whether a descriptor may wake a task of this worker some day.

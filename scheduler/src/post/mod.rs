@@ -19,7 +19,7 @@ mod owner;
 
 pub(crate) use inbox::Notice;
 pub(crate) use mailbox::Request;
-pub(crate) use owner::{Mail, PostOwner};
+pub(crate) use owner::{LONG_SLEEP, Mail, PostOwner};
 
 use std::ptr::NonNull;
 use std::sync::OnceLock;

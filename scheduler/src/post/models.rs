@@ -20,7 +20,7 @@ fn serve(posts: &Arc<Posts>, index: usize, mut receive: impl FnMut(Mail) -> Cont
     while goes_on {
         post.read(|mail| goes_on &= receive(mail).is_continue());
         if goes_on {
-            post.sleep(&driver, None, None, || false, || ());
+            post.sleep(&driver, None, None, || false, None::<fn()>);
         }
     }
 }
@@ -116,7 +116,7 @@ fn model_of_a_request_to_all_and_what_it_sets_off() {
                 let post = PostOwner::claim(posts, 1, &driver);
                 let (mut woken, mut stopped) = (false, false);
                 while !woken {
-                    post.sleep(&driver, None, None, || false, || ());
+                    post.sleep(&driver, None, None, || false, None::<fn()>);
                     post.read(|mail| {
                         stopped |= asked_to_stop(&mail);
                         woken |= matches!(mail, Mail::Notice(..));

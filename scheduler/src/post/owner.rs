@@ -17,7 +17,7 @@ use crate::task::Control;
 
 /// After a sleep of this length nothing is likely to come soon, so memory that is kept for new
 /// tasks is given back.
-const LONG_SLEEP: Duration = Duration::from_millis(100);
+pub(crate) const LONG_SLEEP: Duration = Duration::from_millis(100);
 
 /// The half of a post that is the worker's own. There is one for each post, and it stays on the
 /// worker's thread.
@@ -80,15 +80,15 @@ impl PostOwner {
 
     /// Blocks the owner, whose driver is given, until something has come, a thread wakes it, a
     /// descriptor has woken a task, its next timer is due, in `timer` from now, or `pause` has
-    /// passed. Does not block if it `is_wanted`, asked when it counts as asleep. Calls `rest` if
-    /// that takes long; the owner counts as asleep then.
+    /// passed. Does not block if it `is_wanted`, asked when it counts as asleep. Calls `rest`
+    /// if that takes long; the owner counts as asleep then.
     pub(crate) fn sleep(
         &self,
         driver: &Driver,
         timer: Option<Duration>,
         pause: Option<Duration>,
         is_wanted: impl FnOnce() -> bool,
-        rest: impl FnOnce(),
+        rest: Option<impl FnOnce()>,
     ) {
         if self.falls_asleep(driver, timer, is_wanted) {
             self.stay_asleep(driver, timer, pause, rest);
@@ -104,7 +104,7 @@ impl PostOwner {
         driver: &Driver,
         timer: Option<Duration>,
         is_wanted: impl FnOnce() -> bool,
-        rest: impl FnOnce(),
+        rest: Option<impl FnOnce()>,
     ) -> bool {
         if !self.falls_asleep(driver, timer, is_wanted) {
             return false;
@@ -148,12 +148,12 @@ impl PostOwner {
         driver: &Driver,
         timer: Option<Duration>,
         pause: Option<Duration>,
-        rest: impl FnOnce(),
+        rest: Option<impl FnOnce()>,
     ) {
         let timeout = timer.into_iter().chain(pause).min();
         let start = Instant::now();
         // A model has no clock.
-        let mut rest = Some(rest).filter(|_| !cfg!(lisle_loom));
+        let mut rest = rest.filter(|_| !cfg!(lisle_loom));
         let mut may_rest = driver.may_rest();
         while self.inbox.is_asleep() {
             let slept = start.elapsed();

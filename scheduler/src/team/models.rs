@@ -60,7 +60,7 @@ fn quiescence_is_not_seen_too_early() {
 fn wait_for_mail(team: &Team, post: &PostOwner, driver: &Driver) {
     let mut came = false;
     while !came {
-        post.sleep(driver, None, None, || false, || ());
+        post.sleep(driver, None, None, || false, None::<fn()>);
         team.idle.note_awakening();
         post.read(|_| came = true);
     }

@@ -165,6 +165,17 @@ impl Timers {
         self.heap.first().map(|first| self.epoch + Duration::from_nanos(first.deadline()))
     }
 
+    /// When to wake for the first timer: when it is due, or at `bundle` if that is later and another
+    /// timer is due by then, too.
+    pub(crate) fn next_bundle(&self, bundle: Instant) -> Option<Instant> {
+        let (_, others) = self.heap.split_first()?;
+        let bundled = self.since_epoch(bundle);
+        // None is due before all of these.
+        let mut next_ones = others.iter().take(CHILDREN);
+        let are_several = next_ones.any(|next| next.deadline() <= bundled);
+        if are_several { Some(bundle) } else { self.next_deadline() }
+    }
+
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.heap.is_empty()

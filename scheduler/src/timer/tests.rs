@@ -238,3 +238,20 @@ fn a_random_history_agrees_with_the_model() {
     let rest: Vec<_> = model.into_iter().map(|(_, number)| number).collect();
     assert_eq!(f.pop_all(u64::MAX - 1), rest);
 }
+
+#[test]
+fn timers_that_are_due_before_a_bundle_wait_for_it_unless_there_is_only_one() {
+    let mut fixture = Fixture::new();
+    let next = |fixture: &Fixture, bundle| fixture.timers.next_bundle(fixture.at(bundle));
+    assert_eq!(next(&fixture, 100), None);
+    let first = fixture.set(50, 1);
+    assert_eq!(next(&fixture, 100), Some(fixture.at(50)), "it is the only one");
+    let later: Vec<_> = (200..205).map(|due| fixture.set(due, 2)).collect();
+    assert_eq!(next(&fixture, 199), Some(fixture.at(50)), "the others are later");
+    assert_eq!(next(&fixture, 200), Some(fixture.at(200)));
+    assert_eq!(next(&fixture, 300), Some(fixture.at(300)));
+    assert_eq!(next(&fixture, 0), Some(fixture.at(50)), "the bundle is over");
+    let deepest = fixture.set(60, 3);
+    assert_eq!(next(&fixture, 60), Some(fixture.at(60)), "wherever it stands in the heap");
+    later.into_iter().chain([first, deepest]).for_each(|timer| fixture.timers.remove(timer));
+}

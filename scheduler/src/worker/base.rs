@@ -16,6 +16,10 @@ use crate::trace::What;
 const FIRST_NAP: Duration = Duration::from_micros(100);
 const LAST_NAP: Duration = Duration::from_millis(1);
 
+/// A worker wakes for timers no sooner than this after it has done so before, if several are due by
+/// then. A wake-up costs the system ten times as much as a timer.
+const BUNDLE: Duration = Duration::from_micros(300);
+
 /// A worker that foreign threads might still wake looks whether they are gone: after the first
 /// pause, and then after ever longer ones.
 const FIRST_RECHECK: Duration = Duration::from_millis(1);
@@ -70,7 +74,7 @@ impl Worker {
             }
             self.post.note_rest(true);
             self.poll();
-            if self.has_more_to_do() || self.driver.look() {
+            if self.has_more_to_do() || self.driver.look_before_idling(self.clock.get()) {
                 continue;
             }
             if self.shutting_down.get() {
@@ -100,11 +104,13 @@ impl Worker {
 
     /// Waits for work, or finds some. Returns when there may be something to run.
     fn be_idle(&self, recheck: &mut Duration) {
-        let (sights, start) = (self.sight_backlogs(), Instant::now());
+        let (sights, start, idle_since) = (self.sight_backlogs(), Instant::now(), self.clock.get());
         // The other side of an exchange is to find this worker at rest, and to carry it. And a
         // model does not spin.
         let spins = !cfg!(lisle_loom) && self.spins.are_worthwhile() && !self.calls.alternate();
-        if spins && self.spin() {
+        if spins && self.driver.look_unless_just_done(idle_since) {
+            // No spin was needed for that.
+        } else if spins && self.spin() {
             self.spins.note_catch();
         } else if spins {
             self.spins.note_vain_spin();
@@ -117,6 +123,7 @@ impl Worker {
         // The worker may have been called for a new task, and one that goes on first may compute
         // for long: the new one is where others find it.
         self.poll();
+        self.driver.note_idle_moment(self.clock.get().saturating_sub(idle_since));
         self.begin_round();
     }
 
@@ -167,11 +174,14 @@ impl Worker {
             }
             self.renew_sights(&mut sights);
             let timer = self.until_next_timer();
-            // In a model a nap has no end of its own: it would hide a wake-up that was lost.
-            let pause = (!cfg!(lisle_loom)).then_some(nap);
+            let is_soon = timer.is_some_and(|timer| timer <= LAST_NAP);
+            // A timer that is due soon ends a nap as well. And in a model a nap has no end of its
+            // own: it would hide a wake-up that was lost.
+            let pause = (!is_soon && !cfg!(lisle_loom)).then_some(nap);
             self.sleep(timer, pause);
             self.team.idle.note_awakening();
-            if timer.is_some_and(|timer| timer <= nap) {
+            if is_soon {
+                self.steal(&sights);
                 return self.stop_watching();
             }
             nap = (nap * 2).min(LAST_NAP);
@@ -223,7 +233,7 @@ impl Worker {
     pub(super) fn sleep(&self, timer: Option<Duration>, pause: Option<Duration>) {
         let is_wanted = || self.team.is_wanted();
         self.note(What::Sleep);
-        self.post.sleep(&self.driver, timer, pause, is_wanted, || self.rest());
+        self.post.sleep(&self.driver, timer, pause, is_wanted, self.rest_to_come());
         self.note(What::Awake);
     }
 
@@ -279,10 +289,16 @@ impl Worker {
     }
 
     pub(super) fn until_next_timer(&self) -> Option<Duration> {
-        let deadline = self.timers.borrow().next_deadline();
+        let timers = self.timers.borrow();
         if self.team.clock.is_some() {
-            return self.until_virtual(deadline);
+            return self.until_virtual(timers.next_deadline());
         }
-        Some(deadline?.saturating_duration_since(Instant::now()))
+        // What a model does must not depend on a clock.
+        let deadline = if cfg!(lisle_loom) {
+            timers.next_deadline()?
+        } else {
+            timers.next_bundle(self.epoch + self.last_fired.get() + BUNDLE)?
+        };
+        Some(deadline.saturating_duration_since(Instant::now()))
     }
 }

@@ -123,7 +123,7 @@ impl Worker {
         let is_wanted = || self.team.is_wanted();
         let timer = self.until_next_timer();
         let carried =
-            self.post.sleep_and_carry(mate, &self.driver, timer, is_wanted, || self.rest());
+            self.post.sleep_and_carry(mate, &self.driver, timer, is_wanted, self.rest_to_come());
         self.team.idle.note_awakening();
         self.stop_sleeping();
         if !carried {

@@ -25,6 +25,7 @@ mod locals;
 #[cfg(all(test, lisle_loom))]
 mod models;
 mod overflow;
+mod resting;
 mod running;
 mod spinning;
 mod stalling;
@@ -43,6 +44,7 @@ pub(crate) use current::{
 pub use current::{current_number, current_task, metrics, note_accept, yield_now};
 pub(crate) use leaving::MOST_STRIKES;
 pub(crate) use overflow::describe_current;
+use resting::Stock;
 use running::Running;
 use spinning::Spins;
 use stalling::Quiet;
@@ -112,6 +114,8 @@ pub(crate) struct Worker {
     /// The time since `epoch` at the last look at the clock.
     clock: Cell<Duration>,
     timers: RefCell<Timers>,
+    /// When timers have fired last, on the same clock.
+    last_fired: Cell<Duration>,
     driver: Driver,
 
     slab: Slab,
@@ -119,6 +123,7 @@ pub(crate) struct Worker {
     /// A stack of special size whose task has finished; released when the next one is wanted or
     /// retired, which happens on another stack.
     retired: Cell<Option<Stack>>,
+    stock: Stock,
     next_ids: Cell<IdBlock>,
 
     /// Whether it was already reported that a task cannot start for want of memory.
@@ -171,10 +176,12 @@ impl Worker {
             timers: RefCell::new(Timers::new(
                 team.clock.as_ref().map_or(epoch, VirtualClock::start),
             )),
+            last_fired: Cell::new(Duration::ZERO),
             driver,
             slab: Slab::default(),
             stacks: RefCell::new(StackCache::new(team.settings.stack_size)),
             retired: Cell::new(None),
+            stock: Stock::new(),
             next_ids: Cell::new(next_ids),
             starved: Cell::new(false),
             shutting_down: Cell::new(false),
@@ -263,18 +270,6 @@ impl Worker {
     /// Makes sure that one more task of the default stack size can start.
     pub(crate) fn reserve_stack(&self) -> io::Result<()> {
         self.stacks.borrow_mut().reserve()
-    }
-
-    /// Gives back what is kept at hand for tasks to come. Called at the base.
-    fn rest(&self) {
-        self.release_retired();
-        self.stacks.borrow_mut().rest();
-    }
-
-    /// Returns the stack that was kept because its task still ran on it to end. The caller runs on
-    /// another.
-    pub(crate) fn release_retired(&self) {
-        drop(self.retired.take());
     }
 
     /// Ends the team with its main task, which calls this at its end.

@@ -198,6 +198,7 @@ impl Worker {
         loop {
             let due = self.timers.borrow_mut().pop_due(now);
             if let Some(alarm) = due {
+                self.last_fired.set(self.clock.get());
                 // Most likely not in a cache: it is prefetched during the search for the next
                 // timer.
                 prefetch(alarm.address());

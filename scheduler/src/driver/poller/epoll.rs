@@ -5,6 +5,7 @@
 //! are rounded up to milliseconds.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,10 +65,12 @@ impl Queue {
     }
 
     pub(super) fn wait(&self, timeout: Option<Duration>, mut report: impl FnMut(u64, Readiness)) {
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; BATCH];
+        let mut events = [const { MaybeUninit::<libc::epoll_event>::uninit() }; BATCH];
         // An interrupted wait has waited for nothing, as has one that has failed.
         let count = usize::try_from(self.wait_once(timeout, &mut events)).unwrap_or(0);
         for event in &events[..count] {
+            // SAFETY: the system has written as many as it says.
+            let event = unsafe { event.assume_init_ref() };
             let (token, flags) = (event.u64, event.events as i32);
             if token != RING {
                 report(token, readiness(flags));
@@ -75,9 +78,14 @@ impl Queue {
         }
     }
 
-    fn wait_once(&self, timeout: Option<Duration>, events: &mut [libc::epoll_event; BATCH]) -> i32 {
+    fn wait_once(
+        &self,
+        timeout: Option<Duration>,
+        events: &mut [MaybeUninit<libc::epoll_event>; BATCH],
+    ) -> i32 {
         static COARSE: AtomicBool = AtomicBool::new(false);
-        let (epoll, buffer, room) = (self.epoll.as_raw_fd(), events.as_mut_ptr(), BATCH as i32);
+        let (epoll, room) = (self.epoll.as_raw_fd(), BATCH as i32);
+        let buffer = events.as_mut_ptr().cast::<libc::epoll_event>();
         let whole = match timeout {
             None => -1,
             Some(Duration::ZERO) => 0,
