@@ -60,6 +60,9 @@ fn keep(thread: &'static Seat) -> &'static Seat {
         let now = now();
         let mut until = now + if thread.is_homeward() { SHORT_NAP } else { NAP };
         if let Some(kept) = kept {
+            // Before the naps are counted: one that was never called was in vain, too.
+            calm = if kept.rests() == rests { calm + 1 } else { 0 };
+            rests = kept.rests();
             let deadline = kept.deadline();
             let in_vain = calm >= MOST_NAPS || deadline <= now;
             match thread.look(kept, in_vain || naps >= MOST_NAPS) {
@@ -72,8 +75,6 @@ fn keep(thread: &'static Seat) -> &'static Seat {
                 Look::Rests => until = until.min(deadline),
                 Look::Gone => {}
             }
-            calm = if kept.rests() == rests { calm + 1 } else { 0 };
-            rests = kept.rests();
         }
         naps += 1;
         thread.wait(rings, kept, until);
