@@ -103,11 +103,16 @@ impl Unparker {
     /// assert_eq!(wake, Wake::Unparked);
     /// waker.join().unwrap();
     /// ```
-    #[inline]
+    // Inlined always, as the hand-over between two tasks that it is the last step of.
+    #[inline(always)]
     pub fn unpark(self) {
         match self.into_party() {
             Party::Task(task) => worker::unpark(task),
-            other => other.unpark_no_task(),
+            // SAFETY: the thread stays in `park`, where its `ThreadWait` lives, until `unpark` has
+            // stored the wake-up, after which `unpark` does not touch it.
+            Party::Thread(wait) => unsafe { ThreadWait::unpark(wait) },
+            // SAFETY: the wait stays until its unparker was used.
+            Party::Future(wait) => unsafe { FutureWait::unpark(wait) },
         }
     }
 
@@ -132,19 +137,6 @@ impl Drop for Unparker {
 }
 
 impl Party {
-    /// Out of line: a task that wakes another one does not carry it along.
-    #[inline(never)]
-    fn unpark_no_task(self) {
-        match self {
-            Self::Task(_) => unreachable!("it is no task"),
-            // SAFETY: the thread stays in `park`, where its `ThreadWait` lives, until `unpark` has
-            // stored the wake-up, after which `unpark` does not touch it.
-            Self::Thread(wait) => unsafe { ThreadWait::unpark(wait) },
-            // SAFETY: the wait stays until its unparker was used.
-            Self::Future(wait) => unsafe { FutureWait::unpark(wait) },
-        }
-    }
-
     /// Calls `retract`, which gives back this party's unparker or nothing: true if it did. Any
     /// other would mean that this one is still out, with a wait that is about to end.
     #[inline(always)]

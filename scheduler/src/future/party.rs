@@ -138,6 +138,8 @@ impl FutureWait {
     /// # Safety
     ///
     /// As for [`end`](Self::end).
+    #[cold]
+    #[inline(never)]
     pub(crate) unsafe fn unpark(wait: NonNull<Self>) {
         // SAFETY: passed on to the caller.
         let waker = unsafe { Self::end(wait) };
