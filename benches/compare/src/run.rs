@@ -16,7 +16,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// Lisle is measured with its defaults.
-const LISLE_SETTINGS: [&str; 3] = ["LISLE_WORKERS", "LISLE_STACK_SIZE", "LISLE_STACK_GUARD"];
+const LISLE_SETTINGS: [&str; 4] =
+    ["LISLE_WORKERS", "LISLE_STACK_SIZE", "LISLE_STACK_GUARD", "LISLE_CARRY"];
 
 /// What a program said.
 #[derive(Debug, PartialEq)]
