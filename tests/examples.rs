@@ -354,7 +354,7 @@ fn tiny_os_spawns_waits_sleeps_and_kills() {
         "the process that hangs cleans up",
         "killed it: true, and again: false",
         "the shell has ended with 0",
-        "all processes have ended, after 72 ticks",
+        "all processes have ended, after 93 ticks",
     ];
     let mut rest = run.stdout.as_str();
     for words in told_in_order {

@@ -7,7 +7,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lisle::channel::{RecvTimeoutError, after, bounded, tick, unbounded};
-use lisle::net::TcpListener;
 use lisle::time::{advance, hold, interval, now, pause, resume, sleep, sleep_until, timeout};
 use lisle::{Runtime, RuntimeBuilder, spawn, yield_now};
 
@@ -185,9 +184,10 @@ fn a_blocking_call_holds_the_clock() {
     call.join().unwrap();
 }
 
+#[cfg(feature = "net")]
 #[lisle::test(virtual_time)]
 fn a_wait_for_a_socket_holds_the_clock() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = lisle::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let client = thread::spawn(move || {
         thread::sleep(Duration::from_millis(5));

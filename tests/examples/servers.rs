@@ -130,7 +130,8 @@ fn http_server_keeps_connections_and_takes_requests_in_any_pieces() {
     ask(&stream, "\r\n", HELLO);
 
     let body = "x".repeat(60_000);
-    let head = format!("POST /echo HTTP/1.1\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head =
+        format!("POST /echo HTTP/1.1\r\nHost: here\r\nContent-Length: {}\r\n\r\n", body.len());
     let answer = HELLO.replace("13", "60000").replace("Hello, World!", &body);
     ask(&stream, &format!("{head}{body}{question}"), &format!("{answer}{HELLO}"));
 
@@ -143,22 +144,29 @@ fn http_server_keeps_connections_and_takes_requests_in_any_pieces() {
 #[test]
 fn http_server_refuses_what_it_does_not_understand() {
     let server = Server::start("http_server", &[]);
-    let long = format!("GET / HTTP/1.1\r\nCookie: {}\r\n\r\n", "x".repeat(9000));
+    let long = format!("GET / HTTP/1.1\r\nHost: here\r\nCookie: {}\r\n\r\n", "x".repeat(9000));
     for (question, status) in [
         ("nonsense\r\n\r\n", "400 Bad Request"),
         ("GET  / HTTP/1.1\r\n\r\n", "400 Bad Request"),
         ("get / HTTP/1.1\r\n\r\n", "400 Bad Request"),
-        ("GET / HTTP/1.1\r\nno colon\r\n\r\n", "400 Bad Request"),
+        ("GET / HTTP/1.1\r\n\r\n", "400 Bad Request"),
+        ("GET / HTTP/1.1\r\nHost: here\r\nno colon\r\n\r\n", "400 Bad Request"),
         ("GET / HTTP/1.1\r\nHost : here\r\n\r\n", "400 Bad Request"),
         ("GET / HTTP/1.1\n\n", "400 Bad Request"),
-        ("POST /echo HTTP/1.1\r\nContent-Length: +1\r\n\r\n", "400 Bad Request"),
+        ("POST /echo HTTP/1.1\r\nHost: here\r\nContent-Length: +1\r\n\r\n", "400 Bad Request"),
         (
-            "POST /echo HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            "POST /echo HTTP/1.1\r\nHost: here\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
             "400 Bad Request",
         ),
-        ("GET / HTTP/2.0\r\n\r\n", "505 HTTP Version Not Supported"),
-        ("POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "501 Not Implemented"),
-        ("POST /echo HTTP/1.1\r\nContent-Length: 99999\r\n\r\n", "413 Content Too Large"),
+        ("GET / HTTP/2.0\r\nHost: here\r\n\r\n", "505 HTTP Version Not Supported"),
+        (
+            "POST /echo HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "501 Not Implemented",
+        ),
+        (
+            "POST /echo HTTP/1.1\r\nHost: here\r\nContent-Length: 99999\r\n\r\n",
+            "413 Content Too Large",
+        ),
         (&long, "431 Request Header Fields Too Large"),
     ] {
         let stream = server.connect();
@@ -168,8 +176,8 @@ fn http_server_refuses_what_it_does_not_understand() {
         assert!(answer.contains("Connection: close\r\n"), "{answer}");
     }
     for (question, status) in [
-        ("GET /nothing HTTP/1.1\r\n\r\n", "404 Not Found"),
-        ("BREW / HTTP/1.1\r\n\r\n", "501 Not Implemented"),
+        ("GET /nothing HTTP/1.1\r\nHost: here\r\n\r\n", "404 Not Found"),
+        ("BREW / HTTP/1.1\r\nHost: here\r\n\r\n", "501 Not Implemented"),
     ] {
         ask(&server.connect(), question, &format!("HTTP/1.1 {status}\r\n"));
     }
@@ -215,7 +223,7 @@ fn key_value_speaks_the_protocol() {
         ("EXPIRE a 100\r\nTTL a\r\nEXPIRE x 1\r\n", ":1\r\n:100\r\n:0\r\n"),
         ("EXPIRE a 0\r\nGET a\r\n", ":1\r\n$-1\r\n"),
         ("SET n 1 EX 100\r\nTTL n\r\nSET n 1\r\nTTL n\r\n", "+OK\r\n:100\r\n+OK\r\n:-1\r\n"),
-        ("SET n 1 EX 0\r\nSET n 1 EX\r\n", "-ERR syntax error\r\n-ERR syntax error\r\n"),
+        ("SET n 1 EX 0\r\nSET n 1 EX\r\n", "-ERR invalid expire time\r\n-ERR syntax error\r\n"),
         ("SET b 1\r\nDEL n b n\r\n\r\n", "+OK\r\n:2\r\n"),
         ("GET\r\n", "-ERR wrong number of arguments\r\n"),
         ("FLY me\r\n", "-ERR unknown command 'FLY'\r\n"),

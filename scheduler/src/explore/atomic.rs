@@ -1,6 +1,6 @@
 //! std's atomics, with a choice before each operation: in a program that is
 //! [explored](super::explore) another task may come first. Elsewhere they are std's, and count as
-//! operations of a [turn](mod@crate::park::turn).
+//! operations of a [turn](mod@crate::turn).
 //!
 //! Whatever ordering is asked for, an explored program sees operations in one order: what weaker
 //! orderings allow beyond that, loom finds.
@@ -15,6 +15,7 @@
 
 use std::fmt;
 use std::sync::atomic;
+#[doc(no_inline)]
 pub use std::sync::atomic::Ordering;
 
 use super::point;
