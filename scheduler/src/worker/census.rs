@@ -1,4 +1,4 @@
-//! What a worker says of its tasks when a [dump](crate::dump) is made.
+//! What a worker says of its tasks when a [dump](mod@crate::dump) is made.
 
 use std::backtrace::Backtrace;
 use std::ptr;

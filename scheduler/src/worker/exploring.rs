@@ -1,4 +1,4 @@
-//! Exploring: at each switch, and before each operation, an [`Engine`](crate::explore::Engine) says
+//! Exploring: at each switch, and before each operation, an [`Engine`] says
 //! which task goes on.
 //!
 //! It costs nothing where nothing is explored. A worker that explores counts each turn as the last

@@ -157,7 +157,7 @@ impl Operation {
     }
 
     /// A plain thread waits in the system, and links a waiter all the same: it may be the first one
-    /// to whom an edge is reported, and a [`Source::close`] must reach it.
+    /// to whom an edge is reported, and a [`Source::close`](super::Source::close) must reach it.
     #[cfg(not(lisle_loom))]
     fn wait_on_thread<T: Descriptor>(
         &mut self,
