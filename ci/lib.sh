@@ -26,7 +26,7 @@ test_variant() {
         shift
     done
     run "${cargo[@]}" build "${build[@]}" --package lisle --examples
-    run "${cargo[@]}" test "${build[@]}" --workspace --tests "$@"
+    run "${cargo[@]}" test "${build[@]}" --workspace --tests --no-fail-fast "$@"
 }
 
 fail() {
