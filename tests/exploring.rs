@@ -1,4 +1,5 @@
 //! Faults that an explorer must find, and programs in which it must find none.
+#![cfg(not(lisle_loom))]
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! Runtimes with a clock of their own.
+#![cfg(not(lisle_loom))]
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
