@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use lisle_scheduler::trace::{AlreadyRecording, Trace, counter, flight_recorder, span, start};
-use lisle_scheduler::{Builder, Runtime, sleep, spawn, spawn_local, yield_now};
+use lisle_scheduler::{Builder, Runtime, metrics, sleep, spawn, spawn_local, yield_now};
 use support::Bell;
 
 /// There is one recorder a process, so these tests come one after the other.
@@ -43,7 +43,12 @@ fn turns_say_why_they_end_and_who_has_woken() {
         let id = sleeper.task().id();
         sleeper.join().unwrap();
         local.join().unwrap();
-        sleep(Duration::from_millis(1));
+        // On a slow machine one that is too short is over before the worker sleeps.
+        let mut pause = Duration::from_millis(1);
+        while metrics().unwrap().total().sleeps == 0 {
+            sleep(pause);
+            pause *= 2;
+        }
         id
     });
     let id = ids.unwrap();
