@@ -18,7 +18,7 @@ const LAST_NAP: Duration = Duration::from_millis(1);
 
 /// A worker wakes for timers no sooner than this after it has done so before, if several are due by
 /// then. A wake-up costs the system ten times as much as a timer.
-const BUNDLE: Duration = Duration::from_micros(50);
+const BUNDLE: Duration = Duration::from_micros(200);
 
 /// A worker that foreign threads might still wake looks whether they are gone: after the first
 /// pause, and then after ever longer ones.
