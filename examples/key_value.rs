@@ -5,7 +5,7 @@
 //! them together: so a client that sends many requests at once, a pipeline, costs one read and one
 //! write. The values lie behind plain locks of the standard library, each of which guards a part of
 //! the keys; they are held for a look-up and never over a wait. What has expired is gone at once
-//! for those who ask, and a sweeper frees its memory later.
+//! for clients that ask, and a sweeper frees its memory later.
 //!
 //! Without `--port` it plays with clients of its own and ends.
 //!

@@ -62,10 +62,10 @@
 //! | `InvalidInput` | a time-out of zero, or no address at all |
 //! | `Other` | the task is being cancelled and cannot wait: in a destructor, or with `panic = "abort"` |
 //!
-//! **Panics.** A wait unwinds a task that is cancelled, and what is in a [`timeout`](crate::timeout)
-//! that is over. Nothing that was read is lost by that: the value of a call that has succeeded is
-//! returned, and the next wait unwinds. Inside [`no_suspend`](crate::no_suspend) a task that would
-//! have to wait panics.
+//! **Panics.** A wait unwinds a task that is cancelled, and what is in a
+//! [`timeout`](crate::timeout) that is over. Nothing that was read is lost by that: the value of a
+//! call that has succeeded is returned, and the next wait unwinds. Inside
+//! [`no_suspend`](crate::no_suspend) a task that would have to wait panics.
 //!
 //! **Forks.** A child of the process can wait for the sockets that it has inherited, in tasks of
 //! runtimes of its own and on threads. What both read goes to one of the two.

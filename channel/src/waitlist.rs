@@ -97,7 +97,7 @@ impl WaitList {
         let met = self.0.pop_if(|key, _| matches!(key, Key::Futures(_)))?;
         let won = self.dequeue(verdict);
         let Key::Futures(sign) = met.into_key() else { unreachable!("it is the sign") };
-        // SAFETY: it stays until it is taken down, says who has put it up; and it was taken out.
+        // SAFETY: it stays until it is taken down, as its owner has promised; and it was taken out.
         unsafe { self.put_up(sign) };
         won
     }

@@ -45,8 +45,8 @@ use function::Function;
 ///   deadlock; the name of a variant of `lisle::deadlock::ForeignThreads`, or an expression.
 /// - `virtual_time`: the clock stands while tasks run, and jumps when all of them wait. (It may
 ///   also have a value, as in `virtual_time = false`.)
-/// - `explore`, for a test: runs it under many schedules, as `lisle::explore::Explorer::new()` does,
-///   or one that is given, as in `explore = Explorer::new().iterations(100)`.
+/// - `explore`, for a test: runs it under many schedules, as `lisle::explore::Explorer::new()`
+///   does, or one that is given, as in `explore = Explorer::new().iterations(100)`.
 /// - `crate = green`: under which path the crate `lisle` is known here, for instance because
 ///   `Cargo.toml` says `green = { package = "lisle", … }`. The default is `::lisle`.
 ///

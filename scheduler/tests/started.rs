@@ -244,8 +244,8 @@ fn a_shutdown_says_which_task_waits_for_a_hand_over() {
     }
 }
 
-/// False if the machine has kept a worker from answering, which counts as busy then, or if the worker
-/// has answered before the cancelled task had its turn.
+/// False if the machine has kept a worker from answering, which counts as busy then, or if the
+/// worker has answered before the cancelled task had its turn.
 fn one_waits_for_a_hand_over(workers: usize) -> bool {
     let runtime = Runtime::builder().workers(workers).start().unwrap();
     let bell = Bell::new();

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use lisle_scheduler::park::{Object, Reason, Wait, park};
 use lisle_scheduler::trace::{AlreadyRecording, Trace, counter, flight_recorder, span, start};
 use lisle_scheduler::{Builder, Runtime, metrics, sleep, spawn, spawn_local, yield_now};
-use support::Bell;
+use support::{Bell, in_child};
 
 /// There is one recorder a process, so these tests come one after the other.
 fn alone() -> MutexGuard<'static, ()> {
@@ -70,6 +71,31 @@ fn turns_say_why_they_end_and_who_has_woken() {
         let (name, ph) = (format!(r#""name":"{what}""#), format!(r#""ph":"{begins}""#));
         assert!(!lines(&json, &[&name, &ph]).is_empty(), "{json}");
     }
+}
+
+/// It is asked in the middle of a switch, which a panic must not unwind.
+#[test]
+fn a_description_that_panics_ends_the_process() {
+    struct Bad;
+    impl Object for Bad {
+        fn reason(&self) -> Reason {
+            panic!("out of words");
+        }
+    }
+    let ended = in_child("a_description_that_panics_ends_the_process", &[], || {
+        let _recorder = start().unwrap();
+        let caught = Runtime::builder().workers(1).run(|| {
+            yield_now();
+            let bell = Bell::new();
+            catch_unwind(AssertUnwindSafe(|| {
+                park(Wait::on(&Bad), None, |mine| bell.put(mine), || bell.take())
+            }))
+            .is_err()
+        });
+        drop(caught);
+    });
+    ended.assert_aborted();
+    ended.assert_says("lisle: the description of a wait panicked");
 }
 
 #[test]

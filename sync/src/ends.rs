@@ -90,7 +90,7 @@ impl<M> Ends<M> {
         }
     }
 
-    /// For a report: who could end a wait.
+    /// For a report: the handles that could end a wait.
     fn describe(&self, own: &'static str, kind: &'static str, alive: usize) -> Awaited {
         let address = std::ptr::from_ref(self).addr();
         Awaited::Handles(Handles::new(address, own, kind, alive))

@@ -31,8 +31,8 @@ macro_rules! fmt_as_value {
     };
 }
 
-/// Says that a type may be used after a panic that it has seen: it is never left half changed, since
-/// no user code runs while it changes.
+/// Says that a type may be used after a panic that it has seen: it is never left half changed,
+/// since no user code runs while it changes.
 macro_rules! unwind_safe {
     ($type:ident$(<$param:ident>)?) => {
         impl$(<$param>)? std::panic::UnwindSafe for $type$(<$param>)? {}

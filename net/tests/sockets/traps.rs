@@ -291,8 +291,8 @@ fn a_plain_thread_does_not_spin_at_an_end_that_it_does_not_see() {
     assert!((2..50).contains(&attempts), "{attempts} attempts");
 }
 
-/// The system reports a socket that was not connected yet as hung up. What comes later is waited for
-/// all the same.
+/// The system reports a socket that was not connected yet as hung up. What comes later is waited
+/// for all the same.
 #[test]
 fn a_fresh_socket_seems_to_be_at_its_end() {
     everywhere(|_| {
@@ -316,8 +316,8 @@ fn a_fresh_socket_seems_to_be_at_its_end() {
     });
 }
 
-/// The process has no descriptors left. That comes back from `accept`, as std has it, and nothing is
-/// wrong with the listener.
+/// The process has no descriptors left. That comes back from `accept`, as std has it, and nothing
+/// is wrong with the listener.
 #[test]
 fn a_connection_for_which_there_is_no_descriptor() {
     in_child("traps::a_connection_for_which_there_is_no_descriptor", || {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::park::{Awaited, Handles, Place, Reason, undisturbed};
+use crate::park::{Awaited, Handles, Place, Reason};
 use crate::task::{Control, Task, TaskList};
 
 /// Every task was parked and nothing was left that could wake one of them.
@@ -186,9 +186,9 @@ pub(crate) fn describe(tasks: &TaskList, now: Duration, reports: &mut Vec<TaskRe
 pub(crate) fn describe_wait(task: &Control, now: Duration) -> Option<TaskReport> {
     let record = task.park_record()?;
     let mut awaited = Vec::new();
-    let reason = undisturbed("the description of a wait panicked", || {
-        record.object.describe(&mut |thing| awaited.push(thing));
-        record.object.reason()
+    let reason = record.described(|object| {
+        object.describe(&mut |thing| awaited.push(thing));
+        object.reason()
     });
     Some(TaskReport {
         task: task.identity(),

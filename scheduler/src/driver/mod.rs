@@ -183,8 +183,9 @@ impl Driver {
         }
     }
 
-    /// Looks as a worker does that has nothing to run, if something is likely to be found. Otherwise
-    /// what it blocks in will look. `now` is the worker's clock. True if tasks were woken.
+    /// Looks as a worker does that has nothing to run, if something is likely to be found.
+    /// Otherwise what it blocks in will look. `now` is the worker's clock. True if tasks were
+    /// woken.
     pub(crate) fn look_before_idling(&self, now: Duration) -> bool {
         self.expects_reports.get() && self.look_unless_just_done(now)
     }

@@ -33,8 +33,8 @@ const MOST_TASKS: usize = 1000;
 /// that runs there. A sleeping worker is woken for it.
 ///
 /// The calling task parks meanwhile, in a shield; inside
-/// [`no_suspend`](fn@lisle_runtime::no_suspend) its thread blocks. On a plain thread it blocks. In the child of a fork there are the runtimes of the
-/// child alone.
+/// [`no_suspend`](fn@lisle_runtime::no_suspend) its thread blocks. On a plain thread it blocks. In
+/// the child of a fork there are the runtimes of the child alone.
 ///
 /// A worker takes some 0.3 µs for each of its tasks, a third of a second for a million.
 /// [`DumpOptions`] has backtraces, too.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{TaskDump, TaskGroup, TaskState};
 use crate::deadlock::Tally;
-use crate::park::{Place, Reason, undisturbed};
+use crate::park::{Place, Reason};
 use crate::task::Control;
 
 pub(crate) struct Roll {
@@ -45,11 +45,7 @@ impl Roll {
     pub(crate) fn note_started(&mut self, task: &Control, state: TaskState, now: Duration) {
         let most = self.most;
         let record = task.park_record().filter(|_| state == TaskState::Waiting);
-        let wait = record.map(|record| {
-            let reason =
-                undisturbed("the description of a wait panicked", || record.object.reason());
-            (reason, record.place)
-        });
+        let wait = record.map(|record| (record.reason(), record.place));
         let time = record.map_or(Duration::ZERO, |record| now.saturating_sub(record.since));
         let found = self.count(state, task.spawned_at, wait, time);
         if found.last.len() == most {

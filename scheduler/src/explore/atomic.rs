@@ -28,73 +28,38 @@ pub fn fence(order: Ordering) {
 }
 
 macro_rules! atomics {
-    ($($name:ident $of:ty { $($group:ident)* })*) => {$(
+    ($($name:ident $(<$of:ident>)?: $value:ty { $($method:ident)* })*) => {$(
         #[doc = concat!("std's [`", stringify!($name), "`](atomic::", stringify!($name), ").")]
-        #[derive(Default)]
-        pub struct $name(atomic::$name);
+        pub struct $name $(<$of>)? (atomic::$name $(<$of>)?);
 
-        impl $name {
+        impl $(<$of>)? $name $(<$of>)? {
             /// With this value.
-            pub const fn new(value: $of) -> Self {
+            pub const fn new(value: $value) -> Self {
                 Self(atomic::$name::new(value))
             }
 
             /// The value, which nobody else can see meanwhile.
-            pub fn get_mut(&mut self) -> &mut $of {
+            pub fn get_mut(&mut self) -> &mut $value {
                 self.0.get_mut()
             }
 
             /// The value at the end.
-            pub fn into_inner(self) -> $of {
+            pub fn into_inner(self) -> $value {
                 self.0.into_inner()
             }
 
             /// As std's.
             #[track_caller]
-            pub fn load(&self, order: Ordering) -> $of {
+            pub fn load(&self, order: Ordering) -> $value {
                 point();
                 self.0.load(order)
             }
 
             /// As std's.
             #[track_caller]
-            pub fn store(&self, value: $of, order: Ordering) {
+            pub fn store(&self, value: $value, order: Ordering) {
                 point();
                 self.0.store(value, order);
-            }
-
-            /// As std's.
-            ///
-            /// # Errors
-            ///
-            /// The value, if it is not `current`.
-            #[track_caller]
-            pub fn compare_exchange(
-                &self,
-                current: $of,
-                new: $of,
-                success: Ordering,
-                failure: Ordering,
-            ) -> Result<$of, $of> {
-                point();
-                self.0.compare_exchange(current, new, success, failure)
-            }
-
-            /// As std's.
-            ///
-            /// # Errors
-            ///
-            /// The value, if it is not `current`.
-            #[track_caller]
-            pub fn compare_exchange_weak(
-                &self,
-                current: $of,
-                new: $of,
-                success: Ordering,
-                failure: Ordering,
-            ) -> Result<$of, $of> {
-                point();
-                self.0.compare_exchange_weak(current, new, success, failure)
             }
 
             /// As std's. The value may have changed between `update` and the exchange, which is
@@ -108,8 +73,8 @@ macro_rules! atomics {
                 &self,
                 set: Ordering,
                 fetch: Ordering,
-                mut update: impl FnMut($of) -> Option<$of>,
-            ) -> Result<$of, $of> {
+                mut update: impl FnMut($value) -> Option<$value>,
+            ) -> Result<$value, $value> {
                 let mut before = self.load(fetch);
                 while let Some(next) = update(before) {
                     match self.compare_exchange(before, next, set, fetch) {
@@ -120,105 +85,78 @@ macro_rules! atomics {
                 Err(before)
             }
 
-            atomics! { @methods $of; swap $($group)* }
+            exchanges! { $value; compare_exchange compare_exchange_weak }
+            replacements! { $value; swap $($method)* }
         }
 
-        impl From<$of> for $name {
-            fn from(value: $of) -> Self {
+        impl $(<$of>)? Default for $name $(<$of>)? {
+            fn default() -> Self {
+                Self(Default::default())
+            }
+        }
+
+        impl $(<$of>)? From<$value> for $name $(<$of>)? {
+            fn from(value: $value) -> Self {
                 Self::new(value)
             }
         }
 
-        impl fmt::Debug for $name {
+        impl $(<$of>)? fmt::Debug for $name $(<$of>)? {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)
             }
         }
     )*};
-    (@methods $of:ty; $($method:ident)*) => {$(
+}
+
+macro_rules! exchanges {
+    ($value:ty; $($method:ident)*) => {$(
+        /// As std's.
+        ///
+        /// # Errors
+        ///
+        /// The value, if the exchange has failed.
+        #[track_caller]
+        pub fn $method(
+            &self,
+            current: $value,
+            new: $value,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<$value, $value> {
+            point();
+            self.0.$method(current, new, success, failure)
+        }
+    )*};
+}
+
+macro_rules! replacements {
+    ($value:ty; $($method:ident)*) => {$(
         /// As std's.
         #[track_caller]
-        pub fn $method(&self, value: $of, order: Ordering) -> $of {
+        pub fn $method(&self, value: $value, order: Ordering) -> $value {
             point();
             self.0.$method(value, order)
         }
     )*};
 }
 
+macro_rules! integers {
+    ($($name:ident $value:ty)*) => {
+        atomics! {
+            $($name: $value {
+                fetch_add fetch_sub fetch_and fetch_nand fetch_or fetch_xor fetch_max fetch_min
+            })*
+        }
+    };
+}
+
 atomics! {
-    AtomicBool bool { fetch_and fetch_nand fetch_or fetch_xor }
-    AtomicI8 i8 { fetch_add fetch_sub fetch_and fetch_nand fetch_or fetch_xor fetch_max fetch_min }
-    AtomicI16 i16 { fetch_add fetch_sub fetch_and fetch_nand fetch_or fetch_xor fetch_max fetch_min }
-    AtomicI32 i32 { fetch_add fetch_sub fetch_and fetch_nand fetch_or fetch_xor fetch_max fetch_min }
-    AtomicI64 i64 { fetch_add fetch_sub fetch_and fetch_nand fetch_or fetch_xor fetch_max fetch_min }
-    AtomicIsize isize { fetch_add fetch_sub fetch_and fetch_nand fetch_or fetch_xor fetch_max fetch_min }
-    AtomicU8 u8 { fetch_add fetch_sub fetch_and fetch_nand fetch_or fetch_xor fetch_max fetch_min }
-    AtomicU16 u16 { fetch_add fetch_sub fetch_and fetch_nand fetch_or fetch_xor fetch_max fetch_min }
-    AtomicU32 u32 { fetch_add fetch_sub fetch_and fetch_nand fetch_or fetch_xor fetch_max fetch_min }
-    AtomicU64 u64 { fetch_add fetch_sub fetch_and fetch_nand fetch_or fetch_xor fetch_max fetch_min }
-    AtomicUsize usize { fetch_add fetch_sub fetch_and fetch_nand fetch_or fetch_xor fetch_max fetch_min }
+    AtomicBool: bool { fetch_and fetch_nand fetch_or fetch_xor }
+    AtomicPtr<T>: *mut T {}
 }
 
-/// std's [`AtomicPtr`](atomic::AtomicPtr).
-pub struct AtomicPtr<T>(atomic::AtomicPtr<T>);
-
-impl<T> AtomicPtr<T> {
-    /// With this value.
-    pub const fn new(value: *mut T) -> Self {
-        Self(atomic::AtomicPtr::new(value))
-    }
-
-    /// The value, which nobody else can see meanwhile.
-    pub fn get_mut(&mut self) -> &mut *mut T {
-        self.0.get_mut()
-    }
-
-    /// The value at the end.
-    pub fn into_inner(self) -> *mut T {
-        self.0.into_inner()
-    }
-
-    /// As std's.
-    #[track_caller]
-    pub fn load(&self, order: Ordering) -> *mut T {
-        point();
-        self.0.load(order)
-    }
-
-    /// As std's.
-    #[track_caller]
-    pub fn store(&self, value: *mut T, order: Ordering) {
-        point();
-        self.0.store(value, order);
-    }
-
-    /// As std's.
-    #[track_caller]
-    pub fn swap(&self, value: *mut T, order: Ordering) -> *mut T {
-        point();
-        self.0.swap(value, order)
-    }
-
-    /// As std's.
-    ///
-    /// # Errors
-    ///
-    /// The value, if it is not `current`.
-    #[track_caller]
-    pub fn compare_exchange(
-        &self,
-        current: *mut T,
-        new: *mut T,
-        success: Ordering,
-        failure: Ordering,
-    ) -> Result<*mut T, *mut T> {
-        point();
-        self.0.compare_exchange(current, new, success, failure)
-    }
-}
-
-impl<T> fmt::Debug for AtomicPtr<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+integers! {
+    AtomicI8 i8 AtomicI16 i16 AtomicI32 i32 AtomicI64 i64 AtomicIsize isize
+    AtomicU8 u8 AtomicU16 u16 AtomicU32 u32 AtomicU64 u64 AtomicUsize usize
 }

@@ -135,7 +135,7 @@ impl Engine {
         }
         state.plan.note_step(state.steps, parting.map(TaskId::number));
         state.steps += 1;
-        if state.steps == self.max_steps && state.cause.is_none() {
+        if state.steps >= self.max_steps && state.cause.is_none() {
             state.cause = Some(Cause::Endless(self.max_steps));
             self.is_too_long.store(true, Ordering::Relaxed);
         }
@@ -177,8 +177,13 @@ impl Engine {
         self.note(task, What::Wait(reason), place);
     }
 
+    /// Whether what happens is kept.
+    pub(crate) fn records(&self) -> bool {
+        self.records.load(Ordering::Relaxed)
+    }
+
     fn note(&self, task: TaskId, what: What, place: Place) {
-        if self.records.load(Ordering::Relaxed) {
+        if self.records() {
             self.lock().history.push(Event { task: task.number(), what, place });
         }
     }

@@ -99,8 +99,8 @@ impl Failure {
         self.schedule.len()
     }
 
-    /// Whether it failed again under the same schedule. If not, something else than the order of its
-    /// tasks is not the same in each execution.
+    /// Whether it failed again under the same schedule. If not, something else than the order of
+    /// its tasks is not the same in each execution.
     pub fn is_repeatable(&self) -> bool {
         self.is_repeatable
     }
@@ -118,8 +118,9 @@ impl fmt::Display for Failure {
         if !self.is_repeatable {
             return write!(
                 f,
-                "under the same schedule it does not fail again: something else than the order of its \
-                 tasks differs from execution to execution, such as input or the order of a HashMap"
+                "under the same schedule it does not fail again: something else than the order of \
+                 its tasks differs from execution to execution, such as input or the order of a \
+                 HashMap"
             );
         }
         self.write_history(f)?;

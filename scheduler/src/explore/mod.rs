@@ -46,8 +46,8 @@ use crate::worker::{self, Worker};
 ///
 /// # Panics
 ///
-/// If `program` panics, or a task of its that nobody joins, or if it deadlocks, leaves a task behind that waits for ever, or does not end, under
-/// one of the schedules.
+/// If `program` panics, or one of its tasks that nobody joins does, or if it deadlocks, leaves a
+/// task behind that waits for ever, or does not end, under one of the schedules.
 ///
 /// # Examples
 ///
@@ -90,6 +90,7 @@ pub fn point() {
 }
 
 /// Which of `len` things comes first, if the calling task is explored.
+#[doc(hidden)]
 pub fn choose(len: usize) -> Option<usize> {
     worker::with_current(|worker| {
         let engine = worker.and_then(|worker| worker.team().settings.engine.as_ref());

@@ -14,8 +14,8 @@ fn ready_if(condition: bool) -> Poll<()> {
 }
 
 /// A waker is used during a poll, between the poll and the park, during the park, and once more
-/// afterwards, when the call may be over. What was written before, with the weakest ordering, is seen
-/// by the poll that follows.
+/// afterwards, when the call may be over. What was written before, with the weakest ordering, is
+/// seen by the poll that follows.
 ///
 /// Seen to fail: with an `announce` that stores WAITING, and with a swap in `notify` that lacks
 /// Release, loom reports a deadlock.

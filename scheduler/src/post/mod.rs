@@ -68,7 +68,7 @@ pub(crate) struct Post {
     has_wake_source: AtomicBool,
     /// Whether the worker has finished all its tasks, for good.
     ended: AtomicBool,
-    /// Who sits on the owner's thread, for those that find it busy.
+    /// What sits on the owner's thread, for threads that find it busy.
     seat: Seat,
     counters: CachePadded<Counters>,
 }

@@ -141,8 +141,8 @@ impl RuntimeBuilder {
     /// keeps by it. A program whose tasks depend on that switches carrying off: one that sets
     /// credentials, namespaces, limits, a signal mask or an affinity for a single thread, traces
     /// processes, uses mutexes with priority inheritance, `io_uring` rings that one thread must
-    /// submit to, or protection keys. [The page on safety](https://docs.rs/lisle/latest/lisle/guide/safety/) has the
-    /// list.
+    /// submit to, or protection keys. [The page on
+    /// safety](https://docs.rs/lisle/latest/lisle/guide/safety/) has the list.
     ///
     /// Carrying takes x86_64 with glibc and a kernel that lets programs write the `fs` base, and
     /// more than one worker. It is off under sanitizers and valgrind, where the allocator uses

@@ -120,8 +120,8 @@ impl<'scope> Scope<'scope, '_> {
     }
 
     /// Cancels the tasks of the scope, those that are spawned later included. The body goes on, and
-    /// this does not wait. Called on another worker than the scope's own, it asks that one to cancel
-    /// the tasks that were spawned there, which it does when it next looks at its mail.
+    /// this does not wait. Called on another worker than the scope's own, it asks that one to
+    /// cancel the tasks that were spawned there, which it does when it next looks at its mail.
     ///
     /// # Examples
     ///

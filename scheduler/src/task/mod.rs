@@ -44,7 +44,7 @@ use lisle_runtime::switch::Context;
 
 use self::join::JoinState;
 use self::payload::{Payload, Vtable};
-use crate::park::{Object, Place};
+use crate::park::{Object, Place, Reason, undisturbed};
 use crate::post::Post;
 use crate::scope::Bond;
 use crate::trace;
@@ -173,9 +173,19 @@ pub(crate) struct ParkRecord<'a> {
 }
 
 impl ParkRecord<'_> {
+    /// Why the task waits. The wait may be a user's, and a panic there would unwind the scheduler.
+    pub(crate) fn reason(&self) -> Reason {
+        self.described(|object| object.reason())
+    }
+
+    /// Has the object say what it is.
+    pub(crate) fn described<R>(&self, describe: impl FnOnce(&dyn Object) -> R) -> R {
+        undisturbed("the description of a wait panicked", || describe(self.object))
+    }
+
     /// Why and where the task waits, as a trace tells it.
     pub(crate) fn told(&self) -> (trace::Text, Place) {
-        (trace::Text(self.object.reason().as_str()), self.place)
+        (trace::Text(self.reason().as_str()), self.place)
     }
 }
 

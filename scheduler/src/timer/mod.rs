@@ -165,8 +165,8 @@ impl Timers {
         self.heap.first().map(|first| self.epoch + Duration::from_nanos(first.deadline()))
     }
 
-    /// When to wake for the first timer: when it is due, or at `bundle` if that is later and another
-    /// timer is due by then, too.
+    /// When to wake for the first timer: when it is due, or at `bundle` if that is later and
+    /// another timer is due by then, too.
     pub(crate) fn next_bundle(&self, bundle: Instant) -> Option<Instant> {
         let (_, others) = self.heap.split_first()?;
         let bundled = self.since_epoch(bundle);

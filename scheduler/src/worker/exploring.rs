@@ -48,10 +48,11 @@ impl Worker {
             self.poll();
         }
         with_allowance(Allowance::end_at_each_operation);
-        if let Some(me) = self.running_task()
+        if engine.records()
+            && let Some(me) = self.running_task()
             && let Some(record) = me.park_record()
         {
-            engine.note_wait(me.id, record.object.reason(), record.place);
+            engine.note_wait(me.id, record.reason(), record.place);
         }
         if parting == Parting::Yields {
             engine.note_yield(self.current_task().id);

@@ -280,7 +280,7 @@ fn report_waiting(task: &Control) {
          does not end that, as a `SelectedOperation` that was forgotten",
         task.title(),
         task.spawned_at,
-        record.object.reason(),
+        record.reason(),
         record.place,
     ));
 }

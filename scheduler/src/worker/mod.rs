@@ -102,7 +102,8 @@ pub(crate) struct Worker {
     /// Tasks that have started and have not finished.
     started: TaskList,
     crowd: Crowd,
-    /// A scope whose home this is, and which was not yet told of all its tasks that have ended here.
+    /// A scope whose home this is, and which was not yet told of all its tasks that have ended
+    /// here.
     untold: Cell<Option<NonNull<Bonds>>>,
 
     /// Switches left until the next look at the inbox and the clock, that one included.
@@ -309,7 +310,6 @@ impl Worker {
     /// Counts the switches since the last time. The next poll is due after `interval` more.
     fn count_switches(&self, interval: u32) {
         self.post.add(|counters| &counters.switches, self.uncounted_switches());
-        let interval = if self.is_explored() { 1 } else { interval };
         self.poll_interval.set(interval);
         self.until_poll.set(interval);
     }

@@ -34,7 +34,7 @@ impl Worker {
 
     /// Switches until the next turn that takes the slow path.
     pub(super) fn interval(&self) -> u32 {
-        if self.tracer.is_on() { 1 } else { POLL_INTERVAL }
+        if self.tracer.is_on() || self.is_explored() { 1 } else { POLL_INTERVAL }
     }
 
     fn note_name(&self, task: &Control) {

@@ -70,8 +70,9 @@ impl Worker {
         others.for_each(|index| posts[index].knock());
     }
 
-    /// Moves the clock to this worker's first deadline, for tasks in shields that outlast the end of
-    /// their runtime. False if that is not virtual, or nothing waits for it, or something holds it.
+    /// Moves the clock to this worker's first deadline, for tasks in shields that outlast the end
+    /// of their runtime. False if that is not virtual, or nothing waits for it, or something holds
+    /// it.
     pub(super) fn move_clock_at_end(&self) -> bool {
         let Some(clock) = &self.team.clock else { return false };
         let Some(deadline) = self.timers.borrow().next_deadline() else { return false };

@@ -1,4 +1,5 @@
-//! Actors and members of pools are told from other tasks when they start, and dealt to idle workers.
+//! Actors and members of pools are told from other tasks when they start, and dealt to idle
+//! workers.
 
 use std::collections::HashMap;
 use std::thread::ThreadId;

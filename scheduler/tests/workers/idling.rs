@@ -29,8 +29,8 @@ fn switches_of(name: &str) -> Vec<(String, String)> {
 }
 
 /// Each worker has a task that waits. A thread that makes a system call now and then would be seen
-/// to leave its processor. When they have fallen asleep, and given back what they do not need, there
-/// comes a time in which none does.
+/// to leave its processor. When they have fallen asleep, and given back what they do not need,
+/// there comes a time in which none does.
 #[test]
 fn idle_workers_are_left_alone() {
     const WORKERS: usize = 4;

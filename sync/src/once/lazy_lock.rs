@@ -13,8 +13,8 @@ use super::OnceLock;
 /// value wait for it, and their workers run other tasks meanwhile.
 ///
 /// An initialiser that is unwound is gone, since it can be called once only. So this is the one
-/// type here that is poisoned: whoever wants the value then gets a panic, as with std's. Where a
-/// second attempt makes sense, use [`OnceLock::get_or_init`].
+/// type here that is poisoned: a caller that wants the value then gets a panic, as with std's.
+/// Where a second attempt makes sense, use [`OnceLock::get_or_init`].
 ///
 /// # Examples
 ///

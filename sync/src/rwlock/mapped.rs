@@ -95,8 +95,8 @@ impl<'a, T: ?Sized> MappedRwLockReadGuard<'a, T> {
 }
 
 impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
-    /// A guard of a part of the value. The lock stays taken until that is dropped, and can no longer
-    /// be [downgraded](Self::downgrade).
+    /// A guard of a part of the value. The lock stays taken until that is dropped, and can no
+    /// longer be [downgraded](Self::downgrade).
     ///
     /// An associated function, so that it does not hide a method of the value.
     ///

@@ -114,7 +114,8 @@ impl<T> Sender<T> {
         self.closed_at(|| None, Location::caller());
     }
 
-    /// As [`closed`](Self::closed), but waits no longer than `timeout`. Whether no receiver is left.
+    /// As [`closed`](Self::closed), but waits no longer than `timeout`. Whether no receiver is
+    /// left.
     ///
     /// # Panics
     ///

@@ -261,7 +261,7 @@ impl Shared {
 
     fn end(&self) {
         self.is_over.store(true, Ordering::SeqCst);
-        drop(self.tokens.lock()); // whoever has looked before waits by now
+        drop(self.tokens.lock()); // a waiter that has looked before waits by now
         self.token_added.notify_all();
         self.notify.notify_waiters();
     }

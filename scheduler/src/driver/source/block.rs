@@ -200,7 +200,7 @@ impl Block {
         !readers.is_null() || !writers.is_null()
     }
 
-    /// Wakes all waiters, to whom every attempt from now on says that the source is closed.
+    /// Wakes all waiters. Every attempt from now on tells them that the source is closed.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         self.is_closed.store(true, Ordering::Relaxed);

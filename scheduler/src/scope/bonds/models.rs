@@ -111,8 +111,8 @@ fn tasks_end_at_home_and_elsewhere() {
     assert!(LAST.iter().all(|seen| seen.load(Relaxed)), "the model must reach both outcomes");
 }
 
-/// The home cancels the tasks in its list, and takes the places of those that have ended for others,
-/// while one of them ends elsewhere.
+/// The home cancels the tasks in its list, and takes the places of those that have ended for
+/// others, while one of them ends elsewhere.
 ///
 /// Seen to fail: when a task that ends elsewhere leaves the home's list without the lock, or the
 /// home goes through it without the lock, both use the entry at once.
