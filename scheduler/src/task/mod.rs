@@ -178,6 +178,11 @@ impl ParkRecord<'_> {
         self.described(|object| object.reason())
     }
 
+    /// Whether the task waits for something to do.
+    pub(crate) fn awaits_work(&self) -> bool {
+        self.described(|object| object.awaits_work())
+    }
+
     /// Has the object say what it is.
     pub(crate) fn described<R>(&self, describe: impl FnOnce(&dyn Object) -> R) -> R {
         undisturbed("the description of a wait panicked", || describe(self.object))

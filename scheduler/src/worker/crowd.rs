@@ -109,7 +109,7 @@ impl Worker {
                 watched == Some(NonNull::from(newest))
                     && ptr::eq(newest.spawned_at, place)
                     && newest.phase.get() == Phase::Parked
-                    && newest.park_record().is_some_and(|record| record.object.awaits_work())
+                    && newest.park_record().is_some_and(|record| record.awaits_work())
             })
     }
 
