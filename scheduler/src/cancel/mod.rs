@@ -115,7 +115,6 @@ pub fn check_cancelled_at(place: Place) {
 pub fn is_cancelled() -> bool {
     worker::with_current(|worker| match worker {
         Some(worker) => worker.running_task().is_some_and(|task| {
-            // What is said here strikes at the next point.
             task.look_for_cancel();
             task.is_cancelled_anywhere()
         }),

@@ -218,12 +218,10 @@ impl Control {
         outside.chain([self.shielding()]).any(|shielding| shielding == Shielding::FromAll)
     }
 
-    /// Whether the task or a region that it is in was cancelled, as far as is known, whatever
-    /// shields it is in.
+    /// Whether the task or a region that it is in was cancelled, as far as is known here, whatever
+    /// shields it is in. What it says strikes at the next point, so it does not look at the clock.
     pub(crate) fn is_cancelled_anywhere(&self) -> bool {
-        self.requested_cancel().is_some()
-            || self.is_cancelled()
-            || self.regions().any(Region::is_over)
+        self.is_cancelled() || self.regions().any(|region| region.is_cancelled.get())
     }
 
     /// Finds out whether the running task was cancelled, before its worker reads that in its mail.
