@@ -1,95 +1,19 @@
-//! Spawning tasks.
+//! [`Builder`]: what a task is to be, and where it goes when it is spawned.
 
 use std::io;
 use std::panic::Location;
-use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use lisle_runtime::internal::primitive;
-use lisle_runtime::stack::{Stack, StackSize};
+use lisle_runtime::stack::StackSize;
 
+use super::birth::{Outside, create};
 use crate::injector::NewTask;
-use crate::local;
-use crate::post::Post;
 use crate::runtime::{Handle, default_runtime};
 use crate::scope::Bonds;
-use crate::task::{Birth, Control, ExtrasSlot, JoinHandle, Slab, TaskId, join};
+use crate::task::{JoinHandle, join};
 use crate::team::{Balance, Team};
 use crate::worker::{self, Worker};
-
-/// Spawns a task: `body` runs on a stack of its own, at its turn in the run queue.
-///
-/// Tasks start in the order in which they were spawned, except while very many tasks of a worker
-/// wait to start. Then the tasks that one task spawns in a row still start in that order, but tasks
-/// that are spawned later, by them or by others, come before older ones. A task that is woken does
-/// not wait for all of them; one that yields, or is local, waits for as many as there are. None
-/// waits for ever. So a tree of a million tasks is finished subtree by subtree, on a few thousand
-/// stacks.
-///
-/// The caller goes on; it does not switch. Dropping the handle detaches the task. When the runtime
-/// ends, tasks that have not finished are cancelled; see [`run`](crate::run), which also says what
-/// to do in destructors and in callbacks of C libraries, where that can abort the process.
-///
-/// `body` and its result pass over the stacks of both tasks by value. [`Builder::stack_size`] says
-/// how large they may be.
-///
-/// On a plain thread the task goes to the default runtime, which the first such call starts, with
-/// threads of its own; it lasts as long as the process. The child of a `fork` has another one.
-///
-/// # Panics
-///
-/// If there is no memory for another stack or no thread for the default runtime, with the text that
-/// [`Builder::spawn`] returns as an error.
-///
-/// ```
-/// lisle::run(|| {
-///     let task = lisle::spawn(|| 6 * 7);
-///     assert_eq!(task.join().unwrap(), 42);
-/// });
-/// ```
-#[track_caller]
-pub fn spawn<F, T>(body: F) -> JoinHandle<T>
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
-    match Builder::new().spawn(body) {
-        Ok(handle) => handle,
-        Err(error) => panic!("{error}"),
-    }
-}
-
-/// Spawns a task that stays on the calling worker, so that it need not be [`Send`].
-///
-/// While very many tasks of the worker wait to start, tasks that were spawned after it may
-/// start before it: see [`spawn`].
-///
-/// # Panics
-///
-/// As [`spawn`]. On a plain thread: there is no worker on which the task could stay.
-///
-/// ```
-/// use std::cell::Cell;
-/// use std::rc::Rc;
-///
-/// lisle::run(|| {
-///     let count = Rc::new(Cell::new(0));
-///     let shared = count.clone();
-///     lisle::spawn_local(move || shared.set(1)).join().unwrap();
-///     assert_eq!(count.get(), 1);
-/// });
-/// ```
-#[track_caller]
-pub fn spawn_local<F, T>(body: F) -> JoinHandle<T>
-where
-    F: FnOnce() -> T + 'static,
-    T: 'static,
-{
-    match Builder::new().spawn_local(body) {
-        Ok(handle) => handle,
-        Err(error) => panic!("{error}"),
-    }
-}
 
 /// Spawns tasks that have a name or a stack size of their own.
 ///
@@ -110,7 +34,7 @@ pub struct Builder {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) stack_size: Option<StackSize>,
     spread: bool,
-    pub(crate) inherits: bool,
+    pub(super) inherits: bool,
 }
 
 impl Builder {
@@ -474,129 +398,4 @@ fn has_ended(team: &Team) -> io::Error {
         "the runtime '{}' has ended and takes no more tasks: spawn while it lives",
         team.settings.title()
     ))
-}
-
-/// The threads of a runtime do not come along into a fork child.
-fn left_in_the_parent() -> io::Error {
-    io::Error::other(
-        "this runtime was started before the process forked, and its threads are not in this \
-         process: make a new runtime here, or use the default one by calling spawn",
-    )
-}
-
-/// Where a task is spawned: what it takes from there beside its closure.
-pub(crate) trait Birthplace {
-    fn team(&self) -> &Team;
-    fn next_id(&self) -> TaskId;
-    /// The worker that will have the task; null if none is known yet.
-    fn keeper(&self) -> *const Post;
-    fn allocate(&self) -> NonNull<Control>;
-
-    /// A stack of special size.
-    fn special_stack(&self, size: StackSize) -> io::Result<Stack>;
-
-    /// Makes sure that a task can start. Also if it brings its own stack: so every task that has
-    /// not started has one reserved on the worker that holds its place, and a worker from which it
-    /// is stolen need not know which kind it was.
-    fn reserve_stack(&self) -> io::Result<()>;
-}
-
-impl Birthplace for Worker {
-    #[inline]
-    fn team(&self) -> &Team {
-        self.team()
-    }
-
-    #[inline]
-    fn next_id(&self) -> TaskId {
-        self.next_id()
-    }
-
-    #[inline]
-    fn keeper(&self) -> *const Post {
-        self.post()
-    }
-
-    #[inline]
-    fn allocate(&self) -> NonNull<Control> {
-        self.slab().allocate()
-    }
-
-    fn special_stack(&self, size: StackSize) -> io::Result<Stack> {
-        // The retired one may be the very one that is wanted.
-        self.release_retired();
-        Stack::allocate(size)
-    }
-
-    #[inline]
-    fn reserve_stack(&self) -> io::Result<()> {
-        self.reserve_stack()
-    }
-}
-
-/// The outside of a team. The worker that will take the task reserves the stack, and cancels the
-/// task if the team ends.
-struct Outside<'a>(&'a Team);
-
-impl Birthplace for Outside<'_> {
-    fn team(&self) -> &Team {
-        self.0
-    }
-
-    fn next_id(&self) -> TaskId {
-        TaskId::next()
-    }
-
-    fn keeper(&self) -> *const Post {
-        ptr::null()
-    }
-
-    fn allocate(&self) -> NonNull<Control> {
-        Slab::allocate_shared()
-    }
-
-    fn special_stack(&self, size: StackSize) -> io::Result<Stack> {
-        Stack::allocate(size)
-    }
-
-    fn reserve_stack(&self) -> io::Result<()> {
-        // Only to see now whether there is memory: the worker has warm ones.
-        Stack::allocate(self.0.settings.stack_size).map(drop)
-    }
-}
-
-/// Makes a task that no worker knows yet. All tasks are born here. In line, as what the builder was
-/// not told then costs a spawn nothing.
-///
-/// # Safety
-///
-/// `F` and `T` may go wherever the task and its handle go, and live as long.
-#[inline(always)]
-pub(crate) unsafe fn create<F, T>(
-    place: &impl Birthplace,
-    builder: Builder,
-    spawned_at: &'static Location<'static>,
-    body: F,
-) -> io::Result<(NonNull<Control>, JoinHandle<T>)>
-where
-    F: FnOnce() -> T,
-{
-    // Taken apart at once: so the compiler sees what it was not told.
-    let Builder { name, stack_size, inherits, .. } = builder;
-    let locals = if inherits { local::current() } else { None };
-    let extras = ExtrasSlot::new(name, locals);
-    if place.team().is_of_parent() {
-        return Err(left_in_the_parent());
-    }
-    let stack = stack_size.map(|size| place.special_stack(size)).transpose()?;
-    place.reserve_stack()?;
-    let (id, keeper) = (place.next_id(), place.keeper());
-    let birth = Birth { id, extras, spawned_at, stack, keeper };
-    let slot = place.allocate();
-    // SAFETY: the slot comes from a slab; the caller answers for the types. The handle is the only
-    // one, and its type is the closure's.
-    unsafe {
-        Control::create(slot, birth, body);
-        Ok((slot, JoinHandle::new(slot)))
-    }
 }
