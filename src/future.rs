@@ -6,7 +6,9 @@
 //!
 //! The other way, `async` code waits for tasks: a [`JoinHandle`](crate::task::JoinHandle) can be
 //! awaited, and channels have [`recv_async`](crate::channel::Receiver::recv_async) and
-//! [`send_async`](crate::channel::Sender::send_async). Any executor may poll these, on any thread.
+//! [`send_async`](crate::channel::Sender::send_async). So do [`Notify`](crate::sync::Notify), whose
+//! `notified()` can be awaited, and [`Semaphore`](crate::sync::Semaphore::acquire_async). Any
+//! executor may poll these, on any thread.
 //!
 //! ```
 //! use std::future::ready;

@@ -39,6 +39,9 @@
 //! has a form with a time-out and one with a deadline. A time-out of zero looks and gives up; one
 //! that ends after the last representable `Instant`, such as `Duration::MAX`, never comes.
 //!
+//! `async` code, on any executor, waits at a [`Notify`] by `notify.notified().await` and for permits
+//! by [`acquire_async`](Semaphore::acquire_async).
+//!
 //! A guard of a part of a value is made by `map` and `filter_map`, as
 //! [`MutexGuard::map`]. One that borrows nothing, for a lock in an `Arc`, comes from the methods
 //! with `owned` in their names, as [`Mutex::lock_owned`]. With the feature `lock_api` there are the
@@ -66,9 +69,10 @@
 pub use lisle_sync::lock_api;
 #[doc(inline)]
 pub use lisle_sync::{
-    AcquireError, AcquireTimeoutError, Barrier, BarrierWaitResult, Condvar, LazyLock,
-    MappedMutexGuard, MappedRwLockReadGuard, MappedRwLockWriteGuard, Mutex, MutexGuard, Notified,
-    Notify, Once, OnceLock, OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard,
-    OwnedSemaphorePermit, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit,
-    TryAcquireError, WaitGroup, WaitTimeoutResult, broadcast, watch,
+    AcquireError, AcquireFuture, AcquireOwnedFuture, AcquireTimeoutError, Barrier,
+    BarrierWaitResult, Condvar, LazyLock, MappedMutexGuard, MappedRwLockReadGuard,
+    MappedRwLockWriteGuard, Mutex, MutexGuard, Notified, NotifiedFuture, Notify, Once, OnceLock,
+    OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock,
+    RwLockReadGuard, RwLockWriteGuard, Semaphore, SemaphorePermit, TryAcquireError, WaitGroup,
+    WaitTimeoutResult, broadcast, watch,
 };

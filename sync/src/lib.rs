@@ -20,6 +20,7 @@ mod models;
 mod mutex;
 mod notify;
 mod once;
+mod queued;
 mod rwlock;
 mod semaphore;
 mod wait_group;
@@ -29,14 +30,14 @@ pub mod watch;
 pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use mutex::{MappedMutexGuard, Mutex, MutexGuard, OwnedMutexGuard};
-pub use notify::{Notified, Notify};
+pub use notify::{Notified, NotifiedFuture, Notify};
 pub use once::{LazyLock, Once, OnceLock};
 pub use rwlock::{
     MappedRwLockReadGuard, MappedRwLockWriteGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard,
     RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 pub use semaphore::{
-    AcquireError, AcquireTimeoutError, OwnedSemaphorePermit, Semaphore, SemaphorePermit,
-    TryAcquireError,
+    AcquireError, AcquireFuture, AcquireOwnedFuture, AcquireTimeoutError, OwnedSemaphorePermit,
+    Semaphore, SemaphorePermit, TryAcquireError,
 };
 pub use wait_group::WaitGroup;

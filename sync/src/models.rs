@@ -1,6 +1,8 @@
 //! What the loom models of this crate share. Their parties are plain threads.
 
 use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use lisle_runtime::internal::primitive::{Arc, cell};
 use lisle_scheduler::park::Place;
@@ -19,6 +21,11 @@ pub(crate) fn in_a_thread<T: 'static, R: 'static>(
 ) -> thread::JoinHandle<R> {
     let shared = shared.clone();
     thread::spawn(move || f(&shared))
+}
+
+/// Polls a future whose waker wakes nobody.
+pub(crate) fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// A number that is guarded by what is modelled: loom fails when accesses overlap.

@@ -1,5 +1,6 @@
 //! [`Notify`]: wake-ups without a value.
 
+mod future;
 #[cfg(all(test, lisle_loom))]
 mod models;
 
@@ -7,10 +8,11 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::BriefMutex;
-use lisle_scheduler::internal::{WaitQueue, shield_unwinding};
-use lisle_scheduler::park::{Object, Place, Reason, Wait, Wake};
+use lisle_scheduler::internal::{WaitQueue, Waiter, shield_unwinding};
+use lisle_scheduler::park::{Object, Place, Reason, Wait, Wake, park};
 
-use crate::waiting::{cannot_wait, deadline_in, spend, wait_in};
+pub use self::future::NotifiedFuture;
+use crate::waiting::{cannot_wait, deadline_in, spend};
 
 /// Lets one party tell others that something has happened.
 ///
@@ -20,6 +22,8 @@ use crate::waiting::{cannot_wait, deadline_in, spend, wait_in};
 ///
 /// **Cancellation.** A wait is a cancellation point, but not in a destructor that unwinds. A party
 /// that leaves early was not notified, and the notification goes to another one.
+///
+/// **In `async` code**, on any executor, `notify.notified().await` waits: see [`NotifiedFuture`].
 ///
 /// # Examples
 ///
@@ -45,7 +49,17 @@ struct State {
     kept: bool,
     /// How often all that waited were notified.
     rounds: u64,
-    queue: WaitQueue,
+    /// Those that are of an earlier round stand in front, and are about to be taken out.
+    queue: WaitQueue<Waiting>,
+}
+
+/// A party that waits.
+#[derive(Debug)]
+struct Waiting {
+    /// How many rounds there had been when it came.
+    rounds: u64,
+    /// Whether it was notified by a notification for one, when its wait is over.
+    took_one: bool,
 }
 
 /// A party that is about to wait at a [`Notify`], and that a
@@ -68,12 +82,22 @@ impl Notify {
 
     /// Lets the party continue that has waited longest, or the next one that comes. Never waits.
     pub fn notify_one(&self) {
-        let mut state = self.state.lock();
-        let first = state.queue.pop();
-        state.kept |= first.is_none();
-        drop(state);
-        if let Some(first) = first {
-            first.wake();
+        let next = || {
+            let State { kept, rounds, queue } = &mut *self.state.lock();
+            let first = queue.pop_if(|_, waiting| {
+                waiting.took_one = waiting.rounds == *rounds;
+                true
+            });
+            *kept |= first.is_none();
+            first
+        };
+        while let Some(mut party) = next() {
+            let took_one = party.with(|waiting| waiting.took_one);
+            party.wake();
+            // Others belong to a round that another thread is just about to notify.
+            if took_one {
+                break;
+            }
         }
     }
 
@@ -82,9 +106,14 @@ impl Notify {
     pub fn notify_waiters(&self) {
         let mut state = self.state.lock();
         state.rounds += 1;
-        let all = state.queue.take_all();
+        let rounds = state.rounds;
         drop(state);
-        all.wake();
+        // One by one, as there may be futures among them: see `queued.rs`. Those that come from now
+        // on stand behind.
+        let next = || self.state.lock().queue.pop_if(|_, waiting| waiting.rounds < rounds);
+        while let Some(party) = next() {
+            party.wake();
+        }
     }
 
     /// Says that the caller is about to wait. It can then look at what it waits for, and no
@@ -195,14 +224,24 @@ impl Notified<'_> {
         if self.notify.state.lock().take(self.rounds) {
             return Wake::Unparked;
         }
-        let wait = Wait::on(self.notify).at(place);
+        let Self { notify, rounds } = self;
+        let waiter = Waiter::new(Waiting { rounds, took_one: false });
         shield_unwinding(|| {
-            wait_in(
-                &self.notify.state,
-                |state| &mut state.queue,
-                |state| state.take(self.rounds),
-                wait,
+            park(
+                Wait::on(notify).at(place),
                 deadline(),
+                |unparker| {
+                    let mut state = notify.state.lock();
+                    if state.take(rounds) {
+                        drop(state);
+                        return unparker.unpark();
+                    }
+                    // SAFETY: the waiter is in no queue. It stays until `park` has returned, after
+                    // which the unparker is used up or was taken back.
+                    unsafe { state.queue.push(&waiter, unparker) };
+                },
+                // SAFETY: the waiter is in this queue or was never in one.
+                || unsafe { notify.state.lock().queue.remove(&waiter) },
             )
         })
     }

@@ -5,8 +5,10 @@ use std::time::Instant;
 use lisle_runtime::internal::primitive::Arc;
 use lisle_runtime::internal::primitive::atomic::{AtomicBool, Ordering};
 
+use lisle_scheduler::block_on;
+
 use super::Notify;
-use crate::models::in_a_thread;
+use crate::models::{in_a_thread, poll_once};
 
 /// A notification is kept for a party that comes later, and reaches one that waits already; one
 /// that gives up leaves it to another.
@@ -50,5 +52,47 @@ fn model_of_a_look_before_the_wait() {
         for waiter in waiters {
             waiter.join().unwrap();
         }
+    });
+}
+
+/// A future is dropped: before it was notified, or between that and its next poll. Another party
+/// has the notification then, at once or later.
+///
+/// Seen to fail: with a `Drop` that passes nothing on, loom reports a deadlock.
+#[test]
+fn model_of_a_notified_future_that_is_dropped() {
+    loom::model(|| {
+        let notify = Arc::new(Notify::new());
+        let mut dropped = notify.notified().into_future();
+        assert!(poll_once(&mut dropped).is_pending());
+        let notifying = in_a_thread(&notify, Notify::notify_one);
+        let other = in_a_thread(&notify, |notify| block_on(notify.notified()));
+        drop(dropped);
+        notifying.join().unwrap();
+        other.join().unwrap();
+        assert!(!notify.state.lock().kept);
+    });
+}
+
+/// One is notified while all are: a party that comes in between is not passed over for one of those
+/// that are notified anyway.
+///
+/// Seen to fail: with a `notify_one` that takes the first party out and no other, loom reports a
+/// deadlock.
+#[test]
+fn model_of_a_notification_amid_one_for_all() {
+    loom::model(|| {
+        let notify = Arc::new(Notify::new());
+        let mut early = notify.notified().into_future();
+        assert!(poll_once(&mut early).is_pending());
+        let all = in_a_thread(&notify, Notify::notify_waiters);
+        let mut late = notify.notified().into_future();
+        let is_waiting = poll_once(&mut late).is_pending();
+        notify.notify_one();
+        block_on(early);
+        if is_waiting {
+            block_on(late);
+        }
+        all.join().unwrap();
     });
 }

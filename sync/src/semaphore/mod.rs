@@ -1,6 +1,7 @@
 //! [`Semaphore`]: a number of permits that parties share.
 
 mod error;
+mod future;
 #[cfg(all(test, lisle_loom))]
 mod models;
 mod owned;
@@ -15,6 +16,7 @@ use lisle_scheduler::park::{Object, Place, Reason, Wait, Wake, park};
 use lisle_scheduler::turn;
 
 pub use self::error::{AcquireError, AcquireTimeoutError, TryAcquireError};
+pub use self::future::{AcquireFuture, AcquireOwnedFuture};
 pub use self::owned::OwnedSemaphorePermit;
 use crate::waiting::{deadline_in, spend};
 
@@ -27,6 +29,8 @@ use crate::waiting::{deadline_in, spend};
 ///
 /// **Cancellation.** A wait is a cancellation point, but not in a destructor that unwinds. A
 /// party that leaves the queue lets those behind it have what is there.
+///
+/// **In `async` code**, on any executor, [`acquire_async`](Self::acquire_async) waits.
 ///
 /// # Examples
 ///
@@ -298,11 +302,12 @@ impl Semaphore {
     /// });
     /// ```
     pub fn close(&self) {
-        let mut state = self.state.lock();
-        state.is_closed = true;
-        let waiting = state.queue.take_all();
-        drop(state);
-        waiting.for_each(|party| party.wake());
+        self.state.lock().is_closed = true;
+        // One by one, as there may be futures among them: see `queued.rs`. Nobody joins them now.
+        let next = || self.state.lock().queue.pop();
+        while let Some(party) = next() {
+            party.wake();
+        }
     }
 
     /// Whether it was closed.

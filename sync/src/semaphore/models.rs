@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use lisle_runtime::internal::primitive::Arc;
 
+use lisle_scheduler::block_on;
+
 use super::Semaphore;
-use crate::models::in_a_thread;
+use crate::models::{in_a_thread, poll_once};
 
 /// One wants two permits and another one wants one, of which one comes back at a time.
 ///
@@ -57,5 +59,24 @@ fn model_of_a_close() {
         adding.join().unwrap();
         waiting.join().unwrap();
         assert_eq!(semaphore.available_permits(), 1);
+    });
+}
+
+/// A future is dropped that wants too much, in front of one that wants less: before it was given
+/// its permits, or between that and its next poll.
+///
+/// Seen to fail: with a `Drop` that does not give back, loom reports a deadlock.
+#[test]
+fn model_of_a_future_that_is_dropped() {
+    loom::model(|| {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let mut dropped = semaphore.acquire_many_async(2);
+        assert!(poll_once(&mut dropped).is_pending());
+        let modest = in_a_thread(&semaphore, |semaphore| drop(block_on(semaphore.acquire_async())));
+        let adding = in_a_thread(&semaphore, |semaphore| semaphore.add_permits(1));
+        drop(dropped);
+        modest.join().unwrap();
+        adding.join().unwrap();
+        assert_eq!(semaphore.available_permits(), 2);
     });
 }

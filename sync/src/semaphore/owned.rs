@@ -65,7 +65,7 @@ impl Semaphore {
         permits: usize,
     ) -> Result<OwnedSemaphorePermit, AcquireError> {
         match self.wait(permits, || None, Location::caller()) {
-            Ok(()) => Ok(OwnedSemaphorePermit { semaphore: self, permits }),
+            Ok(()) => Ok(self.permit_owned(permits)),
             Err(_) => Err(AcquireError(())),
         }
     }
@@ -91,7 +91,7 @@ impl Semaphore {
         permits: usize,
     ) -> Result<OwnedSemaphorePermit, TryAcquireError> {
         self.try_take(permits)?;
-        Ok(OwnedSemaphorePermit { semaphore: self, permits })
+        Ok(self.permit_owned(permits))
     }
 
     /// As [`acquire_timeout`](Self::acquire_timeout), with a permit that borrows nothing.
@@ -144,7 +144,7 @@ impl Semaphore {
         timeout: Duration,
     ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
         self.wait(permits, || deadline_in(timeout), Location::caller())?;
-        Ok(OwnedSemaphorePermit { semaphore: self, permits })
+        Ok(self.permit_owned(permits))
     }
 
     /// As [`acquire_many_until`](Self::acquire_many_until), with permits that borrow nothing.
@@ -163,7 +163,11 @@ impl Semaphore {
         deadline: Instant,
     ) -> Result<OwnedSemaphorePermit, AcquireTimeoutError> {
         self.wait(permits, || Some(deadline), Location::caller())?;
-        Ok(OwnedSemaphorePermit { semaphore: self, permits })
+        Ok(self.permit_owned(permits))
+    }
+
+    pub(super) fn permit_owned(self: Arc<Self>, permits: usize) -> OwnedSemaphorePermit {
+        OwnedSemaphorePermit { semaphore: self, permits }
     }
 }
 
