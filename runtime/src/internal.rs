@@ -7,6 +7,7 @@ pub use crate::here::{Hidden, StaysHere};
 pub use crate::no_suspend::{in_section, never_suspend_again};
 pub use crate::prefetch::prefetch;
 pub use crate::stack::staggered_top;
+pub use crate::stack_pointer::stack_pointer;
 
 /// Messages where a panic is not allowed, and before an abort.
 pub mod last_words {

@@ -5,7 +5,7 @@
 /// A register is asked where the register is known. A sanitizer may keep a local variable
 /// elsewhere.
 #[inline(always)]
-pub(crate) fn stack_pointer() -> usize {
+pub fn stack_pointer() -> usize {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
     {
         use std::arch::asm;

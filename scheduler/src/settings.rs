@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) foreign_threads: ForeignThreads,
     pub(crate) panic_note: bool,
     pub(crate) stall_notice: Option<Duration>,
+    /// How long a turn of a task may last before it is told of.
+    pub(crate) watch: Option<Duration>,
     pub(crate) name: Option<Arc<str>>,
     pub(crate) thread_name: Arc<str>,
 }
@@ -43,5 +45,10 @@ impl Settings {
     /// The runtime's name, or that of its threads.
     pub(crate) fn title(&self) -> &str {
         self.name.as_ref().unwrap_or(&self.thread_name)
+    }
+
+    /// Whether long turns are told of. A model has no clock.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watch.is_some() && !cfg!(lisle_loom)
     }
 }

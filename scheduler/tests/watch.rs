@@ -1,9 +1,10 @@
-//! Workers that one of their tasks blocks in the kernel: what is said of them, and of which nothing
-//! is.
+//! Workers that one of their tasks keeps, because it is blocked in the kernel or computes: what is
+//! said of them, and of which nothing is.
 #![cfg(not(lisle_loom))]
 
 mod support;
 
+use std::env;
 use std::ffi::c_int;
 use std::fs::{self, File};
 use std::io::{Read, Write, pipe, stderr};
@@ -22,13 +23,17 @@ use support::sys::{self, SIGURG, in_fork_child};
 use support::{Bell, Said, block_until, in_child, on_each_worker};
 
 /// The notice ends so.
-const LAST_WORDS: &str = "answer over a channel\n";
+const LAST_WORDS: &str = "so again are not told of\n";
+
+/// It does if the worker has not answered.
+const UNANSWERED: &str = "the signal SIGURG does not reach the thread\n";
 
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Longer than any test lasts.
 const FOR_EVER: Duration = Duration::from_secs(3600);
 
+/// One that wants notice of stalls, and does not ask for long turns.
 fn watched(workers: usize) -> RuntimeBuilder {
     Runtime::builder().workers(workers).stall_notice(PATIENCE)
 }
@@ -40,7 +45,9 @@ fn said_of(name: &str, notices: usize, body: impl FnOnce() + Send + 'static) -> 
         let mut to_parent = File::from(stderr().as_fd().try_clone_to_owned().unwrap());
         let said = Said::begin(name);
         thread::spawn(body);
-        block_until(|| said.text().matches(LAST_WORDS).count() >= notices);
+        let endings = [LAST_WORDS, UNANSWERED];
+        let count = || endings.iter().map(|end| said.text().matches(end).count()).sum::<usize>();
+        block_until(|| count() >= notices);
         to_parent.write_all(said.text().as_bytes()).unwrap();
     });
     ended.assert_success();
@@ -62,8 +69,15 @@ fn assert_blocked(said: &str, task: &str, worker: &str, others: &str) {
     assert!(lines[0].contains(&format!(", has blocked {worker} (thread ")), "{said}");
     assert!(lines[0].ends_with(") for 50ms"), "{said}");
     assert_eq!(lines[1], others, "{said}");
-    assert!(said.contains("\n- a LazyLock, OnceLock or Once whose initialiser waits: "), "{said}");
     assert_eq!(said.matches("lisle: ").count(), 1, "{said}");
+}
+
+/// What it waits in is told, too. An emulator waits in other calls.
+fn assert_waits(said: &str, call: &str, reason: &str) {
+    if env::var_os("LISLE_TEST_RUNNER").is_none() {
+        assert!(said.contains(&format!("\nthe thread waits in the kernel, {call}")), "{said}");
+    }
+    assert!(said.contains(&format!("\n- {reason}")), "{said}");
 }
 
 const TWO: &str = "2 other tasks cannot go on: they wait for this worker's thread";
@@ -85,6 +99,7 @@ fn an_initialiser_that_waits() {
         unreachable!("{done:?}");
     });
     assert_blocked(&said, "second", "worker 0 of runtime 'lazy'", TWO);
+    assert_waits(&said, "for a futex", "a LazyLock, OnceLock or Once whose initialiser waits: ");
 }
 
 #[test]
@@ -101,6 +116,11 @@ fn a_lock_that_is_held_over_a_wait() {
         thread::sleep(FOR_EVER);
     });
     assert_blocked(&said, "wants", "worker 0", ONE);
+    assert_waits(
+        &said,
+        "for a futex",
+        "a lock of std::sync that another task holds while it waits",
+    );
 }
 
 /// A task that comes from outside finds no worker either.
@@ -124,6 +144,7 @@ fn a_thread_that_sleeps() {
         thread::sleep(FOR_EVER);
     });
     assert_blocked(&said, "sleeper", "worker 0", TWO);
+    assert_waits(&said, "in a sleep", "std::thread::sleep: use lisle::sleep\n");
 }
 
 /// Each of several workers is watched, and only the one is told of that is blocked.
@@ -157,6 +178,7 @@ fn a_read_that_is_told_of_goes_on() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 block_until(|| said.text().ends_with(LAST_WORDS));
+                assert_waits(&said.text(), "in a read of descriptor ", "a file, a socket, ");
                 writer.write_all(b"late").unwrap();
             });
             let done = watched(1).run(move || {
@@ -168,6 +190,96 @@ fn a_read_that_is_told_of_goes_on() {
             });
             done.unwrap();
         });
+    });
+    ended.assert_success();
+}
+
+/// One that computes, as far as the watch can see.
+#[test]
+fn a_turn_that_is_too_long() {
+    let name = "a_turn_that_is_too_long";
+    let ended = in_child(name, &[("LISLE_WATCH", "50ms")], || {
+        let mut to_parent = File::from(stderr().as_fd().try_clone_to_owned().unwrap());
+        let said = Arc::new(Said::begin(name));
+        let done = Runtime::builder().workers(1).name("slow").run(|| {
+            let (bell, text) = (Bell::new(), said.clone());
+            let (theirs, of_task) = (bell.clone(), text.clone());
+            let task = Builder::new().name("computes").spawn_local(move || {
+                block_until(|| of_task.text().ends_with(LAST_WORDS));
+                theirs.wait();
+            });
+            yield_now();
+            while !text.text().contains("has let its worker go on") {
+                sleep(Duration::from_millis(1));
+            }
+            assert!(bell.ring());
+            task.unwrap().join().unwrap();
+        });
+        done.unwrap();
+        to_parent.write_all(said.text().as_bytes()).unwrap();
+    });
+    ended.assert_success();
+    let said = ended.stderr;
+    let lines: Vec<_> = said.lines().collect();
+    assert!(lines[0].starts_with("lisle: task 2 'computes', spawned at scheduler/"), "{said}");
+    assert!(lines[0].contains(", has kept worker 0 of runtime 'slow' (thread "), "{said}");
+    assert!(lines[0].ends_with("ms in one turn") || lines[0].ends_with("s in one turn"), "{said}");
+    assert_eq!(lines[1], ONE, "{said}");
+    assert!(lines[2].starts_with("it computes, or calls the system often: "), "{said}");
+    let end = "lisle: task 2 'computes' has let its worker go on after ";
+    assert!(lines[4].starts_with(end), "{said}");
+    assert!(lines[4].ends_with(": it is waiting for a bell"), "{said}");
+    assert!(lines[5].starts_with("    at scheduler/tests/watch.rs:"), "{said}");
+    assert_eq!(lines.len(), 6, "{said}");
+}
+
+/// Turns follow each other, of one task or of several, and none is long.
+#[test]
+fn turns_are_told_apart() {
+    const PATIENCE: Duration = Duration::from_millis(300);
+    let ended = in_child("turns_are_told_apart", &[], || {
+        let take_turns = || {
+            let start = Instant::now();
+            while start.elapsed() < 3 * PATIENCE {
+                let turn = Instant::now();
+                while turn.elapsed() < PATIENCE / 10 {
+                    std::hint::spin_loop();
+                }
+                yield_now();
+            }
+        };
+        for partners in [0, 1] {
+            let done = Runtime::builder().workers(1).watch(PATIENCE).run(|| {
+                spawn_local(|| Bell::new().wait());
+                let partners = (0..partners).map(|_| spawn_local(take_turns));
+                let partners: Vec<_> = partners.collect();
+                take_turns();
+                partners.into_iter().for_each(|partner| partner.join().unwrap());
+            });
+            done.unwrap();
+        }
+        // Nobody watches, whatever the environment says.
+        let unwatched = Runtime::builder().workers(1).watch(Duration::ZERO);
+        let done = unwatched.run(|| {
+            spawn_local(|| Bell::new().wait());
+            yield_now();
+            thread::sleep(PATIENCE / 2);
+            threads()
+        });
+        assert_eq!(done.unwrap(), 2, "the harness has one");
+    });
+    ended.assert_success();
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn a_time_that_cannot_be_understood() {
+    let name = "a_time_that_cannot_be_understood";
+    let ended = in_child(name, &[("LISLE_WATCH", "10")], || {
+        let error = Runtime::builder().start().unwrap_err();
+        let words = "LISLE_WATCH must be a time such as 10ms, 2s or 500us, or off, but is \"10\"";
+        assert_eq!(error.to_string(), words);
+        Runtime::builder().watch(PATIENCE).start().unwrap();
     });
     ended.assert_success();
 }

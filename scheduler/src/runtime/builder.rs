@@ -14,6 +14,7 @@ use crate::explore::Engine;
 use crate::panic_note;
 use crate::park::in_task;
 use crate::settings::{Settings, StackSizeOrigin};
+use crate::watch;
 
 /// Sets up a runtime, which has two ways in: [`run`](Self::run) uses the calling thread as a worker
 /// and returns when `main` ends; [`start`](Self::start) starts threads of its own, which last until
@@ -43,6 +44,7 @@ pub struct RuntimeBuilder {
     foreign_threads: ForeignThreads,
     panic_note: Option<bool>,
     stall_notice: Option<Duration>,
+    watch: Option<Duration>,
     name: Option<Arc<str>>,
     thread_name: Option<Arc<str>>,
 }
@@ -146,7 +148,8 @@ impl RuntimeBuilder {
     ///
     /// Carrying takes x86_64 with glibc and a kernel that lets programs write the `fs` base, and
     /// more than one worker. It is off under sanitizers and valgrind, where the allocator uses
-    /// restartable sequences, and in a runtime that has a [`stall_notice`](Self::stall_notice).
+    /// restartable sequences, and in a runtime that has a [`stall_notice`](Self::stall_notice) or a
+    /// [`watch`](Self::watch).
     ///
     /// # Examples
     ///
@@ -275,19 +278,9 @@ impl RuntimeBuilder {
     ///   deadlock, but it may look like one. What each waits for is said, once.
     /// - **A task blocks its worker** in the kernel, and with it the other tasks there: in the
     ///   initialiser of a `LazyLock` that another task of the worker runs, for a lock of
-    ///   `std::sync` that another holds, in `std::thread::sleep`, for a file. The task is named,
-    ///   with the place of its spawn and the number of tasks that it holds up. A worker that is
-    ///   blocked again by a task from the same place is not told of again. A task that computes is
-    ///   not told of.
-    ///
-    /// For the second the runtime has a thread more, `NAME-watch`, which deadlock reports do not
-    /// count. It looks in `/proc` whether the thread of a busy worker has run, and asks one that
-    /// has not by the signal SIGURG, whose handler on the worker's thread says what runs there. So
-    /// a system call that is blocked for `duration` may return EINTR, if it is one that the kernel
-    /// does not resume after a signal, such as `poll`, or if the program's own handler of this
-    /// signal was set so. The handler is set when the first such runtime starts; it calls the one
-    /// that was there for other signals, on the stack and with the flags that this has asked for.
-    /// If the program replaces it, or blocks the signal, the task is not named.
+    ///   `std::sync` that another holds, in `std::thread::sleep`, for a file. The
+    ///   [`watch`](Self::watch) has more on that; a shorter time that is given there counts for
+    ///   this, too. A task that computes is told of only if there is a `watch`.
     ///
     /// # Examples
     ///
@@ -300,6 +293,60 @@ impl RuntimeBuilder {
     /// ```
     pub fn stall_notice(mut self, duration: Duration) -> Self {
         self.stall_notice = Some(duration);
+        self
+    }
+
+    /// Watches the workers: says on standard error when a task keeps its worker for `longest` or
+    /// more in one turn, while other tasks wait for that worker. `Duration::ZERO` switches that
+    /// off. Without this call it is decided by the variable `LISLE_WATCH`, such as `10ms`, `2s` or
+    /// `off`; the default is that nothing is watched.
+    ///
+    /// Two kinds of tasks are told of:
+    ///
+    /// - One that **blocks its worker** in the kernel: for a lock of `std::sync` that another task
+    ///   holds while it waits, in the initialiser of a `LazyLock` that another runs, in
+    ///   `std::thread::sleep`, for a file. The message says in what it waits, as far as the kernel
+    ///   tells, the likely reason, and what to do instead.
+    /// - One that has a **long turn**, because it computes or often calls the system. Time in which
+    ///   other threads had the processor does not count.
+    ///
+    /// ```text
+    /// lisle: task 3 'report', spawned at src/main.rs:12:9, has blocked worker 0 (thread 4711) for 10ms
+    /// 2 other tasks cannot go on: they wait for this worker's thread
+    /// the thread waits in the kernel, in a sleep. Likely reason:
+    /// - std::thread::sleep: use lisle::sleep
+    /// tasks from there that do so again are not told of
+    /// lisle: task 3 'report' has let its worker go on after 52.3ms: it is receiving from a channel
+    ///     at src/main.rs:15:30
+    /// ```
+    ///
+    /// The task is named, with the place of its spawn and the number of tasks that it holds up; one
+    /// that holds up no other is not told of. When the turn is over a second message says where
+    /// that was, with a backtrace if `RUST_BACKTRACE` is set, unless the task has ended with it.
+    /// For each worker, tasks from one place are told of once for each of the two.
+    ///
+    /// The runtime has a thread more for this, `NAME-watch`, which deadlock reports do not count.
+    /// It looks four times in this time, but not more often than every 5 ms, and so tells of what
+    /// lasts up to a quarter, or those 5 ms, longer. It reads in `/proc` what the threads of busy
+    /// workers do, and asks one that a task keeps by the signal SIGURG, whose handler on the
+    /// worker's thread says which. So a system call that is blocked for so long may return EINTR,
+    /// if it is one that the kernel does not resume after a signal, such as `poll`, or if the
+    /// program's own handler of this signal was set so. The handler is set when the first such
+    /// runtime starts; it calls the one that was there for other signals, on the stack and with the
+    /// flags that this has asked for. If the program replaces it, or blocks the signal, the task is
+    /// not named. A switch between tasks costs some nanoseconds more, and the runtime does not
+    /// [carry](Self::carry).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let watched = lisle::Runtime::builder().watch(Duration::from_millis(10));
+    /// assert_eq!(watched.run(|| 6 * 7).unwrap(), 42);
+    /// ```
+    pub fn watch(mut self, longest: Duration) -> Self {
+        self.watch = Some(longest);
         self
     }
 
@@ -370,8 +417,8 @@ impl RuntimeBuilder {
     /// # Errors
     ///
     /// If the number of workers is 0, if the name of the threads contains a zero byte, if
-    /// `LISLE_WORKERS`, `LISLE_STACK_SIZE`, `LISLE_CARRY` or `LISLE_PANIC_NOTE` is consulted and
-    /// cannot be understood, or if the first thread cannot be started.
+    /// `LISLE_WORKERS`, `LISLE_STACK_SIZE`, `LISLE_CARRY`, `LISLE_WATCH` or `LISLE_PANIC_NOTE` is consulted
+    /// and cannot be understood, or if the first thread cannot be started.
     ///
     /// # Examples
     ///
@@ -397,6 +444,12 @@ impl RuntimeBuilder {
             None => workers_from_env()?,
         };
         let deadlock_detection = self.deadlock_detection.unwrap_or(true);
+        // An explored program does not go by the clock.
+        let watch = match self.watch {
+            _ if self.engine.is_some() => None,
+            Some(longest) => Some(longest).filter(|longest| !longest.is_zero()),
+            None => watch::from_env()?,
+        };
         let settings = Settings {
             workers: workers.min(NonZeroUsize::new(MAX_WORKERS).expect("it is not zero")),
             stack_size: self.stack_size.map_or_else(StackSize::from_env, Ok)?,
@@ -411,12 +464,14 @@ impl RuntimeBuilder {
             carry: self.carry.map_or_else(carry::is_wanted, Ok)?
                 && workers.get() > 1
                 && self.stall_notice.is_none()
+                && watch.is_none()
                 && !self.virtual_time,
             virtual_time: self.virtual_time,
             engine: self.engine,
             deadlock_detection,
             foreign_threads: self.foreign_threads,
             stall_notice: self.stall_notice.filter(|_| deadlock_detection),
+            watch,
             panic_note: self.panic_note.map_or_else(panic_note::is_wanted, Ok)?,
             thread_name: self
                 .thread_name

@@ -45,8 +45,8 @@ use crate::team::Team;
 /// - With a report of every task, if all of them wait and nothing can wake them; see
 ///   [`Deadlock`](crate::Deadlock), also for what it does not see, such as a `LazyLock` whose
 ///   initialiser waits.
-/// - If it is called inside a task, if `LISLE_WORKERS`, `LISLE_STACK_SIZE`, `LISLE_CARRY` or
-///   `LISLE_PANIC_NOTE` cannot be understood, or if there is no memory for the first stack.
+/// - If it is called inside a task, if `LISLE_WORKERS`, `LISLE_STACK_SIZE`, `LISLE_CARRY`,
+///   `LISLE_WATCH` or `LISLE_PANIC_NOTE` cannot be understood, or if there is no memory for the first stack.
 ///
 /// # With `panic = "abort"`
 ///

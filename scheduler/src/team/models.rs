@@ -80,6 +80,7 @@ fn team_of_three() -> Arc<Team> {
         foreign_threads: ForeignThreads::NeverWake,
         panic_note: false,
         stall_notice: None,
+        watch: None,
         name: None,
         thread_name: "model".into(),
     };

@@ -14,7 +14,7 @@ pub(crate) struct Tracer {
     /// Whether there is one. Wake-ups ask for this alone.
     is_on: Cell<bool>,
     ring: RefCell<Option<Arc<Ring>>>,
-    /// Turns until the worker polls, while it takes part in one.
+    /// Turns until the worker polls, while each takes the slow path.
     until_poll: Cell<u32>,
     /// The task whose turn was noted last, if it is not over; 0 for none.
     open: Cell<u64>,
@@ -63,12 +63,9 @@ impl Tracer {
         }
     }
 
-    /// Whether a turn that takes the slow path polls before it: each does if nothing is recorded,
-    /// else one in `interval`.
+    /// Whether a turn that takes the slow path polls before it, where all do: one in `interval`
+    /// does.
     pub(crate) fn lets_poll(&self, interval: u32) -> bool {
-        if !self.is_on() {
-            return true;
-        }
         let left = self.until_poll.get().saturating_sub(1);
         self.until_poll.set(if left == 0 { interval } else { left });
         left == 0

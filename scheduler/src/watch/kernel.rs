@@ -1,7 +1,9 @@
-//! What the kernel says of a thread: whether it waits, and how often it had a processor; and of
-//! standard error.
+//! What the kernel says of a thread: whether it waits and in which call, how often it had a
+//! processor, and for how long it wanted one in vain; and of standard error.
 
-use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{fmt, fs};
 
 /// How often a thread has given up a processor, and how often one was taken from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,74 @@ fn parse(status: &str) -> Option<Switches> {
         voluntary: field("voluntary_ctxt_switches")?.parse().ok()?,
         involuntary: field("nonvoluntary_ctxt_switches")?.parse().ok()?,
     })
+}
+
+/// For how long a thread has wanted a processor that others had, since it began. `None` if the
+/// kernel does not count that.
+pub(super) fn starved_for(thread: libc::pid_t) -> Option<Duration> {
+    let text = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
+    text.split_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+}
+
+/// The call in which a thread waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    /// A futex: a lock of the standard library, say.
+    Futex,
+    Sleep,
+    /// One with this name, on a descriptor that stands for something.
+    Descriptor {
+        name: &'static str,
+        number: u64,
+        file: Option<PathBuf>,
+    },
+    /// For a child process.
+    Child,
+}
+
+/// The call in which a thread waits. `None` for one that says little, and if it is not known.
+pub(super) fn call_of(thread: libc::pid_t) -> Option<Call> {
+    let text = fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).ok()?;
+    let call = parse_call(&text)?;
+    let Call::Descriptor { name, number, .. } = call else { return Some(call) };
+    let file = fs::read_link(format!("/proc/self/fd/{number}")).ok();
+    Some(Call::Descriptor { name, number, file })
+}
+
+fn parse_call(text: &str) -> Option<Call> {
+    let mut words = text.split_whitespace();
+    let call = words.next()?.parse().ok()?;
+    let name = match call {
+        libc::SYS_futex => return Some(Call::Futex),
+        libc::SYS_nanosleep | libc::SYS_clock_nanosleep => return Some(Call::Sleep),
+        libc::SYS_wait4 | libc::SYS_waitid => return Some(Call::Child),
+        libc::SYS_read | libc::SYS_readv | libc::SYS_pread64 | libc::SYS_preadv => "read",
+        libc::SYS_write | libc::SYS_writev | libc::SYS_pwrite64 | libc::SYS_pwritev => "write",
+        libc::SYS_recvfrom | libc::SYS_recvmsg => "recv",
+        libc::SYS_sendto | libc::SYS_sendmsg => "send",
+        libc::SYS_accept | libc::SYS_accept4 => "accept",
+        libc::SYS_connect => "connect",
+        libc::SYS_fsync | libc::SYS_fdatasync => "fsync",
+        libc::SYS_flock => "flock",
+        libc::SYS_fcntl => "fcntl",
+        _ => return None,
+    };
+    let number = u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok()?;
+    Some(Call::Descriptor { name, number, file: None })
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Futex => write!(f, "for a futex"),
+            Self::Sleep => write!(f, "in a sleep"),
+            Self::Child => write!(f, "for a child process"),
+            Self::Descriptor { name, number, file } => {
+                write!(f, "in a {name} of descriptor {number}")?;
+                file.iter().try_for_each(|file| write!(f, ", which is {}", file.display()))
+            }
+        }
+    }
 }
 
 /// Whether a message to standard error is written at once, or fails at once. A pipe that is full
@@ -59,6 +129,19 @@ mod tests {
         }
         assert_eq!(parse("State:\tS (sleeping)\n"), None);
         assert_eq!(parse(""), None);
+    }
+
+    #[test]
+    fn a_call_is_known_by_its_number() {
+        let text = |call: libc::c_long, descriptor| format!("{call} 0x{descriptor:x} 0x0 0x1\n");
+        assert_eq!(parse_call(&text(libc::SYS_futex, 7)), Some(Call::Futex));
+        assert_eq!(parse_call(&text(libc::SYS_clock_nanosleep, 0)), Some(Call::Sleep));
+        assert_eq!(parse_call(&text(libc::SYS_wait4, 0)), Some(Call::Child));
+        let read = Call::Descriptor { name: "read", number: 27, file: None };
+        assert_eq!(parse_call(&text(libc::SYS_read, 27)), Some(read));
+        for text in ["", "running\n", "-1 0x7ffd 0x0\n", &text(libc::SYS_getpid, 0)] {
+            assert_eq!(parse_call(text), None, "{text}");
+        }
     }
 
     #[test]

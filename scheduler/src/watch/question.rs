@@ -1,7 +1,7 @@
 //! What the watch asks a worker, and what the handler on the worker's thread answers.
 //!
 //! The watch asks about one [`Turn`]: of the task that the thread was running when it began to wait
-//! in the kernel. The handler answers if it has interrupted that turn and no other, so a signal
+//! in the kernel, or when the turn was first seen. The handler answers if it has interrupted that turn and no other, so a signal
 //! that comes late, when the thread has gone on, names no innocent task. It prints nothing by
 //! itself: standard error may be a pipe that nobody reads. It leaves its answer here, and the watch
 //! says it.
@@ -37,6 +37,11 @@ impl Turn {
         // the time that it takes a signal to come.
         const MARK: u64 = 1 << 63;
         Self(MARK | ((address as u64 >> 6) ^ ((begun as u64) << 42)))
+    }
+
+    /// Not 0.
+    pub(super) fn number(self) -> u64 {
+        self.0
     }
 }
 

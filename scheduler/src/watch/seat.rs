@@ -1,7 +1,9 @@
 //! A worker on its thread, as another thread may ask it while it is busy.
 
+use std::backtrace::Backtrace;
 use std::ptr::NonNull;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,7 @@ use lisle_runtime::internal::fork::generation;
 
 use super::question::{Answer, Asked, Before, Question, Turn};
 use super::{lock, signal};
+use crate::park::{Place, Reason};
 use crate::worker::Worker;
 
 /// What a worker and those have in common that may ask it.
@@ -20,6 +23,18 @@ pub(crate) struct Seat {
     of_watch: Question,
     /// What those ask, one at a time, that make a dump.
     of_dump: Question,
+    /// The turn whose end the watch wants to know, 0 for none.
+    long_turn: AtomicU64,
+    end_of_turn: Mutex<Option<EndOfTurn>>,
+}
+
+/// How a long turn has ended.
+pub(crate) struct EndOfTurn {
+    pub(crate) at: Instant,
+    /// What the task waits for now, and where, if it does.
+    pub(crate) wait: Option<(Reason, Place)>,
+    /// How it has come there, if there was room to find out. Empty unless `RUST_BACKTRACE` is set.
+    pub(crate) backtrace: Option<Backtrace>,
 }
 
 /// A worker on its thread.
@@ -35,7 +50,13 @@ unsafe impl Send for Present {}
 
 impl Seat {
     pub(crate) fn new() -> Self {
-        Self { presence: Mutex::new(None), of_watch: Question::new(), of_dump: Question::new() }
+        Self {
+            presence: Mutex::new(None),
+            of_watch: Question::new(),
+            of_dump: Question::new(),
+            long_turn: AtomicU64::new(0),
+            end_of_turn: Mutex::new(None),
+        }
     }
 
     /// A worker, whose seat this is, is about to run on the calling thread, until the guard is
@@ -84,10 +105,36 @@ impl Seat {
         self.of_watch.clear();
     }
 
+    /// Asks the worker how a turn ends. For the watch.
+    pub(super) fn await_end(&self, turn: Turn) {
+        *lock(&self.end_of_turn) = None;
+        self.long_turn.store(turn.number(), Ordering::Relaxed);
+    }
+
+    /// What the worker has said of the end. Called by the watch.
+    pub(super) fn take_end(&self) -> Option<EndOfTurn> {
+        lock(&self.end_of_turn).take()
+    }
+
+    /// Whether the worker is to say how a turn ends.
+    pub(crate) fn awaits_end(&self) -> bool {
+        self.long_turn.load(Ordering::Relaxed) != 0
+    }
+
+    /// A turn of the worker ends. `None` if the task has gone with it. Nothing is said of one that
+    /// was not asked about: what was is over by then.
+    pub(crate) fn tell_end(&self, turn: Option<Turn>, describe: impl FnOnce() -> EndOfTurn) {
+        let asked = self.long_turn.swap(0, Ordering::Relaxed);
+        if turn.is_some_and(|turn| turn.number() == asked) {
+            let end = describe();
+            *lock(&self.end_of_turn) = Some(end);
+        }
+    }
+
     /// Answers what was asked. Called in a signal handler on the worker's thread. False if nothing
     /// was.
     pub(super) fn hear(&self, worker: &Worker) -> bool {
-        let of_watch = self.of_watch.hear(worker.turn(), || worker.blocked_task());
+        let of_watch = self.of_watch.hear(worker.turn(), || worker.task_that_holds_up());
         let of_dump = self.of_dump.hear(worker.turn(), || worker.running_task_from_outside());
         of_watch == Asked::Something || of_dump == Asked::Something
     }

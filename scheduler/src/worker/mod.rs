@@ -13,7 +13,6 @@
 //! announces itself, releases its locks and then switches.
 
 mod base;
-mod blocked;
 mod cancelling;
 mod carrying;
 mod census;
@@ -34,6 +33,7 @@ mod tracing;
 mod turn;
 mod virtual_time;
 mod waits;
+mod watched;
 
 use carrying::Calls;
 use crowd::Crowd;
@@ -157,7 +157,8 @@ impl Worker {
         let epoch = Instant::now();
         let is_explored = team.settings.engine.is_some();
         let next_ids = if is_explored { TaskId::numbers_from(1) } else { IdBlock::default() };
-        let interval = if is_explored { 1 } else { POLL_INTERVAL };
+        let sees_each_turn = is_explored || team.settings.is_watched();
+        let interval = if sees_each_turn { 1 } else { POLL_INTERVAL };
         let post = PostOwner::claim(team.posts.clone(), index, &driver);
         Self {
             id: WorkerId::next(),

@@ -34,7 +34,17 @@ impl Worker {
 
     /// Switches until the next turn that takes the slow path.
     pub(super) fn interval(&self) -> u32 {
-        if self.tracer.is_on() || self.is_explored() { 1 } else { POLL_INTERVAL }
+        if self.sees_each_turn() || self.is_explored() { 1 } else { POLL_INTERVAL }
+    }
+
+    /// Whether each turn takes the slow path, although not each polls.
+    fn sees_each_turn(&self) -> bool {
+        self.tracer.is_on() || self.is_watched()
+    }
+
+    /// Whether a turn that takes the slow path polls before it.
+    pub(super) fn lets_poll(&self) -> bool {
+        !self.sees_each_turn() || self.tracer.lets_poll(POLL_INTERVAL)
     }
 
     fn note_name(&self, task: &Control) {
@@ -43,11 +53,14 @@ impl Worker {
         }
     }
 
-    /// Notes the end of the present turn and the beginning of the next, if that is recorded.
+    /// The present turn ends, and the next begins: notes it, if that is recorded or watched.
     #[inline]
     pub(super) fn note_turn(&self, next: Option<&Runnable>) {
-        if self.tracer.is_on() {
+        if self.sees_each_turn() {
             self.count_switches(1);
+            self.tell_end_of_turn();
+        }
+        if self.tracer.is_on() {
             self.note_switch(next.map(|next| &**next));
         }
     }

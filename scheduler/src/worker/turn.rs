@@ -11,7 +11,7 @@ use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
 
 use super::exploring::Parting;
 use super::waits::may_suspend;
-use super::{POLL_INTERVAL, Worker, current, locals, with_allowance};
+use super::{Worker, current, locals, with_allowance};
 use crate::cancel::check_cancelled;
 use crate::dump::Seen;
 use crate::park::Place;
@@ -86,7 +86,7 @@ impl Worker {
         self.queue.push(NonNull::from(me));
         if self.is_explored() {
             self.choose_next(Parting::Yields);
-        } else if self.poll_is_due() && self.tracer.lets_poll(POLL_INTERVAL) {
+        } else if self.poll_is_due() && self.lets_poll() {
             self.poll();
         }
         let next = self.next();
@@ -155,7 +155,7 @@ impl Worker {
     fn pick_slowly(&self) -> Option<Runnable> {
         if self.is_explored() {
             self.choose_next(Parting::Waits);
-        } else if self.tracer.lets_poll(POLL_INTERVAL) {
+        } else if self.lets_poll() {
             self.poll_before_pick();
         }
         let next = self.next();

@@ -268,6 +268,7 @@ pub fn in_child(name: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
         .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env_remove("LISLE_STACK_SIZE")
         .env_remove("LISLE_WORKERS")
+        .env_remove("LISLE_WATCH")
         .env("RUST_BACKTRACE", "0")
         .env(CHILD, name)
         .envs(variables.iter().copied())
