@@ -6,7 +6,7 @@ pub use crate::erased::Erased;
 pub use crate::here::{Hidden, StaysHere};
 pub use crate::no_suspend::{in_section, never_suspend_again};
 pub use crate::prefetch::prefetch;
-pub use crate::stack::staggered_top;
+pub use crate::stack::{LAYOUT as STACK_LAYOUT, staggered_top};
 pub use crate::stack_pointer::stack_pointer;
 
 /// Messages where a panic is not allowed, and before an abort.

@@ -36,12 +36,14 @@
 //! Everything that blocks does so through [`park`](mod@park).
 
 #![warn(unreachable_pub)]
+#![debugger_visualizer(gdb_script_file = "../lisle-gdb.py")]
 
 mod blocking;
 mod cancel;
 mod carry;
 mod clock;
 mod deadlock;
+mod debugger;
 mod driver;
 mod dump;
 pub mod explore;

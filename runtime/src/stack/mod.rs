@@ -40,6 +40,7 @@ mod size;
 mod slab;
 
 use std::io;
+use std::mem::offset_of;
 use std::ops::Range;
 
 pub use self::cache::{StackCache, StockUse};
@@ -71,6 +72,9 @@ pub struct Stack {
     /// Of the process that made it: in a fork child the stack is gone.
     generation: u32,
 }
+
+/// Where a debugger finds the lowest usable byte of a [`Stack`], null in a `None`, and the size.
+pub const LAYOUT: [usize; 2] = [offset_of!(Stack, slot), offset_of!(Stack, size)];
 
 impl Stack {
     /// A stack of `size` from the pool of the process: for sizes that no [`StackCache`] serves.

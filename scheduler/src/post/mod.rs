@@ -23,7 +23,7 @@ pub(crate) use owner::{LONG_SLEEP, Mail, PostOwner};
 
 use std::ptr::NonNull;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool as StdAtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool as StdAtomicBool, AtomicPtr, AtomicUsize};
 
 use crossbeam_utils::CachePadded;
 use lisle_runtime::internal::primitive::atomic::{AtomicBool, Ordering};
@@ -41,6 +41,7 @@ use crate::run_queue::Backlog;
 use crate::task::Control;
 use crate::team::Balance;
 use crate::watch::Seat;
+use crate::worker::Worker;
 
 /// The half of a post that all threads share.
 pub(crate) struct Post {
@@ -68,6 +69,8 @@ pub(crate) struct Post {
     has_wake_source: AtomicBool,
     /// Whether the worker has finished all its tasks, for good.
     ended: AtomicBool,
+    /// The owner from its first turn to its last, for debuggers. Null before and after.
+    pub(crate) worker: AtomicPtr<Worker>,
     /// What sits on the owner's thread, for threads that find it busy.
     seat: Seat,
     counters: CachePadded<Counters>,
@@ -89,6 +92,7 @@ impl Post {
             appointed: AtomicBool::new(false),
             has_wake_source: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            worker: AtomicPtr::default(),
             seat: Seat::new(),
             counters: CachePadded::default(),
         }

@@ -33,10 +33,10 @@ use super::{CancelledBy, Control};
 use crate::post::Post;
 
 /// Set in the word as long as the task has not started.
-const KEPT: usize = 1;
+pub(super) const KEPT: usize = 1;
 
 /// Set beside `KEPT` if no other worker may start the task.
-const TIED: usize = 2;
+pub(super) const TIED: usize = 2;
 
 const _: () = assert!(align_of::<Post>() > TIED, "the lowest bits of an address are free");
 

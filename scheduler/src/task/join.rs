@@ -12,7 +12,7 @@
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::{self, ManuallyDrop};
+use std::mem::{self, ManuallyDrop, offset_of};
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::thread;
@@ -34,6 +34,10 @@ const LEFT: Event = Event::new(2);
 pub(super) struct JoinState(WaitCell);
 
 impl JoinState {
+    /// Where a debugger finds which event there was, and how it knows that the task has ended.
+    pub(super) const EVENT: usize = offset_of!(Self, 0) + WaitCell::STATE;
+    pub(super) const ENDED: usize = FINISHED.code() as usize;
+
     pub(super) fn new() -> Self {
         Self(WaitCell::new())
     }

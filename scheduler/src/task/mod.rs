@@ -11,6 +11,7 @@ mod extras;
 mod handle;
 mod home;
 pub(crate) mod join;
+mod layout;
 mod list;
 #[cfg(all(test, lisle_loom))]
 mod models;
@@ -25,11 +26,12 @@ pub use handle::{Detached, Task, TaskId};
 pub(crate) use handle::{IdBlock, Title};
 pub(crate) use home::Whereabouts;
 pub use join::{CancelOnDrop, JoinHandle};
+pub(crate) use layout::LAYOUT;
 pub(crate) use list::TaskList;
 pub(crate) use payload::discard_panic;
 pub use share::CancelHandle;
 pub(crate) use share::Share;
-pub(crate) use slab::Slab;
+pub(crate) use slab::{CHUNK, Slab};
 
 use std::cell::{Cell, UnsafeCell};
 use std::mem::ManuallyDrop;

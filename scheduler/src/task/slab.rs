@@ -4,16 +4,18 @@
 //! threads free, and those of workers that end, go to one list of the process. Memory stays with
 //! the slab and is reused, so it grows to the largest number of tasks that were alive at once.
 
-use std::alloc::{Layout, alloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 use std::cell::RefCell;
+use std::mem::offset_of;
 use std::ptr::NonNull;
 use std::sync::{Mutex, PoisonError};
 
 use super::Control;
+use crate::debugger;
 use crate::per_process::PerProcess;
 
 /// Control blocks a chunk: 12 KiB.
-const CHUNK: usize = 64;
+pub(crate) const CHUNK: usize = 64;
 /// Free blocks that a worker keeps before it gives some to the process.
 const KEEP: usize = 4 * CHUNK;
 
@@ -60,8 +62,9 @@ impl Slab {
         if free.is_empty() {
             let layout = Layout::array::<Control>(CHUNK).expect("a chunk is small");
             // SAFETY: the layout is not empty.
-            let chunk = unsafe { alloc(layout) }.cast::<Control>();
+            let chunk = unsafe { alloc_zeroed(layout) }.cast::<Control>();
             let chunk = NonNull::new(chunk).unwrap_or_else(|| handle_alloc_error(layout));
+            debugger::show_chunk(chunk);
             // SAFETY: the offsets stay inside the chunk. The lowest address is taken out first.
             free.extend((0..CHUNK).rev().map(|n| Free(unsafe { chunk.add(n) })));
         }
@@ -75,6 +78,8 @@ impl Slab {
     /// It came from a slab, its contents are dropped, and nobody uses it.
     #[inline]
     pub(crate) unsafe fn free(&self, block: NonNull<Control>) {
+        // SAFETY: the caller's promise.
+        unsafe { mark_as_free(block) };
         let mut free = self.free.borrow_mut();
         free.push(Free(block));
         if free.len() > KEEP {
@@ -88,8 +93,21 @@ impl Slab {
     ///
     /// As for [`free`](Self::free).
     pub(crate) unsafe fn free_shared(block: NonNull<Control>) {
+        // SAFETY: the caller's promise.
+        unsafe { mark_as_free(block) };
         shared().push(Free(block));
     }
+}
+
+/// Has a debugger see that there is no task: its number is 0.
+///
+/// # Safety
+///
+/// As for [`Slab::free`].
+#[inline(always)]
+unsafe fn mark_as_free(block: NonNull<Control>) {
+    // SAFETY: the number is in the block, which is nobody's.
+    unsafe { block.byte_add(offset_of!(Control, id)).cast::<u64>().write(0) };
 }
 
 /// Gives the coldest half to the process.

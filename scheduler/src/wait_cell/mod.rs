@@ -30,6 +30,8 @@ mod models;
 
 use std::time::Instant;
 
+use std::mem::offset_of;
+
 use lisle_runtime::internal::primitive::atomic::{AtomicU8, Ordering};
 use lisle_runtime::internal::primitive::cell::UnsafeCell;
 
@@ -65,6 +67,11 @@ impl Event {
         Self(code + Self::FIRST)
     }
 
+    /// What a cell has in its place for the state.
+    pub(crate) const fn code(self) -> u8 {
+        self.0
+    }
+
     #[inline]
     fn of(state: u8) -> Option<Self> {
         (state >= Self::FIRST).then_some(Self(state))
@@ -75,6 +82,9 @@ impl Event {
 unsafe impl Sync for WaitCell {}
 
 impl WaitCell {
+    /// Where a debugger finds its state.
+    pub(crate) const STATE: usize = offset_of!(Self, state);
+
     /// A cell without an event.
     pub fn new() -> Self {
         Self { state: AtomicU8::new(EMPTY), unparker: UnsafeCell::new(None) }

@@ -1,6 +1,8 @@
 //! The base: what the thread's own stack does while no task is runnable.
 
 use std::hint;
+use std::ptr;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::last_words::abort_on_unwind;
@@ -33,7 +35,9 @@ impl Worker {
         {
             // A model has neither threads of the system nor a watch.
             let _seat = (!cfg!(lisle_loom)).then(|| self.post.seat().take(self));
+            self.post.worker.store(ptr::from_ref(self).cast_mut(), Ordering::Relaxed);
             abort_on_unwind(message, || self.run_until_stopped());
+            self.post.worker.store(ptr::null_mut(), Ordering::Relaxed);
             self.driver.go_home();
         }
         self.driver.end();

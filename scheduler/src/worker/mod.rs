@@ -19,6 +19,7 @@ mod census;
 mod crowd;
 mod current;
 mod exploring;
+mod layout;
 mod leaving;
 mod locals;
 #[cfg(all(test, lisle_loom))]
@@ -42,6 +43,7 @@ pub(crate) use current::{
     note_unwinding_below, unpark, with_allowance, with_current, with_panicking_task,
 };
 pub use current::{current_number, current_task, metrics, note_accept, yield_now};
+pub(crate) use layout::LAYOUT;
 pub(crate) use leaving::MOST_STRIKES;
 pub(crate) use overflow::describe_current;
 use resting::Stock;
