@@ -86,7 +86,7 @@ fn a_cancelled_task_leaves_its_rustls_connection_without_a_word() {
     let server = lisle::spawn(move || {
         let mut stream = server.accept(far);
         stream.write_all(b"x").unwrap();
-        stream.read(&mut [0]).unwrap();
+        stream.read_exact(&mut [0]).unwrap();
     });
     let mut client = identity.connect(near);
     client.read_exact(&mut [0]).unwrap();
