@@ -92,8 +92,9 @@
 //!
 //! **Look inside.** [`dump()`] says what every task does, of every runtime, and
 //! [`dump::on_signal`] does so whenever a signal comes. A [`trace`] shows what happened when, in a
-//! browser. [`metrics`] counts what each worker has done and has to do. [The
-//! guide](guide::seeing_inside) shows all three.
+//! browser. [`metrics()`] counts what each worker has done and has to do. [The
+//! guide](guide::seeing_inside) shows all three, and the [watch](RuntimeBuilder::watch), which names
+//! the task that keeps others waiting.
 //!
 //! **Futures.** [`block_on`] waits for a future, whose wakers may come from any thread: see the
 //! module [`future`].
@@ -152,6 +153,7 @@ pub mod guide;
 pub mod internal;
 #[cfg(all(feature = "net", not(lisle_loom)))]
 pub mod io;
+pub mod metrics;
 #[cfg(all(feature = "net", not(lisle_loom)))]
 pub mod net;
 pub mod park;

@@ -208,6 +208,26 @@ fn trace_writes_a_page_and_says_where() {
 }
 
 #[test]
+fn metrics_are_lines_that_prometheus_reads() {
+    let run = run("metrics", &["10"]);
+    // Of all workers: it is open which of them runs the tasks.
+    let sum = |name: &str, label: &str| -> f64 {
+        let lines =
+            run.stdout.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
+    };
+    assert!(sum("lisle_turns_total{", "") >= 1000.0, "{}", run.stdout);
+    assert!(sum("lisle_stacks ", "") >= 1.0, "{}", run.stdout);
+    let samples = sum("lisle_queue_delay_seconds_count{", "");
+    assert!(samples >= 1.0, "{}", run.stdout);
+    assert_eq!(sum("lisle_queue_delay_seconds_bucket{", "le=\"+Inf\""), samples);
+    for line in run.stdout.lines() {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        assert!(name.starts_with("lisle_") && value.parse::<f64>().is_ok(), "{line}");
+    }
+}
+
+#[test]
 fn deadlock_is_reported_and_nothing_else() {
     let run = start("deadlock", &[]);
     run.assert_code(101);

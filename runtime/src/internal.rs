@@ -9,6 +9,11 @@ pub use crate::prefetch::prefetch;
 pub use crate::stack::{LAYOUT as STACK_LAYOUT, staggered_top};
 pub use crate::stack_pointer::stack_pointer;
 
+/// How much the stacks of the process take.
+pub mod stacks {
+    pub use crate::stack::{Usage, usage};
+}
+
 /// Messages where a panic is not allowed, and before an abort.
 pub mod last_words {
     pub use crate::last_words::{AbortOnUnwind, abort_on_unwind, abort_with, complain};

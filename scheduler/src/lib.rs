@@ -87,7 +87,6 @@ pub mod internal {
     pub use crate::driver::{Direction, Patience, Source};
     pub use crate::future::FutureWait;
     pub use crate::sleep::park_until;
-    pub use crate::task::{AnyHandle, Sign};
     pub use crate::turn::next_at as next_turn_at;
     pub use crate::wait_cell::{Event, WaitCell};
     pub use crate::wait_queue::{Chain, Taken, WaitQueue, Waiter};
@@ -104,7 +103,7 @@ pub use dump::{BusyWorker, Dump, DumpOptions, RuntimeDump, TaskDump, TaskGroup, 
 pub use future::{BlockOn, JoinFuture, block_on};
 pub use interval::{Interval, MissedTick, interval, interval_at};
 pub use local::{LocalKey, NotSet};
-pub use metrics::{Metrics, WorkerMetrics};
+pub use metrics::{BlockingMetrics, Metrics, QueueDelays, StackMetrics, WorkerMetrics};
 pub use runtime::{Handle, Runtime, RuntimeBuilder, ShutdownTimeout, run};
 pub use scope::{Scope, ScopedJoinHandle, TryJoinHandle, TryScope, race, scope, try_scope};
 pub use sleep::{sleep, sleep_until};

@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) foreign_threads: ForeignThreads,
     pub(crate) panic_note: bool,
     pub(crate) stall_notice: Option<Duration>,
+    /// Whether samples are taken of how long tasks wait for their turns.
+    pub(crate) queue_delays: bool,
     /// How long a turn of a task may last before it is told of.
     pub(crate) watch: Option<Duration>,
     pub(crate) name: Option<Arc<str>>,

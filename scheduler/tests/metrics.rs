@@ -6,9 +6,11 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use lisle_scheduler::{Runtime, WorkerMetrics, metrics, run, sleep, spawn, spawn_local, yield_now};
+use lisle_scheduler::{
+    Runtime, WorkerMetrics, blocking, metrics, run, sleep, spawn, spawn_local, yield_now,
+};
 use support::{Bell, block_until, on_each_worker, run_in_order, run_on};
 
 fn total() -> WorkerMetrics {
@@ -158,4 +160,77 @@ fn what_no_worker_has_taken_yet_counts_in_the_total() {
     over.store(true, Ordering::Release);
     tasks.into_iter().for_each(|task| task.join().unwrap());
     block_until(|| counts() == (0, 0, 0, 0));
+}
+
+#[test]
+fn tasks_count_when_they_start_once_each() {
+    run_in_order(|| {
+        assert_eq!(total().started_tasks, 1);
+        let kept = spawn(|| ());
+        // Nobody joins it, and what it leaves has a destructor.
+        drop(spawn(|| vec![1]));
+        assert_eq!(total().started_tasks, 1);
+        kept.join().unwrap();
+        yield_now();
+        assert_eq!((total().started_tasks, total().live_tasks), (3, 1));
+    });
+}
+
+#[test]
+fn timers_are_pending_and_then_fired() {
+    run_in_order(|| {
+        let sleeper = spawn(|| sleep(Duration::from_secs(3600)));
+        yield_now();
+        assert_eq!((total().pending_timers, total().fired_timers), (1, 0));
+        let idle = total().idle_time;
+        sleep(Duration::from_millis(2));
+        assert_eq!((total().pending_timers, total().fired_timers), (1, 1));
+        assert!(total().idle_time > idle);
+        sleeper.cancel();
+        sleeper.join().unwrap_err();
+        assert_eq!((total().pending_timers, total().fired_timers), (0, 1));
+    });
+}
+
+/// Other tests of this process may have calls and stacks of their own.
+#[test]
+fn blocking_calls_and_stacks_belong_to_the_process() {
+    run_in_order(|| {
+        let before = metrics().unwrap();
+        assert!(before.stacks().stacks >= 1);
+        assert!(before.stacks().reserved_bytes >= before.stacks().stacks * 4096);
+        assert_eq!(blocking(|| 7), 7);
+        let after = metrics().unwrap().blocking();
+        assert!(after.calls > before.blocking().calls && after.threads >= 1, "{after:?}");
+        assert!(after.idle_threads <= after.threads, "{after:?}");
+        assert_eq!(total().io_waits, 0);
+    });
+}
+
+#[test]
+fn delays_are_sampled_where_that_is_asked_for() {
+    const TURN: Duration = Duration::from_micros(500);
+    let turns = || {
+        for _ in 0..200 {
+            let start = Instant::now();
+            block_until(|| start.elapsed() >= TURN);
+            yield_now();
+        }
+    };
+    let measured = |wanted| {
+        let builder = Runtime::builder().workers(1).queue_delays(wanted);
+        let done = builder.run(|| {
+            let others: Vec<_> = (0..3).map(|_| spawn(turns)).collect();
+            others.into_iter().for_each(|other| other.join().unwrap());
+            total().queue_delays
+        });
+        done.unwrap()
+    };
+    assert_eq!(measured(false).count(), 0);
+    let delays = measured(true);
+    // Of 600 turns, one in 64 or 66.
+    assert!((4..=12).contains(&delays.count()), "{delays:?}");
+    // A turn at least, of those that come before; none has waited for 64.
+    assert!(delays.quantile(0.5).unwrap() > TURN, "{delays:?}");
+    assert!(delays.sum() >= TURN * (delays.count() as u32 / 2), "{delays:?}");
 }

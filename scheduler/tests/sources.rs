@@ -66,9 +66,14 @@ fn two_readers_and_one_edge() {
             })
             .collect();
         yield_now();
+        let total = || metrics().unwrap().total();
+        assert_eq!((total().io_waits, total().io_reports), (2, 0));
         theirs.write_all(&[1, 2]).unwrap();
         let bytes: Vec<_> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
         assert_eq!(bytes, [1, 2], "first come, first served");
+        let total = total();
+        assert_eq!(total.io_waits, 0);
+        assert!(total.io_reports >= 1 && total.io_looks >= 1, "{total:?}");
     });
 }
 

@@ -2,7 +2,6 @@
 //! with both at one socket.
 #![cfg(not(lisle_loom))]
 
-mod asynchronous;
 mod closing;
 mod names;
 mod servers;

@@ -92,6 +92,12 @@ impl Class {
         self.issued + self.promised
     }
 
+    /// Bytes of address space in its regions, and stacks that are handed out.
+    pub(super) fn usage(&self) -> (usize, usize) {
+        let slots: usize = self.regions.iter().map(|region| region.count).sum();
+        (slots * slab::stride(self.size), self.issued)
+    }
+
     /// How many stacks could be taken in all. Guards that cost memory maps must be there already,
     /// so that a spawn notices when they run out; others are made when the stack is taken.
     fn backing(&self, kind: GuardKind) -> usize {

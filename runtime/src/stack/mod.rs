@@ -45,6 +45,8 @@ use std::ops::Range;
 
 pub use self::cache::{StackCache, StockUse};
 pub use self::guard::GuardKind;
+#[doc(hidden)]
+pub use self::pool::{Usage, usage};
 pub(crate) use self::signal_stack::prepare_thread;
 pub use self::size::StackSize;
 use self::slab::Slot;

@@ -172,6 +172,26 @@ pub(super) fn in_use(size: StackSize) -> usize {
     class(size).in_use()
 }
 
+/// The stacks of this process, of all sizes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// Bytes of address space that are set apart for stacks.
+    pub reserved: usize,
+    /// Stacks that are handed out, to caches, too.
+    pub stacks: usize,
+}
+
+/// How many stacks there are, and for how many there is room.
+pub fn usage() -> Usage {
+    let pool = pool();
+    if pool.generation != fork::generation() {
+        return Usage::default();
+    }
+    pool.classes.values().map(Class::usage).fold(Usage::default(), |sum, (reserved, stacks)| {
+        Usage { reserved: sum.reserved + reserved, stacks: sum.stacks + stacks }
+    })
+}
+
 /// Takes back stacks of this process, and promises `keep` of them to the caller.
 pub(super) fn give(size: StackSize, slots: &[Slot], keep: usize) {
     release(size, slots, 0);

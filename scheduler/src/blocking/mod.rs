@@ -42,7 +42,7 @@ use lisle_runtime::internal::primitive::cell::UnsafeCell;
 
 pub use self::owned::{JobHandle, limited, spawn_blocking};
 use self::pool::{Class, Job, Pool};
-pub(crate) use self::pool::{standing, thread_ids};
+pub(crate) use self::pool::{metrics, standing, thread_ids};
 use crate::cancel::{check_cancelled_at, shield};
 use crate::clock::hold_for_call;
 use crate::park::{Place, Reason, Wait, Wake, park};

@@ -29,6 +29,7 @@ use lisle_runtime::internal::primitive::thread::{Builder, Thread, current, park_
 use lisle_runtime::internal::primitive::{Arc, Mutex, MutexGuard, hint};
 
 use crate::cancel::shield;
+use crate::metrics::BlockingMetrics;
 use crate::per_process::PerProcess;
 use crate::worker::{self, Worker};
 
@@ -345,6 +346,20 @@ pub(crate) fn standing() -> Standing {
             submitted: state.submitted,
             is_busy: !state.queue.is_empty() || state.threads != state.idle.len() + state.spinning,
             threads: state.threads,
+        }
+    })
+}
+
+/// How much the pool has to do.
+pub(crate) fn metrics() -> BlockingMetrics {
+    POOL.get().map_or_else(BlockingMetrics::default, |pool| {
+        let state = pool.lock();
+        let idle = state.idle.len() + state.spinning;
+        BlockingMetrics {
+            threads: state.threads as u64,
+            idle_threads: idle.min(state.threads) as u64,
+            queued_calls: (state.queue.len() + state.limited_waiting.len()) as u64,
+            calls: state.submitted,
         }
     })
 }

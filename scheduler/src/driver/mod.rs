@@ -51,6 +51,9 @@ pub(crate) struct Driver {
     expects_reports: Cell<bool>,
     /// How many tasks of the worker wait for a descriptor, wherever that is registered.
     waits: Cell<usize>,
+    /// How often it has looked at its descriptors, and what was reported.
+    looks: Cell<u64>,
+    reports: Cell<u64>,
     /// The worker's identity, if others may carry it.
     identity: Option<Identity>,
     /// How often in a row nobody has come while the worker rested.
@@ -83,6 +86,8 @@ impl Driver {
             has_just_looked: Cell::new(false),
             expects_reports: Cell::new(true),
             waits: Cell::new(0),
+            looks: Cell::new(0),
+            reports: Cell::new(0),
             identity,
             vain_rests: Cell::new(0),
         }
@@ -212,7 +217,21 @@ impl Driver {
 
     fn wait(&self, poller: &Poller, timeout: Option<Duration>) -> bool {
         self.has_just_looked.set(true);
-        poller.wait(timeout, source::deliver)
+        self.looks.set(self.looks.get() + 1);
+        poller.wait(timeout, |token, readiness| {
+            self.reports.set(self.reports.get() + 1);
+            source::deliver(token, readiness)
+        })
+    }
+
+    /// How many tasks of the worker wait for a descriptor, or for what Lisle's threads do for them.
+    pub(crate) fn waits(&self) -> usize {
+        self.waits.get()
+    }
+
+    /// How often it has looked at its descriptors, and how many were ready in all.
+    pub(crate) fn looks_and_reports(&self) -> (u64, u64) {
+        (self.looks.get(), self.reports.get())
     }
 
     /// Whether a descriptor may wake a task of this worker some day.

@@ -3,8 +3,9 @@
 //! Their atomics are std's even in a model: nothing is decided by them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use crate::metrics::WorkerMetrics;
+use crate::metrics::{QueueDelays, WorkerMetrics};
 
 /// Only the owner of the post writes them.
 #[derive(Default)]
@@ -20,6 +21,20 @@ pub(crate) struct Counters {
     pub(crate) runnable: Counter,
     pub(crate) parked: Counter,
     pub(crate) stacks: Counter,
+    pub(crate) started: Counter,
+    /// How many of those have been counted again: tasks whose results have destructors that may
+    /// wait.
+    pub(crate) restarted: Counter,
+    /// Nanoseconds.
+    pub(crate) idle: Counter,
+    pub(crate) timers: Counter,
+    pub(crate) fired: Counter,
+    pub(crate) io_waits: Counter,
+    pub(crate) io_looks: Counter,
+    pub(crate) io_reports: Counter,
+    pub(crate) delays: [Counter; QueueDelays::BUCKETS],
+    /// Nanoseconds.
+    pub(crate) delayed: Counter,
 }
 
 /// A number that one thread writes and any may read.
@@ -53,6 +68,17 @@ impl Counters {
             parked_tasks: self.parked.get(),
             runnable_tasks: self.runnable.get(),
             cached_stacks: self.stacks.get(),
+            started_tasks: self.started.get().saturating_sub(self.restarted.get()),
+            idle_time: Duration::from_nanos(self.idle.get()),
+            pending_timers: self.timers.get(),
+            fired_timers: self.fired.get(),
+            io_waits: self.io_waits.get(),
+            io_looks: self.io_looks.get(),
+            io_reports: self.io_reports.get(),
+            queue_delays: QueueDelays {
+                counts: self.delays.each_ref().map(Counter::get),
+                sum: Duration::from_nanos(self.delayed.get()),
+            },
         }
     }
 }

@@ -8,7 +8,6 @@ pub(crate) use self::bonds::{Bond, Bonds, CancelAtHome};
 pub use self::race::race;
 pub use self::try_scope::{TryJoinHandle, TryScope, try_scope};
 
-use std::any::Any;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -16,7 +15,7 @@ use std::panic::Location;
 use std::thread;
 
 use crate::spawn::Builder;
-use crate::task::{AnyHandle, CancelHandle, JoinHandle, Sign, Task};
+use crate::task::{CancelHandle, JoinHandle, Task};
 
 /// Runs `body`, which may spawn tasks that borrow from its surroundings, and waits until they have
 /// ended.
@@ -264,12 +263,6 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// The task's identity.
     pub fn task(&self) -> Task {
         self.handle().task()
-    }
-}
-
-impl<T> AnyHandle for ScopedJoinHandle<'_, T> {
-    fn end_sign(&self, make: fn() -> Sign) -> &(dyn Any + Send + Sync) {
-        self.handle().end_sign(make)
     }
 }
 

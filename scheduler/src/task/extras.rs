@@ -2,12 +2,11 @@
 
 use std::cell::Cell;
 use std::ptr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 // Std's even in a model: a party that sees the pointer sees what is behind it, and nobody waits for
 // it.
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use super::end_sign::EndSign;
 use crate::cancel::Region;
 use crate::local::Locals;
 
@@ -22,8 +21,6 @@ pub(crate) struct Extras {
     pub(crate) region: Cell<*const Region>,
     /// The task-local values. Home; before the start of the holder of the task.
     pub(crate) locals: Cell<Locals>,
-    /// What shows others that the task has ended.
-    pub(super) end_sign: OnceLock<EndSign>,
 }
 
 impl Extras {
@@ -34,7 +31,6 @@ impl Extras {
             shares: AtomicUsize::new(1),
             region: Cell::new(ptr::null()),
             locals: Cell::new(locals),
-            end_sign: OnceLock::new(),
         }))
     }
 }

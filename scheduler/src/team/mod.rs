@@ -20,17 +20,19 @@ use std::time::Duration;
 use lisle_runtime::internal::fork::{generation, watched_generation};
 use lisle_runtime::internal::primitive::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use lisle_runtime::internal::primitive::{Arc, Mutex};
+use lisle_runtime::internal::stacks::{self, Usage};
 
 use self::idle::Idle;
 pub(crate) use self::idle::Role;
 pub(crate) use self::placement::Balance;
 pub(crate) use self::threads::Farewell;
 use self::threads::Threads;
+use crate::blocking;
 use crate::clock::VirtualClock;
 use crate::deadlock::{self, Deadlock, Purpose, Survey};
 use crate::dump::Member;
 use crate::injector::{Injector, NewTask};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, StackMetrics};
 use crate::post::{Post, Posts, Request, directory};
 use crate::settings::Settings;
 use crate::watch::Watch;
@@ -119,7 +121,10 @@ impl Team {
     pub(crate) fn metrics(&self) -> Metrics {
         // Before the workers: a task that is taken meanwhile counts twice rather than not at all.
         let injected = self.injector.len() as u64;
-        Metrics { workers: self.posts.all().iter().map(Post::metrics).collect(), injected }
+        let workers = self.posts.all().iter().map(Post::metrics).collect();
+        let Usage { reserved, stacks } = stacks::usage();
+        let stacks = StackMetrics { stacks: stacks as u64, reserved_bytes: reserved as u64 };
+        Metrics { workers, injected, blocking: blocking::metrics(), stacks }
     }
 
     /// Whether a deadlock is looked for. Outside of a team that was started there are always

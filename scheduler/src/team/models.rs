@@ -81,6 +81,7 @@ fn team_of_three() -> Arc<Team> {
         panic_note: false,
         stall_notice: None,
         watch: None,
+        queue_delays: false,
         name: None,
         thread_name: "model".into(),
     };

@@ -177,6 +177,10 @@ impl Timers {
     }
 
     #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.heap.is_empty()
     }

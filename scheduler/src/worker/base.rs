@@ -108,6 +108,7 @@ impl Worker {
 
     /// Waits for work, or finds some. Returns when there may be something to run.
     fn be_idle(&self, recheck: &mut Duration) {
+        self.publish_rest();
         let (sights, start, idle_since) = (self.sight_backlogs(), Instant::now(), self.clock.get());
         // The other side of an exchange is to find this worker at rest, and to carry it. And a
         // model does not spin.
@@ -127,7 +128,9 @@ impl Worker {
         // The worker may have been called for a new task, and one that goes on first may compute
         // for long: the new one is where others find it.
         self.poll();
-        self.driver.note_idle_moment(self.clock.get().saturating_sub(idle_since));
+        let idle = self.clock.get().saturating_sub(idle_since);
+        self.post.add(|counters| &counters.idle, idle.as_nanos() as u64);
+        self.driver.note_idle_moment(idle);
         self.begin_round();
     }
 

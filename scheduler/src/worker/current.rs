@@ -163,6 +163,7 @@ pub(crate) fn metrics_of(team: &Team) -> Metrics {
             return team.metrics();
         };
         worker.publish(1);
+        worker.publish_rest();
         let mut metrics = team.metrics();
         metrics.workers[worker.index].switches += worker.uncounted_switches();
         metrics

@@ -25,6 +25,7 @@ mod locals;
 #[cfg(all(test, lisle_loom))]
 mod models;
 mod overflow;
+mod probing;
 mod resting;
 mod running;
 mod spinning;
@@ -46,6 +47,7 @@ pub use current::{current_number, current_task, metrics, note_accept, yield_now}
 pub(crate) use layout::LAYOUT;
 pub(crate) use leaving::MOST_STRIKES;
 pub(crate) use overflow::describe_current;
+use probing::Probe;
 use resting::Stock;
 use running::Running;
 use spinning::Spins;
@@ -129,6 +131,9 @@ pub(crate) struct Worker {
     stock: Stock,
     next_ids: Cell<IdBlock>,
 
+    /// Polls, as far as it matters which of them publishes more.
+    polls: Cell<u8>,
+
     /// Whether it was already reported that a task cannot start for want of memory.
     starved: Cell<bool>,
     shutting_down: Cell<bool>,
@@ -146,6 +151,7 @@ pub(crate) struct Worker {
     spawns_without_end: Cell<bool>,
     spins: Spins,
     tracer: Tracer,
+    probe: Probe,
     /// The time in which no worker has had anything to do, as far as this worker has seen.
     quiet: Cell<Option<Quiet>>,
     /// Since when something has held the clock, if that is virtual and nothing has run.
@@ -187,6 +193,7 @@ impl Worker {
             retired: Cell::new(None),
             stock: Stock::new(),
             next_ids: Cell::new(next_ids),
+            polls: Cell::new(0),
             starved: Cell::new(false),
             shutting_down: Cell::new(false),
             births_differ: Cell::new(is_explored),
@@ -197,6 +204,7 @@ impl Worker {
             spawns_without_end: Cell::new(false),
             spins: Spins::new(),
             tracer: Tracer::new(),
+            probe: Probe::default(),
             quiet: Cell::new(None),
             clock_held_since: Cell::new(None),
             team,
@@ -294,6 +302,17 @@ impl Worker {
         self.post.set(|counters| &counters.stacks, self.stacks.borrow().len() as u64);
     }
 
+    /// Publishes what a busy worker does not publish at each poll.
+    #[inline(never)]
+    fn publish_rest(&self) {
+        self.post.set(|counters| &counters.started, self.started.inserted() as u64);
+        self.post.set(|counters| &counters.timers, self.timers.borrow().len() as u64);
+        self.post.set(|counters| &counters.io_waits, self.driver.waits() as u64);
+        let (looks, reports) = self.driver.looks_and_reports();
+        self.post.set(|counters| &counters.io_looks, looks);
+        self.post.set(|counters| &counters.io_reports, reports);
+    }
+
     /// How many tasks this worker has to finish, or to start. A stolen task is one of them until
     /// the theft becomes known.
     ///
@@ -312,7 +331,9 @@ impl Worker {
 
     /// Counts the switches since the last time. The next poll is due after `interval` more.
     fn count_switches(&self, interval: u32) {
-        self.post.add(|counters| &counters.switches, self.uncounted_switches());
+        let turns = self.uncounted_switches();
+        self.post.add(|counters| &counters.switches, turns);
+        self.count_for_probe(turns);
         self.poll_interval.set(interval);
         self.until_poll.set(interval);
     }

@@ -34,7 +34,7 @@ impl Worker {
 
     /// Switches until the next turn that takes the slow path.
     pub(super) fn interval(&self) -> u32 {
-        if self.sees_each_turn() || self.is_explored() { 1 } else { POLL_INTERVAL }
+        if self.sees_each_turn() || self.is_explored() { 1 } else { self.turns_until_poll() }
     }
 
     /// Whether each turn takes the slow path, although not each polls.

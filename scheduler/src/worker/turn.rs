@@ -25,6 +25,9 @@ use crate::turn::Allowance;
 const FETCH_CONTROL: usize = 6;
 const FETCH_FRAME: usize = 3;
 
+/// One poll of this many publishes all that is counted, if the worker does not idle.
+const POLLS_TO_PUBLISH_ALL: u8 = 16;
+
 impl Worker {
     /// Lets the other runnable tasks go first, then unwinds the current task if it is cancelled.
     /// Does nothing where the task may not be suspended.
@@ -225,6 +228,9 @@ impl Worker {
             self.clock.set(self.epoch.elapsed());
         }
         self.poll_by_old_clock();
+        if self.team.settings.queue_delays {
+            self.probe_queue();
+        }
     }
 
     /// Polls as far as nothing depends on what time it is.
@@ -241,6 +247,10 @@ impl Worker {
         let placed = self.accept_placed();
         // After the mail, so that it counts: the next task may compute for long.
         self.publish(0);
+        self.polls.set(self.polls.get().wrapping_add(1));
+        if self.polls.get().is_multiple_of(POLLS_TO_PUBLISH_ALL) {
+            self.publish_rest();
+        }
         self.post.note_published(placed);
         self.fire_timers();
         self.driver.look_now_and_then(self.clock.get());
@@ -528,6 +538,7 @@ impl Worker {
             // The destructors of the result may wait. Until they are done the task counts as a
             // started one, which the worker awaits, reports and cancels.
             self.started.insert(task);
+            self.post.add(|counters| &counters.restarted, 1);
             self.current.set(task);
             if !is_plain {
                 panic = join::drop_result(task);

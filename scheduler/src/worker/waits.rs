@@ -199,6 +199,7 @@ impl Worker {
             let due = self.timers.borrow_mut().pop_due(now);
             if let Some(alarm) = due {
                 self.last_fired.set(self.clock.get());
+                self.post.add(|counters| &counters.fired, 1);
                 // Most likely not in a cache: it is prefetched during the search for the next
                 // timer.
                 prefetch(alarm.address());
