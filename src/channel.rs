@@ -59,10 +59,10 @@
 
 #[doc(inline)]
 pub use lisle_channel::{
-    IntoIter, Iter, ReadyTimeoutError, Receiver, RecvError, RecvFuture, RecvTimeoutError, Select,
-    SelectTimeoutError, SelectedOperation, SendError, SendFuture, SendTimeoutError, Sender,
-    TryIter, TryReadyError, TryRecvError, TrySelectError, TrySendError, after, at, bounded, joined,
-    never, select, select_biased, tick, unbounded,
+    Done, IntoIter, Iter, ReadyTimeoutError, Receiver, RecvError, RecvFuture, RecvTimeoutError,
+    Select, SelectTimeoutError, SelectedOperation, SendError, SendFuture, SendTimeoutError, Sender,
+    TryIter, TryReadyError, TryRecvError, TrySelectError, TrySendError, after, at, bounded, never,
+    select, select_biased, tick, unbounded,
 };
 
 #[cfg(feature = "futures-core")]

@@ -6,6 +6,9 @@
 //! and `copy`, which allocates nothing between two sockets. A socket and an `Io` are read and
 //! written through references, so two tasks that share one need no halves of it.
 //!
+//! With the feature `futures-io`, `Async` makes of such an object one that `async` code reads and
+//! writes.
+//!
 //! ```
 //! use lisle::net::{Shutdown, UnixStream};
 //! use std::io::{self, Write};
@@ -26,5 +29,8 @@
 //! # .unwrap();
 //! ```
 
+#[doc(inline)]
+#[cfg(feature = "futures-io")]
+pub use lisle_net::io::{Async, Stream};
 #[doc(inline)]
 pub use lisle_net::io::{Io, Lines, Stderr, Stdin, Stdout, stderr, stdin, stdout};

@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lisle::channel::{Receiver, bounded, joined, never, select};
+use lisle::channel::{Done, Receiver, bounded, never, select};
 use lisle::task::{Context, ContextError};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -120,18 +120,13 @@ fn the_end_of_a_context_is_an_arm() {
 #[test]
 fn the_end_of_a_task_is_an_arm() {
     in_task_and_on_thread(|| {
-        let result = select! {
-            recv(joined(lisle::spawn(|| 7))) -> result => result.unwrap(),
+        let task = lisle::spawn(|| 7);
+        select! {
+            recv(task.done()) -> _ => assert_eq!(task.join().unwrap(), 7),
             recv(never::<()>()) -> _ => unreachable!("it never is"),
-        };
-        assert_eq!(result.unwrap(), 7);
-        let panics = joined(lisle::spawn(|| std::panic::panic_any("no luck")));
-        let payload = panics.recv().unwrap().unwrap_err();
-        assert_eq!(payload.downcast_ref(), Some(&"no luck"));
-        let task = lisle::spawn(|| lisle::sleep(HOUR));
-        let stop = task.cancel_handle();
-        let joined = joined(task);
-        stop.cancel();
-        assert!(joined.recv().unwrap().is_err());
+        }
+        let task = lisle::spawn(|| std::panic::panic_any("no luck"));
+        assert!(task.done().recv().is_err());
+        assert_eq!(task.join().unwrap_err().downcast_ref(), Some(&"no luck"));
     });
 }

@@ -17,6 +17,7 @@ mod blocking;
 mod buffer;
 mod channel;
 mod claim;
+mod done;
 mod error;
 mod futures;
 mod iter;
@@ -34,12 +35,12 @@ mod waitlist;
 mod ways;
 
 use std::convert::identity;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Arc;
-use lisle_scheduler::{JoinHandle, now};
+use lisle_scheduler::now;
 
+pub use crate::done::Done;
 pub use crate::error::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
@@ -216,39 +217,6 @@ pub fn tick(duration: Duration) -> Receiver<Instant> {
 /// ```
 pub const fn never<T>() -> Receiver<T> {
     Receiver { source: Source::Never }
-}
-
-/// Makes a receiver that gets the result of a task: so a `select!` waits for a task among others.
-///
-/// It spawns a task that joins the other one. Dropping the receiver lets the task go on. To cancel
-/// it, take its [`cancel_handle`](JoinHandle::cancel_handle) before.
-///
-/// # Panics
-///
-/// As [`spawn`](fn@lisle_scheduler::spawn).
-///
-/// # Examples
-///
-/// ```
-/// use lisle::channel::{after, joined, select};
-/// use std::time::Duration;
-///
-/// lisle::run(|| {
-///     let task = lisle::spawn(|| 6 * 7);
-///     select! {
-///         recv(joined(task)) -> result => assert_eq!(result.unwrap().unwrap(), 42),
-///         recv(after(Duration::from_secs(60))) -> _ => println!("it takes too long"),
-///     }
-/// });
-/// ```
-#[track_caller]
-pub fn joined<T: Send + 'static>(task: JoinHandle<T>) -> Receiver<thread::Result<T>> {
-    let (sender, receiver) = bounded(1);
-    lisle_scheduler::spawn(move || {
-        // The error gives the result back if nobody wants it.
-        let _ = sender.send(task.join());
-    });
-    receiver
 }
 
 fn timer(timer: Timer) -> Receiver<Instant> {

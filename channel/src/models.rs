@@ -3,6 +3,7 @@
 //! The parties are plain threads, whose `park` is small; tasks use the same unparkers. The messages
 //! own a loom `Arc` each: the end of a model checks that none was lost or freed twice.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use lisle_runtime::internal::primitive::Arc;
@@ -256,4 +257,32 @@ fn loom_two_tasks_and_a_thread() {
         });
         sending.join().unwrap();
     });
+}
+
+/// A task that waits for a message is cancelled while a thread hands it one: it has the message, or
+/// the sender has it back.
+///
+/// Seen to fail with an `await_unpark` of the scheduler that reports the cancellation although the
+/// unparker was used: the message was sent and never received.
+#[test]
+fn loom_cancel_against_hand_over() {
+    static RECEIVED: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
+    loom::model(|| {
+        let (sender, receiver) = rendezvous();
+        let (received, sending, cancelling) = lisle_scheduler::run(|| {
+            let task = lisle_scheduler::spawn(move || receiver.recv().map(|message| *message.0));
+            lisle_scheduler::yield_now();
+            let stop = task.cancel_handle();
+            let cancelling = thread::spawn(move || stop.cancel());
+            let sending = thread::spawn(move || sender.send(Message::new(1)));
+            (task.join().ok(), sending, cancelling)
+        });
+        cancelling.join().unwrap();
+        match sending.join().unwrap() {
+            Ok(()) => assert_eq!(received, Some(Ok(1))),
+            Err(SendError(message)) => assert!(message == 1 && received.is_none()),
+        }
+        RECEIVED[usize::from(received.is_some())].store(true, Relaxed);
+    });
+    assert!(RECEIVED.iter().all(|seen| seen.load(Relaxed)), "the model must reach both outcomes");
 }

@@ -87,6 +87,7 @@ pub mod internal {
     pub use crate::driver::{Direction, Patience, Source};
     pub use crate::future::FutureWait;
     pub use crate::sleep::park_until;
+    pub use crate::task::{AnyHandle, Sign};
     pub use crate::turn::next_at as next_turn_at;
     pub use crate::wait_cell::{Event, WaitCell};
     pub use crate::wait_queue::{Chain, Taken, WaitQueue, Waiter};

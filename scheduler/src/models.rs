@@ -75,24 +75,23 @@ fn ring(bell: &Bell) {
 /// Seen to fail: when `Post::post` does not unpark the sleeping owner, loom reports a deadlock.
 #[test]
 fn tasks_wake_each_other_across_workers() {
+    static AWAY: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
     loom::model(|| {
         on_two_workers(|| {
             let (to, fro) = (Bell::default(), Bell::default());
-            let first = spawn({
-                let (to, fro) = (to.clone(), fro.clone());
-                move || {
-                    ring(&to);
-                    assert_eq!(hear(&fro), Wake::Unparked);
-                }
-            });
-            let second = spawn(move || {
+            let (home, theirs) = (thread(), (to.clone(), fro.clone()));
+            let other = spawn(move || {
+                AWAY[usize::from(thread() != home)].store(true, Relaxed);
+                let (to, fro) = theirs;
                 assert_eq!(hear(&to), Wake::Unparked);
                 ring(&fro);
             });
-            first.join().unwrap();
-            second.join().unwrap();
+            ring(&to);
+            assert_eq!(hear(&fro), Wake::Unparked);
+            drop(other);
         });
     });
+    assert!(AWAY.iter().all(|seen| seen.load(Relaxed)), "the model must reach both outcomes");
 }
 
 /// Main ends while two tasks wait, run or have not begun, on either worker: each is given up by its

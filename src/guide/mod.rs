@@ -1,4 +1,4 @@
-//! The guide: eleven short pages that one reads, next to the items that one looks up.
+//! The guide: twelve short pages that one reads, next to the items that one looks up.
 //!
 //! | Page | Read it |
 //! |---|---|
@@ -12,6 +12,7 @@
 //! | [`testing`] | to test what hangs, what takes time, what depends on the order |
 //! | [`safety`] | for thread-locals, `unsafe`, destructors that wait, `panic = "abort"` |
 //! | [`from_go`] | if you know goroutines: there and here, side by side |
+//! | [`from_tokio`] | if you know `async`, or want crates that do: futures and tasks together |
 //! | [`from_std_and_crossbeam`] | if you have threads and channels already and want to move over |
 //!
 //! Every program on these pages runs as a test, but for one that shows how a worker hangs.
@@ -60,4 +61,8 @@ pub mod from_go {
 
 pub mod from_std_and_crossbeam {
     #![doc = include_str!("from_std_and_crossbeam.md")]
+}
+
+pub mod from_tokio {
+    #![doc = include_str!("from_tokio.md")]
 }

@@ -3,13 +3,14 @@
 //! tungstenite's `WebSocket` works on Lisle's sockets as it is, for a task that reads and writes in
 //! turn. A server that pushes messages does both at once. Two of them on clones of the socket would
 //! not do: the reading one answers pings, in the middle of what the other one writes. Here the
-//! socket never waits, so that the lock is never held over a wait; tasks wait beside it, until
-//! something can be read or written.
+//! socket never waits, so that a lock of std's will do; tasks wait beside it, until something can be
+//! read or written.
 
 use std::io;
 use std::sync::Mutex;
 
-use lisle::net::TcpStream;
+use lisle::net::{Shutdown, TcpStream};
+use lisle::no_suspend;
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::Role;
 use tungstenite::{Error, Message, WebSocket};
@@ -31,21 +32,16 @@ impl SharedWebSocket {
         Ok(Self { state: Mutex::new(websocket), socket })
     }
 
-    /// Answers a request for a WebSocket. `None` if it is for something else. `input` is what has
-    /// come after the request.
-    pub fn accept(
-        mut stream: TcpStream,
-        request: &Request,
-        input: Vec<u8>,
-    ) -> io::Result<Option<Self>> {
-        let Some(key) = request.header("sec-websocket-key") else { return Ok(None) };
+    /// Answers a request for a WebSocket. `input` is what has come after the request.
+    pub fn accept(mut stream: TcpStream, request: &Request, input: Vec<u8>) -> io::Result<Self> {
+        let key = request.header("sec-websocket-key").ok_or(io::ErrorKind::InvalidData)?;
         let answer = format!(
             "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Accept: {}\r\n\r\n",
             derive_accept_key(key.as_bytes())
         );
         io::Write::write_all(&mut stream, answer.as_bytes())?;
-        Self::new(WebSocket::from_partially_read(stream, input, Role::Server, None)).map(Some)
+        Self::new(WebSocket::from_partially_read(stream, input, Role::Server, None))
     }
 
     /// Waits for the next message.
@@ -73,8 +69,20 @@ impl SharedWebSocket {
         }
     }
 
+    /// Tells the other side that nothing more comes. What it answers, [`receive`](Self::receive)
+    /// finds. If it does not even read, the connection ends without a word.
+    pub fn close(&self) -> Result<(), Error> {
+        match self.attempt(|websocket| websocket.close(None)) {
+            Err(error) if would_block(&error) => Ok(self.socket.shutdown(Shutdown::Both)?),
+            result => result,
+        }
+    }
+
+    /// Inside `no_suspend`, since a read that succeeds at the end of a long turn would let others
+    /// run, which may want the lock.
     fn attempt<R>(&self, operation: impl FnOnce(&mut WebSocket<TcpStream>) -> R) -> R {
-        operation(&mut self.state.lock().expect("nobody has panicked with the WebSocket"))
+        let mut state = self.state.lock().expect("nobody has panicked with the WebSocket");
+        no_suspend(|| operation(&mut state))
     }
 }
 

@@ -2,6 +2,7 @@
 //! with both at one socket.
 #![cfg(not(lisle_loom))]
 
+mod asynchronous;
 mod closing;
 mod names;
 mod servers;

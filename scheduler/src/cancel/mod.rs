@@ -10,6 +10,8 @@
 //! [`Wake::Failed`](crate::park::Wake::Failed). Inside a [`shield`] there are no cancellation
 //! points, and waits work as usual, in destructors too.
 
+#[cfg(all(test, lisle_loom))]
+mod models;
 mod on_thread;
 mod region;
 mod timeout;

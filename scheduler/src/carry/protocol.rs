@@ -275,18 +275,35 @@ impl<T, W: Waiting> Seat<T, W> {
 /// is kept by whom.
 struct Homing;
 
-/// Not loom's: a model of it would have to be static.
+/// Not loom's: a model of it would have to be static. Models that run side by side, each on one
+/// thread of the system, have one each.
+#[cfg(not(lisle_loom))]
 static HOMING: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+#[cfg(lisle_loom)]
+std::thread_local! {
+    static HOMING: std::sync::atomic::AtomicBool =
+        const { std::sync::atomic::AtomicBool::new(false) };
+}
+
+#[cfg(not(lisle_loom))]
+fn homing<R>(f: impl FnOnce(&std::sync::atomic::AtomicBool) -> R) -> R {
+    f(&HOMING)
+}
+
+#[cfg(lisle_loom)]
+fn homing<R>(f: impl FnOnce(&std::sync::atomic::AtomicBool) -> R) -> R {
+    HOMING.with(f)
+}
 
 impl Homing {
     /// `None` if another thread is at it.
     fn begin() -> Option<Self> {
-        (!HOMING.swap(true, Ordering::Acquire)).then_some(Self)
+        (!homing(|homing| homing.swap(true, Ordering::Acquire))).then_some(Self)
     }
 }
 
 impl Drop for Homing {
     fn drop(&mut self) {
-        HOMING.store(false, Ordering::Release);
+        homing(|homing| homing.store(false, Ordering::Release));
     }
 }

@@ -159,6 +159,39 @@ impl<E: FnMut() -> G, G> BlockOn<E> {
     }
 }
 
+#[cfg(feature = "tokio")]
+impl BlockOn<()> {
+    /// For futures that need a runtime of tokio's, such as those of its sockets and timers: it is
+    /// entered for each poll, and for the drop of the future.
+    ///
+    /// The runtime has to have threads of its own: a `new_multi_thread` one, or a `current_thread`
+    /// one on which some thread is in `block_on`. They drive what the future waits for.
+    ///
+    /// With the feature `tokio`.
+    ///
+    /// # Examples
+    ///
+    /// ```ignore
+    /// use lisle::future::BlockOn;
+    ///
+    /// let tokio = tokio::runtime::Runtime::new()?;
+    /// let handle = tokio.handle();
+    /// lisle::run(|| {
+    ///     let sum = BlockOn::in_tokio(handle).run(async {
+    ///         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    ///         tokio::spawn(async { 40 }).await.unwrap() + 2
+    ///     });
+    ///     assert_eq!(sum, 42);
+    /// });
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    pub fn in_tokio<'a>(
+        handle: &'a tokio::runtime::Handle,
+    ) -> BlockOn<impl FnMut() -> tokio::runtime::EnterGuard<'a>> {
+        BlockOn::around_poll(|| handle.enter())
+    }
+}
+
 /// A future and what surrounds its polls and its drop.
 struct Surrounded<F, E: FnMut() -> G, G> {
     future: ManuallyDrop<F>,

@@ -8,6 +8,7 @@ pub(crate) use self::bonds::{Bond, Bonds, CancelAtHome};
 pub use self::race::race;
 pub use self::try_scope::{TryJoinHandle, TryScope, try_scope};
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -15,7 +16,7 @@ use std::panic::Location;
 use std::thread;
 
 use crate::spawn::Builder;
-use crate::task::{CancelHandle, JoinHandle, Task};
+use crate::task::{AnyHandle, CancelHandle, JoinHandle, Sign, Task};
 
 /// Runs `body`, which may spawn tasks that borrow from its surroundings, and waits until they have
 /// ended.
@@ -263,6 +264,12 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// The task's identity.
     pub fn task(&self) -> Task {
         self.handle().task()
+    }
+}
+
+impl<T> AnyHandle for ScopedJoinHandle<'_, T> {
+    fn end_sign(&self, make: fn() -> Sign) -> &(dyn Any + Send + Sync) {
+        self.handle().end_sign(make)
     }
 }
 

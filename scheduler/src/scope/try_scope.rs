@@ -1,5 +1,6 @@
 //! A scope whose first failure ends it.
 
+use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
@@ -9,7 +10,7 @@ use lisle_runtime::internal::primitive::BriefMutex;
 use super::{Bonds, ScopedJoinHandle, expect};
 use crate::cancel::{CancelToken, check_cancelled, in_region_of};
 use crate::spawn::Builder;
-use crate::task::Cancelled;
+use crate::task::{AnyHandle, Cancelled, Sign};
 
 /// As [`scope`](fn@crate::scope), but the first error or panic, of the body or of a task, cancels
 /// all others, the body too.
@@ -171,6 +172,12 @@ impl<T> TryJoinHandle<'_, T> {
     /// Whether `join` would return at once.
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
+    }
+}
+
+impl<T> AnyHandle for TryJoinHandle<'_, T> {
+    fn end_sign(&self, make: fn() -> Sign) -> &(dyn Any + Send + Sync) {
+        self.0.end_sign(make)
     }
 }
 

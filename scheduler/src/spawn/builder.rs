@@ -147,7 +147,7 @@ impl Builder {
         self
     }
 
-    /// Spawns a task. See [`spawn`](crate::spawn()).
+    /// Spawns a task. See [`spawn`](fn@crate::spawn).
     ///
     /// # Errors
     ///
@@ -272,7 +272,8 @@ impl Builder {
         Ok(handle)
     }
 
-    /// Spawns a task that stays on the calling worker. See [`spawn_local`](crate::spawn_local).
+    /// Spawns a task that stays on the calling worker. See
+    /// [`spawn_local`](crate::spawn_local).
     ///
     /// # Errors
     ///

@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 // Std's even in a model: a party that sees the pointer sees what is behind it, and nobody waits for
 // it.
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+use super::end_sign::EndSign;
 use crate::cancel::Region;
 use crate::local::Locals;
 
@@ -21,6 +22,8 @@ pub(crate) struct Extras {
     pub(crate) region: Cell<*const Region>,
     /// The task-local values. Home; before the start of the holder of the task.
     pub(crate) locals: Cell<Locals>,
+    /// What shows others that the task has ended.
+    pub(super) end_sign: OnceLock<EndSign>,
 }
 
 impl Extras {
@@ -31,6 +34,7 @@ impl Extras {
             shares: AtomicUsize::new(1),
             region: Cell::new(ptr::null()),
             locals: Cell::new(locals),
+            end_sign: OnceLock::new(),
         }))
     }
 }

@@ -18,6 +18,7 @@ use std::ptr::NonNull;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::end_sign::EndSign;
 use super::payload::Payload;
 use super::share::{self, CancelHandle};
 use super::{Cancelled, CancelledBy, Control, Detached, Slab, Task};
@@ -84,7 +85,12 @@ impl JoinState {
 #[inline(always)]
 pub(crate) unsafe fn finish(task: NonNull<Control>) -> bool {
     // SAFETY: the block is alive until `end` of the join state returns.
-    unsafe { task.as_ref() }.join.end(FINISHED)
+    let is_detached = unsafe { task.as_ref() }.join.end(FINISHED);
+    if is_detached {
+        // SAFETY: it is the caller's.
+        unsafe { task.as_ref() }.show_end();
+    }
+    is_detached
 }
 
 /// As [`finish`], for a task of a scope.
@@ -95,7 +101,12 @@ pub(crate) unsafe fn finish(task: NonNull<Control>) -> bool {
 #[inline(always)]
 pub(crate) unsafe fn finish_in_scope(task: NonNull<Control>) -> bool {
     // SAFETY: as in `finish`.
-    unsafe { task.as_ref() }.join.end_detached(FINISHED)
+    let is_detached = unsafe { task.as_ref() }.join.end_detached(FINISHED);
+    if is_detached {
+        // SAFETY: it is the caller's.
+        unsafe { task.as_ref() }.show_end();
+    }
+    is_detached
 }
 
 /// Gets rid of a task that no runtime has taken: drops its closure, and frees it.
@@ -123,11 +134,29 @@ impl Control {
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.join.0.event(), Some(FINISHED | LEFT))
     }
+
+    /// Where the end of the task is told to its handle's side.
+    pub(super) fn join_cell(&self) -> &WaitCell {
+        &self.join.0
+    }
+
+    fn end_sign(&self) -> Option<&EndSign> {
+        self.extras()?.end_sign.get()
+    }
+
+    /// Shows the end of a task whose handle is gone.
+    fn show_end(&self) {
+        if let Some(sign) = self.end_sign() {
+            sign.end();
+        }
+    }
 }
 
 /// Lets the joiner know that the task was left behind. Its block must stay for ever.
 pub(crate) fn leave(task: &Control) {
-    task.join.end(LEFT);
+    if task.join.end(LEFT) {
+        task.show_end();
+    }
 }
 
 /// Drops the result of a task without a joiner, and returns the payload of its panic. This is user
@@ -146,7 +175,8 @@ pub(crate) unsafe fn drop_result(task: NonNull<Control>) -> Option<Box<dyn Any +
 
 /// The right to wait for a task and to have its result.
 ///
-/// Dropping the handle detaches the task: it goes on, and its result is dropped when it ends.
+/// Dropping the handle detaches the task: it goes on, and its result is dropped when it ends. With
+/// `lisle::channel::Done` the handle is an arm of a `select!`.
 ///
 /// ```
 /// lisle::run(|| {
@@ -173,7 +203,7 @@ impl<T> JoinHandle<T> {
         Self { control, _result: PhantomData }
     }
 
-    fn control(&self) -> &Control {
+    pub(super) fn control(&self) -> &Control {
         // SAFETY: the handle owns its share of the block until it joins or is dropped.
         unsafe { self.control.as_ref() }
     }
@@ -253,8 +283,13 @@ impl<T> JoinHandle<T> {
             turn::next();
         }
         // SAFETY: the block is this handle's until it is freed, below.
-        let cell = unsafe { &(*self.control.as_ptr()).join.0 };
+        let mut cell = unsafe { &(*self.control.as_ptr()).join.0 };
         let joined = Joined(self.control());
+        if cell.event().is_none()
+            && let Some(sign) = self.control().end_sign()
+        {
+            cell = sign.joiner();
+        }
         // SAFETY: the handle is the only one that waits here, and this ends it.
         if unsafe { cell.wait(Wait::on(&joined), deadline) } != Wake::Unparked {
             return Err(self);
@@ -269,7 +304,7 @@ impl<T> JoinHandle<T> {
 
     /// Where the handle's side waits.
     pub(crate) fn cell(&self) -> &WaitCell {
-        &self.control().join.0
+        self.control().end_sign().map_or(&self.control().join.0, EndSign::joiner)
     }
 
     /// The result of a task that has ended.
@@ -279,7 +314,10 @@ impl<T> JoinHandle<T> {
     /// The cell has its event.
     pub(crate) unsafe fn into_result(self) -> thread::Result<T> {
         let this = ManuallyDrop::new(self);
-        if this.cell().event() == Some(LEFT) {
+        if let Some(sign) = this.control().end_sign() {
+            sign.settle();
+        }
+        if this.control().join.0.event() == Some(LEFT) {
             return Err(Box::new(Cancelled::task(this.control().cause())));
         }
         // SAFETY: the task has finished, so its side is done with the block; the result is there,
@@ -407,7 +445,14 @@ impl<T> JoinHandle<T> {
     ///
     /// The handle is not used any more.
     unsafe fn let_go(&self) -> Option<thread::Result<T>> {
+        let sign = self.control().end_sign();
+        if let Some(sign) = sign {
+            sign.withdraw(&self.control().join.0);
+        }
         self.control().join.detach().then(|| {
+            if let Some(sign) = sign {
+                sign.end();
+            }
             // SAFETY: the task has finished; nobody else has the block. It is freed before user
             // code runs, which may panic.
             unsafe {

@@ -7,6 +7,7 @@
 //! closure.
 
 mod cancelled;
+mod end_sign;
 mod extras;
 mod handle;
 mod home;
@@ -21,6 +22,7 @@ mod slab;
 
 use cancelled::Cause;
 pub use cancelled::{Cancelled, CancelledBy};
+pub use end_sign::{AnyHandle, Sign};
 pub(crate) use extras::{Extras, Slot as ExtrasSlot};
 pub use handle::{Detached, Task, TaskId};
 pub(crate) use handle::{IdBlock, Title};

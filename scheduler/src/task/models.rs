@@ -1,12 +1,13 @@
 //! Loom models of cancellations that come from elsewhere.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use lisle_runtime::internal::primitive::Arc;
 use loom::thread;
 
 use super::testing::task_numbered;
-use super::{CancelledBy, Slab, Whereabouts};
+use super::{AnyHandle, CancelledBy, Slab, Whereabouts};
 use crate::park::{Reason, Wake};
 use crate::post::Posts;
 use crate::sleep::park_until;
@@ -138,24 +139,26 @@ fn a_token_meets_the_end_of_its_region() {
     assert!(OUTCOMES.iter().all(|seen| seen.load(Relaxed)), "the model must reach both outcomes");
 }
 
-/// A scope waits for a task, on either worker, while the scope is cancelled: it has ended when
-/// the scope returns, and its frame is not touched afterwards.
+/// A scope waits for its only task, which ends by itself on either worker, or does not begin, while
+/// the scope is cancelled: it has ended when the scope returns, and its frame is not touched
+/// afterwards.
 ///
 /// Seen to fail: when `Bonds::close` does not add those that were admitted, the scope returns while
 /// a task runs. (That a task leaves its list before it finishes cannot be seen to matter: the
 /// memory of a control block stays one. The models of the lists show what guards them.)
+///
+/// One preemption shows that, and is what a search of two whole workers can afford here.
 #[test]
 fn the_last_task_of_a_scope_meets_its_cancel() {
-    loom::model(|| {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(1);
+    builder.check(|| {
         let ended = std::sync::atomic::AtomicUsize::new(0);
         let builder = Runtime::builder().workers(2).foreign_threads(ForeignThreads::NeverWake);
         let main = || {
             crate::scope(|s| {
                 let count = CountDrop(&ended);
-                s.spawn(move || {
-                    let _count = count;
-                    let _ = park_until(REASON, None);
-                });
+                s.spawn(move || drop(count));
                 s.cancel();
             });
             assert_eq!(ended.load(Relaxed), 1);
@@ -186,6 +189,53 @@ fn a_task_of_a_scope_cancels_it() {
         builder.run(main).unwrap();
     });
     assert!(AWAY.iter().all(|seen| seen.load(Relaxed)), "the model must reach both outcomes");
+}
+
+/// A thread has a task's end shown, and joins it or lets it go, while the task ends: the sign is
+/// dropped, once the task has ended.
+///
+/// Seen to fail: when a handle that lets go leaves the sign in the cell, when it does not show the
+/// end of a task that has ended meanwhile, and when a task that is detached does not.
+#[test]
+fn a_sign_of_the_end_meets_the_end() {
+    for joins in [true, false] {
+        loom::model(move || {
+            let (shown, ended) = <(Flag, Flag)>::default();
+            let watcher = run(|| {
+                let ending = ended.clone();
+                let task = spawn(move || ending.store(true, Relaxed));
+                let (shown, ended) = (shown.clone(), ended.clone());
+                let watcher = thread::spawn(move || {
+                    SHOWN.with(|sign| sign.replace(Some((shown, ended))));
+                    task.end_sign(|| (Box::new(SHOWN.with(Cell::take).map(Shows)), Box::new(())));
+                    if joins {
+                        task.join().unwrap();
+                    }
+                });
+                crate::yield_now();
+                watcher
+            });
+            watcher.join().unwrap();
+            assert!(shown.load(Relaxed));
+        });
+    }
+}
+
+loom::thread_local! {
+    static SHOWN: Cell<Option<(Flag, Flag)>> = Cell::new(None)
+}
+
+/// Notes that it is dropped, after the end of its task.
+struct Shows((Flag, Flag));
+
+/// It orders nothing.
+type Flag = std::sync::Arc<AtomicBool>;
+
+impl Drop for Shows {
+    fn drop(&mut self) {
+        assert!(self.0.1.load(Relaxed), "the task has not ended");
+        self.0.0.store(true, Relaxed);
+    }
 }
 
 struct CountDrop<'a>(&'a std::sync::atomic::AtomicUsize);

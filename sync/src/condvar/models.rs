@@ -1,10 +1,10 @@
-//! Loom models of the condition variable. The parties are plain threads; a time-out stands for a
-//! cancellation too.
+//! Loom models of the condition variable.
 
 use std::time::Instant;
 
 use lisle_runtime::internal::primitive::Arc;
 use lisle_scheduler::park::Wake;
+use loom::thread;
 
 use super::Condvar;
 use crate::models::{Number, here, in_a_thread};
@@ -24,26 +24,38 @@ impl Store {
 
     /// Waits for a token until a deadline. Whether it has got one.
     fn take(&self, deadline: Option<Instant>) -> bool {
-        self.mutex.lock(here());
+        let _guard = Guard::new(&self.mutex);
         let mut left_early = false;
-        let taken = loop {
+        loop {
             let taken = self.tokens.take_one();
             if taken || left_early {
                 break taken;
             }
             let wake = self.condvar.wait_at(&self.mutex, deadline, here());
             left_early = wake != Wake::Unparked;
-        };
-        // SAFETY: the lock is held.
-        unsafe { self.mutex.unlock() };
-        taken
+        }
     }
 
     fn add(&self, tokens: u32) {
-        self.mutex.lock(here());
+        let _guard = Guard::new(&self.mutex);
         self.tokens.add(tokens);
+    }
+}
+
+/// Has the lock until it is dropped, be it by an unwinding.
+struct Guard<'a>(&'a RawMutex);
+
+impl<'a> Guard<'a> {
+    fn new(mutex: &'a RawMutex) -> Self {
+        mutex.lock(here());
+        Self(mutex)
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
         // SAFETY: the lock is held.
-        unsafe { self.mutex.unlock() };
+        unsafe { self.0.unlock() };
     }
 }
 
@@ -80,5 +92,32 @@ fn model_of_a_time_out_against_a_notification() {
             store.condvar.notify_all();
         }
         assert!(patient.join().unwrap());
+    });
+}
+
+/// The first of two waiters is a task, and is cancelled while one of them is notified: it has the
+/// token, or it has the lock again as it unwinds, and the other one has the token.
+///
+/// Seen to fail: with a `retract` that forgets whether others still wait, loom reports a deadlock.
+#[test]
+fn model_of_a_cancel_against_a_notification() {
+    loom::model(|| {
+        let store = Store::new();
+        let threads = lisle_scheduler::run(|| {
+            let theirs = store.clone();
+            let cancelled = lisle_scheduler::spawn(move || theirs.take(None));
+            lisle_scheduler::yield_now();
+            let stop = cancelled.cancel_handle();
+            let canceller = thread::spawn(move || stop.cancel());
+            let patient = in_a_thread(&store, |store| assert!(store.take(None)));
+            store.add(1);
+            store.condvar.notify_one();
+            if cancelled.join().is_ok() {
+                store.add(1);
+                store.condvar.notify_all();
+            }
+            [canceller, patient]
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }

@@ -127,3 +127,29 @@ fn model_of_a_woken_party_that_does_not_come_back() {
         assert!(guarded.end() >= 2);
     });
 }
+
+/// A task is cancelled while it waits for the lock, which another party releases: it gets the lock
+/// all the same.
+///
+/// Seen to fail with a wait for the lock that is not `uninterrupted`: the process is aborted.
+#[test]
+fn model_of_a_cancel_against_a_release() {
+    loom::model(|| {
+        let guarded = Guarded::new();
+        let canceller = lisle_scheduler::run(|| {
+            guarded.mutex.lock(here());
+            let theirs = guarded.clone();
+            let waiter = lisle_scheduler::spawn(move || theirs.add());
+            lisle_scheduler::yield_now();
+            let stop = waiter.cancel_handle();
+            let canceller = thread::spawn(move || stop.cancel());
+            let other = in_a_thread(&guarded, Guarded::add);
+            guarded.add_and_unlock();
+            assert!(waiter.join().is_ok());
+            other.join().unwrap();
+            canceller
+        });
+        canceller.join().unwrap();
+        assert_eq!(guarded.end(), 3);
+    });
+}

@@ -1,0 +1,1 @@
+//! Nothing to copy: `BlockOn::in_tokio` and `io::Async` are Lisle's own.
