@@ -263,7 +263,7 @@ fn loom_two_tasks_and_a_thread() {
 /// the sender has it back.
 ///
 /// Seen to fail with an `await_unpark` of the scheduler that reports the cancellation although the
-/// unparker was used: the message was sent and never received.
+/// unparker was used: the channel aborts, since it has served a party that goes without.
 #[test]
 fn loom_cancel_against_hand_over() {
     static RECEIVED: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];

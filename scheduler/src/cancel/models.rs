@@ -17,7 +17,8 @@ const REASON: Reason = Reason::new("taking part in a model");
 /// returns in time, or the region is unwound; and what comes after it is not disturbed.
 ///
 /// Seen to fail: when a region leaves its timer behind, it is struck after it has gone; when
-/// `await_unpark` says that the wait has failed though its unparker was used, the wake-up is lost.
+/// `end_early` does not wait for an unparker that is no longer there, the late wake-up meets the
+/// next wait; when the timer does not end the wait, the region always returns in time.
 #[test]
 fn a_timer_meets_the_end_of_its_region() {
     static OUTCOMES: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];

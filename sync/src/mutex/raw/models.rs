@@ -131,7 +131,7 @@ fn model_of_a_woken_party_that_does_not_come_back() {
 /// A task is cancelled while it waits for the lock, which another party releases: it gets the lock
 /// all the same.
 ///
-/// Seen to fail with a wait for the lock that is not `uninterrupted`: the process is aborted.
+/// Seen to fail: with a wait for the lock that is not `uninterrupted`, the task is unwound.
 #[test]
 fn model_of_a_cancel_against_a_release() {
     loom::model(|| {
