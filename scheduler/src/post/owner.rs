@@ -97,21 +97,22 @@ impl PostOwner {
     }
 
     /// Sleeps as [`sleep`](Self::sleep) does, while the thread runs `mate`. False, and at once, if
-    /// the owner must not sleep, or the mate does not rest.
-    pub(crate) fn sleep_and_carry(
+    /// the owner must not sleep, or the mate does not rest. What `rest_to_come` gives is called if
+    /// the sleep takes long: it is asked for when the mate has not called the owner back.
+    pub(crate) fn sleep_and_carry<R: FnOnce()>(
         &self,
         mate: Mate,
         driver: &Driver,
         timer: Option<Duration>,
         is_wanted: impl FnOnce() -> bool,
-        rest: Option<impl FnOnce()>,
+        rest_to_come: impl FnOnce() -> Option<R>,
     ) -> bool {
         if !self.falls_asleep(driver, timer, is_wanted) {
             return false;
         }
         let carried = driver.carry(mate, timer);
         if carried && self.inbox.is_asleep() {
-            self.stay_asleep(driver, timer, None, rest);
+            self.stay_asleep(driver, timer, None, rest_to_come());
         }
         self.wake_up(driver);
         carried

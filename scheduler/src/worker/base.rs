@@ -300,6 +300,9 @@ impl Worker {
         if self.team.clock.is_some() {
             return self.until_virtual(timers.next_deadline());
         }
+        if timers.is_empty() {
+            return None;
+        }
         // What a model does must not depend on a clock.
         let deadline = if cfg!(lisle_loom) {
             timers.next_deadline()?

@@ -121,9 +121,8 @@ impl Worker {
         // there is none appoints one, and one that stops watching does so.
         self.team.idle.enter_as_sleeper();
         let is_wanted = || self.team.is_wanted();
-        let timer = self.until_next_timer();
-        let carried =
-            self.post.sleep_and_carry(mate, &self.driver, timer, is_wanted, self.rest_to_come());
+        let (timer, rest) = (self.until_next_timer(), || self.rest_to_come());
+        let carried = self.post.sleep_and_carry(mate, &self.driver, timer, is_wanted, rest);
         self.team.idle.note_awakening();
         self.stop_sleeping();
         if !carried {

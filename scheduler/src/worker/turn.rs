@@ -251,7 +251,9 @@ impl Worker {
         if self.polls.get().is_multiple_of(POLLS_TO_PUBLISH_ALL) {
             self.publish_rest();
         }
-        self.post.note_published(placed);
+        if placed > 0 {
+            self.post.note_published(placed);
+        }
         self.fire_timers();
         self.driver.look_now_and_then(self.clock.get());
         self.tracer.set_polls(false);

@@ -110,11 +110,12 @@ pub fn ask_across(params: &Params) -> Outcome {
     })
 }
 
+/// Each of as many threads as there are workers plays its share of the actors.
 pub fn actors(params: &Params) -> Outcome {
     let (actors, steps) = (params.get("actors"), params.get("steps"));
     let (expected, alone) = jobs_alone(actors, steps);
     let (done, results) = unbounded();
-    let actors: Vec<_> = (0..actors)
+    let threads: Vec<_> = (0..params.workers())
         .map(|_| {
             let (sender, inbox) = unbounded();
             let done = done.clone();
@@ -124,21 +125,22 @@ pub fn actors(params: &Params) -> Outcome {
         .collect();
     thread::sleep(START);
     let start = Instant::now();
-    for (job, actor) in actors.iter().enumerate() {
-        actor.send(job as u64).unwrap();
+    for (job, thread) in (0..actors).zip(threads.iter().cycle()) {
+        thread.send(job).unwrap();
     }
-    let sum = results.iter().take(actors.len()).fold(0, u64::wrapping_add);
+    let sum = results.iter().take(actors as usize).fold(0, u64::wrapping_add);
     let time = start.elapsed();
     assert_eq!(sum, expected);
     Outcome::spread(time, alone)
 }
 
+/// The pool has as many threads as there are workers.
 pub fn jobs(params: &Params) -> Outcome {
-    let (pool, jobs, steps) = (params.get("pool"), params.get("jobs"), params.get("steps"));
+    let (jobs, steps) = (params.get("jobs"), params.get("steps"));
     let (expected, alone) = jobs_alone(jobs, steps);
     let (to_pool, queue) = unbounded();
     let (done, results) = bounded(0);
-    for _ in 0..pool {
+    for _ in 0..params.workers() {
         let (queue, done) = (queue.clone(), done.clone());
         thread::spawn(move || serve(&queue, &done, steps));
     }
