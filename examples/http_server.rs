@@ -79,8 +79,8 @@ fn main() -> io::Result<()> {
 }
 
 struct Request<'a> {
-    method: &'a str,
-    path: &'a str,
+    method: &'a [u8],
+    path: &'a [u8],
     body: &'a [u8],
     /// Whether the client wants to go on with the connection.
     keep_alive: bool,
@@ -99,15 +99,15 @@ enum Parsed<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Status(u16, &'static str);
+struct Status(&'static str);
 
-const OK: Status = Status(200, "OK");
-const BAD_REQUEST: Status = Status(400, "Bad Request");
-const NOT_FOUND: Status = Status(404, "Not Found");
-const CONTENT_TOO_LARGE: Status = Status(413, "Content Too Large");
-const HEAD_TOO_LARGE: Status = Status(431, "Request Header Fields Too Large");
-const NOT_IMPLEMENTED: Status = Status(501, "Not Implemented");
-const VERSION_NOT_SUPPORTED: Status = Status(505, "HTTP Version Not Supported");
+const OK: Status = Status("200 OK");
+const BAD_REQUEST: Status = Status("400 Bad Request");
+const NOT_FOUND: Status = Status("404 Not Found");
+const CONTENT_TOO_LARGE: Status = Status("413 Content Too Large");
+const HEAD_TOO_LARGE: Status = Status("431 Request Header Fields Too Large");
+const NOT_IMPLEMENTED: Status = Status("501 Not Implemented");
+const VERSION_NOT_SUPPORTED: Status = Status("505 HTTP Version Not Supported");
 
 /// Reads the first request of the input. The error is the status with which to refuse it.
 fn parse(input: &[u8]) -> Result<Parsed<'_>, Status> {
@@ -120,19 +120,19 @@ fn parse(input: &[u8]) -> Result<Parsed<'_>, Status> {
     let Some(first) = line(&mut rest)? else {
         return too_large(rest.len()).map(|()| Parsed::Part);
     };
-    let mut words = first.split(' ');
+    let mut words = first.split(|byte| *byte == b' ');
     let (Some(method), Some(path), Some(version), None) =
         (words.next(), words.next(), words.next(), words.next())
     else {
         return Err(BAD_REQUEST);
     };
-    if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
+    if method.is_empty() || !method.iter().all(u8::is_ascii_uppercase) {
         return Err(BAD_REQUEST);
     }
     let mut keep_alive = match version {
-        "HTTP/1.1" => true,
-        "HTTP/1.0" => false,
-        _ if version.starts_with("HTTP/") => return Err(VERSION_NOT_SUPPORTED),
+        b"HTTP/1.1" => true,
+        b"HTTP/1.0" => false,
+        _ if version.starts_with(b"HTTP/") => return Err(VERSION_NOT_SUPPORTED),
         _ => return Err(BAD_REQUEST),
     };
     // An older client need not name the host, and cannot wait to be asked for the body.
@@ -145,29 +145,28 @@ fn parse(input: &[u8]) -> Result<Parsed<'_>, Status> {
         if header.is_empty() {
             break;
         }
-        let (name, value) = header.split_once(':').ok_or(BAD_REQUEST)?;
-        let value = value.trim_matches([' ', '\t']);
-        if name.is_empty() || name.contains([' ', '\t']) {
+        let colon = header.iter().position(|byte| *byte == b':').ok_or(BAD_REQUEST)?;
+        let (name, value) = (&header[..colon], trim(&header[colon + 1..]));
+        if name.is_empty() || name.iter().any(is_blank) {
             return Err(BAD_REQUEST);
-        } else if name.eq_ignore_ascii_case("content-length") {
-            let digits = value.bytes().all(|byte| byte.is_ascii_digit());
-            let length: usize = value.parse().ok().filter(|_| digits).ok_or(BAD_REQUEST)?;
+        } else if name.eq_ignore_ascii_case(b"content-length") {
+            let length = number(value).ok_or(BAD_REQUEST)?;
             // Two that differ are an attempt to smuggle a request past somebody.
             if body_length.replace(length).is_some_and(|other| other != length) {
                 return Err(BAD_REQUEST);
             }
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             return Err(NOT_IMPLEMENTED);
-        } else if name.eq_ignore_ascii_case("host") {
+        } else if name.eq_ignore_ascii_case(b"host") {
             has_host = true;
-        } else if name.eq_ignore_ascii_case("expect") {
-            waits = value.eq_ignore_ascii_case("100-continue");
-        } else if name.eq_ignore_ascii_case("connection") {
-            let mut options = value.split(',').map(str::trim);
+        } else if name.eq_ignore_ascii_case(b"expect") {
+            waits = value.eq_ignore_ascii_case(b"100-continue");
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            let mut options = value.split(|byte| *byte == b',').map(trim);
             keep_alive = if keep_alive {
-                !options.any(|option| option.eq_ignore_ascii_case("close"))
+                !options.any(|option| option.eq_ignore_ascii_case(b"close"))
             } else {
-                options.any(|option| option.eq_ignore_ascii_case("keep-alive"))
+                options.any(|option| option.eq_ignore_ascii_case(b"keep-alive"))
             };
         }
     }
@@ -189,49 +188,68 @@ fn parse(input: &[u8]) -> Result<Parsed<'_>, Status> {
 }
 
 /// Takes a line off the input, if all of it has come, without its end.
-fn line<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a str>, Status> {
+fn line<'a>(rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Status> {
     let Some(end) = rest.iter().position(|byte| *byte == b'\n') else { return Ok(None) };
     let line = rest[..end].strip_suffix(b"\r").ok_or(BAD_REQUEST)?;
     *rest = &rest[end + 1..];
-    if line.is_ascii() { Ok(str::from_utf8(line).ok()) } else { Err(BAD_REQUEST) }
+    if line.is_ascii() { Ok(Some(line)) } else { Err(BAD_REQUEST) }
+}
+
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// Without the blanks around it.
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// It has digits alone: no sign.
+fn number(digits: &[u8]) -> Option<usize> {
+    let has_digits_alone = digits.iter().all(u8::is_ascii_digit);
+    str::from_utf8(digits).ok().filter(|_| has_digits_alone)?.parse().ok()
 }
 
 /// Adds the answer to a request.
 fn answer(request: &Request<'_>, answers: &mut Vec<u8>) {
-    let is_head = request.method == "HEAD";
+    let is_head = request.method == b"HEAD";
     let (status, body) = match (request.method, page(request.path)) {
-        ("GET" | "HEAD", "/") => (OK, &b"Hello from a task.\n"[..]),
-        ("GET" | "HEAD", "/plaintext") => (OK, &b"Hello, World!"[..]),
-        ("POST", "/echo") => (OK, request.body),
-        ("GET" | "HEAD" | "POST", _) => (NOT_FOUND, &b"There is no such page.\n"[..]),
+        (b"GET" | b"HEAD", b"/") => (OK, &b"Hello from a task.\n"[..]),
+        (b"GET" | b"HEAD", b"/plaintext") => (OK, &b"Hello, World!"[..]),
+        (b"POST", b"/echo") => (OK, request.body),
+        (b"GET" | b"HEAD" | b"POST", _) => (NOT_FOUND, &b"There is no such page.\n"[..]),
         _ => (NOT_IMPLEMENTED, &b"There is no such method.\n"[..]),
     };
     add(answers, status, request.keep_alive, body.len(), if is_head { b"" } else { body });
 }
 
 /// The page that is asked for. One that speaks to a proxy names the host too.
-fn page(path: &str) -> &str {
-    let path = match path.strip_prefix("http://") {
-        Some(rest) => rest.find('/').map_or("/", |start| &rest[start..]),
+fn page(path: &[u8]) -> &[u8] {
+    let until = |path: &[u8], byte| path.iter().position(|other| *other == byte);
+    let path = match path.strip_prefix(b"http://") {
+        Some(rest) => until(rest, b'/').map_or(&b"/"[..], |start| &rest[start..]),
         None => path,
     };
-    path.split('?').next().unwrap_or_default()
+    &path[..until(path, b'?').unwrap_or(path.len())]
 }
 
 fn refuse(status: Status, answers: &mut Vec<u8>) {
-    let body = format!("{}\n", status.1);
+    let body = format!("{}\n", status.0);
     add(answers, status, false, body.len(), body.as_bytes());
 }
 
 fn add(answers: &mut Vec<u8>, status: Status, keep_alive: bool, length: usize, body: &[u8]) {
-    let Status(code, reason) = status;
-    let connection = if keep_alive { "keep-alive" } else { "close" };
-    write!(
-        answers,
-        "HTTP/1.1 {code} {reason}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\
-         Connection: {connection}\r\n\r\n"
-    )
-    .expect("a vector takes everything");
+    answers.extend(b"HTTP/1.1 ");
+    answers.extend(status.0.as_bytes());
+    answers.extend(b"\r\nContent-Type: text/plain\r\nContent-Length: ");
+    write!(answers, "{length}").expect("a vector takes everything");
+    answers.extend(match keep_alive {
+        true => &b"\r\nConnection: keep-alive\r\n\r\n"[..],
+        false => b"\r\nConnection: close\r\n\r\n",
+    });
     answers.extend(body);
 }
 
@@ -268,7 +286,7 @@ impl Site {
         let (mut input, mut answers) = (Vec::new(), Vec::new());
         let mut room = FIRST_ROOM;
         loop {
-            let mut done = 0;
+            let (mut done, mut count) = (0, 0);
             let goes_on = loop {
                 match parse(&input[done..]) {
                     Ok(Parsed::Part) => break true,
@@ -278,7 +296,7 @@ impl Site {
                     }
                     Ok(Parsed::Request(request)) => {
                         answer(&request, &mut answers);
-                        self.requests.fetch_add(1, Ordering::Relaxed);
+                        count += 1;
                         done += request.length;
                         if !request.keep_alive {
                             break false;
@@ -294,6 +312,7 @@ impl Site {
                     answers.clear();
                 }
             };
+            self.requests.fetch_add(count, Ordering::Relaxed);
             stream.write_all(&answers)?;
             answers.clear();
             if !goes_on {

@@ -18,8 +18,6 @@
 mod support;
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -28,8 +26,10 @@ use std::time::{Duration, Instant};
 use lisle::net::{TcpListener, TcpStream};
 use support::{Args, grouped};
 
-/// What is read at once, at most.
-const CHUNK: usize = 16 * 1024;
+/// The room for what has come and is not carried out yet: at first, and until a request does not
+/// fit.
+const FIRST_ROOM: usize = 1024;
+const USUAL_ROOM: usize = 16 * 1024;
 /// The largest key or value.
 const MAX_BULK: usize = 16 * 1024 * 1024;
 /// The most words of a request.
@@ -119,9 +119,10 @@ fn part(stream: &TcpStream) -> io::Result<()> {
 
 /// What a client has sent and is not carried out yet.
 struct Input {
+    /// It lies in `done..end`, and behind that is room for more.
     bytes: Vec<u8>,
-    /// How much of it has been carried out.
     done: usize,
+    end: usize,
 }
 
 /// The words of a request, as places in the input.
@@ -129,25 +130,29 @@ type Words<'a> = Vec<&'a [u8]>;
 
 impl Input {
     fn new() -> Self {
-        Self { bytes: Vec::new(), done: 0 }
+        Self { bytes: Vec::new(), done: 0, end: 0 }
     }
 
     /// Reads what has come, or waits for more. The number of bytes: 0 at the end.
     fn fill(&mut self, mut stream: &TcpStream) -> io::Result<usize> {
-        self.bytes.drain(..self.done);
+        let was_filled = self.end == self.bytes.len();
+        self.bytes.copy_within(self.done..self.end, 0);
+        self.end -= self.done;
         self.done = 0;
-        let old = self.bytes.len();
-        self.bytes.resize(old + CHUNK, 0);
-        let new = stream.read(&mut self.bytes[old..]);
-        self.bytes.truncate(old + *new.as_ref().unwrap_or(&0));
-        new
+        let room = self.bytes.len();
+        if was_filled && (room < USUAL_ROOM || self.end == room) {
+            self.bytes.resize((2 * room).max(FIRST_ROOM), 0);
+        }
+        let count = stream.read(&mut self.bytes[self.end..])?;
+        self.end += count;
+        Ok(count)
     }
 
     /// The next request, if all of it has come.
     fn request(&mut self) -> Result<Option<Words<'_>>, &'static str> {
-        let mut rest = &self.bytes[self.done..];
+        let mut rest = &self.bytes[self.done..self.end];
         let Some(words) = words(&mut rest)? else { return Ok(None) };
-        self.done = self.bytes.len() - rest.len();
+        self.done = self.end - rest.len();
         Ok(Some(words))
     }
 }
@@ -302,10 +307,9 @@ fn error(answers: &mut Vec<u8>, problem: &str) {
     answers.extend(b"\r\n");
 }
 
-/// The keys and their values. The hash of a key says in which part it is.
+/// The keys and their values, in parts.
 struct Store {
-    parts: Vec<Mutex<Part>>,
-    hasher: RandomState,
+    parts: [Mutex<Part>; PARTS],
 }
 
 type Part = HashMap<Box<[u8]>, Entry>;
@@ -323,22 +327,19 @@ impl Entry {
 
 impl Store {
     fn new() -> Self {
-        let parts = (0..PARTS).map(|_| Mutex::default()).collect();
-        Self { parts, hasher: RandomState::new() }
+        Self { parts: std::array::from_fn(|_| Mutex::default()) }
     }
 
-    /// The part of the keys to which this one belongs. What has expired is taken out before.
+    /// The part of the keys to which this one belongs. Keys mostly differ at their ends.
     fn part(&self, key: &[u8]) -> MutexGuard<'_, Part> {
-        let part = self.hasher.hash_one(key) as usize % self.parts.len();
-        let mut part = self.parts[part].lock().unwrap();
-        if part.get(key).is_some_and(|entry| !entry.is_alive()) {
-            part.remove(key);
-        }
-        part
+        let end = key.iter().rev().take(8);
+        let number = end.fold(0_usize, |sum, byte| sum.wrapping_mul(31) + usize::from(*byte));
+        self.parts[number % PARTS].lock().unwrap()
     }
 
     fn get(&self, key: &[u8], found: impl FnOnce(Option<&[u8]>)) {
-        found(self.part(key).get(key).map(|entry| entry.value.as_slice()));
+        let part = self.part(key);
+        found(part.get(key).filter(|entry| entry.is_alive()).map(|entry| entry.value.as_slice()));
     }
 
     fn set(&self, key: &[u8], value: &[u8], lifetime: Option<Duration>) {
@@ -359,7 +360,7 @@ impl Store {
     /// The number behind the key, after one is added; `None` if there is something else.
     fn increment(&self, key: &[u8]) -> Option<i64> {
         let mut part = self.part(key);
-        let Some(entry) = part.get_mut(key) else {
+        let Some(entry) = part.get_mut(key).filter(|entry| entry.is_alive()) else {
             part.insert(key.into(), Entry { value: b"1".into(), expires: None });
             return Some(1);
         };
@@ -370,13 +371,13 @@ impl Store {
 
     /// Whether there was such a key.
     fn remove(&self, key: &[u8]) -> bool {
-        self.part(key).remove(key).is_some()
+        self.part(key).remove(key).is_some_and(|entry| entry.is_alive())
     }
 
     /// Whether there is such a key, which now has so long to live.
     fn expire(&self, key: &[u8], seconds: i64) -> bool {
         let mut part = self.part(key);
-        let Some(entry) = part.get_mut(key) else { return false };
+        let Some(entry) = part.get_mut(key).filter(|entry| entry.is_alive()) else { return false };
         let lifetime = Duration::from_secs(seconds.max(0) as u64);
         entry.expires = Instant::now().checked_add(lifetime);
         true
@@ -384,7 +385,8 @@ impl Store {
 
     /// How long the key has to live: -1 for ever, -2 if there is none.
     fn seconds_left(&self, key: &[u8]) -> i64 {
-        match self.part(key).get(key).map(|entry| entry.expires) {
+        let part = self.part(key);
+        match part.get(key).filter(|entry| entry.is_alive()).map(|entry| entry.expires) {
             None => -2,
             Some(None) => -1,
             Some(Some(expires)) => {

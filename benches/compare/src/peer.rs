@@ -112,10 +112,10 @@ pub struct Prepared {
 pub fn prepare(args: &Args) -> std::io::Result<Prepared> {
     let mut prepared = Prepared::default();
     let target = target_folder()?;
-    if args.wants_bench("echo")
+    if ["echo", "latency"].iter().any(|bench| args.wants_bench(bench))
         && let Err(failure) = CLIENTS.build(&target)
     {
-        prepared.missing.push(failure.line("the clients of echo", FROM_CRATES_IO));
+        prepared.missing.push(failure.line("the clients of servers", FROM_CRATES_IO));
         prepared.broken += 1;
     }
     for peer in PEERS {

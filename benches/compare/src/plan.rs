@@ -262,6 +262,24 @@ pub const BENCHES: &[Bench] = &[
         ],
     },
     Bench {
+        name: "latency",
+        title: "64 bytes to a server and back, from when they are due, at half the rate of `echo`",
+        workers: BOTH,
+        variants: &[Variant {
+            params: &[Size("connections", 64, 4)],
+            repeat: Some(Size("requests", 100_000, 400)),
+        }],
+    },
+    Bench {
+        name: "blocking",
+        title: "an empty closure that is run by a thread for calls that may block, by N tasks",
+        workers: BOTH,
+        variants: &[
+            Variant { params: &[Size("callers", 1, 1)], repeat: Some(Size("calls", 50_000, 100)) },
+            Variant { params: &[Size("callers", 64, 8)], repeat: Some(Size("calls", 2_000, 20)) },
+        ],
+    },
+    Bench {
         name: "mutex",
         title: "N tasks that add 1 under a lock, held over so many yields",
         workers: BOTH,

@@ -39,6 +39,10 @@ const fn ms(bench: &'static str, params: &'static [&'static str], bound: Bound) 
     Target { bench, params, unit: "ms", lisle: "lisle", bound }
 }
 
+const fn latency(unit: &'static str) -> Target {
+    Target { bench: "latency", params: &[], unit, lisle: "lisle", bound: Best(1.0) }
+}
+
 /// A pair that is apart against one on one worker.
 const TIMES_A_PAIR: Bound = Own("pingpong", &["workers=1"], 5.0);
 
@@ -141,6 +145,10 @@ const TARGETS: &[Target] = &[
     ns("echo", &["workers=1"], Of("tokio-ct", 1.0)),
     ns("echo", &["workers=1"], Of("may", 1.0)),
     ns("echo", &["workers=2"], Best(0.91)),
+    latency("p50_us"),
+    latency("p99_us"),
+    ns("blocking", &["workers=1"], Of("tokio-ct", 1.0)),
+    ns("blocking", &[], Of("tokio", 1.0)),
 ];
 
 /// A target held against a figure.

@@ -41,6 +41,8 @@ var table = map[string]func(params) string{
 	"actors":        actors,
 	"jobs":          jobs,
 	"echo":          echo,
+	"latency":       latency,
+	"blocking":      noEqual("every call of the system may block its thread"),
 }
 
 func main() {

@@ -1,4 +1,4 @@
-//! What the servers of `echo` share: their clients.
+//! What the servers of `echo` and `latency` share: their clients.
 
 use std::process::Command;
 
@@ -15,11 +15,10 @@ pub const ROOM: usize = 1024;
 pub fn clients(params: &Params, port: u16) -> Outcome {
     let program = std::env::var_os("LISLE_LOAD").expect("LISLE_LOAD is the program of the clients");
     let numbers = [u64::from(port), params.get("connections"), params.get("requests")];
-    let output = Command::new(program).args(numbers.map(|n| n.to_string())).output();
-    let output = output.expect("the clients are a program");
-    let said = String::from_utf8_lossy(&output.stdout);
+    let mut clients = Command::new(program);
+    clients.arg(params.bench()).args(numbers.map(|n| n.to_string()));
+    let output = clients.output().expect("the clients are a program");
     let complaints = String::from_utf8_lossy(&output.stderr);
-    let ns =
-        said.trim().parse().unwrap_or_else(|_| panic!("the clients have failed: {complaints}"));
-    Outcome::Measured(vec![("ns", ns)])
+    assert!(output.status.success(), "the clients have failed: {complaints}");
+    Outcome::Line(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub enum Outcome {
     /// Figures with their units.
     Measured(Vec<(&'static str, f64)>),
+    /// Such figures as another program has printed them.
+    Line(String),
     /// The system has no such thing; why.
     NoEqual(&'static str),
     /// The benchmark means nothing for this form of the system; another form plays it.
@@ -59,6 +61,7 @@ impl fmt::Display for Outcome {
                     figures.iter().map(|(unit, value)| format!("{unit} {value:.3}")).collect();
                 f.write_str(&words.join(" "))
             }
+            Self::Line(line) => f.write_str(line),
             Self::NoEqual(reason) => write!(f, "none {reason}"),
             Self::NotPlayed => f.write_str("none"),
         }

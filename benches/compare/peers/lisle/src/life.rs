@@ -1,4 +1,4 @@
-//! Tasks that are awaited together, and time limits.
+//! Tasks that are awaited together, time limits, and calls that may block.
 
 use std::time::{Duration, Instant};
 
@@ -53,5 +53,22 @@ pub fn timeout(params: &Params) -> Outcome {
         play(rounds / 10, &limited);
         let without = play(rounds, &bare);
         Outcome::ns_each(play(rounds, &limited).saturating_sub(without), rounds)
+    })
+}
+
+pub fn blocking(params: &Params) -> Outcome {
+    let (callers, calls) = (params.get("callers"), params.get("calls"));
+    let play = move |calls| {
+        let start = Instant::now();
+        lisle::scope(|s| {
+            for _ in 0..callers {
+                s.spawn(move || (0..calls).for_each(|_| lisle::blocking(|| ())));
+            }
+        });
+        start.elapsed()
+    };
+    run(params, || {
+        play(calls / 10);
+        Outcome::ns_each(play(calls), callers * calls)
     })
 }

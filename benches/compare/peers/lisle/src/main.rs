@@ -37,6 +37,7 @@ const TABLE: &[Row] = &[
     (LISLE, "actors", apart::actors),
     (LISLE, "jobs", apart::jobs),
     (LISLE, "echo", echo::echo),
+    (LISLE, "latency", echo::echo),
     (LISLE, "mutex", locks::mutex),
     (LISLE, "rwlock", locks::rwlock),
     (LISLE, "semaphore", locks::semaphore),
@@ -44,6 +45,7 @@ const TABLE: &[Row] = &[
     (LISLE, "broadcast", locks::broadcast),
     (LISLE, "scope", life::scope),
     (LISLE, "timeout", life::timeout),
+    (LISLE, "blocking", life::blocking),
 ];
 
 fn main() {

@@ -39,6 +39,7 @@ const TABLE: &[Row] = &[
     (MAY, "actors", apart::actors),
     (MAY, "jobs", |_| no_equal("its channels have one receiver")),
     (MAY, "echo", echo::echo),
+    (MAY, "latency", echo::echo),
     (MAY, "mutex", locks::mutex),
     (MAY, "rwlock", locks::rwlock),
     (MAY, "semaphore", locks::semaphore),

@@ -1,10 +1,10 @@
-//! Tasks that are awaited together, and time limits.
+//! Tasks that are awaited together, time limits, and calls that may block.
 
 use std::time::{Duration, Instant};
 
 use harness::{Outcome, Params};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::run;
 
@@ -55,5 +55,26 @@ pub fn timeout(params: &Params) -> Outcome {
         play(rounds / 10, true).await;
         let without = play(rounds, false).await;
         Outcome::ns_each(play(rounds, true).await.saturating_sub(without), rounds)
+    })
+}
+
+pub fn blocking(params: &Params) -> Outcome {
+    let (callers, calls) = (params.get("callers"), params.get("calls"));
+    let play = move |calls| async move {
+        let start = Instant::now();
+        let mut set = JoinSet::new();
+        for _ in 0..callers {
+            set.spawn(async move {
+                for _ in 0..calls {
+                    spawn_blocking(|| ()).await.unwrap();
+                }
+            });
+        }
+        set.join_all().await;
+        start.elapsed()
+    };
+    run(params, async move {
+        play(calls / 10).await;
+        Outcome::ns_each(play(calls).await, callers * calls)
     })
 }

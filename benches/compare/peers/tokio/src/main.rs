@@ -55,6 +55,7 @@ const TABLE: &[Row] = &[
     (TOKIO, "actors", apart::actors),
     (TOKIO, "jobs", apart::jobs),
     (TOKIO, "echo", echo::echo),
+    (TOKIO, "latency", echo::echo),
     (TOKIO, "mutex", locks::mutex),
     (TOKIO, "rwlock", locks::rwlock),
     (TOKIO, "semaphore", locks::semaphore),
@@ -62,6 +63,7 @@ const TABLE: &[Row] = &[
     (TOKIO, "broadcast", locks::broadcast),
     (TOKIO, "scope", life::scope),
     (TOKIO, "timeout", life::timeout),
+    (TOKIO, "blocking", life::blocking),
 ];
 
 fn main() {
