@@ -57,10 +57,10 @@
 //! | Kind | When |
 //! |---|---|
 //! | `WouldBlock` | a read or write is out of time (`set_read_timeout`, `set_write_timeout`), or would wait and must not (`set_nonblocking`) |
-//! | `TimedOut` | `connect_timeout`, `readable` and `writable` are out of time |
+//! | `TimedOut` | `connect_timeout`, `readable` and `writable` are out of time; or a [`timeout`](crate::timeout) around the call is over that cannot unwind it: in a destructor, or with `panic = "abort"` |
 //! | `ConnectionAborted` | another party has called `close` on this object |
 //! | `InvalidInput` | a time-out of zero, or no address at all |
-//! | `Other` | the task is being cancelled and cannot wait: in a destructor, or with `panic = "abort"` |
+//! | `Other` | the task is being cancelled otherwise, and cannot wait there |
 //!
 //! **Panics.** A wait unwinds a task that is cancelled, and what is in a
 //! [`timeout`](crate::timeout) that is over. Nothing that was read is lost by that: the value of a

@@ -70,29 +70,95 @@ pub struct Command {
 
 impl Command {
     /// Starts `program`, looked for as std does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    ///
+    /// lisle::run(|| {
+    ///     assert!(Command::new("true").status()?.success());
+    ///     assert!(Command::new("/no/such/program").status().is_err());
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         process::Command::new(program).into()
     }
 
     /// Adds an argument.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    ///
+    /// lisle::run(|| {
+    ///     let output = Command::new("echo").arg("one argument").output()?;
+    ///     assert_eq!(output.stdout, b"one argument\n");
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn arg(&mut self, argument: impl AsRef<OsStr>) -> &mut Self {
         self.inner.arg(argument);
         self
     }
 
     /// Adds arguments.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    ///
+    /// lisle::run(|| {
+    ///     let output = Command::new("echo").args(["one", "two"]).output()?;
+    ///     assert_eq!(output.stdout, b"one two\n");
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn args<S: AsRef<OsStr>>(&mut self, arguments: impl IntoIterator<Item = S>) -> &mut Self {
         self.inner.args(arguments);
         self
     }
 
     /// Sets a variable of the environment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    ///
+    /// lisle::run(|| {
+    ///     let output = Command::new("sh").args(["-c", "echo $HUE"]).env("HUE", "red").output()?;
+    ///     assert_eq!(output.stdout, b"red\n");
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Self {
         self.inner.env(name, value);
         self
     }
 
     /// Sets variables of the environment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    ///
+    /// lisle::run(|| {
+    ///     let mut echo = Command::new("sh");
+    ///     let output = echo.args(["-c", "echo $A$B"]).envs([("A", "1"), ("B", "2")]).output()?;
+    ///     assert_eq!(output.stdout, b"12\n");
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(
         &mut self,
         variables: impl IntoIterator<Item = (N, V)>,
@@ -102,6 +168,19 @@ impl Command {
     }
 
     /// Leaves a variable of the environment out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    ///
+    /// lisle::run(|| {
+    ///     let output = Command::new("sh").args(["-c", "echo $HOME"]).env_remove("HOME").output()?;
+    ///     assert_eq!(output.stdout, b"\n");
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn env_remove(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
         self.inner.env_remove(name);
         self
@@ -114,12 +193,39 @@ impl Command {
     }
 
     /// Sets the directory in which the program runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    ///
+    /// lisle::run(|| {
+    ///     let output = Command::new("pwd").current_dir("/").output()?;
+    ///     assert_eq!(output.stdout, b"/\n");
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn current_dir(&mut self, path: impl AsRef<Path>) -> &mut Self {
         self.inner.current_dir(path);
         self
     }
 
     /// Where the program reads from.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::fs::File;
+    /// use lisle::process::Command;
+    ///
+    /// lisle::run(|| {
+    ///     let output = Command::new("cat").stdin(File::open("Cargo.toml")?).output()?;
+    ///     assert_eq!(output.stdout, lisle::fs::read("Cargo.toml")?);
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn stdin(&mut self, stream: impl Into<Stdio>) -> &mut Self {
         self.inner.stdin(stream);
         self.stdin = true;
@@ -127,6 +233,21 @@ impl Command {
     }
 
     /// Where the program writes to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::{Command, Stdio};
+    /// use std::io::{BufRead, BufReader};
+    ///
+    /// lisle::run(|| {
+    ///     let mut child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+    ///     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    ///     assert_eq!(lines.collect::<Result<Vec<_>, _>>()?, ["hello"]);
+    ///     child.wait()
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn stdout(&mut self, stream: impl Into<Stdio>) -> &mut Self {
         self.inner.stdout(stream);
         self.stdout = true;
@@ -134,6 +255,19 @@ impl Command {
     }
 
     /// Where the program writes errors to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::{Command, Stdio};
+    ///
+    /// lisle::run(|| {
+    ///     let mut quiet = Command::new("sh");
+    ///     quiet.args(["-c", "echo noise >&2"]).stderr(Stdio::null());
+    ///     quiet.status()
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn stderr(&mut self, stream: impl Into<Stdio>) -> &mut Self {
         self.inner.stderr(stream);
         self.stderr = true;
@@ -142,6 +276,22 @@ impl Command {
 
     /// Whether a [`Child`] that is dropped is killed: also if its task is cancelled. At first it
     /// goes on, as std's does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    /// use std::time::Duration;
+    ///
+    /// lisle::run(|| {
+    ///     let outcome = lisle::timeout(Duration::from_millis(5), || {
+    ///         Command::new("sleep").arg("1000").kill_on_drop(true).status()
+    ///     });
+    ///     assert!(outcome.is_err()); // and nobody sleeps on
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn kill_on_drop(&mut self, kill: bool) -> &mut Self {
         self.kill_on_drop = kill;
         self
@@ -160,6 +310,19 @@ impl Command {
     }
 
     /// Sets what the program sees as its own name, instead of the one by which it was found.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    ///
+    /// lisle::run(|| {
+    ///     let output = Command::new("sh").arg0("shell").args(["-c", "echo $0"]).output()?;
+    ///     assert_eq!(output.stdout, b"shell\n");
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn arg0(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
         self.inner.arg0(name);
         self
@@ -167,6 +330,17 @@ impl Command {
 
     /// Puts the program into the process group with that number, or with 0 into one of its own: a
     /// signal of the terminal, such as that of Ctrl-C, does not reach it then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    ///
+    /// lisle::run(|| {
+    ///     Command::new("true").process_group(0).status() // Ctrl-C would not end it
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn process_group(&mut self, group: i32) -> &mut Self {
         self.inner.process_group(group);
         self
@@ -194,11 +368,26 @@ impl Command {
     }
 
     /// The program that was given to [`new`](Self::new).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let command = lisle::process::Command::new("echo");
+    /// assert_eq!(command.get_program(), "echo");
+    /// ```
     pub fn get_program(&self) -> &OsStr {
         self.inner.get_program()
     }
 
     /// The arguments that were added, without the program.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut command = lisle::process::Command::new("echo");
+    /// command.args(["one", "two"]);
+    /// assert!(command.get_args().eq(["one", "two"]));
+    /// ```
     pub fn get_args(&self) -> process::CommandArgs<'_> {
         self.inner.get_args()
     }
@@ -224,6 +413,20 @@ impl Command {
     /// # Errors
     ///
     /// Those of [`std::process::Command::spawn`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    ///
+    /// lisle::run(|| {
+    ///     let mut child = Command::new("sleep").arg("1000").spawn()?;
+    ///     child.kill()?;
+    ///     assert!(!child.wait()?.success());
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     #[track_caller]
     pub fn spawn(&mut self) -> io::Result<Child> {
         let mut inner = blocking(|| self.inner.spawn())?;
@@ -242,6 +445,19 @@ impl Command {
     /// # Errors
     ///
     /// Those of [`spawn`](Self::spawn) and [`Child::wait`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    ///
+    /// lisle::run(|| {
+    ///     let status = Command::new("sh").args(["-c", "exit 3"]).status()?;
+    ///     assert_eq!(status.code(), Some(3));
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     #[track_caller]
     pub fn status(&mut self) -> io::Result<ExitStatus> {
         self.spawn()?.wait()
@@ -253,6 +469,19 @@ impl Command {
     /// # Errors
     ///
     /// Those of [`spawn`](Self::spawn) and [`Child::wait_with_output`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    ///
+    /// lisle::run(|| {
+    ///     let output = Command::new("sort").args(["-r", "/dev/null"]).output()?;
+    ///     assert_eq!(output.stdout, b"");
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     #[track_caller]
     pub fn output(&mut self) -> io::Result<Output> {
         if !self.stdin {
@@ -310,11 +539,42 @@ impl Child {
     }
 
     /// Kills the process. Nothing happens if it has ended and was waited for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    /// use std::os::unix::process::ExitStatusExt;
+    ///
+    /// lisle::run(|| {
+    ///     let mut child = Command::new("sleep").arg("1000").spawn()?;
+    ///     child.kill()?;
+    ///     assert_eq!(child.wait()?.signal(), Some(9));
+    ///     child.kill() // it has ended
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn kill(&mut self) -> io::Result<()> {
         self.process.inner.kill()
     }
 
     /// The end of the process, if it has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    ///
+    /// lisle::run(|| {
+    ///     let mut child = Command::new("sleep").arg("1000").spawn()?;
+    ///     assert_eq!(child.try_wait()?, None);
+    ///     child.kill()?;
+    ///     child.wait()?;
+    ///     assert!(child.try_wait()?.is_some());
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.process.inner.try_wait()
     }
@@ -332,6 +592,20 @@ impl Child {
     ///
     /// Unwinds a task that is cancelled. The process goes on, if it is not [to be
     /// killed](Command::kill_on_drop).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    ///
+    /// lisle::run(|| {
+    ///     let mut child = Command::new("true").spawn()?;
+    ///     assert!(child.wait()?.success()); // other tasks run meanwhile
+    ///     assert!(child.wait()?.success());
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     #[track_caller]
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
@@ -339,6 +613,23 @@ impl Child {
     }
 
     /// As [`wait`](Self::wait), with the error `TimedOut` when `timeout` has passed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::Command;
+    /// use std::io::ErrorKind;
+    /// use std::time::Duration;
+    ///
+    /// lisle::run(|| {
+    ///     let mut child = Command::new("sleep").arg("1000").spawn()?;
+    ///     let error = child.wait_timeout(Duration::from_millis(2)).unwrap_err();
+    ///     assert_eq!(error.kind(), ErrorKind::TimedOut);
+    ///     child.kill()?;
+    ///     child.wait()
+    /// })
+    /// # .unwrap();
+    /// ```
     #[track_caller]
     pub fn wait_timeout(&mut self, timeout: Duration) -> io::Result<ExitStatus> {
         drop(self.stdin.take());
@@ -355,6 +646,19 @@ impl Child {
     /// # Panics
     ///
     /// Unwinds a task that is cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::process::{Command, Stdio};
+    ///
+    /// lisle::run(|| {
+    ///     let child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+    ///     assert_eq!(child.wait_with_output()?.stdout, b"hello\n");
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     #[track_caller]
     pub fn wait_with_output(mut self) -> io::Result<Output> {
         drop(self.stdin.take());

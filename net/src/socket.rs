@@ -7,8 +7,17 @@
 /// The methods that each socket has, and the ways from and to std's type and descriptors. The
 /// socket has a field `io`.
 macro_rules! socket {
-    ($socket:ident, $std:ty) => {
+    ($socket:ident, $std:ty, $address:ty) => {
         impl $socket {
+            /// The socket's own address.
+            ///
+            /// # Errors
+            ///
+            /// If the system refuses to tell.
+            pub fn local_addr(&self) -> std::io::Result<$address> {
+                self.io.get_ref().local_addr()
+            }
+
             /// Takes over a socket in blocking mode that was just made, and sets it to
             /// non-blocking mode.
             #[allow(dead_code, reason = "some are made by the system in that mode")]
@@ -147,6 +156,22 @@ macro_rules! socket {
     };
 }
 
+/// The other end of a socket that can be connected.
+macro_rules! peer {
+    ($socket:ident, $address:ty) => {
+        impl $socket {
+            /// The address of the other end, to which the socket is connected.
+            ///
+            /// # Errors
+            ///
+            /// `NotConnected`.
+            pub fn peer_addr(&self) -> std::io::Result<$address> {
+                self.io.get_ref().peer_addr()
+            }
+        }
+    };
+}
+
 /// How long a socket waits when it sends and receives.
 macro_rules! timeouts {
     ($socket:ident) => {
@@ -198,10 +223,22 @@ macro_rules! timeouts {
     };
 }
 
-/// Reading and writing, by a socket and by a reference to one. std's type makes the calls. The
-/// socket says by its methods `read_by` and `write_by` how they wait.
+/// Reading and writing, by a socket and by a reference to one, and the end of that. std's type makes
+/// the calls. The socket says by its methods `read_by` and `write_by` how they wait.
 macro_rules! stream {
     ($socket:ident) => {
+        impl $socket {
+            /// Ends one direction of the connection, or both. Tasks that wait for that are woken:
+            /// they read what is left and then the end, and fail to write.
+            ///
+            /// # Errors
+            ///
+            /// If the system refuses.
+            pub fn shutdown(&self, how: std::net::Shutdown) -> std::io::Result<()> {
+                self.io.get_ref().shutdown(how)
+            }
+        }
+
         impl std::io::Read for &$socket {
             #[inline]
             #[track_caller]
@@ -308,4 +345,4 @@ macro_rules! options {
     };
 }
 
-pub(crate) use {options, socket, stream, timeouts};
+pub(crate) use {options, peer, socket, stream, timeouts};

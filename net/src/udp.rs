@@ -8,7 +8,7 @@ use lisle_scheduler::park::Reason;
 
 use crate::io::Io;
 use crate::names::{ToSocketAddrs, first_that_works};
-use crate::socket::{options, socket, timeouts};
+use crate::socket::{options, peer, socket, timeouts};
 
 const RECEIVING: Reason = Reason::new("receiving from a UDP socket");
 const SENDING: Reason = Reason::new("sending to a UDP socket");
@@ -48,7 +48,8 @@ pub struct UdpSocket {
     io: Io<net::UdpSocket>,
 }
 
-socket!(UdpSocket, net::UdpSocket);
+socket!(UdpSocket, net::UdpSocket, SocketAddr);
+peer!(UdpSocket, SocketAddr);
 timeouts!(UdpSocket);
 
 impl UdpSocket {
@@ -72,24 +73,6 @@ impl UdpSocket {
     /// As [`bind`](Self::bind).
     pub fn connect(&self, addresses: impl ToSocketAddrs) -> io::Result<()> {
         first_that_works(addresses, |address| self.io.get_ref().connect(address))
-    }
-
-    /// The address of the socket.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses to tell.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get_ref().local_addr()
-    }
-
-    /// The address to which the socket is connected.
-    ///
-    /// # Errors
-    ///
-    /// `NotConnected`.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get_ref().peer_addr()
     }
 
     /// Receives a datagram: its length, and from where it comes. Waits until there is one. What

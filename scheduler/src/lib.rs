@@ -82,7 +82,7 @@ mod worker;
 #[doc(hidden)]
 pub mod internal {
     pub use crate::blocking::limited;
-    pub use crate::cancel::{check_cancelled_at, shield_unwinding, uninterrupted};
+    pub use crate::cancel::{cannot_wait, check_cancelled_at, shield_unwinding, uninterrupted};
     pub use crate::deadlock::never_wakes_a_task;
     pub use crate::driver::{Direction, Patience, Source};
     pub use crate::future::FutureWait;

@@ -75,6 +75,23 @@ pub fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<(
 }
 
 /// Sets the permissions of a file or a directory. See [`std::fs::set_permissions`].
+///
+/// # Examples
+///
+/// ```
+/// use lisle::fs;
+///
+/// lisle::run(|| {
+///     let path = std::env::temp_dir().join(format!("lisle-permissions-{}", std::process::id()));
+///     fs::write(&path, "read me")?;
+///     let mut permissions = fs::metadata(&path)?.permissions();
+///     permissions.set_readonly(true);
+///     fs::set_permissions(&path, permissions)?;
+///     assert!(fs::metadata(&path)?.permissions().readonly());
+///     fs::remove_file(&path)
+/// })
+/// # .unwrap();
+/// ```
 #[track_caller]
 pub fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -> io::Result<()> {
     let path = path.as_ref();
@@ -82,6 +99,20 @@ pub fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -> io::
 }
 
 /// Makes a symbolic link at `link` that points to `original`. See [`std::os::unix::fs::symlink`].
+///
+/// # Examples
+///
+/// ```
+/// use lisle::fs;
+///
+/// lisle::run(|| {
+///     let link = std::env::temp_dir().join(format!("lisle-symlink-{}", std::process::id()));
+///     fs::symlink("/etc/hostname", &link)?;
+///     assert!(fs::symlink_metadata(&link)?.is_symlink());
+///     fs::remove_file(&link)
+/// })
+/// # .unwrap();
+/// ```
 #[track_caller]
 pub fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let (original, link) = (original.as_ref(), link.as_ref());
@@ -90,6 +121,14 @@ pub fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result
 
 /// Makes a file or a directory that of another user, another group, or both. See
 /// [`std::os::unix::fs::chown`].
+///
+/// # Examples
+///
+/// ```no_run
+/// // The user with the number 33, and the group as it is.
+/// lisle::run(|| lisle::fs::chown("/srv/site", Some(33), None))?;
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn chown(path: impl AsRef<Path>, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
     let path = path.as_ref();
@@ -97,6 +136,14 @@ pub fn chown(path: impl AsRef<Path>, user: Option<u32>, group: Option<u32>) -> i
 }
 
 /// As [`chown`], of a symbolic link itself.
+///
+/// # Examples
+///
+/// ```no_run
+/// // The user with the number 33, and the group as it is.
+/// lisle::run(|| lisle::fs::lchown("/srv/link", Some(33), None))?;
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn lchown(path: impl AsRef<Path>, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
     let path = path.as_ref();
@@ -105,6 +152,14 @@ pub fn lchown(path: impl AsRef<Path>, user: Option<u32>, group: Option<u32>) -> 
 
 /// The absolute path of what `path` leads to, without symbolic links. See
 /// [`std::fs::canonicalize`].
+///
+/// # Examples
+///
+/// ```
+/// let path = lisle::run(|| lisle::fs::canonicalize("./Cargo.toml"))?;
+/// assert!(path.is_absolute());
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     let path = path.as_ref();
@@ -113,6 +168,20 @@ pub fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 
 /// Copies the contents and the permissions of a file. Returns the number of bytes. See
 /// [`std::fs::copy`].
+///
+/// # Examples
+///
+/// ```
+/// use lisle::fs;
+///
+/// lisle::run(|| {
+///     let path = std::env::temp_dir().join(format!("lisle-copy-{}", std::process::id()));
+///     let length = fs::copy("Cargo.toml", &path)?;
+///     assert_eq!(length, fs::metadata(&path)?.len());
+///     fs::remove_file(&path)
+/// })
+/// # .unwrap();
+/// ```
 #[track_caller]
 pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
     let (from, to) = (from.as_ref(), to.as_ref());
@@ -120,6 +189,20 @@ pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
 }
 
 /// Makes a directory. See [`std::fs::create_dir`].
+///
+/// # Examples
+///
+/// ```
+/// use lisle::fs;
+///
+/// lisle::run(|| {
+///     let path = std::env::temp_dir().join(format!("lisle-directory-{}", std::process::id()));
+///     fs::create_dir(&path)?;
+///     assert!(fs::metadata(&path)?.is_dir());
+///     fs::remove_dir(&path)
+/// })
+/// # .unwrap();
+/// ```
 #[track_caller]
 pub fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
@@ -127,6 +210,20 @@ pub fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
 }
 
 /// Makes a directory, with those above it that are missing. See [`std::fs::create_dir_all`].
+///
+/// # Examples
+///
+/// ```
+/// use lisle::fs;
+///
+/// lisle::run(|| {
+///     let path = std::env::temp_dir().join(format!("lisle-directories-{}", std::process::id()));
+///     fs::create_dir_all(path.join("inner/innermost"))?;
+///     fs::create_dir_all(&path)?; // nothing is missing
+///     fs::remove_dir_all(&path)
+/// })
+/// # .unwrap();
+/// ```
 #[track_caller]
 pub fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
@@ -134,6 +231,13 @@ pub fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 }
 
 /// Whether there is something at `path`. See [`std::fs::exists`].
+///
+/// # Examples
+///
+/// ```
+/// assert!(lisle::run(|| lisle::fs::exists("Cargo.toml"))?);
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn exists(path: impl AsRef<Path>) -> io::Result<bool> {
     let path = path.as_ref();
@@ -141,6 +245,23 @@ pub fn exists(path: impl AsRef<Path>) -> io::Result<bool> {
 }
 
 /// Gives a file another name. See [`std::fs::hard_link`].
+///
+/// # Examples
+///
+/// ```
+/// use lisle::fs;
+///
+/// lisle::run(|| {
+///     let path = std::env::temp_dir().join(format!("lisle-original-{}", std::process::id()));
+///     let link = path.with_extension("link");
+///     fs::write(&path, "text")?;
+///     fs::hard_link(&path, &link)?;
+///     fs::remove_file(&path)?;
+///     assert_eq!(fs::read_to_string(&link)?, "text");
+///     fs::remove_file(&link)
+/// })
+/// # .unwrap();
+/// ```
 #[track_caller]
 pub fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let (original, link) = (original.as_ref(), link.as_ref());
@@ -148,6 +269,14 @@ pub fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Resu
 }
 
 /// What the system knows of the file that `path` leads to. See [`std::fs::metadata`].
+///
+/// # Examples
+///
+/// ```
+/// let metadata = lisle::run(|| lisle::fs::metadata("Cargo.toml"))?;
+/// assert!(metadata.is_file() && metadata.len() > 0);
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let path = path.as_ref();
@@ -155,6 +284,20 @@ pub fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 }
 
 /// Where a symbolic link points to. See [`std::fs::read_link`].
+///
+/// # Examples
+///
+/// ```
+/// use lisle::fs;
+///
+/// lisle::run(|| {
+///     let link = std::env::temp_dir().join(format!("lisle-link-{}", std::process::id()));
+///     fs::symlink("somewhere", &link)?; // it need not be there
+///     assert_eq!(fs::read_link(&link)?.to_str(), Some("somewhere"));
+///     fs::remove_file(&link)
+/// })
+/// # .unwrap();
+/// ```
 #[track_caller]
 pub fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     let path = path.as_ref();
@@ -162,6 +305,14 @@ pub fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 }
 
 /// Reads a file of text. See [`std::fs::read_to_string`].
+///
+/// # Examples
+///
+/// ```
+/// let text = lisle::run(|| lisle::fs::read_to_string("Cargo.toml"))?;
+/// assert!(text.contains("[package]"));
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[track_caller]
 pub fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
     let path = path.as_ref();
@@ -169,6 +320,23 @@ pub fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 }
 
 /// Removes an empty directory. See [`std::fs::remove_dir`].
+///
+/// # Examples
+///
+/// ```
+/// use lisle::fs;
+/// use std::io::ErrorKind;
+///
+/// lisle::run(|| {
+///     let path = std::env::temp_dir().join(format!("lisle-removed-{}", std::process::id()));
+///     fs::create_dir_all(path.join("inner"))?;
+///     let error = fs::remove_dir(&path).unwrap_err();
+///     assert_eq!(error.kind(), ErrorKind::DirectoryNotEmpty);
+///     fs::remove_dir(path.join("inner"))?;
+///     fs::remove_dir(&path)
+/// })
+/// # .unwrap();
+/// ```
 #[track_caller]
 pub fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
@@ -177,6 +345,22 @@ pub fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
 
 /// Removes a directory with all that is in it. Symbolic links are not followed. See
 /// [`std::fs::remove_dir_all`].
+///
+/// # Examples
+///
+/// ```
+/// use lisle::fs;
+///
+/// lisle::run(|| {
+///     let path = std::env::temp_dir().join(format!("lisle-tree-{}", std::process::id()));
+///     fs::create_dir_all(path.join("inner"))?;
+///     fs::write(path.join("inner/file"), "text")?;
+///     fs::remove_dir_all(&path)?;
+///     assert!(!fs::exists(&path)?);
+///     Ok::<_, std::io::Error>(())
+/// })
+/// # .unwrap();
+/// ```
 #[track_caller]
 pub fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
@@ -184,6 +368,21 @@ pub fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 }
 
 /// Removes a file. See [`std::fs::remove_file`].
+///
+/// # Examples
+///
+/// ```
+/// use lisle::fs;
+///
+/// lisle::run(|| {
+///     let path = std::env::temp_dir().join(format!("lisle-gone-{}", std::process::id()));
+///     fs::write(&path, "text")?;
+///     fs::remove_file(&path)?;
+///     assert!(!fs::exists(&path)?);
+///     Ok::<_, std::io::Error>(())
+/// })
+/// # .unwrap();
+/// ```
 #[track_caller]
 pub fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
@@ -192,6 +391,22 @@ pub fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
 
 /// Gives a file or a directory another name, in place of what had it before. See
 /// [`std::fs::rename`].
+///
+/// # Examples
+///
+/// ```
+/// use lisle::fs;
+///
+/// lisle::run(|| {
+///     let draft = std::env::temp_dir().join(format!("lisle-draft-{}", std::process::id()));
+///     let path = draft.with_extension("done");
+///     fs::write(&draft, "all of it")?;
+///     fs::rename(&draft, &path)?; // readers see all of it, or what was there before
+///     assert_eq!(fs::read_to_string(&path)?, "all of it");
+///     fs::remove_file(&path)
+/// })
+/// # .unwrap();
+/// ```
 #[track_caller]
 pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
     let (from, to) = (from.as_ref(), to.as_ref());
@@ -200,6 +415,21 @@ pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
 
 /// What the system knows of what is at `path`, which may be a symbolic link. See
 /// [`std::fs::symlink_metadata`].
+///
+/// # Examples
+///
+/// ```
+/// use lisle::fs;
+///
+/// lisle::run(|| {
+///     let link = std::env::temp_dir().join(format!("lisle-broken-{}", std::process::id()));
+///     fs::symlink("/nothing/here", &link)?;
+///     assert!(fs::symlink_metadata(&link)?.is_symlink());
+///     assert!(fs::metadata(&link).is_err()); // what it leads to is not there
+///     fs::remove_file(&link)
+/// })
+/// # .unwrap();
+/// ```
 #[track_caller]
 pub fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let path = path.as_ref();

@@ -56,6 +56,20 @@ impl<T: AsFd> Io<T> {
     ///
     /// `InvalidInput` for a regular file, a directory or a disk, which are always ready: use
     /// `blocking` for those. Others if the descriptor is not an open one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::io::Io;
+    ///
+    /// lisle::run(|| {
+    ///     let (reader, writer) = std::io::pipe()?;
+    ///     let (_reader, _writer) = (Io::new(reader)?, Io::new(writer)?);
+    ///     assert!(Io::new(std::fs::File::open("Cargo.toml")?).is_err()); // it never waits
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn new(inner: T) -> io::Result<Self> {
         if system::never_waits(inner.as_fd())? {
             let message = "regular files never wait: use blocking";
@@ -92,6 +106,20 @@ impl<T: AsFd> Io<T> {
     }
 
     /// Gives the descriptor back, in the mode in which it was taken over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::io::Io;
+    ///
+    /// lisle::run(|| {
+    ///     let (reader, _writer) = std::io::pipe()?;
+    ///     let reader: std::io::PipeReader = Io::new(reader)?.into_inner()?; // blocking, as before
+    ///     drop(reader);
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn into_inner(self) -> io::Result<T> {
         let inner = self.source.into_inner();
         system::set_nonblocking(inner.as_fd(), self.was_nonblocking)?;
@@ -101,6 +129,22 @@ impl<T: AsFd> Io<T> {
     /// Makes operations that would have to wait fail with `WouldBlock` instead, or not so.
     ///
     /// This is a flag of this object. The descriptor is in non-blocking mode anyway.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::io::Io;
+    /// use std::io::{ErrorKind, Read};
+    ///
+    /// lisle::run(|| {
+    ///     let (reader, _writer) = std::io::pipe()?;
+    ///     let mut reader = Io::new(reader)?;
+    ///     reader.set_nonblocking(true);
+    ///     assert_eq!(reader.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn set_nonblocking(&self, nonblocking: bool) {
         self.settings.set_nonblocking(nonblocking);
     }
@@ -121,6 +165,23 @@ impl<T: AsFd> Io<T> {
     /// # Errors
     ///
     /// `InvalidInput` if the time is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::io::Io;
+    /// use std::io::{ErrorKind, Read};
+    /// use std::time::Duration;
+    ///
+    /// lisle::run(|| {
+    ///     let (reader, _writer) = std::io::pipe()?;
+    ///     let mut reader = Io::new(reader)?;
+    ///     reader.set_read_timeout(Some(Duration::from_millis(1)))?;
+    ///     assert_eq!(reader.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.settings.set_timeout(Direction::Read, timeout)
     }
@@ -131,6 +192,24 @@ impl<T: AsFd> Io<T> {
     /// # Errors
     ///
     /// `InvalidInput` if the time is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::io::Io;
+    /// use std::io::{ErrorKind, Write};
+    /// use std::time::Duration;
+    ///
+    /// lisle::run(|| {
+    ///     let (_reader, writer) = std::io::pipe()?; // nobody reads
+    ///     let mut writer = Io::new(writer)?;
+    ///     writer.set_write_timeout(Some(Duration::from_millis(1)))?;
+    ///     let error = writer.write_all(&[0; 1 << 20]).unwrap_err();
+    ///     assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.settings.set_timeout(Direction::Write, timeout)
     }
@@ -141,6 +220,24 @@ impl<T: AsFd> Io<T> {
     /// # Errors
     ///
     /// `TimedOut` when `deadline` has passed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::io::Io;
+    /// use std::io::{ErrorKind, Write};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// lisle::run(|| {
+    ///     let (reader, mut writer) = std::io::pipe()?;
+    ///     let reader = Io::new(reader)?;
+    ///     let soon = Instant::now() + Duration::from_millis(1);
+    ///     assert_eq!(reader.readable(Some(soon)).unwrap_err().kind(), ErrorKind::TimedOut);
+    ///     writer.write_all(b"x")?;
+    ///     reader.readable(None)
+    /// })
+    /// # .unwrap();
+    /// ```
     #[track_caller]
     pub fn readable(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.wait_ready(Direction::Read, READABLE, deadline)
@@ -151,6 +248,18 @@ impl<T: AsFd> Io<T> {
     /// # Errors
     ///
     /// `TimedOut` when `deadline` has passed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::io::Io;
+    ///
+    /// lisle::run(|| {
+    ///     let (_reader, writer) = std::io::pipe()?;
+    ///     Io::new(writer)?.writable(None) // there is room
+    /// })
+    /// # .unwrap();
+    /// ```
     #[track_caller]
     pub fn writable(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.wait_ready(Direction::Write, WRITABLE, deadline)
@@ -175,6 +284,23 @@ impl<T: AsFd> Io<T> {
     ///
     /// Those of `operation`. `WouldBlock` when the [time](Self::set_read_timeout) for a read is
     /// over, or [nothing is waited for](Self::set_nonblocking).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::io::Io;
+    /// use std::net::UdpSocket;
+    ///
+    /// lisle::run(|| {
+    ///     let socket = Io::new(UdpSocket::bind("127.0.0.1:0")?)?;
+    ///     socket.get_ref().send_to(b"to myself", socket.get_ref().local_addr()?)?;
+    ///     let mut buffer = [0; 20];
+    ///     let (length, _) = socket.read_with(|socket| socket.recv_from(&mut buffer))?;
+    ///     assert_eq!(&buffer[..length], b"to myself");
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     #[track_caller]
     pub fn read_with<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.attempt(Direction::Read, READING, operation)
@@ -187,6 +313,22 @@ impl<T: AsFd> Io<T> {
     ///
     /// Those of `operation`. `WouldBlock` when the [time](Self::set_write_timeout) for a write is
     /// over, or [nothing is waited for](Self::set_nonblocking).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::io::Io;
+    /// use std::net::UdpSocket;
+    ///
+    /// lisle::run(|| {
+    ///     let socket = Io::new(UdpSocket::bind("127.0.0.1:0")?)?;
+    ///     let address = socket.get_ref().local_addr()?;
+    ///     let length = socket.write_with(|socket| socket.send_to(b"to myself", address))?;
+    ///     assert_eq!(length, 9);
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     #[track_caller]
     pub fn write_with<R>(&self, operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
         self.attempt(Direction::Write, WRITING, operation)
@@ -194,6 +336,28 @@ impl<T: AsFd> Io<T> {
 
     /// Ends all waits of this object, and all its operations to come, with `ConnectionAborted`. The
     /// descriptor stays open until the object is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::io::Io;
+    /// use std::io::ErrorKind;
+    /// use std::sync::Arc;
+    ///
+    /// lisle::run(|| {
+    ///     let (reader, _writer) = std::io::pipe()?;
+    ///     let reader = Arc::new(Io::new(reader)?);
+    ///     let waiter = lisle::spawn({
+    ///         let reader = reader.clone();
+    ///         move || reader.readable(None)
+    ///     });
+    ///     lisle::yield_now(); // it waits
+    ///     reader.close();
+    ///     assert_eq!(waiter.join().unwrap().unwrap_err().kind(), ErrorKind::ConnectionAborted);
+    ///     Ok::<_, std::io::Error>(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn close(&self) {
         self.source.close();
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 use std::vec;
 
-use lisle_scheduler::internal::limited;
+use lisle_scheduler::internal::{cannot_wait, limited};
 use lisle_scheduler::{current, now};
 
 type Addresses = vec::IntoIter<SocketAddr>;
@@ -79,7 +79,7 @@ fn wait_for(
             let message = "the name was not resolved in time";
             Err(io::Error::new(io::ErrorKind::TimedOut, message))
         }
-        Err(_) => Err(io::Error::other("the task is being cancelled and cannot wait")),
+        Err(_) => Err(cannot_wait()),
     }
 }
 

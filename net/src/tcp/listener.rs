@@ -52,7 +52,7 @@ pub struct TcpListener {
     io: Io<net::TcpListener>,
 }
 
-socket!(TcpListener, net::TcpListener);
+socket!(TcpListener, net::TcpListener, SocketAddr);
 options! { TcpListener:
     "over how many routers a packet of its connections may go (`IP_TTL`)" ttl set_ttl u32,
 }
@@ -112,15 +112,6 @@ impl TcpListener {
         handler: impl Fn(TcpStream, SocketAddr) + Send + Sync + 'static,
     ) -> io::Result<()> {
         Server::new(self).serve(handler)
-    }
-
-    /// The address of the listener.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses to tell.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get_ref().local_addr()
     }
 }
 

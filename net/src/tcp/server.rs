@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use lisle_scheduler::Builder;
-use lisle_scheduler::internal::{Event, WaitCell};
+use lisle_scheduler::internal::{Event, WaitCell, cannot_wait};
 use lisle_scheduler::now;
 use lisle_scheduler::park::{Reason, Wake};
 
@@ -225,10 +225,6 @@ fn is_shortage(error: &io::Error) -> bool {
     let shortages = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
     error.kind() == io::ErrorKind::OutOfMemory
         || error.raw_os_error().is_some_and(|error| shortages.contains(&error))
-}
-
-fn cannot_wait() -> io::Error {
-    io::Error::other("the task is being cancelled and cannot wait")
 }
 
 impl fmt::Debug for Server {

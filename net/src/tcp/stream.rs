@@ -1,7 +1,7 @@
 //! [`TcpStream`].
 
 use std::io;
-use std::net::{self, Shutdown, SocketAddr};
+use std::net::{self, SocketAddr};
 use std::os::linux::net::TcpStreamExt;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::io::{Io, Settings};
 use crate::names::{ToSocketAddrs, first_that_works};
-use crate::socket::{options, socket, stream, timeouts};
+use crate::socket::{options, peer, socket, stream, timeouts};
 
 const CONNECTING: Reason = Reason::new("connecting to a TCP server");
 const READING: Reason = Reason::new("reading from a TCP connection");
@@ -49,7 +49,8 @@ pub struct TcpStream {
     io: Io<net::TcpStream>,
 }
 
-socket!(TcpStream, net::TcpStream);
+socket!(TcpStream, net::TcpStream, SocketAddr);
+peer!(TcpStream, SocketAddr);
 timeouts!(TcpStream);
 stream!(TcpStream);
 options! { TcpStream:
@@ -111,34 +112,6 @@ impl TcpStream {
 
     pub(super) fn of_nonblocking(socket: net::TcpStream) -> Self {
         Self { io: Io::of(socket, Settings::default()) }
-    }
-
-    /// The address of this end.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses to tell.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get_ref().local_addr()
-    }
-
-    /// The address of the other end.
-    ///
-    /// # Errors
-    ///
-    /// `NotConnected`.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get_ref().peer_addr()
-    }
-
-    /// Ends one direction of the connection, or both. Tasks that wait for that are woken: they read
-    /// what is left and then the end, and fail to write.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses.
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.io.get_ref().shutdown(how)
     }
 
     /// Reads without taking anything away: the next read has it again. Waits until there is

@@ -10,7 +10,7 @@ use lisle_scheduler::park::Reason;
 
 use super::repeat;
 use crate::io::Io;
-use crate::socket::{socket, timeouts};
+use crate::socket::{peer, socket, timeouts};
 
 const RECEIVING: Reason = Reason::new("receiving from a Unix socket");
 const SENDING: Reason = Reason::new("sending to a Unix socket");
@@ -44,7 +44,8 @@ pub struct UnixDatagram {
     io: Io<net::UnixDatagram>,
 }
 
-socket!(UnixDatagram, net::UnixDatagram);
+socket!(UnixDatagram, net::UnixDatagram, SocketAddr);
+peer!(UnixDatagram, SocketAddr);
 timeouts!(UnixDatagram);
 
 impl UnixDatagram {
@@ -102,24 +103,6 @@ impl UnixDatagram {
     /// As [`connect`](Self::connect).
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
         self.io.get_ref().connect_addr(address)
-    }
-
-    /// The address of the socket.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses to tell.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get_ref().local_addr()
-    }
-
-    /// The address to which the socket is connected.
-    ///
-    /// # Errors
-    ///
-    /// `NotConnected`.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get_ref().peer_addr()
     }
 
     /// Receives a datagram: its length, and from where it comes. Waits until there is one. What

@@ -47,7 +47,7 @@ pub struct UnixListener {
     io: Io<net::UnixListener>,
 }
 
-socket!(UnixListener, net::UnixListener);
+socket!(UnixListener, net::UnixListener, SocketAddr);
 
 impl UnixListener {
     /// Makes a socket file with that path and listens there. The file stays when the listener is
@@ -89,15 +89,6 @@ impl UnixListener {
     /// The connections, one after the other, for ever. Each is as [`accept`](Self::accept) has it.
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
-    }
-
-    /// The address of the listener.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses to tell.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get_ref().local_addr()
     }
 }
 

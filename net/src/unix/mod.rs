@@ -12,7 +12,7 @@ mod stream;
 use std::io;
 use std::time::Duration;
 
-use lisle_scheduler::internal::{Patience, park_until};
+use lisle_scheduler::internal::{Patience, cannot_wait, park_until};
 use lisle_scheduler::now;
 use lisle_scheduler::park::{Reason, Wake};
 
@@ -52,7 +52,7 @@ fn repeat<R>(
         }
         let next = now + pause;
         if park_until(reason, Some(end.map_or(next, |end| end.min(next)))) == Wake::Failed {
-            return Err(io::Error::other("the task is being cancelled and cannot wait"));
+            return Err(cannot_wait());
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

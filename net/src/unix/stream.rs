@@ -1,7 +1,6 @@
 //! [`UnixStream`].
 
 use std::io;
-use std::net::Shutdown;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{self, SocketAddr};
@@ -13,7 +12,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::repeat;
 use crate::io::{Io, Settings};
-use crate::socket::{socket, stream, timeouts};
+use crate::socket::{peer, socket, stream, timeouts};
 
 const CONNECTING: Reason = Reason::new("connecting to a Unix socket");
 const READING: Reason = Reason::new("reading from a Unix socket");
@@ -48,7 +47,8 @@ pub struct UnixStream {
     io: Io<net::UnixStream>,
 }
 
-socket!(UnixStream, net::UnixStream);
+socket!(UnixStream, net::UnixStream, SocketAddr);
+peer!(UnixStream, SocketAddr);
 timeouts!(UnixStream);
 stream!(UnixStream);
 
@@ -95,34 +95,6 @@ impl UnixStream {
 
     fn of_nonblocking(socket: net::UnixStream) -> Self {
         Self { io: Io::of(socket, Settings::default()) }
-    }
-
-    /// The address of this end.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses to tell.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get_ref().local_addr()
-    }
-
-    /// The address of the other end.
-    ///
-    /// # Errors
-    ///
-    /// `NotConnected`.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.io.get_ref().peer_addr()
-    }
-
-    /// Ends one direction of the connection, or both. Tasks that wait for that are woken: they read
-    /// what is left and then the end, and fail to write.
-    ///
-    /// # Errors
-    ///
-    /// If the system refuses.
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.io.get_ref().shutdown(how)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The end of a socket: by `close` in whatever state it is, by drops in every order, and of waits
 //! that have a deadline.
 
+use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{self, Shutdown};
 use std::os::fd::OwnedFd;
@@ -275,6 +276,40 @@ fn a_wait_in_a_region_whose_time_is_over() {
             let read = lisle::timeout(Duration::from_secs(1000), || near.read(&mut buffer));
             assert_eq!((read.unwrap()?, buffer), (1, [byte]));
         }
+        Ok(())
+    });
+}
+
+/// A read in a destructor fails instead, and says why it did not wait.
+#[test]
+fn a_wait_that_is_over_and_cannot_be_unwound() {
+    /// Reads when it is dropped.
+    struct LastRead<'a>(&'a TcpStream, &'a Cell<Option<ErrorKind>>);
+
+    impl Drop for LastRead<'_> {
+        fn drop(&mut self) {
+            let mut stream = self.0;
+            self.1.set(stream.read(&mut [0]).err().map(|error| error.kind()));
+        }
+    }
+
+    everywhere(|_| {
+        let (near, _far) = pair();
+        let kind = Cell::new(None);
+        let read = || {
+            let last = LastRead(&near, &kind);
+            near.readable(None).map(|()| drop(last))
+        };
+        assert!(lisle::timeout(Duration::from_millis(1), read).is_err());
+        assert_eq!(kind.take(), Some(ErrorKind::TimedOut));
+        assert!(lisle::timeout(Duration::ZERO, read).is_err());
+        assert_eq!(kind.take(), Some(ErrorKind::TimedOut));
+        let outcome = lisle::task::cancellable(|token| {
+            token.cancel();
+            read()
+        });
+        assert!(outcome.is_err());
+        assert_eq!(kind.take(), Some(ErrorKind::Other));
         Ok(())
     });
 }

@@ -180,26 +180,36 @@ fn two_readers_and_one_edge() {
 }
 
 /// The system goes on reporting a socket that was closed while another descriptor for it is open.
+/// The next socket, which has the number and the memory of the first, hears nothing of that.
 #[test]
 fn a_descriptor_that_lives_on_elsewhere() {
     on_one_worker(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connect = || net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         for _ in 0..50 {
-            let (mut near, mut far) = pair();
-            far.write_all(b"a").unwrap();
-            near.read_exact(&mut [0]).unwrap();
+            let mut far = connect();
+            let near = listener.accept().unwrap().0;
+            near.readable(Some(Instant::now())).unwrap_err(); // it is registered
             let copy = near.get_copy();
+            let mut next_far = connect();
             drop(near);
-            // What comes next has its number.
-            let (mut next, mut next_far) = pair();
+            let next = Io::new(net::TcpStream::from(listener.accept().unwrap().0)).unwrap();
+            let attempts = Arc::new(AtomicUsize::new(0));
+            let its = attempts.clone();
             let reader = spawn(move || {
-                let mut byte = [0];
-                next.read_exact(&mut byte).map(|()| byte)
+                next.read_with(|mut stream| {
+                    its.fetch_add(1, Ordering::Relaxed);
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).map(|()| byte)
+                })
             });
-            yield_now();
+            let look = || lisle::sleep(Duration::from_micros(100)); // the worker waits in its poller
+            look();
             far.write_all(b"b").unwrap();
-            yield_now();
+            look();
             next_far.write_all(b"c").unwrap();
             assert_eq!(reader.join().unwrap().unwrap(), *b"c");
+            assert!(attempts.load(Ordering::Relaxed) <= 2, "it was woken by the edge of another");
             drop(copy);
         }
     });
@@ -215,8 +225,7 @@ impl GetCopy for TcpStream {
     }
 }
 
-/// A report that was under way when its socket was closed is not taken for one of the next socket,
-/// which has the number, or the memory, of the first.
+/// What is known of a socket is forgotten with it: the next one has its number and its memory.
 #[test]
 fn numbers_are_used_again() {
     on_one_worker(|| {
@@ -231,6 +240,9 @@ fn numbers_are_used_again() {
             let (count, near) = reader.join().unwrap().unwrap();
             assert_eq!(count, 1);
             far.write_all(&[round]).unwrap(); // an edge that nobody waits for
+            if round % 2 == 0 {
+                near.close();
+            }
             drop(near);
         }
     });

@@ -25,6 +25,7 @@ pub use self::timeout::{Elapsed, timeout, timeout_at};
 pub use self::token::{CancelToken, cancellable};
 pub(crate) use self::token::{RegionLink, in_region_of};
 
+use std::io;
 use std::panic::Location;
 
 use lisle_runtime::internal::attached;
@@ -122,6 +123,24 @@ pub fn is_cancelled() -> bool {
         }),
         None => on_thread::is_cancelled(),
     })
+}
+
+/// The error of an operation whose wait has [failed](crate::park::Wake::Failed): its party is
+/// cancelled and cannot be unwound. `TimedOut` if that is the end of a time limit, else `Other`.
+#[cold]
+pub fn cannot_wait() -> io::Error {
+    let is_out_of_time = worker::with_current(|worker| match worker {
+        Some(worker) => match worker.running_task().and_then(Control::struck) {
+            Some(Struck::Region(region)) => region.is_out_of_time(),
+            Some(Struck::Task) | None => false,
+        },
+        None => on_thread::is_out_of_time(),
+    });
+    if is_out_of_time {
+        let message = "the time limit around it is over, and it cannot be unwound";
+        return io::Error::new(io::ErrorKind::TimedOut, message);
+    }
+    io::Error::other("the task is being cancelled and cannot wait")
 }
 
 /// Asks for a task to be cancelled, from anywhere. The caller keeps its control block.

@@ -128,6 +128,12 @@ pub(crate) fn is_struck() -> bool {
     exposed().any(Region::is_over)
 }
 
+/// Whether what a cancellation point would unwind to is a region whose time is over.
+pub(super) fn is_out_of_time() -> bool {
+    let struck = exposed().filter(|region| region.is_over()).last();
+    struck.is_some_and(|region| region.link.as_ref().is_none_or(|link| !link.is_cancelled()))
+}
+
 /// Whether a region of the calling thread is over, whatever shields there are.
 pub(super) fn is_cancelled() -> bool {
     entered().any(Region::is_over)

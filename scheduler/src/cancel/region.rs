@@ -173,6 +173,11 @@ impl Region {
         strikes
     }
 
+    /// Whether a region that is cancelled was so by its time.
+    pub(super) fn is_out_of_time(&self) -> bool {
+        self.link.as_ref().is_none_or(|link| !link.is_cancelled())
+    }
+
     /// Whether it was to be cancelled by now, although the worker may not have looked yet.
     fn is_over(&self) -> bool {
         self.is_cancelled.get()

@@ -218,7 +218,7 @@ impl Driver {
     fn wait(&self, poller: &Poller, timeout: Option<Duration>) -> bool {
         self.has_just_looked.set(true);
         self.looks.set(self.looks.get() + 1);
-        poller.wait(timeout, |token, readiness| {
+        poller.wait(timeout, source::fetch, |token, readiness| {
             self.reports.set(self.reports.get() + 1);
             source::deliver(token, readiness)
         })

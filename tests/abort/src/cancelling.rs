@@ -1,10 +1,12 @@
 //! Cases of tasks and regions that are cancelled: nothing of them is unwound.
 
+use std::io::{ErrorKind, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use lisle::channel::{RecvError, bounded, never};
+use lisle::net::UnixStream;
 use lisle::task::{
     Cancelled, CancelledBy, TaskSet, cancellable, check_cancelled, is_cancelled, race, shield,
 };
@@ -93,6 +95,14 @@ fn regions() {
             never::<()>().recv()
         });
         assert_eq!(outcome.unwrap(), Err(RecvError));
+        let (near, _far) = UnixStream::pair().unwrap();
+        let read = || (&near).read(&mut [0]).unwrap_err().kind();
+        assert_eq!(timeout(MOMENT, read), Ok(ErrorKind::TimedOut));
+        let outcome = cancellable(|token| {
+            token.cancel();
+            read()
+        });
+        assert_eq!(outcome.unwrap(), ErrorKind::Other);
         sleep(MOMENT);
         assert!(!is_cancelled());
     }

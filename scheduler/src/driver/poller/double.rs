@@ -6,7 +6,7 @@ use std::time::Duration;
 use lisle_runtime::internal::primitive::thread::{self, Thread};
 use lisle_runtime::internal::primitive::{Arc, Mutex};
 
-use super::Readiness;
+use super::{Distance, Readiness};
 
 /// What a source is made of.
 pub trait Descriptor {
@@ -108,7 +108,12 @@ impl Queue {
     }
 
     /// A wait without a limit ends by a report alone. Time does not pass in a model.
-    pub(super) fn wait(&self, timeout: Option<Duration>, mut report: impl FnMut(u64, Readiness)) {
+    pub(super) fn wait(
+        &self,
+        timeout: Option<Duration>,
+        _: impl Fn(u64, Distance),
+        mut report: impl FnMut(u64, Readiness),
+    ) {
         loop {
             let pending = std::mem::take(&mut *self.0.pending.lock());
             let any = !pending.is_empty();

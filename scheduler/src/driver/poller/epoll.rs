@@ -11,7 +11,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::Readiness;
+use super::{Distance, Readiness};
 
 /// What a source is made of.
 pub trait Descriptor {
@@ -64,13 +64,26 @@ impl Queue {
         write_ring(&self.ring);
     }
 
-    pub(super) fn wait(&self, timeout: Option<Duration>, mut report: impl FnMut(u64, Readiness)) {
+    /// Waits once. What is reported is announced before, at each [`Distance`].
+    pub(super) fn wait(
+        &self,
+        timeout: Option<Duration>,
+        announce: impl Fn(u64, Distance),
+        mut report: impl FnMut(u64, Readiness),
+    ) {
         let mut events = [const { MaybeUninit::<libc::epoll_event>::uninit() }; BATCH];
         // An interrupted wait has waited for nothing, as has one that has failed.
         let count = usize::try_from(self.wait_once(timeout, &mut events)).unwrap_or(0);
-        for event in &events[..count] {
-            // SAFETY: the system has written as many as it says.
-            let event = unsafe { event.assume_init_ref() };
+        // SAFETY: the system has written as many as it says.
+        let events = unsafe { events[..count].assume_init_ref() };
+        for (place, event) in events.iter().enumerate() {
+            for distance in [Distance::Far, Distance::Near] {
+                if let Some(coming) = events.get(place + distance as usize)
+                    && coming.u64 != RING
+                {
+                    announce(coming.u64, distance);
+                }
+            }
             let (token, flags) = (event.u64, event.events as i32);
             if token != RING {
                 report(token, readiness(flags));
@@ -178,7 +191,7 @@ mod tests {
 
     fn collect(queue: &Queue, timeout: Option<Duration>) -> Vec<(u64, Readiness)> {
         let mut reports = Vec::new();
-        queue.wait(timeout, |token, readiness| reports.push((token, readiness)));
+        queue.wait(timeout, |_, _| (), |token, readiness| reports.push((token, readiness)));
         reports
     }
 

@@ -37,6 +37,14 @@ pub(super) struct Readiness {
     pub(super) irregular: bool,
 }
 
+/// How many reports ahead one is announced, so that what it changes is in the cache by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(lisle_loom, allow(dead_code, reason = "the double announces nothing"))]
+pub(super) enum Distance {
+    Far = 6,
+    Near = 3,
+}
+
 pub(super) struct Poller {
     queue: Queue,
     /// The process whose worker it serves, as it is known by its forks.
@@ -85,14 +93,17 @@ impl Poller {
     }
 
     /// Blocks the owner until something is reported, the bell rings, or `timeout` has passed. Gives
-    /// every report to `deliver`, and says whether that has said yes to one.
+    /// every report to `deliver`, and says whether that has said yes to one. `announce` hears of
+    /// those before that have others before them.
     pub(super) fn wait(
         &self,
         timeout: Option<Duration>,
+        announce: impl Fn(u64, Distance),
         mut deliver: impl FnMut(u64, Readiness) -> bool,
     ) -> bool {
         let mut delivered = false;
-        self.queue.wait(timeout, |token, readiness| delivered |= deliver(token, readiness));
+        let report = |token, readiness| delivered |= deliver(token, readiness);
+        self.queue.wait(timeout, announce, report);
         delivered
     }
 

@@ -166,6 +166,11 @@ impl Block {
         waiter.alarm.with_mut(|place| unsafe { (*place).take() })
     }
 
+    /// The one that the next edge will wake, as it is now; null if there is none.
+    pub(super) fn first_waiter(&self) -> *const Waiter {
+        self.lock().first()
+    }
+
     pub(super) fn pass_baton(&self, direction: Direction) {
         let next = self.lock().take_first(direction);
         // SAFETY: it has just been taken out of the ring.

@@ -17,13 +17,15 @@ mod waiters;
 
 use std::io;
 use std::mem::ManuallyDrop;
+use std::ptr;
 use std::time::{Duration, Instant};
 
+use lisle_runtime::internal::prefetch;
 use lisle_runtime::internal::primitive::Arc;
 
 use self::block::Block;
 use self::operation::Operation;
-use super::poller::{Descriptor, Poller, Readiness};
+use super::poller::{Descriptor, Distance, Poller, Readiness};
 use crate::clock::now;
 use crate::park::Reason;
 use crate::turn;
@@ -96,7 +98,8 @@ impl<T: Descriptor> Source<T> {
     ///
     /// The operation's; what [`Patience`] says; that of the registration, such as EPERM for a
     /// regular file; `ConnectionAborted` once the source is [closed](Self::close). A task that is
-    /// unwinding because it was cancelled cannot wait, and gets an error of the kind `Other`.
+    /// cancelled and cannot be unwound cannot wait, and gets an error of the kind `TimedOut` if it
+    /// is a time limit that is over, else `Other`.
     ///
     /// # Panics
     ///
@@ -197,6 +200,17 @@ impl<T: Descriptor> Drop for Source<T> {
 
 fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "it was closed by this program")
+}
+
+/// Has what a report will change fetched into the cache: first the block, and then the waiter, whose
+/// address is in the block.
+#[inline]
+pub(super) fn fetch(token: u64, distance: Distance) {
+    let (block, _) = slab::block_of(token);
+    match distance {
+        Distance::Far => prefetch(ptr::from_ref(block).cast()),
+        Distance::Near => prefetch(block.first_waiter().cast()),
+    }
 }
 
 /// Passes on what a poller reports. True if that has woken a task.

@@ -64,7 +64,7 @@ fn model_of_an_edge_against_a_wait() {
 
 /// Two tasks wait, and one edge brings something for both: the first to be woken wakes the second.
 ///
-/// Seen to fail: without the baton that `Turn` hands on when it is dropped, loom reports a
+/// Seen to fail: without the baton that `Operation` hands on when it is dropped, loom reports a
 /// deadlock.
 #[test]
 fn model_of_two_waiters_and_one_edge() {
@@ -195,7 +195,7 @@ fn model_of_a_short_read_against_an_edge() {
 
 /// One of two waiters gives up while the only edge is reported: the other one hears of it.
 ///
-/// Seen to fail: without the baton that `Turn` hands on when it is dropped, loom reports a
+/// Seen to fail: without the baton that `Operation` hands on when it is dropped, loom reports a
 /// deadlock.
 #[test]
 fn model_of_two_waiters_of_which_one_gives_up() {
@@ -230,7 +230,7 @@ fn beside_reports(portions: &'static [usize], reader: fn(&SharedSource)) {
 /// The first of two tasks that wait is cancelled while the only edge, which brings something for
 /// both, is reported. Whether it is woken or unwound, or both, the second one hears of the edge.
 ///
-/// Seen to fail: without the baton that `Turn` hands on when it is dropped, loom reports a
+/// Seen to fail: without the baton that `Operation` hands on when it is dropped, loom reports a
 /// deadlock.
 #[test]
 fn model_of_a_cancelled_waiter_and_one_edge() {

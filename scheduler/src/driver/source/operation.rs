@@ -9,6 +9,7 @@ use std::time::Instant;
 use super::block::Block;
 use super::waiters::{Alarm, Waiter};
 use super::{Direction, Patience};
+use crate::cancel::cannot_wait;
 #[cfg(not(lisle_loom))]
 use crate::cancel::{check_thread, first_deadline, is_struck, may_be_struck};
 use crate::driver::CountedWait;
@@ -210,8 +211,4 @@ impl Drop for Operation {
             self.block.pass_baton(self.direction);
         }
     }
-}
-
-fn cannot_wait() -> io::Error {
-    io::Error::other("the task is being cancelled and cannot wait")
 }

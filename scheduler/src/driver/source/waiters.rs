@@ -84,6 +84,12 @@ impl State {
         self.first.iter().any(|first| !first.is_null())
     }
 
+    /// The first one that reads, or else that writes; null if nobody waits.
+    pub(super) fn first(&self) -> *const Waiter {
+        let [reader, writer] = self.first;
+        if reader.is_null() { writer } else { reader }
+    }
+
     /// Adds a waiter at the end of its ring.
     pub(super) fn link(&mut self, direction: Direction, waiter: &Waiter) {
         let first = &mut self.first[direction as usize];
