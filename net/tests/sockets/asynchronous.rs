@@ -91,7 +91,7 @@ async fn exchange(stream: &Async<UnixStream>, count: usize) -> io::Result<usize>
 
 #[test]
 fn a_future_reads_and_writes_at_once_in_tasks_and_threads() {
-    const COUNT: usize = 1_000_000;
+    const COUNT: usize = 400_000;
     let ends =
         || UnixStream::pair().map(|(near, far)| (Async::new(near), Async::new(far))).unwrap();
     for workers in [1, 2, 4] {
