@@ -4,13 +4,14 @@
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use lisle_scheduler::park::{Object, Reason, Wait, park};
 use lisle_scheduler::trace::{AlreadyRecording, Trace, counter, flight_recorder, span, start};
-use lisle_scheduler::{Builder, Runtime, metrics, sleep, spawn, spawn_local, yield_now};
+use lisle_scheduler::{Builder, Runtime, blocking, metrics, sleep, spawn, spawn_local, yield_now};
 use support::{Bell, in_child};
 
 /// There is one recorder a process, so these tests come one after the other.
@@ -253,4 +254,67 @@ fn a_snapshot_may_be_taken_by_many_while_all_write() {
         })
         .collect();
     tasks.into_iter().for_each(|task| task.join().unwrap());
+}
+
+/// Wakes across workers, tasks that are stolen, calls on other threads, descriptors.
+#[test]
+fn what_goes_on_between_workers_is_told() {
+    let _alone = alone();
+    let recorder = start().unwrap();
+    let ran = Runtime::builder().workers(2).name("pair").run(|| {
+        let bell = Bell::new();
+        let theirs = bell.clone();
+        // Nobody else could start it than the worker whose thread does not wait here.
+        let started = Arc::new(AtomicBool::new(false));
+        let flag = started.clone();
+        let far = Builder::new().name("far").spawn(move || {
+            flag.store(true, Ordering::Release);
+            theirs.wait();
+        });
+        support::block_until(|| started.load(Ordering::Acquire) && bell.is_awaited());
+        assert!(bell.ring());
+        far.unwrap().join().unwrap();
+        assert_eq!(blocking(|| 7), 7);
+    });
+    ran.unwrap();
+    let json = json(&recorder.stop());
+    let steals = lines(&json, &[r#""name":"steals""#, r#""ph":"i""#, r#""of worker":0"#]);
+    assert!(!steals.is_empty(), "{json}");
+    let far = lines(&json, &["'far'", r#""ph":"X""#]);
+    assert_eq!(far.len(), 2, "{json}");
+    assert!(far[1].contains(r#""woken by":""#) && far[1].contains("'main'"), "{json}");
+    // The arrow from the one lane to the other.
+    let id = |line: &str| {
+        let id = line.split(r#""id":"#).nth(1).unwrap();
+        id.split(',').next().unwrap().to_owned()
+    };
+    let lane = |line: &str| line.split(r#""tid":"#).nth(1).unwrap().as_bytes()[0];
+    let starts = lines(&json, &[r#""name":"wakes""#, r#""ph":"s""#]);
+    let ends = lines(&json, &[r#""name":"wakes""#, r#""ph":"f""#]);
+    let crosses = starts.iter().zip(&ends).any(|(start, end)| {
+        assert_eq!(id(start), id(end), "{json}");
+        lane(start) != lane(end)
+    });
+    assert!(crosses, "{json}");
+    let calls = lines(&json, &[r#""name":"blocking call""#, "'main'"]);
+    assert_eq!(calls.len(), 1, "{json}");
+}
+
+#[test]
+fn a_flight_recorder_knows_the_names_of_tasks_that_began_long_ago() {
+    let _alone = alone();
+    let recorder = flight_recorder(Duration::MAX, 4 << 10).unwrap();
+    let trace = Runtime::builder().workers(1).run(|| {
+        let long = "a name that is longer than sixteen bytes";
+        let old = Builder::new().name(long).spawn_local(|| (0..2000).for_each(|_| yield_now()));
+        (0..1000).for_each(|_| yield_now());
+        let trace = recorder.snapshot();
+        old.unwrap().join().unwrap();
+        trace
+    });
+    let trace = trace.unwrap();
+    assert!(trace.lost() > 1000, "{trace:?}");
+    let json = json(&trace);
+    let told = lines(&json, &["'a name that is longer than sixteen bytes'", r#""spawned at""#]);
+    assert!(!told.is_empty(), "{json}");
 }

@@ -31,7 +31,8 @@ use lisle_runtime::internal::primitive::{Arc, Mutex, MutexGuard, hint};
 use crate::cancel::shield;
 use crate::metrics::BlockingMetrics;
 use crate::per_process::PerProcess;
-use crate::worker::{self, Worker};
+use crate::trace;
+use crate::worker::{self, Worker, current_number};
 
 /// How many threads there are at most.
 const MOST_THREADS: usize = if cfg!(lisle_loom) { 2 } else { 512 };
@@ -106,6 +107,8 @@ pub(super) enum Class {
 pub(super) struct Job {
     data: *const (),
     run: unsafe fn(*const ()),
+    /// The task that has made it, for a trace.
+    by: u64,
 }
 
 // SAFETY: `new` asks for what may run on any thread.
@@ -117,12 +120,12 @@ impl Job {
     /// `run` may be called with `data`, once, on any thread and at any time from now on. It does
     /// not unwind.
     pub(super) unsafe fn new(data: *const (), run: unsafe fn(*const ())) -> Self {
-        Self { data, run }
+        Self { data, run, by: if trace::is_on() { current_number() } else { 0 } }
     }
 
     fn run(self) {
         // SAFETY: the promise of `new`; a job is used up by this.
-        unsafe { (self.run)(self.data) }
+        trace::span_of(self.by, "blocking call", || unsafe { (self.run)(self.data) });
     }
 }
 

@@ -99,6 +99,12 @@ pub(crate) struct Identity {
 #[derive(Clone, Copy)]
 pub(crate) struct Mate(&'static Seat);
 
+impl PartialEq for Mate {
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self.0, other.0)
+    }
+}
+
 impl Identity {
     /// The identity of the calling thread, which is at home. `None` if it cannot be carried.
     pub(crate) fn of_this_thread() -> Option<Self> {

@@ -6,7 +6,7 @@ use super::Rested;
 
 pub(crate) enum Identity {}
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Mate {}
 
 impl Identity {

@@ -47,6 +47,8 @@ pub(crate) struct Driver {
     last_look: Cell<Duration>,
     /// They were looked at after the worker has read its clock.
     has_just_looked: Cell<bool>,
+    /// Whether a report is being delivered.
+    delivers: Cell<bool>,
     /// The worker's idle moments are over as soon as they begin, of late.
     expects_reports: Cell<bool>,
     /// How many tasks of the worker wait for a descriptor, wherever that is registered.
@@ -84,6 +86,7 @@ impl Driver {
             poller: OnceCell::new(),
             last_look: Cell::new(Duration::ZERO),
             has_just_looked: Cell::new(false),
+            delivers: Cell::new(false),
             expects_reports: Cell::new(true),
             waits: Cell::new(0),
             looks: Cell::new(0),
@@ -220,8 +223,16 @@ impl Driver {
         self.looks.set(self.looks.get() + 1);
         poller.wait(timeout, source::fetch, |token, readiness| {
             self.reports.set(self.reports.get() + 1);
-            source::deliver(token, readiness)
+            self.delivers.set(true);
+            let delivered = source::deliver(token, readiness);
+            self.delivers.set(false);
+            delivered
         })
+    }
+
+    /// Whether what wakes a task now is a descriptor.
+    pub(crate) fn delivers(&self) -> bool {
+        self.delivers.get()
     }
 
     /// How many tasks of the worker wait for a descriptor, or for what Lisle's threads do for them.

@@ -79,9 +79,15 @@ impl TaskList {
     }
 
     /// Calls `visit` with every task. It must not change the list.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Control)) {
+    pub(crate) fn for_each(&self, visit: impl FnMut(&Control)) {
+        self.for_each_of_newest(usize::MAX, visit);
+    }
+
+    /// Calls `visit` with every task, but with `most` at most. It must not change the list.
+    pub(crate) fn for_each_of_newest(&self, most: usize, mut visit: impl FnMut(&Control)) {
         let mut next = self.first.get();
-        while let Some(task) = next {
+        for _ in 0..most {
+            let Some(task) = next else { return };
             // SAFETY: a task is removed from the list before it is freed.
             let task = unsafe { task.as_ref() };
             visit(task);

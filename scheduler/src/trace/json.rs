@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::model::{Timeline, Turn, Why};
+use super::model::{Sleep, Steal, Timeline, Turn, Why};
 use crate::dump::JsonText;
 
 /// Microseconds, as the format has them.
@@ -24,9 +24,22 @@ pub(super) fn write(timeline: &Timeline, out: &mut impl Write) -> io::Result<()>
         for turn in &one.turns {
             write_turn(timeline, lane, turn, out)?;
         }
-        for &(start, end) in &one.sleeps {
-            write!(out, ",\n{{\"name\":\"asleep\",\"cat\":\"sleep\",\"ph\":\"X\",\"pid\":1")?;
+        for &Sleep { start, end, carries } in &one.sleeps {
+            let name =
+                carries.map_or("asleep".to_owned(), |other| format!("carries worker {other}"));
+            write!(out, ",\n{{\"name\":\"{name}\",\"cat\":\"sleep\",\"ph\":\"X\",\"pid\":1")?;
             write!(out, r#","tid":{lane},"ts":{},"dur":{}}}"#, Micros(start), Micros(end - start))?;
+        }
+        for &Steal { at, tasks, from } in &one.steals {
+            write!(
+                out,
+                ",\n{{\"name\":\"steals\",\"cat\":\"steal\",\"ph\":\"i\",\"s\":\"t\",\"pid\":1"
+            )?;
+            write!(
+                out,
+                r#","tid":{lane},"ts":{},"args":{{"tasks":{tasks},"of worker":{from}}}}}"#,
+                Micros(at)
+            )?;
         }
     }
     let arrows = timeline.lanes.iter().enumerate().flat_map(|(lane, one)| {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::event::{Cause, How, NAME, What};
+use super::event::{Cause, How, What};
 use super::session::Collected;
 use crate::park::Place;
 
@@ -21,7 +21,24 @@ pub(super) struct Timeline {
 pub(super) struct Lane {
     pub(super) title: String,
     pub(super) turns: Vec<Turn>,
-    pub(super) sleeps: Vec<(u64, u64)>,
+    pub(super) sleeps: Vec<Sleep>,
+    pub(super) steals: Vec<Steal>,
+}
+
+/// The rest of a worker, whose thread sleeps or runs another worker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sleep {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) carries: Option<u64>,
+}
+
+/// New tasks taken from another worker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steal {
+    pub(super) at: u64,
+    pub(super) tasks: u64,
+    pub(super) from: u64,
 }
 
 /// A turn of a task.
@@ -55,6 +72,8 @@ pub(super) enum Why {
 #[derive(Clone, Debug, Default)]
 pub(super) struct TaskInfo {
     pub(super) name: Option<String>,
+    /// The parts of the name, of which a ring may have lost some.
+    name_parts: BTreeMap<u8, Vec<u8>>,
     pub(super) spawned_at: Option<Place>,
 }
 
@@ -84,6 +103,7 @@ impl Timeline {
         this.spans.extend(open.into_iter().flat_map(|((task, name), starts)| {
             starts.into_iter().map(move |start| Span { task, name, start, end })
         }));
+        this.tasks.values_mut().for_each(TaskInfo::join_name);
         this.spans.sort_by_key(|span| span.start);
         this.counters.sort_by_key(|counter| counter.0);
         ready.values_mut().for_each(|all| all.sort_by_key(|ready| ready.at));
@@ -101,14 +121,14 @@ impl Timeline {
         ready: &mut HashMap<u64, Vec<Ready>>,
         open: &mut HashMap<(u64, &'static str), Vec<u64>>,
     ) {
-        let (mut turns, mut sleeps) = (Vec::<Turn>::new(), Vec::new());
-        let (mut present, mut asleep): (Option<(u64, u64)>, _) = (None, None);
+        let (mut turns, mut sleeps, mut steals) = (Vec::<Turn>::new(), Vec::new(), Vec::new());
+        let (mut present, mut asleep): (Option<(u64, u64)>, Option<Sleep>) = (None, None);
         for &(at, what) in &collected.events {
             let mut is_ready = |task, why| {
                 ready.entry(task).or_default().push(Ready { at, why, lane });
             };
             match what {
-                What::Turn { how, reason, next, spawned_at } => {
+                What::Turn { how, reason, next } => {
                     if let Some((task, start)) = present.take() {
                         let reason = reason.map(|(text, place)| (text.0, place));
                         turns.push(Turn { task, start, end: at, how, reason, ready: None });
@@ -118,8 +138,7 @@ impl Timeline {
                     }
                     if next != 0 {
                         present = Some((next, at));
-                        let info = self.tasks.entry(next).or_default();
-                        info.spawned_at = info.spawned_at.or(spawned_at);
+                        self.tasks.entry(next).or_default();
                     }
                 }
                 What::Wake { task, by, cause } => is_ready(task, Why::Woken { by, cause }),
@@ -127,11 +146,19 @@ impl Timeline {
                     self.tasks.entry(task).or_default().spawned_at = Some(spawned_at);
                     is_ready(task, Why::Spawned { by });
                 }
-                What::Name { task, bytes } => {
-                    self.tasks.entry(task).or_default().name = Some(text_of(bytes));
+                What::Known { task, spawned_at } => {
+                    self.tasks.entry(task).or_default().spawned_at = Some(spawned_at);
                 }
-                What::Sleep => asleep = Some(at),
-                What::Awake => sleeps.extend(asleep.take().map(|start| (start, at))),
+                What::Name { task, part, bytes } => {
+                    let bytes = bytes.into_iter().take_while(|&byte| byte != 0).collect();
+                    self.tasks.entry(task).or_default().name_parts.insert(part, bytes);
+                }
+                What::Sleep => asleep = Some(Sleep { start: at, end, carries: None }),
+                What::Carried { worker } => {
+                    asleep = asleep.map(|sleep| Sleep { carries: Some(worker), ..sleep });
+                }
+                What::Awake => sleeps.extend(asleep.take().map(|sleep| Sleep { end: at, ..sleep })),
+                What::Steal { tasks, from } => steals.push(Steal { at, tasks, from }),
                 What::SpanBegin { task, name } => {
                     open.entry((task, name.0)).or_default().push(at);
                 }
@@ -147,9 +174,9 @@ impl Timeline {
             let how = How::Nothing;
             turns.push(Turn { task, start, end: end.max(start), how, reason: None, ready: None });
         }
-        sleeps.extend(asleep.map(|start| (start, end.max(start))));
+        sleeps.extend(asleep.map(|sleep| Sleep { end: end.max(sleep.start), ..sleep }));
         if let Some(title) = collected.title.clone() {
-            self.lanes.push(Lane { title, turns, sleeps });
+            self.lanes.push(Lane { title, turns, sleeps, steals });
         }
     }
 
@@ -173,7 +200,10 @@ fn last_before(all: &[Ready], start: u64) -> Option<Ready> {
     Some(*by_task.filter(|_| is_echo).unwrap_or(last))
 }
 
-fn text_of(bytes: [u8; NAME]) -> String {
-    let length = bytes.iter().position(|&byte| byte == 0).unwrap_or(NAME);
-    String::from_utf8_lossy(&bytes[..length]).into_owned()
+impl TaskInfo {
+    fn join_name(&mut self) {
+        let bytes: Vec<u8> = self.name_parts.values().flatten().copied().collect();
+        let name = || String::from_utf8_lossy(&bytes).into_owned();
+        self.name = (!bytes.is_empty()).then(name);
+    }
 }

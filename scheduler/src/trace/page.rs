@@ -35,9 +35,14 @@ fn write_data(timeline: &Timeline, out: &mut impl Write) -> io::Result<()> {
     write!(out, "{{lost:{},lanes:[", timeline.lost)?;
     for lane in &timeline.lanes {
         write!(out, "{{title:{},sleeps:[", JsonText(&lane.title))?;
-        lane.sleeps
+        lane.sleeps.iter().try_for_each(|sleep| {
+            let carries = sleep.carries.map_or(-1, |worker| worker as i64);
+            write!(out, "[{},{},{carries}],", sleep.start, sleep.end - sleep.start)
+        })?;
+        write!(out, "],steals:[")?;
+        lane.steals
             .iter()
-            .try_for_each(|(start, end)| write!(out, "[{start},{}],", end - start))?;
+            .try_for_each(|steal| write!(out, "[{},{},{}],", steal.at, steal.tasks, steal.from))?;
         write!(out, "],turns:[")?;
         for turn in &lane.turns {
             let end = match turn.reason {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::event::What;
+use super::event::{What, Words};
 use super::ring::Ring;
 use super::ticks::Rate;
 use crate::post::directory;
@@ -110,16 +110,19 @@ impl Session {
         let lanes = present().lanes.clone();
         let copied: Vec<_> = lanes.into_iter().map(|lane| (lane.title, lane.ring.copy())).collect();
         let in_nanos = self.rate.measure();
-        let now = in_nanos(super::ticks::now());
+        let now = self.rate.passed();
         let first = last.map_or(0, |last| {
             now.saturating_sub(u64::try_from(last.as_nanos()).unwrap_or(u64::MAX))
         });
         let collected = copied.into_iter().map(|(title, copied)| {
             let all = copied.events.len() as u64;
-            let events = copied.events.into_iter().map(|(at, what)| (in_nanos(at), what));
-            // A name is no event, and is wanted later.
-            let is_wanted =
-                |&(at, what): &(u64, What)| at >= first || matches!(what, What::Name { .. });
+            // SAFETY: the owner of the ring has written what `encode` gave, and each is whole.
+            let event = |words: Words| (in_nanos(words[0]), unsafe { What::decode(words) });
+            let events = copied.events.into_iter().map(event);
+            // What a task is called is no event, and is wanted later.
+            let is_wanted = |&(at, what): &(u64, What)| {
+                at >= first || matches!(what, What::Name { .. } | What::Known { .. })
+            };
             let events: Vec<_> = events.filter(is_wanted).collect();
             let lost = copied.lost + all - events.len() as u64;
             Collected { title, events, lost }

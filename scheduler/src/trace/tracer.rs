@@ -1,6 +1,7 @@
 //! A worker's part in a recording.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::ptr;
 use std::sync::Arc;
 
 use super::event::What;
@@ -11,9 +12,12 @@ use super::session;
 pub(crate) struct Tracer {
     /// The recording in which the worker takes part, 0 for none.
     recording: Cell<u32>,
-    /// Whether there is one. Wake-ups ask for this alone.
-    is_on: Cell<bool>,
-    ring: RefCell<Option<Arc<Ring>>>,
+    /// The ring, null if there is no recording.
+    ring: Cell<*const Ring>,
+    /// Keeps it.
+    owned: Cell<Option<Arc<Ring>>>,
+    /// When the tasks that are there are to be noted again, by the number of events.
+    renewal: Cell<u64>,
     /// Turns until the worker polls, while each takes the slow path.
     until_poll: Cell<u32>,
     /// The task whose turn was noted last, if it is not over; 0 for none.
@@ -26,8 +30,9 @@ impl Tracer {
     pub(crate) fn new() -> Self {
         Self {
             recording: Cell::new(0),
-            is_on: Cell::new(false),
-            ring: RefCell::new(None),
+            ring: Cell::new(ptr::null()),
+            owned: Cell::new(None),
+            renewal: Cell::new(0),
             until_poll: Cell::new(0),
             open: Cell::new(0),
             polls: Cell::new(false),
@@ -36,7 +41,7 @@ impl Tracer {
 
     #[inline(always)]
     pub(crate) fn is_on(&self) -> bool {
-        self.is_on.get()
+        !self.ring.get().is_null()
     }
 
     /// Whether a recording has begun or ended since the worker looked.
@@ -51,16 +56,39 @@ impl Tracer {
         let joined = if session::number() == 0 { None } else { session::join(title()) };
         let (recording, ring) = joined.unzip();
         self.recording.set(recording.unwrap_or(0));
-        self.is_on.set(ring.is_some());
-        self.ring.replace(ring);
+        self.ring.set(ring.as_ref().map_or(ptr::null(), Arc::as_ptr));
+        self.owned.set(ring);
+        self.renewal.set(0);
         self.open.set(0);
     }
 
     #[inline]
+    fn ring(&self) -> Option<&Ring> {
+        // SAFETY: it is kept, and only `follow` changes that, which runs none of its user's code.
+        unsafe { self.ring.get().as_ref() }
+    }
+
     pub(crate) fn note(&self, what: What) {
-        if let Some(ring) = &*self.ring.borrow() {
+        self.note_now(what);
+    }
+
+    /// As [`note`](Self::note), in line: less is done of what the caller knows.
+    #[inline(always)]
+    pub(crate) fn note_now(&self, what: What) {
+        if let Some(ring) = self.ring() {
             ring.push(what);
         }
+    }
+
+    /// How many of the tasks that are there are to be noted now, so that the ring always says what
+    /// they are called.
+    pub(crate) fn renewals(&self) -> usize {
+        let Some(ring) = self.ring() else { return 0 };
+        if ring.written() < self.renewal.get() {
+            return 0;
+        }
+        self.renewal.set(ring.written() + ring.capacity() / 2);
+        (ring.capacity() / 8) as usize
     }
 
     /// Whether a turn that takes the slow path polls before it, where all do: one in `interval`

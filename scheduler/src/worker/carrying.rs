@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::Worker;
 use crate::carry::Mate;
 use crate::post::Post;
+use crate::trace::What;
 
 /// A longer round than this may have had something for two processors to do.
 const SHORT_ROUND: Duration = Duration::from_micros(4);
@@ -122,7 +123,9 @@ impl Worker {
         self.team.idle.enter_as_sleeper();
         let is_wanted = || self.team.is_wanted();
         let (timer, rest) = (self.until_next_timer(), || self.rest_to_come());
+        self.note_carrying(mate);
         let carried = self.post.sleep_and_carry(mate, &self.driver, timer, is_wanted, rest);
+        self.note(What::Awake);
         self.team.idle.note_awakening();
         self.stop_sleeping();
         if !carried {

@@ -201,7 +201,7 @@ pub(crate) fn unpark(task: NonNull<Control>) {
     // SAFETY: the caller has used up the task's unparker, until when the task cannot finish.
     let control = unsafe { task.as_ref() };
     with_current(|worker| match worker {
-        Some(worker) if worker.post.is(control.home()) => worker.deliver_unpark(task),
+        Some(worker) if worker.wakes_fast.get() == control.home() => worker.deliver_unpark(task),
         Some(worker) => worker.wake_elsewhere(task, control.home()),
         // SAFETY: the task is parked or about to be, and its home waits for it, so the post is
         // alive. The unparker was the caller's.

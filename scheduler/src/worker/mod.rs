@@ -152,6 +152,9 @@ pub(crate) struct Worker {
     spins: Spins,
     tracer: Tracer,
     probe: Probe,
+    /// The worker's post, by which a wake-up knows that it need not leave the worker; null while
+    /// wake-ups are recorded, which goes the longer way.
+    wakes_fast: Cell<*const Post>,
     /// The time in which no worker has had anything to do, as far as this worker has seen.
     quiet: Cell<Option<Quiet>>,
     /// Since when something has held the clock, if that is virtual and nothing has run.
@@ -174,6 +177,7 @@ impl Worker {
             current: Running::none(),
             base: Cell::new(Context::NONE),
             queue: RunQueue::new(post.backlog.clone()),
+            wakes_fast: Cell::new(&raw const *post),
             post,
             started: TaskList::default(),
             crowd: Crowd::default(),
@@ -211,13 +215,14 @@ impl Worker {
         }
     }
 
-    /// Ends the wait of another worker's task.
+    /// Ends the wait of another worker's task, or of one of this worker's while that is recorded.
     #[cold]
     fn wake_elsewhere(&self, task: NonNull<Control>, home: *const Post) {
-        self.post.add(|counters| &counters.wakes_sent, 1);
-        if self.tracer.is_on() {
-            self.note_wake(task, Cause::Elsewhere);
+        if self.post.is(home) {
+            return self.deliver_and_note_unpark(task);
         }
+        self.post.add(|counters| &counters.wakes_sent, 1);
+        self.note_wake(task, Cause::Elsewhere);
         match self.team.posts.find(home) {
             Some(mate) => {
                 // SAFETY: the task's unparker was that of the caller of `unpark`.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::Worker;
 use crate::post::Post;
 use crate::run_queue::Mark;
+use crate::trace::What;
 
 /// This many tasks in a backlog are few: two that are to talk, or one and its partner not spawned
 /// yet.
@@ -91,6 +92,8 @@ impl Worker {
             }
             if stolen > 0 {
                 self.post.add(|counters| &counters.steals, stolen as u64);
+                let from = self.team.posts.index_of(post).expect("it is a mate's") as u64;
+                self.note(What::Steal { tasks: stolen as u64, from });
                 return true;
             }
         }

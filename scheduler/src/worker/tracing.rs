@@ -1,11 +1,15 @@
 //! What a worker notes while a [recording](crate::trace) goes on.
 
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
+
+use lisle_runtime::switch::Context;
 
 use super::{POLL_INTERVAL, Worker};
+use crate::carry::Mate;
+use crate::park::Place;
+use crate::post::Post;
 use crate::task::{Control, Phase, Runnable};
-use crate::trace::{Cause, How, What};
-use lisle_runtime::switch::Context;
+use crate::trace::{Cause, How, Text, What};
 
 impl Worker {
     /// Notes something, if this worker takes part in a recording.
@@ -14,22 +18,44 @@ impl Worker {
     }
 
     /// Takes part in a recording that has begun, or not any more in one that has ended.
-    #[cold]
+    #[inline]
     pub(crate) fn follow_recording(&self) {
-        if !self.tracer.is_behind() {
-            return;
+        if self.tracer.is_behind() {
+            self.begin_or_end_to_follow();
+        } else if self.tracer.is_on() {
+            self.renew_tasks();
         }
+    }
+
+    #[cold]
+    fn begin_or_end_to_follow(&self) {
         let settings = &self.team.settings;
         self.tracer.follow(|| format!("{} worker {}", settings.title(), self.index));
         if self.tracer.is_on() {
             // Each turn and each spawn takes the slow path from now on.
             self.count_switches(1);
             self.births_differ.set(true);
-            self.started.for_each(|task| self.note_name(task));
+            self.renew_tasks();
             if let Some(current) = self.running_task() {
                 self.note_turn_of(current);
             }
         }
+        self.look_for_own_wakes();
+    }
+
+    /// Has a ring say once more what the tasks are called, before it has forgotten.
+    fn renew_tasks(&self) {
+        self.started.for_each_of_newest(self.tracer.renewals(), |task| {
+            self.note(What::Known { task: task.id.number(), spawned_at: task.spawned_at });
+            self.note_name(task);
+        });
+    }
+
+    /// A wake-up by a task of this worker is noted while something is recorded, which its fast path
+    /// does not do.
+    fn look_for_own_wakes(&self) {
+        let post = if self.tracer.is_on() { ptr::null() } else { &raw const *self.post };
+        self.wakes_fast.set(post);
     }
 
     /// Switches until the next turn that takes the slow path.
@@ -49,7 +75,7 @@ impl Worker {
 
     fn note_name(&self, task: &Control) {
         if let Some(name) = task.name() {
-            self.note(What::name(task.id.number(), name));
+            What::name(task.id.number(), name).for_each(|part| self.note(part));
         }
     }
 
@@ -66,15 +92,38 @@ impl Worker {
     }
 
     fn note_turn_of(&self, task: &Control) {
-        self.tracer.exchange_turn(task.id.number());
-        let (next, spawned_at) = (task.id.number(), Some(task.spawned_at));
-        self.note(What::Turn { how: How::Nothing, reason: None, next, spawned_at });
+        let next = task.id.number();
+        self.tracer.exchange_turn(next);
+        self.note(What::Turn { how: How::Nothing, reason: None, next });
     }
 
+    #[inline(always)]
     fn note_switch(&self, next: Option<&Control>) {
         let number = next.map_or(0, |next| next.id.number());
         let before = self.tracer.exchange_turn(number);
-        let (how, reason) = match self.running_task() {
+        let Some(next) = next else {
+            return self.note_last_turn(before);
+        };
+        if next.context() == Context::NONE {
+            self.note(What::Known { task: number, spawned_at: next.spawned_at });
+            self.note_name(next);
+        }
+        let (how, reason) = self.end_of_turn(before);
+        self.tracer.note_now(What::Turn { how, reason, next: number });
+    }
+
+    #[cold]
+    fn note_last_turn(&self, before: u64) {
+        let (how, reason) = self.end_of_turn(before);
+        if how != How::Nothing {
+            self.note(What::Turn { how, reason, next: 0 });
+        }
+    }
+
+    /// How the turn ends of the task with the number `before`, 0 if there is none.
+    #[inline(always)]
+    fn end_of_turn(&self, before: u64) -> (How, Option<(Text, Place)>) {
+        match self.running_task() {
             _ if before == 0 => (How::Nothing, None),
             None => (How::Ends, None),
             Some(task) => match task.phase.get() {
@@ -83,36 +132,35 @@ impl Worker {
                 }
                 _ => (How::Yields, None),
             },
-        };
-        if how == How::Nothing && next.is_none() {
-            return;
         }
-        if let Some(next) = next.filter(|next| next.context() == Context::NONE) {
-            self.note_name(next);
-        }
-        let spawned_at = next.map(|next| next.spawned_at);
-        self.note(What::Turn { how, reason, next: number, spawned_at });
-    }
-
-    /// Notes that the unparker of a task was used.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn note_unpark(&self, task: NonNull<Control>) {
-        self.note_wake(task, Cause::Elsewhere);
     }
 
     /// Notes that a task becomes runnable. It is woken by the current task, unless the worker
     /// itself does that.
-    #[cold]
     pub(super) fn note_wake(&self, task: NonNull<Control>, otherwise: Cause) {
+        if !self.tracer.is_on() {
+            return;
+        }
         // SAFETY: a task that is being woken has not finished.
         let task = unsafe { task.as_ref() }.id.number();
         let waker = self.running_task().filter(|_| !self.tracer.polls());
         let (by, cause) = match waker {
             Some(waker) => (waker.id.number(), Cause::Task),
+            None if self.driver.delivers() => (0, Cause::Descriptor),
             None => (0, otherwise),
         };
-        self.note(What::Wake { task, by, cause });
+        self.tracer.note_now(What::Wake { task, by, cause });
+    }
+
+    /// Notes that this worker is about to rest, and its thread to run a mate.
+    pub(super) fn note_carrying(&self, mate: Mate) {
+        if self.tracer.is_on() {
+            self.note(What::Sleep);
+            let is_mate = |post: &Post| post.mate() == Some(mate);
+            if let Some(worker) = self.team.posts.all().iter().position(is_mate) {
+                self.note(What::Carried { worker: worker as u64 });
+            }
+        }
     }
 
     /// Notes a new task, if that is recorded.

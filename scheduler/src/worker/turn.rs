@@ -242,6 +242,8 @@ impl Worker {
         self.tell_of_ends();
         self.ring_for_mate();
         self.post.read(|mail| self.receive(mail));
+        // What has come may be from after the beginning of a recording.
+        self.follow_recording();
         // After the requests: once a worker is asked to stop, no task can come any more.
         self.accept_injected();
         let placed = self.accept_placed();
@@ -263,7 +265,7 @@ impl Worker {
         match mail {
             Mail::Notice(task, Notice::Unparked) => {
                 self.post.add(|counters| &counters.wakes_received, 1);
-                self.deliver_unpark(task);
+                self.deliver_and_note_unpark(task);
             }
             Mail::Notice(task, Notice::Abandoned) => self.deliver_abandonment(task),
             Mail::Request(request) => self.receive_request(request),

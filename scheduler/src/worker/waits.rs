@@ -173,6 +173,16 @@ impl Worker {
         }
     }
 
+    /// Does [`deliver_unpark`](Self::deliver_unpark), and notes it if something is recorded.
+    pub(super) fn deliver_and_note_unpark(&self, task: NonNull<Control>) {
+        // SAFETY: as there.
+        let phase = || unsafe { task.as_ref() }.phase.get();
+        if self.tracer.is_on() && matches!(phase(), Phase::Parked | Phase::AwaitsUnpark) {
+            self.note_wake(task, Cause::Elsewhere);
+        }
+        self.deliver_unpark(task);
+    }
+
     /// The task's unparker was used: the task becomes runnable if it is suspended.
     #[inline(always)]
     pub(super) fn deliver_unpark(&self, task: NonNull<Control>) {
@@ -181,9 +191,6 @@ impl Worker {
         let before = control.phase.replace(Phase::Unparked);
         debug_assert_ne!(before, Phase::Unparked, "an unparker is used once");
         if matches!(before, Phase::Parked | Phase::AwaitsUnpark) {
-            if self.tracer.is_on() {
-                self.note_unpark(task);
-            }
             self.queue.push_woken(task);
         }
     }
@@ -221,11 +228,8 @@ impl Worker {
     pub(super) fn interrupt(&self, task: &Control, cause: Phase) {
         if task.phase.get() == Phase::Parked {
             task.phase.set(cause);
-            if self.tracer.is_on() {
-                let timer = cause == Phase::TimedOut;
-                let cause = if timer { Cause::Timer } else { Cause::Cancel };
-                self.note_wake(NonNull::from(task), cause);
-            }
+            let timer = cause == Phase::TimedOut;
+            self.note_wake(NonNull::from(task), if timer { Cause::Timer } else { Cause::Cancel });
             self.queue.push_woken(NonNull::from(task));
         }
     }
