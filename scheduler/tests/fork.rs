@@ -113,9 +113,10 @@ fn a_descriptor_of_the_parent_is_waited_for_in_the_child() {
                 let error = read(&shared, soon()).unwrap_err();
                 assert!(error.to_string().contains("before the process forked"), "{error}");
                 let (shared, awaited, mut far) = (shared.clone(), awaited.clone(), &far);
-                let runs = Arc::new(AtomicBool::new(false));
-                let set = runs.clone();
-                let thread = thread::spawn(move || {
+                // All on a plain thread: this one would hear by the parent's epoll.
+                let wait_anew = || {
+                    let runs = Arc::new(AtomicBool::new(false));
+                    let set = runs.clone();
                     // Twice: what waits again asks for the registration.
                     let task = spawn(move || {
                         set.store(true, Ordering::Release);
@@ -123,15 +124,14 @@ fn a_descriptor_of_the_parent_is_waited_for_in_the_child() {
                     });
                     assert_eq!(read(&awaited, soon()).unwrap_err().kind(), io::ErrorKind::TimedOut);
                     awaited.close();
-                    task
-                });
-                let task = thread.join().unwrap();
-                block_until(|| runs.load(Ordering::Acquire));
-                for byte in [1, 2] {
-                    thread::sleep(Duration::from_millis(2)); // the task waits by now
-                    far.write_all(&[byte]).unwrap();
-                }
-                assert_eq!(task.join().unwrap(), [1, 2]);
+                    block_until(|| runs.load(Ordering::Acquire));
+                    for byte in [1, 2] {
+                        thread::sleep(Duration::from_millis(2)); // the task waits by now
+                        far.write_all(&[byte]).unwrap();
+                    }
+                    assert_eq!(task.join().unwrap(), [1, 2]);
+                };
+                thread::scope(|scope| scope.spawn(wait_anew).join().unwrap());
             });
             assert!(ended.success(), "{ended}");
             // They are still registered.
