@@ -25,7 +25,7 @@ use std::io::{self, Write};
 
 #[doc(inline)]
 pub use lisle_scheduler::{
-    BusyWorker, Dump, DumpOptions, RuntimeDump, TaskDump, TaskGroup, TaskState,
+    BusyWorker, Dump, DumpOptions, Hint, RuntimeDump, TaskDump, TaskGroup, TaskState,
 };
 
 /// Prints a [dump](crate::dump()) to standard error whenever the signal comes, from now on and for

@@ -100,7 +100,9 @@ pub use cancel::{
 };
 pub use clock::{Hold, advance, hold, now, pause, resume};
 pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
-pub use dump::{BusyWorker, Dump, DumpOptions, RuntimeDump, TaskDump, TaskGroup, TaskState, dump};
+pub use dump::{
+    BusyWorker, Dump, DumpOptions, Hint, RuntimeDump, TaskDump, TaskGroup, TaskState, dump,
+};
 pub use future::{BlockOn, JoinFuture, block_on};
 pub use interval::{Interval, MissedTick, interval, interval_at};
 pub use local::{LocalKey, NotSet};

@@ -4,18 +4,20 @@
 mod support;
 
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::mem;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use lisle_runtime::{no_suspend, switch};
+use lisle_scheduler::park::{Awaited, Held, Object, Reason, Wait, park};
 use lisle_scheduler::{
-    Builder, Dump, DumpOptions, Runtime, RuntimeDump, TaskState, cancellable, current, dump, run,
-    sleep, spawn, spawn_local, yield_now,
+    Builder, Dump, DumpOptions, JoinHandle, Runtime, RuntimeDump, TaskState, cancellable, current,
+    dump, run, sleep, spawn, spawn_local, yield_now,
 };
-use support::{Bell, Log, OnDrop, block_until, run_in_order};
+use support::{Bell, Log, OnDrop, block_until, in_child, run_in_order};
 
 /// The part of a dump that is about the runtime of this name. Other tests have theirs.
 #[track_caller]
@@ -318,4 +320,98 @@ fn json_has_the_same() {
     assert!(json.contains(r#","name":"waits","worker":0,"for":"#), "{json}");
     let count = |char| json.matches(char).count();
     assert_eq!((count('{'), count('[')), (count('}'), count(']')));
+}
+
+/// A lock that is held by the task of this number, for reports alone.
+struct HeldBy(u64);
+
+impl Object for HeldBy {
+    fn reason(&self) -> Reason {
+        Reason::new("waiting for a lock of a test")
+    }
+
+    fn describe(&self, say: &mut dyn FnMut(Awaited)) {
+        say(Awaited::Release(Held::new(self.0, "locked", Location::caller(), 1)));
+    }
+}
+
+fn wait_for(holder: u64) {
+    let held = HeldBy(holder);
+    let _ = park(Wait::on(&held), None, mem::forget, || None);
+}
+
+/// The hints of a dump, when there are some: a wait has to be a little old.
+fn hints() -> Vec<String> {
+    loop {
+        let dump = dump();
+        if !dump.hints().is_empty() {
+            let told = dump.to_string();
+            assert!(dump.hints().iter().all(|hint| told.contains(&hint.to_string())), "{told}");
+            assert!(dump.to_json().contains(r#""hints":["hint: "#));
+            return dump.hints().iter().map(ToString::to_string).collect();
+        }
+        sleep(Duration::from_millis(1));
+    }
+}
+
+/// Runs `body` in a child that ends while tasks wait for ever.
+fn while_others_hang(name: &str, workers: usize, body: impl FnOnce()) {
+    let ended = in_child(name, &[], || {
+        Runtime::builder()
+            .workers(workers)
+            .run(|| {
+                body();
+                std::process::exit(0);
+            })
+            .unwrap();
+    });
+    ended.assert_success();
+}
+
+#[test]
+fn tasks_that_join_each_other_are_hinted_at() {
+    while_others_hang("tasks_that_join_each_other_are_hinted_at", 2, || {
+        let slots = [Bell::new(), Bell::new()];
+        let handles: Arc<[Mutex<Option<JoinHandle<()>>>; 2]> = Arc::default();
+        let joins = |me: usize, bell: Bell| {
+            let handles = handles.clone();
+            move || {
+                bell.wait();
+                let other = handles[1 - me].lock().unwrap().take();
+                drop(other.map(JoinHandle::join));
+            }
+        };
+        let first = named("first").spawn(joins(0, slots[0].clone())).unwrap();
+        let second = named("second").spawn(joins(1, slots[1].clone())).unwrap();
+        let (one, two) = (first.task().id(), second.task().id());
+        *handles[0].lock().unwrap() = Some(first);
+        *handles[1].lock().unwrap() = Some(second);
+        assert!(dump().hints().is_empty());
+        slots.iter().for_each(Bell::ring_until_heard);
+        let words = format!(
+            "hint: tasks wait for each other: {one} 'first' for {two} 'second' for {one} 'first'"
+        );
+        assert_eq!(hints(), [words]);
+    });
+}
+
+#[test]
+fn locks_whose_holders_wait_or_are_gone_are_hinted_at() {
+    while_others_hang("locks_whose_holders_wait_or_are_gone_are_hinted_at", 1, || {
+        let number = || current().unwrap().id().to_string().parse::<u64>().unwrap();
+        let gone = spawn_local(number).join().unwrap();
+        // One that computes, and one that is woken, will let go.
+        let main = number();
+        spawn_local(move || wait_for(main));
+        yield_now();
+        assert!(dump().hints().is_empty());
+        spawn_local(move || wait_for(number()));
+        spawn_local(move || wait_for(gone));
+        yield_now();
+        let hints = hints();
+        let [own, abandoned] = &hints[..] else { panic!("{hints:?}") };
+        assert!(own.ends_with(" waits for itself"), "{own}");
+        let words = format!(" waits for a lock that task {gone} has taken\n    at ");
+        assert!(abandoned.contains(&words), "{abandoned}");
+    });
 }

@@ -9,7 +9,9 @@ use std::{iter, mem};
 use lisle_runtime::internal::in_section;
 use lisle_runtime::internal::primitive::{Arc, Mutex};
 
-use super::{BusyWorker, Dump, DumpOptions, Roll, RuntimeDump, TaskDump, TaskGroup, TaskState};
+use super::{
+    BusyWorker, Dump, DumpOptions, Roll, RuntimeDump, TaskDump, TaskGroup, TaskState, hints,
+};
 use crate::cancel::shield;
 use crate::deadlock::{TaskReport, relate};
 use crate::injector::Injector;
@@ -66,7 +68,20 @@ pub(crate) enum Seen {
 
 /// A dump of all runtimes of the process.
 pub(super) fn of_all(options: DumpOptions) -> Dump {
-    of(&directory::all(), options)
+    let began = Instant::now();
+    let members = directory::all();
+    let mut dump = of(&members, options);
+    let mut found = hints::find(&dump);
+    // The last look shows that the tasks have waited all along, see `hints`.
+    for _ in 0..2 {
+        if found.is_empty() {
+            break;
+        }
+        let again = of(&members, DumpOptions::new().tasks_per_group(options.most));
+        found = hints::confirmed(found, &again, began.elapsed());
+    }
+    dump.hints = found;
+    dump
 }
 
 /// A dump of one runtime.
@@ -96,7 +111,7 @@ fn of(members: &[Member], options: DumpOptions) -> Dump {
             busy: busy_workers(member, missing.map(|&(_, worker)| worker).collect()),
         }
     });
-    let mut dump = Dump { runtimes: runtimes.collect() };
+    let mut dump = Dump { runtimes: runtimes.collect(), hints: Vec::new() };
     let groups = dump.runtimes.iter_mut().flat_map(|runtime| &mut runtime.groups);
     let tasks = groups.flat_map(|group| &mut group.tasks);
     relate(&mut tasks.filter_map(|task| task.wait.as_mut()).collect::<Vec<_>>());

@@ -7,7 +7,7 @@ use crate::park::Awaited;
 
 impl Dump {
     /// The dump as JSON: for each runtime its groups, and for each group the tasks that are
-    /// described. Times are seconds, places are `file:line:column`.
+    /// described; and the hints as text. Times are seconds, places are `file:line:column`.
     ///
     /// ```
     /// let json = lisle::run(|| lisle::dump().to_json());
@@ -56,6 +56,10 @@ impl Dump {
                 out.push_str("]}");
             }
             out.push_str("]}");
+        }
+        out.push_str(r#"],"hints":["#);
+        for (place, hint) in self.hints.iter().enumerate() {
+            write!(out, "{}{}", comma(place), Text(hint))?;
         }
         out.push_str("]}");
         Ok(())

@@ -5,11 +5,13 @@
 //! a dump stays small however many tasks there are.
 
 mod census;
+mod hints;
 mod json;
 mod roll;
 mod text;
 
 pub(crate) use census::{Census, Member, Seen, of_team as dump_of};
+pub use hints::Hint;
 pub(crate) use json::Text as JsonText;
 pub(crate) use roll::Roll;
 
@@ -130,6 +132,7 @@ impl DumpOptions {
 #[derive(Clone, Debug)]
 pub struct Dump {
     pub(crate) runtimes: Vec<RuntimeDump>,
+    hints: Vec<Hint>,
 }
 
 /// One runtime in a [`Dump`].
@@ -188,6 +191,17 @@ pub struct BusyWorker {
 }
 
 impl Dump {
+    /// Waits that seem to have no end, although other tasks go on: tasks of which each waits for the
+    /// next by a join or for a lock, in a circle, and those that wait for a lock whose holder has
+    /// ended. Only tasks that are described are looked at, and the second only if all are.
+    ///
+    /// ```
+    /// assert!(lisle::run(|| lisle::dump().hints().is_empty()));
+    /// ```
+    pub fn hints(&self) -> &[Hint] {
+        &self.hints
+    }
+
     /// The runtimes, in the order in which they began.
     pub fn runtimes(&self) -> &[RuntimeDump] {
         &self.runtimes

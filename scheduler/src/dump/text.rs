@@ -16,7 +16,8 @@ impl Display for Dump {
         for (place, runtime) in self.runtimes.iter().enumerate() {
             write!(f, "{}{runtime}", if place == 0 { "" } else { "\n\n\n" })?;
         }
-        Ok(())
+        let space = if self.runtimes.len() == 1 { "\n\n" } else { "\n\n\n" };
+        self.hints.iter().try_for_each(|hint| write!(f, "{space}{hint}"))
     }
 }
 

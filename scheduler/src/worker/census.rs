@@ -21,6 +21,10 @@ impl Worker {
     #[cold]
     pub(crate) fn take_census(&self, census: &Census, seen: Seen) -> Vec<TaskGroup> {
         let now = self.epoch.elapsed();
+        if !self.is_explored() {
+            // So that no wait which begins later seems to have begun before.
+            self.clock.set(now);
+        }
         let mut roll = census.roll();
         self.started.for_each(|task| roll.note_started(task, self.state_of(task, seen), now));
         self.queue.for_each_new(|task| {
