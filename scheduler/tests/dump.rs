@@ -4,12 +4,12 @@
 mod support;
 
 use std::collections::HashSet;
-use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
+use std::{iter, mem};
 
 use lisle_runtime::{no_suspend, switch};
 use lisle_scheduler::park::{Awaited, Held, Object, Reason, Wait, park};
@@ -167,7 +167,14 @@ fn a_busy_worker_is_named_with_its_task() {
     });
     block_until(|| begun.load(Ordering::Acquire));
     let waiting: Vec<_> = (0..3).map(|_| runtime.spawn(|| ())).collect();
-    let dump = dump();
+    // A failure does not leave the task computing, for which the runtime would wait.
+    let stop = OnDrop(|| over.store(true, Ordering::Release));
+    // On a machine that is held up, the thread may not come to answer in time.
+    let is_named = |dump: &Dump| {
+        let busy = of(dump, "busy").busy_workers();
+        busy.iter().all(|busy| busy.running().is_some())
+    };
+    let dump = iter::repeat_with(dump).find(is_named).unwrap();
     let dump = of(&dump, "busy");
     let [busy] = dump.busy_workers() else { panic!("{dump}") };
     assert_eq!((busy.worker(), busy.thread()), (0, "busy-0"));
@@ -175,7 +182,7 @@ fn a_busy_worker_is_named_with_its_task() {
     assert_eq!(dump.task_count(), 3, "those that nobody has taken yet: {dump}");
     assert!(dump.tasks().all(|task| task.worker().is_none()));
     assert!(dump.to_string().contains("worker 0 (thread busy-0) is busy with task "), "{dump}");
-    over.store(true, Ordering::Release);
+    drop(stop);
     task.unwrap().join().unwrap();
     waiting.into_iter().for_each(|task| task.join().unwrap());
 }

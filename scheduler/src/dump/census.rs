@@ -27,7 +27,7 @@ use crate::worker;
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// How long it may take a busy worker's thread to say which task it runs.
-const GLIMPSE: Duration = Duration::from_millis(20);
+const GLIMPSE: Duration = Duration::from_millis(100);
 
 const REASON: Reason = Reason::new("asking the workers for a dump");
 
