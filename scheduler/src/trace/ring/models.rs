@@ -5,16 +5,17 @@ use loom::thread;
 
 use super::{Copied, Ring};
 
-/// Writes events one after the other, the first of which is `from`, and each of the same words.
+/// Writes events one after the other, the first of which has the number `from`. The words of each
+/// are alike, and are never those of a slot that was not written.
 fn write(ring: &Ring, from: u64, events: u64) {
-    (from..from + events).for_each(|n| ring.write([n; 4]));
+    (from..from + events).for_each(|n| ring.write([n + 1; 4]));
 }
 
 /// Asserts that all are whole, and those that were written one after the other, as the numbers of
 /// the lost ones say.
 fn assert_whole(copied: Copied) {
     for (words, number) in copied.events.iter().zip(copied.lost..) {
-        assert_eq!(words, &[number; 4], "a copy has a part of another event");
+        assert_eq!(words, &[number + 1; 4], "a copy has a part of another event");
     }
 }
 
@@ -34,21 +35,5 @@ fn a_copy_has_whole_events_only() {
         let copied = ring.copy();
         assert_eq!((copied.events.len(), copied.lost), (1, 3));
         assert_whole(copied);
-    });
-}
-
-/// The ring fills while it is copied. Seen to fail when the number of events is published before
-/// their words, or read without acquiring them.
-#[test]
-fn what_is_counted_is_written() {
-    loom::model(|| {
-        let ring = Arc::new(Ring::of(4));
-        let writer = {
-            let ring = ring.clone();
-            thread::spawn(move || write(&ring, 0, 2))
-        };
-        assert_whole(ring.copy());
-        writer.join().unwrap();
-        assert_eq!(ring.copy().events.len(), 2);
     });
 }
