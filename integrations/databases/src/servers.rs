@@ -24,7 +24,7 @@ pub struct Postgres {
     config: postgres::Config,
     stop: Command,
     _process: Child,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Redis {
@@ -51,6 +51,7 @@ impl Redis {
 
 impl Postgres {
     const USER: &str = "tester";
+    const DATABASE: &str = "postgres";
 
     /// `None` if there is no such program here.
     pub fn start() -> io::Result<Option<Self>> {
@@ -86,19 +87,31 @@ impl Postgres {
             .kill_on_drop(true)
             .spawn()?;
         let mut config = postgres::Config::new();
-        config.host_path(&folder.0).user(Self::USER).dbname("postgres");
+        config.host_path(&folder.0).user(Self::USER).dbname(Self::DATABASE);
         until_it_answers(&mut process, || {
             let ready = lisle::blocking(|| config.connect(postgres::NoTls).map(drop));
             ready.map_err(io::Error::other)
         })?;
         let mut stop = command("pg_ctl");
         stop.args(["-m", "fast", "stop"]);
-        Ok(Some(Self { config, stop, _process: process, _folder: folder }))
+        Ok(Some(Self { config, stop, _process: process, folder }))
     }
 
     /// How to connect.
     pub fn config(&self) -> &postgres::Config {
         &self.config
+    }
+
+    /// A connection that nothing was said over yet.
+    pub fn connect(&self) -> io::Result<UnixStream> {
+        UnixStream::connect(self.folder.0.join(".s.PGSQL.5432"))
+    }
+
+    /// What is to be said over it.
+    pub fn async_config(&self) -> tokio_postgres::Config {
+        let mut config = tokio_postgres::Config::new();
+        config.user(Self::USER).dbname(Self::DATABASE);
+        config
     }
 
     /// The server refuses to run as root.

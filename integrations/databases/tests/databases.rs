@@ -1,5 +1,7 @@
 //! The examples, and what they do not show: time-outs, cancelling, errors of the server.
 
+#[path = "../examples/postgres_async.rs"]
+mod postgres_async;
 #[path = "../examples/postgres_pool.rs"]
 mod postgres_pool;
 #[path = "../examples/redis_counters.rs"]
@@ -18,6 +20,11 @@ use redis::{Commands, ConnectionLike};
 #[test]
 fn redis_counters() {
     redis_counters::main().unwrap();
+}
+
+#[test]
+fn postgres_async() {
+    postgres_async::main().unwrap();
 }
 
 #[test]
