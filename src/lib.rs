@@ -90,11 +90,11 @@
 //! **The end.** Tasks that are left when a runtime ends are cancelled: they unwind from where they
 //! wait. [`task::shield`] puts that off, and [`task::check_cancelled`] asks for it in between.
 //!
-//! **Look inside.** [`dump()`] says what every task does, of every runtime, and
-//! [`dump::on_signal`] does so whenever a signal comes. A [`trace`] shows what happened when, in a
-//! browser. [`metrics()`] counts what each worker has done and has to do. [The
-//! guide](guide::seeing_inside) shows all three, and the [watch](RuntimeBuilder::watch), which names
-//! the task that keeps others waiting.
+//! **Look inside.** [`dump()`] says what every task does, of every runtime, and [`dump::on_signal`]
+//! does so whenever a signal comes. A [`trace`] shows what happened when, in a browser.
+//! [`metrics()`] counts what each worker has done and has to do. [The guide](guide::seeing_inside)
+//! shows all three, and the [watch](RuntimeBuilder::watch), which names the task that keeps others
+//! waiting.
 //!
 //! **Futures.** [`block_on`] waits for a future, whose wakers may come from any thread: see the
 //! module [`future`].

@@ -39,8 +39,8 @@
 //! has a form with a time-out and one with a deadline. A time-out of zero looks and gives up; one
 //! that ends after the last representable `Instant`, such as `Duration::MAX`, never comes.
 //!
-//! `async` code, on any executor, waits at a [`Notify`] by `notify.notified().await` and for permits
-//! by [`acquire_async`](Semaphore::acquire_async).
+//! `async` code, on any executor, waits at a [`Notify`] by `notify.notified().await` and for
+//! permits by [`acquire_async`](Semaphore::acquire_async).
 //!
 //! A guard of a part of a value is made by `map` and `filter_map`, as
 //! [`MutexGuard::map`]. One that borrows nothing, for a lock in an `Arc`, comes from the methods

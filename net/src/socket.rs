@@ -223,8 +223,8 @@ macro_rules! timeouts {
     };
 }
 
-/// Reading and writing, by a socket and by a reference to one, and the end of that. std's type makes
-/// the calls. The socket says by its methods `read_by` and `write_by` how they wait.
+/// Reading and writing, by a socket and by a reference to one, and the end of that. std's type
+/// makes the calls. The socket says by its methods `read_by` and `write_by` how they wait.
 macro_rules! stream {
     ($socket:ident) => {
         impl $socket {

@@ -38,8 +38,8 @@ impl<P> Queued<P> {
     ///
     /// # Safety
     ///
-    /// It has joined no queue before, and the caller holds the lock that guards this one. Before the
-    /// place ends it [leaves](Self::leave) this queue, or its wait was over.
+    /// It has joined no queue before, and the caller holds the lock that guards this one. Before
+    /// the place ends it [leaves](Self::leave) this queue, or its wait was over.
     pub(crate) unsafe fn join(&self, queue: &mut WaitQueue<P>, waker: Waker) {
         // SAFETY: no unparker of a new wait is out. Neither the wait nor the waiter moves, and they
         // end when the wait is over.

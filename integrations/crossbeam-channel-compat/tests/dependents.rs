@@ -1,6 +1,6 @@
-//! Crates that depend on crossbeam-channel, and know nothing of Lisle, in tasks: where they wait for
-//! a channel, other tasks run. One worker has all of a test's tasks, so that a wait which blocked the
-//! thread would never end.
+//! Crates that depend on crossbeam-channel, and know nothing of Lisle, in tasks: where they wait
+//! for a channel, other tasks run. One worker has all of a test's tasks, so that a wait which
+//! blocked the thread would never end.
 
 use std::fs;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! postgres, through `blocking`.
 //!
-//! The crate has a runtime of its own inside, which blocks the calling thread: there is no place for
-//! other sockets. So a call goes to a thread for blocking calls, while its task waits. The
+//! The crate has a runtime of its own inside, which blocks the calling thread: there is no place
+//! for other sockets. So a call goes to a thread for blocking calls, while its task waits. The
 //! connections are few, and lie in a channel from which tasks take them.
 
 use lisle::blocking;

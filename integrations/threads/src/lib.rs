@@ -1,7 +1,7 @@
 //! A logger that says which task a line is of.
 //!
-//! `log` has no state of its own, and so nothing that tasks could mix up: any logger works as it is.
-//! One that wants to name tasks asks for the current one.
+//! `log` has no state of its own, and so nothing that tasks could mix up: any logger works as it
+//! is. One that wants to name tasks asks for the current one.
 
 use std::io::{self, Write};
 use std::sync::Mutex;

@@ -1,8 +1,9 @@
 //! `tracing`'s current span, for each task its own.
 //!
-//! A subscriber knows by thread which spans are entered. The tasks of a worker share its thread: what
-//! one of them logs would be told as part of a span that another one has entered before it waited,
-//! and new spans would become its children. [`PerTask`] around the subscriber puts that right:
+//! A subscriber knows by thread which spans are entered. The tasks of a worker share its thread:
+//! what one of them logs would be told as part of a span that another one has entered before it
+//! waited, and new spans would become its children. [`PerTask`] around the subscriber puts that
+//! right:
 //!
 //! ```
 //! use lisle_tracing::PerTask;
@@ -27,12 +28,13 @@
 //!
 //! # How
 //!
-//! Nothing is done when tasks switch, and nothing is asked of the scheduler. A call to the subscriber
-//! finds that another task than last time makes it on this thread. Then, before the call goes on, the
-//! spans of that other task are exited and those of this one entered. To the subscriber it is as if
-//! one thread had left the ones and entered the others, as it is for `async` code, so this works with
-//! all of them: with layers, filters by span, and those that write profiles. A program whose tasks do
-//! not log pays nothing, and one whose tasks are in no span a comparison for each call.
+//! Nothing is done when tasks switch, and nothing is asked of the scheduler. A call to the
+//! subscriber finds that another task than last time makes it on this thread. Then, before the call
+//! goes on, the spans of that other task are exited and those of this one entered. To the
+//! subscriber it is as if one thread had left the ones and entered the others, as it is for `async`
+//! code, so this works with all of them: with layers, filters by span, and those that write
+//! profiles. A program whose tasks do not log pays nothing, and one whose tasks are in no span a
+//! comparison for each call.
 //!
 //! # What to know
 //!
@@ -42,10 +44,10 @@
 //! - A task that is spawned is in no span, as a thread would be. Give it one:
 //!   `let span = Span::current(); spawn(move || span.in_scope(|| …))`. The same goes for what
 //!   `blocking` runs, which is another thread's.
-//! - `tracing::subscriber::set_default` and `with_default` set the subscriber of the thread, for all
-//!   its tasks. Use them around the runtime, not in a task that waits.
-//! - What writes the log must not wait as a task does, in the middle of a call to the subscriber: use
-//!   std's standard output and files, or a channel that is not waited for.
+//! - `tracing::subscriber::set_default` and `with_default` set the subscriber of the thread, for
+//!   all its tasks. Use them around the runtime, not in a task that waits.
+//! - What writes the log must not wait as a task does, in the middle of a call to the subscriber:
+//!   use std's standard output and files, or a channel that is not waited for.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -194,7 +196,8 @@ impl<S: Subscriber> Subscriber for PerTask<S> {
         if id == TypeId::of::<Self>() {
             return Some(std::ptr::from_ref(self).cast());
         }
-        // SAFETY: the caller takes what it gets for a `Self`, or for what the other one has of `id`.
+        // SAFETY: the caller takes what it gets for a `Self`, or for what the other one has of
+        // `id`.
         unsafe { self.subscriber.downcast_raw(id) }
     }
 }

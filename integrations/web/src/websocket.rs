@@ -3,8 +3,8 @@
 //! tungstenite's `WebSocket` works on Lisle's sockets as it is, for a task that reads and writes in
 //! turn. A server that pushes messages does both at once. Two of them on clones of the socket would
 //! not do: the reading one answers pings, in the middle of what the other one writes. Here the
-//! socket never waits, so that a lock of std's will do; tasks wait beside it, until something can be
-//! read or written.
+//! socket never waits, so that a lock of std's will do; tasks wait beside it, until something can
+//! be read or written.
 
 use std::io;
 use std::sync::Mutex;

@@ -147,8 +147,8 @@ impl<T: Stream> Shared<T> {
         }
     }
 
-    /// Lets the waker be called when an operation may succeed, unless the last wait has failed: then
-    /// it returns the error.
+    /// Lets the waker be called when an operation may succeed, unless the last wait has failed:
+    /// then it returns the error.
     fn watch(self: &Arc<Self>, direction: Direction, waker: &Waker) -> Option<io::Error> {
         // To clone a waker and to drop one may be user code, for which the lock is not held.
         let waker = waker.clone();

@@ -191,9 +191,9 @@ pub struct BusyWorker {
 }
 
 impl Dump {
-    /// Waits that seem to have no end, although other tasks go on: tasks of which each waits for the
-    /// next by a join or for a lock, in a circle, and those that wait for a lock whose holder has
-    /// ended. Only tasks that are described are looked at, and the second only if all are.
+    /// Waits that seem to have no end, although other tasks go on: tasks of which each waits for
+    /// the next by a join or for a lock, in a circle, and those that wait for a lock whose holder
+    /// has ended. Only tasks that are described are looked at, and the second only if all are.
     ///
     /// ```
     /// assert!(lisle::run(|| lisle::dump().hints().is_empty()));

@@ -34,9 +34,9 @@ pub struct Metrics {
 
 /// What one worker has done since it began, and what it has to do.
 ///
-/// The worker publishes its numbers of switches, tasks and stacks every 64 switches, the others every
-/// 1,024, and all when it has nothing to do, so if it computes for long they are that old. A task that asks about its own
-/// worker gets what is true now.
+/// The worker publishes its numbers of switches, tasks and stacks every 64 switches, the others
+/// every 1,024, and all when it has nothing to do, so if it computes for long they are that old. A
+/// task that asks about its own worker gets what is true now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerMetrics {

@@ -148,10 +148,10 @@ impl RuntimeBuilder {
     /// safety](https://docs.rs/lisle/latest/lisle/guide/safety/) has the list.
     ///
     /// Carrying takes x86_64 with glibc and a kernel that lets programs write the `fs` base, and
-    /// more than one worker. Workers of two runtimes do not carry each other, nor does a worker take
-    /// part of which a task has ever waited for a descriptor, as for a socket. It is off under sanitizers and valgrind, where the allocator uses
-    /// restartable sequences, and in a runtime that has a [`stall_notice`](Self::stall_notice) or a
-    /// [`watch`](Self::watch).
+    /// more than one worker. Workers of two runtimes do not carry each other, nor does a worker
+    /// take part of which a task has ever waited for a descriptor, as for a socket. It is off under
+    /// sanitizers and valgrind, where the allocator uses restartable sequences, and in a runtime
+    /// that has a [`stall_notice`](Self::stall_notice) or a [`watch`](Self::watch).
     ///
     /// # Examples
     ///
@@ -440,8 +440,8 @@ impl RuntimeBuilder {
     /// # Errors
     ///
     /// If the number of workers is 0, if the name of the threads contains a zero byte, if
-    /// `LISLE_WORKERS`, `LISLE_STACK_SIZE`, `LISLE_CARRY`, `LISLE_WATCH` or `LISLE_PANIC_NOTE` is consulted
-    /// and cannot be understood, or if the first thread cannot be started.
+    /// `LISLE_WORKERS`, `LISLE_STACK_SIZE`, `LISLE_CARRY`, `LISLE_WATCH` or `LISLE_PANIC_NOTE` is
+    /// consulted and cannot be understood, or if the first thread cannot be started.
     ///
     /// # Examples
     ///

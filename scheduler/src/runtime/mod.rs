@@ -46,7 +46,8 @@ use crate::team::Team;
 ///   [`Deadlock`](crate::Deadlock), also for what it does not see, such as a `LazyLock` whose
 ///   initialiser waits.
 /// - If it is called inside a task, if `LISLE_WORKERS`, `LISLE_STACK_SIZE`, `LISLE_CARRY`,
-///   `LISLE_WATCH` or `LISLE_PANIC_NOTE` cannot be understood, or if there is no memory for the first stack.
+///   `LISLE_WATCH` or `LISLE_PANIC_NOTE` cannot be understood, or if there is no memory for the
+///   first stack.
 ///
 /// # With `panic = "abort"`
 ///

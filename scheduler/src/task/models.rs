@@ -195,8 +195,8 @@ fn a_task_of_a_scope_cancels_it() {
 /// A thread has a task's end shown, and joins it or lets it go, while the task ends: the sign is
 /// dropped, once the task has ended, although something else keeps what is left of the task.
 ///
-/// Seen to fail: when a handle that lets go leaves the sign in the cell, or does not show the end of
-/// a task that has ended meanwhile; when a task that is detached does not show its end; when a
+/// Seen to fail: when a handle that lets go leaves the sign in the cell, or does not show the end
+/// of a task that has ended meanwhile; when a task that is detached does not show its end; when a
 /// joiner waits in the cell in which the sign stands. (That a joiner waits until the sign was used
 /// cannot be seen: loom does not notice that memory is gone.)
 #[test]

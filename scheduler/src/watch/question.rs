@@ -1,10 +1,10 @@
 //! What the watch asks a worker, and what the handler on the worker's thread answers.
 //!
 //! The watch asks about one [`Turn`]: of the task that the thread was running when it began to wait
-//! in the kernel, or when the turn was first seen. The handler answers if it has interrupted that turn and no other, so a signal
-//! that comes late, when the thread has gone on, names no innocent task. It prints nothing by
-//! itself: standard error may be a pipe that nobody reads. It leaves its answer here, and the watch
-//! says it.
+//! in the kernel, or when the turn was first seen. The handler answers if it has interrupted that
+//! turn and no other, so a signal that comes late, when the thread has gone on, names no innocent
+//! task. It prints nothing by itself: standard error may be a pipe that nobody reads. It leaves its
+//! answer here, and the watch says it.
 //!
 //! One word has the state:
 //!

@@ -32,8 +32,8 @@ impl Worker {
         Some(Turn::new(task.addr().get(), started.inserted()))
     }
 
-    /// Describes the running task, which keeps the thread, if it holds up others. Called in a signal
-    /// handler, at any instruction of the thread while it runs this worker: it reads what
+    /// Describes the running task, which keeps the thread, if it holds up others. Called in a
+    /// signal handler, at any instruction of the thread while it runs this worker: it reads what
     /// never changes, and what is atomic.
     pub(crate) fn task_that_holds_up(&self) -> Option<Answer> {
         (self.held_up() > 0).then(|| self.running_task_from_outside())?
@@ -56,8 +56,9 @@ impl Worker {
     }
 
     /// How many tasks cannot go on while the running one blocks the thread: those that have started
-    /// here, those that were placed here and, if there is no other worker that could start them, the
-    /// new ones. Those of `spawn_local` are not counted: nothing that can be read here knows of them.
+    /// here, those that were placed here and, if there is no other worker that could start them,
+    /// the new ones. Those of `spawn_local` are not counted: nothing that can be read here knows of
+    /// them.
     fn held_up(&self) -> usize {
         let own = self.started.len().saturating_sub(1) + self.post.placed.len();
         if !self.team.is_alone() {

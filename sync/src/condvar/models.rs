@@ -98,8 +98,8 @@ fn model_of_a_time_out_against_a_notification() {
 /// The first of two waiters is a task, and is cancelled while one of them is notified: it has the
 /// token, or it has the lock again as it unwinds, and the other one has the token.
 ///
-/// Seen to fail: when a notification forgets whether others still wait, and when a cancellation does
-/// not end the wait, loom reports a deadlock.
+/// Seen to fail: when a notification forgets whether others still wait, and when a cancellation
+/// does not end the wait, loom reports a deadlock.
 #[test]
 fn model_of_a_cancel_against_a_notification() {
     loom::model(|| {

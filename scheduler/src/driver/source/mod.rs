@@ -202,8 +202,8 @@ fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "it was closed by this program")
 }
 
-/// Has what a report will change fetched into the cache: first the block, and then the waiter, whose
-/// address is in the block.
+/// Has what a report will change fetched into the cache: first the block, and then the waiter,
+/// whose address is in the block.
 #[inline]
 pub(super) fn fetch(token: u64, distance: Distance) {
     let (block, _) = slab::block_of(token);
