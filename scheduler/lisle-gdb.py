@@ -423,7 +423,7 @@ Without a command, it is `backtrace`. The frames of a task that is suspended are
                 self.run_on_thread(task, command, pointers)
             elif not goes_on:
                 print(f"{task.title()} has no stack: {task.story()}")
-        except (gdb.error, gdb.MemoryError) as error:
+        except (gdb.error, gdb.MemoryError, gdb.GdbError) as error:
             if not goes_on:
                 raise gdb.GdbError(str(error))
             print(error)

@@ -30,7 +30,7 @@ pub fn main() -> Result<(), Box<dyn Error>> {
             let client = client.clone();
             lisle::spawn(move || {
                 let row = lisle::block_on(client.query_one("SELECT $1::int * $1", &[&n]))?;
-                Ok::<i32, tokio_postgres::Error>(row.try_get(0)?)
+                row.try_get::<_, i32>(0)
             })
         })
         .collect();
