@@ -72,12 +72,12 @@ fn assert_blocked(said: &str, task: &str, worker: &str, others: &str) {
     assert_eq!(said.matches("lisle: ").count(), 1, "{said}");
 }
 
-/// What it waits in is told, too. An emulator waits in other calls.
+/// What it waits in is told, too. An emulator waits in other calls, with other numbers.
 fn assert_waits(said: &str, call: &str, reason: &str) {
     if env::var_os("LISLE_TEST_RUNNER").is_none() {
         assert!(said.contains(&format!("\nthe thread waits in the kernel, {call}")), "{said}");
+        assert!(said.contains(&format!("\n- {reason}")), "{said}");
     }
-    assert!(said.contains(&format!("\n- {reason}")), "{said}");
 }
 
 const TWO: &str = "2 other tasks cannot go on: they wait for this worker's thread";
@@ -259,6 +259,7 @@ fn turns_are_told_apart() {
             done.unwrap();
         }
         // Nobody watches, whatever the environment says.
+        let before = threads();
         let unwatched = Runtime::builder().workers(1).watch(Duration::ZERO);
         let done = unwatched.run(|| {
             spawn_local(|| Bell::new().wait());
@@ -266,7 +267,8 @@ fn turns_are_told_apart() {
             thread::sleep(PATIENCE / 2);
             threads()
         });
-        assert_eq!(done.unwrap(), 2, "the harness has one");
+        // A thread that has ended is listed for a moment.
+        assert!(done.unwrap() <= before, "the runtime has none but the caller's");
     });
     ended.assert_success();
     assert_eq!(ended.stderr, "");

@@ -65,8 +65,7 @@ fn model_of_readers_against_a_writer() {
 
 /// Two writers and a reader.
 ///
-/// Seen to fail: with a `leave_to_writer` that does not look at the state again, two have the lock
-/// at a time; with one that does nothing, loom reports a deadlock.
+/// Seen to fail: with a `leave_to_writer` that does nothing, loom reports a deadlock.
 #[test]
 fn model_of_writers_against_a_reader() {
     loom::model(|| {
@@ -95,6 +94,30 @@ fn model_of_a_writer_that_gives_up() {
         assert!(!guarded.lock.lock_until::<Writing>(deadline, here()));
         assert_eq!(reader.join().unwrap(), 0); // although the first reader is still there
         guarded.look_and_unlock();
+        guarded.end();
+    });
+}
+
+/// The last reader leaves the lock to a writer that gives up at this moment. Both write then.
+///
+/// Seen to fail: with a `leave_to_writer` that does not look at the state again, accesses to the
+/// number overlap.
+#[test]
+fn model_of_a_writer_that_gives_up_what_it_is_to_get() {
+    loom::model(|| {
+        let guarded = Guarded::new();
+        guarded.lock.lock::<Reading>(here());
+        let reader = in_a_thread(&guarded, |guarded| {
+            guarded.look_and_unlock();
+            guarded.write();
+        });
+        let deadline = || Some(Instant::now());
+        if guarded.lock.lock_until::<Writing>(deadline, here()) {
+            // SAFETY: the lock is held.
+            unsafe { guarded.lock.unlock_exclusive() };
+        }
+        guarded.write();
+        reader.join().unwrap();
         guarded.end();
     });
 }
