@@ -1,5 +1,5 @@
 //! As much of an HTTP server as the examples need. httparse reads the heads of requests: it works
-//! on bytes, and so has nothing to do with who waits for them.
+//! on bytes, and so has nothing to do with waiting for them.
 
 use std::io::{self, Read, Write};
 

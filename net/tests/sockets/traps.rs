@@ -203,7 +203,8 @@ fn a_descriptor_that_lives_on_elsewhere() {
                     stream.read_exact(&mut byte).map(|()| byte)
                 })
             });
-            let look = || lisle::sleep(Duration::from_micros(100)); // the worker waits in its poller
+            // Meanwhile the worker waits in its poller.
+            let look = || lisle::sleep(Duration::from_micros(100));
             look();
             far.write_all(b"b").unwrap();
             look();

@@ -28,9 +28,8 @@
 #[cfg(all(test, lisle_loom))]
 mod models;
 
-use std::time::Instant;
-
 use std::mem::offset_of;
+use std::time::Instant;
 
 use lisle_runtime::internal::primitive::atomic::{AtomicU8, Ordering};
 use lisle_runtime::internal::primitive::cell::UnsafeCell;

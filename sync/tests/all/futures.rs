@@ -1,5 +1,5 @@
-//! Notifications and permits for `async` code, among tasks and threads: who is woken, and that
-//! nothing is lost with a future that is dropped, at whichever stage.
+//! Notifications and permits for `async` code, among tasks and threads: which party is woken, and
+//! that nothing is lost with a future that is dropped, at whichever stage.
 
 use std::future::poll_fn;
 use std::pin::Pin;
