@@ -2,9 +2,9 @@
 //!
 //! Tasks transfer between accounts at random. A transfer locks both, the one with the smaller
 //! number first: so no two transfers wait for each other in a ring. The locks are Lisle's, whose
-//! guards may be held over a wait. Some transfers are given up in the middle, by a time limit:
-//! since what a transfer changes it changes without a wait in between, the sum is right all the
-//! same.
+//! guards may be held over a wait. Some transfers are given up in the middle, by a time limit: the
+//! guards unlock, and the sum is right all the same, since a transfer takes and gives without a
+//! wait in between.
 //!
 //! ```text
 //! cargo run --release --example bank
@@ -36,7 +36,7 @@ fn main() {
                     for n in 0..TRANSFERS {
                         let (from, to) = pair(teller * TRANSFERS + n);
                         let limit = Duration::from_micros(n as u64 % 50);
-                        // Given up while it waits for its turn, or done.
+                        // Done, or given up where it yields: a wait for a lock is not cut short.
                         let _ = lisle::timeout(limit, || {
                             transfer(accounts, from, to, n as i64 % 70);
                         });
@@ -64,7 +64,7 @@ fn pair(n: usize) -> (usize, usize) {
 fn transfer(accounts: &[Mutex<i64>], from: usize, to: usize, amount: i64) {
     let (first, second) = (from.min(to), from.max(to));
     let mut first_balance = accounts[first].lock();
-    lisle::yield_now(); // another one may want it now
+    lisle::yield_now(); // others may want it meanwhile, or the time may be up
     let mut second_balance = accounts[second].lock();
     let (giver, taker) = if first == from {
         (&mut first_balance, &mut second_balance)

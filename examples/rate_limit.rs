@@ -7,7 +7,7 @@
 //! ```text
 //! cargo run --release --example rate_limit
 //!
-//! 20 requests, 5 at once and then one each 2 ms: in at least 30 ms, which took 31 ms
+//! 20 requests, 5 at once and then one each 2 ms: at least 30 ms, and it took 31 ms
 //! ```
 
 mod support;
@@ -48,8 +48,8 @@ fn main() {
         let (took, least) = (start.elapsed(), PERIOD * (REQUESTS - AT_ONCE));
         assert!(took >= least, "the limit was not kept");
         println!(
-            "{REQUESTS} requests, {AT_ONCE} at once and then one each {} ms: in at least {} ms, \
-             which took {} ms",
+            "{REQUESTS} requests, {AT_ONCE} at once and then one each {} ms: at least {} ms, \
+             and it took {} ms",
             PERIOD.as_millis(),
             least.as_millis(),
             took.as_millis()

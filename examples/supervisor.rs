@@ -3,19 +3,21 @@
 //!
 //! Each worker is a task of a scope, so the supervisor ends after the last of them, and what they
 //! have in common is borrowed. One works, one panics now and then, one always does, and one hangs:
-//! it has a time limit.
+//! it has a time limit. What the panics say is on standard error. (In a program that is built with
+//! `panic = "abort"` there is nothing to supervise: the first panic ends the process.)
 //!
 //! ```text
 //! cargo run --release --example supervisor
 //!
 //! steady: done after 1 start
 //! shaky: done after 3 starts
-//! broken: given up after 4 starts: it is not to be mended
+//! broken: given up after 4 starts: it is beyond repair
 //! stuck: given up after 4 starts: it takes too long
 //! ```
 
 mod support;
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
@@ -34,7 +36,7 @@ fn main() {
     let workers: [(&str, Work); 4] = [
         ("steady", |_| lisle::yield_now()),
         ("shaky", |start| assert!(start > 2, "not yet")),
-        ("broken", |_| panic!("it is not to be mended")),
+        ("broken", |_| panic!("it is beyond repair")),
         ("stuck", |_| lisle::sleep(Duration::from_secs(3600))),
     ];
     lisle::run(|| {
@@ -60,11 +62,14 @@ fn supervise(name: &str, work: Work) -> String {
             Ok(Err(_)) => reason = "it takes too long".to_owned(),
             // The supervisor itself is to stop.
             Err(payload) if Cancelled::of(&payload).is_some() => resume_unwind(payload),
-            Err(payload) => {
-                reason =
-                    payload.downcast_ref::<&str>().map_or_else(String::new, ToString::to_string);
-            }
+            Err(payload) => reason = text_of(payload.as_ref()),
         }
     }
     format!("{name}: given up after {MOST_STARTS} starts: {reason}")
+}
+
+/// What a panic has said.
+fn text_of(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or(payload.downcast_ref().map(String::as_str)).unwrap_or("it has panicked").to_owned()
 }

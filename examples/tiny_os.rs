@@ -2,10 +2,10 @@
 //! calls.
 //!
 //! The kernel is a loop. It resumes the process whose turn it is with the answer to its last call;
-//! what comes back is its next call. A process that waits, for another one's end, for the time or
-//! for the keyboard, stands in no queue. One that is killed is dropped where it waits, and its
-//! destructors run. This is the cooperative multitasking from which tasks come: Lisle's workers do
-//! the same, with waits in place of the calls. It needs no runtime.
+//! what comes back is its next call. A process that waits, for the end of another one, for the time
+//! or for a key, gets no turn until that has come. One that is killed is dropped where it waits,
+//! and its destructors run. This is the cooperative multitasking from which tasks come: Lisle's
+//! workers do the same, with waits in place of the calls. It needs no runtime.
 //!
 //! ```text
 //! cargo run --release --example tiny_os
@@ -22,7 +22,7 @@
 //! [  62] slept for 10 ticks
 //! [  80] shell: hang
 //! [  82] a process hangs
-//! [  85] the process that hangs cleans up
+//!        the process that hangs cleans up
 //! [  87] killed it: true, and again: false
 //! [  89] shell: exit
 //! [  91] the shell has ended with 0
@@ -31,56 +31,170 @@
 
 mod support;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lisle::coroutine::{Coroutine, CoroutineState, Yielder};
 use support::Args;
 
+fn main() {
+    Args::new("tiny_os", "").finish();
+
+    let keyboard = [(10, 'c'), (30, 's'), (80, 'h')];
+    let mut kernel = Kernel { keyboard: VecDeque::from(keyboard), ..Kernel::default() };
+    kernel.start(Box::new(init));
+    kernel.run();
+    println!("all processes have ended, after {} ticks", kernel.ticks);
+}
+
+// The programs.
+
+fn init(system: &System) -> Status {
+    system.say("init is process 1");
+    let shell = system.spawn(shell);
+    let status = system.wait(shell);
+    system.say(format!("the shell has ended with {status}"));
+    0
+}
+
+fn shell(system: &System) -> Status {
+    system.say("shell is process 2");
+    while let Some(key) = system.read() {
+        match key {
+            'c' => {
+                system.say("shell: compute");
+                let workers = [2, 3].map(|n| system.spawn(move |system| work(system, n)));
+                let [first, second] = workers.map(|worker| system.wait(worker));
+                system.say(format!("both have ended: {first} and {second}"));
+            }
+            's' => {
+                system.say("shell: sleep");
+                system.sleep(10);
+                system.say("slept for 10 ticks");
+            }
+            'h' => {
+                system.say("shell: hang");
+                let hanging = system.spawn(hang);
+                system.sleep(2);
+                let [first, again] = [(); 2].map(|()| system.kill(hanging));
+                system.say(format!("killed it: {first}, and again: {again}"));
+            }
+            other => system.say(format!("shell: there is no command '{other}'")),
+        }
+    }
+    system.say("shell: exit");
+    0
+}
+
+fn work(system: &System, n: u32) -> Status {
+    system.say(format!("worker {n} computes"));
+    system.sleep(10 * u64::from(n));
+    system.say(format!("worker {n} is done"));
+    n.into()
+}
+
+fn hang(system: &System) -> Status {
+    struct CleanUp;
+    impl Drop for CleanUp {
+        fn drop(&mut self) {
+            // It has no say: the process has had its last turn.
+            println!("       the process that hangs cleans up");
+        }
+    }
+    let _clean_up = CleanUp;
+    system.say("a process hangs");
+    system.sleep(u64::MAX);
+    0
+}
+
+// The system calls.
+
 type Pid = u32;
-/// A program, which returns its exit status. What it yields are calls, and it gets their answers.
-type Program = Box<dyn FnOnce(&Traps) -> i64>;
-type Process = Coroutine<i64, Call, i64>;
-/// How a program reaches the kernel.
-type Traps = Yielder<i64, Call, i64>;
+/// With what a process ends.
+type Status = i64;
+/// What a process gets for a call: a number, as in a register.
+type Answer = i64;
+type Program = Box<dyn FnOnce(&System) -> Status>;
 
 /// What a process asks of the kernel.
 enum Call {
     /// Starts a program; the answer is its process.
     Spawn(Program),
-    /// Waits until a process has ended; the answer is its status.
+    /// Waits until a process has ended; the answer is its status, or [`NO_PROCESS`].
     Wait(Pid),
-    /// Waits for so many ticks.
+    /// Waits for this many ticks.
     Sleep(u64),
-    /// Waits for a key; the answer is its number, or 0 when there will be none.
+    /// Waits for a key; the answer is its character, or [`NO_KEY`] when none will come any more.
     Read,
-    /// Ends another process; the answer is 1 if there was one.
+    /// Ends a process; the answer is 1 if it was there, else 0.
     Kill(Pid),
     /// Says something on the console.
     Say(String),
 }
 
+const NO_PROCESS: Answer = -1;
+const NO_KEY: Answer = -1;
+/// The status of a process that was killed.
+const KILLED: Status = -9;
+
+/// The kernel, as a process reaches it.
+struct System<'a>(&'a Yielder<Answer, Call, Status>);
+
+impl System<'_> {
+    fn spawn(&self, program: impl FnOnce(&System) -> Status + 'static) -> Pid {
+        self.0.suspend(Call::Spawn(Box::new(program))) as Pid
+    }
+
+    fn wait(&self, process: Pid) -> Status {
+        self.0.suspend(Call::Wait(process))
+    }
+
+    fn sleep(&self, ticks: u64) {
+        self.0.suspend(Call::Sleep(ticks));
+    }
+
+    fn read(&self) -> Option<char> {
+        let key = self.0.suspend(Call::Read);
+        u32::try_from(key).ok().and_then(char::from_u32)
+    }
+
+    fn kill(&self, process: Pid) -> bool {
+        self.0.suspend(Call::Kill(process)) == 1
+    }
+
+    fn say(&self, text: impl Into<String>) {
+        self.0.suspend(Call::Say(text.into()));
+    }
+}
+
+// The kernel.
+
+type Process = Coroutine<Answer, Call, Status>;
+
 #[derive(Default)]
 struct Kernel {
     ticks: u64,
     last_pid: Pid,
+    /// Those that have not ended. Each is in one of the four lists below, unless it has its turn.
     processes: BTreeMap<Pid, Process>,
-    /// Whose turn it is, with the answer to the call.
-    ready: VecDeque<(Pid, i64)>,
-    /// By the time at which they go on.
-    sleeping: BTreeMap<(u64, Pid), ()>,
-    /// Those that wait for a process.
+    /// Those that go on, in this order, each with the answer to its last call.
+    ready: VecDeque<(Pid, Answer)>,
+    /// Those that sleep, behind the tick that wakes them.
+    sleeping: BTreeSet<(u64, Pid)>,
+    /// Those that wait for the end of a process, before that.
     waiting: Vec<(Pid, Pid)>,
-    statuses: BTreeMap<Pid, i64>,
-    /// The keys that will be pressed, and when.
-    keyboard: VecDeque<(u64, i64)>,
-    /// Those that wait for a key.
+    /// Those that wait for a key, the first one first.
     reading: VecDeque<Pid>,
+    /// The keys that will be pressed, and when.
+    keyboard: VecDeque<(u64, char)>,
+    /// With what processes have ended.
+    statuses: BTreeMap<Pid, Status>,
 }
 
 impl Kernel {
     fn start(&mut self, program: Program) -> Pid {
         self.last_pid += 1;
-        let process = Coroutine::new(move |traps: &Traps, _: i64| program(traps));
+        let process =
+            Coroutine::new(move |yielder: &Yielder<_, _, _>, _| program(&System(yielder)));
         self.processes.insert(self.last_pid, process);
         self.ready.push_back((self.last_pid, 0));
         self.last_pid
@@ -91,66 +205,76 @@ impl Kernel {
         while !self.processes.is_empty() {
             self.wake_sleepers();
             self.wake_readers();
-            let Some((pid, answer)) = self.ready.pop_front() else {
-                let may_wake = !self.sleeping.is_empty() || !self.reading.is_empty();
-                assert!(may_wake, "all processes wait for each other");
-                self.ticks += 1;
-                continue;
-            };
-            // One that was killed meanwhile is gone.
-            let Some(process) = self.processes.get_mut(&pid) else { continue };
-            match process.resume(answer) {
-                CoroutineState::Yielded(call) => self.serve(pid, call),
-                CoroutineState::Returned(status) => self.end(pid, status),
+            match self.ready.pop_front() {
+                Some((pid, answer)) => self.give_turn(pid, answer),
+                None => {
+                    let may_wake = !self.sleeping.is_empty() || !self.reading.is_empty();
+                    assert!(may_wake, "all processes wait for each other");
+                }
             }
             self.ticks += 1;
         }
     }
 
-    fn serve(&mut self, pid: Pid, call: Call) {
-        let answer = match call {
-            Call::Spawn(program) => self.start(program).into(),
-            Call::Wait(other) => match self.statuses.get(&other) {
-                Some(status) => *status,
-                None => return self.waiting.push((other, pid)),
-            },
-            Call::Sleep(ticks) => {
-                self.sleeping.insert((self.ticks + ticks, pid), ());
-                return;
+    fn give_turn(&mut self, pid: Pid, answer: Answer) {
+        let process = self.processes.get_mut(&pid).expect("one that ends leaves the list");
+        match process.resume(answer) {
+            CoroutineState::Yielded(call) => {
+                if let Some(answer) = self.serve(pid, call) {
+                    self.ready.push_back((pid, answer));
+                }
             }
-            Call::Read => return self.reading.push_back(pid),
+            CoroutineState::Returned(status) => self.end(pid, status),
+        }
+    }
+
+    /// Does what a process has asked for. `None` if it has to wait for the answer, or is gone.
+    fn serve(&mut self, pid: Pid, call: Call) -> Option<Answer> {
+        match call {
+            Call::Spawn(program) => Some(self.start(program).into()),
+            Call::Wait(other) if self.processes.contains_key(&other) => {
+                self.waiting.push((pid, other));
+                None
+            }
+            Call::Wait(other) => Some(self.statuses.get(&other).copied().unwrap_or(NO_PROCESS)),
+            Call::Sleep(ticks) => {
+                self.sleeping.insert((self.ticks.saturating_add(ticks), pid));
+                None
+            }
+            Call::Read => {
+                self.reading.push_back(pid);
+                None
+            }
             Call::Kill(other) => {
                 let found = self.processes.contains_key(&other);
                 if found {
-                    self.end(other, -9);
+                    self.end(other, KILLED);
                 }
-                found.into()
+                (other != pid).then_some(found.into())
             }
             Call::Say(text) => {
                 println!("[{:4}] {text}", self.ticks);
-                0
+                Some(0)
             }
-        };
-        self.ready.push_back((pid, answer));
+        }
     }
 
     /// Ends a process. If it has not returned it is unwound from its last call.
-    fn end(&mut self, pid: Pid, status: i64) {
-        CLOCK.set(self.ticks);
+    fn end(&mut self, pid: Pid, status: Status) {
+        self.ready.retain(|&(process, _)| process != pid);
+        self.sleeping.retain(|&(_, process)| process != pid);
+        self.waiting.retain(|&(process, _)| process != pid);
+        self.reading.retain(|&process| process != pid);
         drop(self.processes.remove(&pid));
         self.statuses.insert(pid, status);
-        let ready = &mut self.ready;
-        self.waiting.retain(|&(awaited, waiter)| {
-            if awaited == pid {
-                ready.push_back((waiter, status));
-            }
-            awaited != pid
-        });
+        for (waiter, _) in self.waiting.extract_if(.., |&mut (_, awaited)| awaited == pid) {
+            self.ready.push_back((waiter, status));
+        }
     }
 
     fn wake_sleepers(&mut self) {
-        while let Some((&(until, pid), ())) = self.sleeping.first_key_value()
-            && until <= self.ticks
+        while let Some(&(tick, pid)) = self.sleeping.first()
+            && tick <= self.ticks
         {
             self.sleeping.pop_first();
             self.ready.push_back((pid, 0));
@@ -160,92 +284,11 @@ impl Kernel {
     /// A key goes to the process that has waited for the longest time.
     fn wake_readers(&mut self) {
         while let Some(&pid) = self.reading.front()
-            && self.keyboard.front().is_none_or(|&(at, _)| at <= self.ticks)
+            && self.keyboard.front().is_none_or(|&(tick, _)| tick <= self.ticks)
         {
             self.reading.pop_front();
-            let key = self.keyboard.pop_front().map_or(0, |(_, key)| key);
-            self.ready.push_back((pid, key));
+            let key = self.keyboard.pop_front();
+            self.ready.push_back((pid, key.map_or(NO_KEY, |(_, key)| u32::from(key).into())));
         }
     }
-}
-
-std::thread_local! {
-    /// The time, for destructors: they cannot trap.
-    static CLOCK: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
-}
-
-fn say(traps: &Traps, text: impl Into<String>) {
-    traps.suspend(Call::Say(text.into()));
-}
-
-fn spawn(traps: &Traps, program: impl FnOnce(&Traps) -> i64 + 'static) -> Pid {
-    traps.suspend(Call::Spawn(Box::new(program))) as Pid
-}
-
-fn main() {
-    Args::new("tiny_os", "").finish();
-
-    let mut kernel =
-        Kernel { keyboard: VecDeque::from([(10, 1), (30, 2), (80, 3)]), ..Kernel::default() };
-    kernel.start(Box::new(init));
-    kernel.run();
-    println!("all processes have ended, after {} ticks", kernel.ticks);
-}
-
-fn init(traps: &Traps) -> i64 {
-    say(traps, "init is process 1");
-    let shell = spawn(traps, shell);
-    let status = traps.suspend(Call::Wait(shell));
-    say(traps, format!("the shell has ended with {status}"));
-    0
-}
-
-fn shell(traps: &Traps) -> i64 {
-    say(traps, "shell is process 2");
-    loop {
-        match traps.suspend(Call::Read) {
-            1 => {
-                say(traps, "shell: compute");
-                let workers = [2, 3].map(|n| spawn(traps, move |traps| work(traps, n)));
-                let [first, second] = workers.map(|worker| traps.suspend(Call::Wait(worker)));
-                say(traps, format!("both have ended: {first} and {second}"));
-            }
-            2 => {
-                say(traps, "shell: sleep");
-                traps.suspend(Call::Sleep(10));
-                say(traps, "slept for 10 ticks");
-            }
-            3 => {
-                say(traps, "shell: hang");
-                let hanging = spawn(traps, hang);
-                traps.suspend(Call::Sleep(2));
-                let killed = [(); 2].map(|()| traps.suspend(Call::Kill(hanging)) == 1);
-                say(traps, format!("killed it: {}, and again: {}", killed[0], killed[1]));
-            }
-            _ => {
-                say(traps, "shell: exit");
-                return 0;
-            }
-        }
-    }
-}
-
-fn work(traps: &Traps, n: i64) -> i64 {
-    say(traps, format!("worker {n} computes"));
-    traps.suspend(Call::Sleep(10 * n as u64));
-    say(traps, format!("worker {n} is done"));
-    n
-}
-
-fn hang(traps: &Traps) -> i64 {
-    struct CleanUp;
-    impl Drop for CleanUp {
-        fn drop(&mut self) {
-            println!("[{:4}] the process that hangs cleans up", CLOCK.get());
-        }
-    }
-    let _clean_up = CleanUp;
-    say(traps, "a process hangs");
-    traps.suspend(Call::Sleep(u64::MAX / 2));
-    0
 }

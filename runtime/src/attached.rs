@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::ptr;
 
 use crate::primitive;
+use crate::stack_pointer::stack_pointer;
 
 primitive::thread_local! {
     /// The section that was entered last on this thread and is still open; null if there is none.
@@ -14,6 +15,8 @@ primitive::thread_local! {
 
 /// An open section, in the frame that has entered it.
 struct Section {
+    /// An address on the stack of that frame. A sanitizer may keep the section itself elsewhere.
+    address: usize,
     earlier: Cell<*const Section>,
     later: Cell<*const Section>,
 }
@@ -27,7 +30,7 @@ pub fn attached<R>(section: impl FnOnce() -> R) -> R {
     struct Leave<'a>(&'a Section);
     impl Drop for Leave<'_> {
         fn drop(&mut self) {
-            let Section { earlier, later } = self.0;
+            let Section { earlier, later, .. } = self.0;
             // SAFETY: sections in the list are open, so that their frames are alive, and all are of
             // this thread: what runs in one goes to no other thread before it has left it.
             match unsafe { later.get().as_ref() } {
@@ -40,7 +43,11 @@ pub fn attached<R>(section: impl FnOnce() -> R) -> R {
             }
         }
     }
-    let this = Section { earlier: Cell::new(LAST.with(Cell::get)), later: Cell::new(ptr::null()) };
+    let this = Section {
+        address: stack_pointer(),
+        earlier: Cell::new(LAST.with(Cell::get)),
+        later: Cell::new(ptr::null()),
+    };
     // SAFETY: as above.
     if let Some(earlier) = unsafe { this.earlier.get().as_ref() } {
         earlier.later.set(&this);
@@ -62,7 +69,7 @@ pub(crate) fn is_attached<T>(top: *const T, room: usize) -> bool {
     let mut section = LAST.with(Cell::get);
     // SAFETY: as in `attached`.
     while let Some(open) = unsafe { section.as_ref() } {
-        if top.addr().wrapping_sub(section.addr()) <= room {
+        if top.addr().wrapping_sub(open.address) <= room {
             return true;
         }
         section = open.earlier.get();

@@ -3,7 +3,7 @@
 //! std's `Once` and `OnceLock` make others wait for the thread that initialises. A fork at that
 //! moment leaves the child without this thread, and waiting for ever.
 
-use std::process;
+use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::thread;
@@ -13,8 +13,7 @@ use std::thread;
 pub(crate) struct Step(AtomicU32);
 
 const TO_DO: u32 = 0;
-/// No process has this number. Any other value is that of the process in which the step is under
-/// way.
+/// No thread has this number. Any other value is that of the thread which does the step.
 const DONE: u32 = u32::MAX;
 
 impl Step {
@@ -35,14 +34,24 @@ impl Step {
         }
     }
 
-    /// False if another thread of this process has begun.
+    /// False if another thread of this process has begun. To ask for the thread and not for the
+    /// process is what tells a child in a namespace of its own, which may have its parent's number.
     #[cold]
     fn begin(&self) -> bool {
-        let me = process::id();
+        // SAFETY: the call has no conditions.
+        let me = unsafe { libc::gettid() }.unsigned_abs();
         let state = self.0.load(Ordering::Relaxed);
-        let is_free = state != DONE && state != me;
+        // The calling thread does not wait for itself, so the number is that of one in the parent.
+        let is_free = state != DONE && (state == TO_DO || state == me || !is_of_ours(state));
         is_free && self.0.compare_exchange(state, me, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
+}
+
+/// Whether this process has a thread of this number.
+fn is_of_ours(thread: u32) -> bool {
+    // SAFETY: no signal is sent.
+    let answer = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, 0) };
+    answer == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
 }
 
 /// A value that is decided by the first call of [`set`](Self::set).
@@ -71,6 +80,7 @@ impl<T: Sync> FirstSet<T> {
 mod tests {
     use std::os::unix::process::parent_id;
     use std::sync::atomic::AtomicUsize;
+    use std::sync::mpsc;
 
     use super::*;
 
@@ -94,11 +104,35 @@ mod tests {
 
     #[test]
     fn a_fork_child_does_a_step_that_another_thread_of_its_parent_had_begun() {
-        let step = Step(AtomicU32::new(parent_id()));
-        let mut done = false;
-        step.call_once(|| done = true);
-        assert!(done);
-        step.call_once(|| unreachable!("it is done"));
+        // SAFETY: the call has no conditions.
+        let mine = unsafe { libc::gettid() }.unsigned_abs();
+        // In a namespace of its own the child may have the number of the thread that had begun.
+        for beginner in [parent_id(), mine] {
+            let step = Step(AtomicU32::new(beginner));
+            let mut done = false;
+            step.call_once(|| done = true);
+            assert!(done);
+            step.call_once(|| unreachable!("it is done"));
+        }
+    }
+
+    #[test]
+    fn a_thread_is_of_this_process_until_it_ends() {
+        let ((told, number), (end, ends)) = (mpsc::channel(), mpsc::channel::<()>());
+        let other = thread::spawn(move || {
+            // SAFETY: the call has no conditions.
+            told.send(unsafe { libc::gettid() }.unsigned_abs()).unwrap();
+            ends.recv().unwrap_err();
+        });
+        let number = number.recv().unwrap();
+        assert!(is_of_ours(number));
+        assert!(!is_of_ours(parent_id()));
+        drop(end);
+        other.join().unwrap();
+        // The kernel may take a moment longer than the thread's last word.
+        while is_of_ours(number) {
+            thread::yield_now();
+        }
     }
 
     #[test]
