@@ -3,7 +3,8 @@
 //! Invariants, whenever the lock is free:
 //!
 //! - Senders are parked only while no place of the buffer is free and a receiver exists.
-//! - Receivers are parked only while the buffer is empty and a sender exists.
+//! - Receivers are parked only while the buffer is empty and a message may come: a sender exists, or
+//!   a place is set aside for the message of one that has gone.
 //! - Senders and receivers are never parked at the same time, but for the operations of one select.
 //! - No receiver, no buffered messages.
 //!
@@ -160,23 +161,27 @@ impl<T> Channel<T> {
     }
 
     /// Counts one handle less at `end`. The last one disconnects the channel: it wakes what is
-    /// parked at the other end, and with the last receiver the buffered messages are dropped.
+    /// parked at the other end, and with the last receiver the buffered messages are dropped. Where
+    /// a place is set aside, a message may come after the last sender: the party that frees the last
+    /// such place disconnects the channel then.
     pub(crate) fn detach(this: &Arc<Self>, end: End) {
         let mut state = this.state.lock();
         let side = state.side(end);
         side.handles -= 1;
         if side.handles == 0 {
             if matches!(end, End::Sending) && state.buffer.is_reserved() {
-                // A place that is set aside keeps the channel, by the count that is left here.
-                forget(this.clone());
+                // The place keeps the channel, by the count that is left here.
+                return forget(this.clone());
             }
             this.change();
             this.disconnect(state, end);
         }
     }
 
+    /// Wakes what is parked at the other end. No handle is left at this one, and nothing is set aside
+    /// there.
     #[cold]
-    fn disconnect<'a>(&'a self, mut state: Guard<'a, T>, end: End) {
+    pub(crate) fn disconnect<'a>(&'a self, mut state: Guard<'a, T>, end: End) {
         let discarded = match end {
             End::Sending => None,
             End::Receiving => Some(state.buffer.drain()),

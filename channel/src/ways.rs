@@ -48,7 +48,7 @@ pub(crate) trait Ways<'a, T: 'a>: Sized {
     /// Nothing is possible now.
     fn blocked(self, state: Guard<'a, T>) -> Self::Out;
 
-    /// No sender is left. The lock is free.
+    /// No message will come. The lock is free.
     fn disconnected(self) -> Self::Out;
 }
 
@@ -78,7 +78,7 @@ impl<T> Channel<T> {
                 return ways.selecting(sender);
             }
         }
-        if state.senders.handles == 0 {
+        if state.is_at_end() {
             drop(state);
             return ways.disconnected();
         }

@@ -10,8 +10,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use lisle_channel::{
-    Receiver, RecvError, SendError, Sender, bounded, never, select, select_biased, unbounded,
+    Receiver, RecvError, Select, SendError, Sender, TryRecvError, bounded, never, select,
+    select_biased, unbounded,
 };
+use lisle_scheduler::block_on;
 use support::{LONG, everywhere};
 
 const SHORT: Duration = Duration::from_millis(1);
@@ -314,6 +316,65 @@ fn a_place_that_was_left_goes_to_the_next_sender() {
         assert_eq!(none, None);
         assert_eq!(receiver.recv(), Ok(2));
         assert_eq!(next.unwrap().join(), Ok(()));
+    });
+}
+
+/// Lets the only sender go in a message expression, does something `meanwhile`, and then sends the
+/// message that this gives, if any.
+fn send_last<T>(sender: Sender<T>, meanwhile: impl FnOnce() -> Option<T>) -> Option<()> {
+    let mut holder = Some(sender);
+    select! {
+        send(holder.as_ref()?, { drop(holder.take()); meanwhile()? }) -> sent => sent.ok(),
+    }
+}
+
+/// Not when the last sender goes, but when the message is there that it has promised, or does not
+/// come, receivers are told of the end.
+#[test]
+fn the_end_of_a_channel_comes_after_the_messages_that_were_promised() {
+    type New = fn() -> (Sender<u8>, Receiver<u8>);
+    let channels: [New; 3] = [|| bounded(1), || bounded(2), unbounded];
+    everywhere(|place| {
+        for (channel, message) in channels.iter().flat_map(|new| [(new(), Some(1)), (new(), None)])
+        {
+            let (sender, receiver) = channel;
+            let mut parties = Vec::new();
+            let sent = send_last(sender, || {
+                assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+                assert_eq!(
+                    select! { recv(receiver) -> end => end.ok(), default => Some(0) },
+                    Some(0)
+                );
+                let mut ready = Select::new();
+                ready.recv(&receiver);
+                assert!(ready.try_ready().is_err());
+                let (begun, begins) = bounded(0);
+                let mut receive = |recv: fn(Receiver<u8>) -> Result<u8, RecvError>| {
+                    let (begun, receiver) = (begun.clone(), receiver.clone());
+                    parties.push(place.spawn(move || {
+                        begun.send(()).unwrap();
+                        recv(receiver)
+                    }));
+                };
+                receive(|receiver| receiver.recv());
+                receive(|receiver| select! { recv(receiver) -> message => message });
+                receive(|receiver| block_on(async { receiver.recv_async().await }));
+                receive(|receiver| {
+                    let mut ready = Select::new();
+                    ready.recv(&receiver);
+                    ready.ready();
+                    receiver.recv()
+                });
+                parties.iter().for_each(|_| begins.recv().unwrap());
+                place.pause();
+                message
+            });
+            assert_eq!(sent, message.map(|_| ()));
+            let mut received: Vec<_> = parties.into_iter().map(|party| party.join().ok()).collect();
+            received.sort();
+            assert_eq!(received, [None, None, None, message]);
+            assert_eq!(receiver.recv(), Err(RecvError));
+        }
     });
 }
 

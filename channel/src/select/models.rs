@@ -322,6 +322,47 @@ fn loom_place_keeps_the_channel() {
     });
 }
 
+/// A message expression lets the last sender go while two parties receive: one gets the message, and
+/// then the other one is told that no more come.
+///
+/// Seen to fail with a channel that is at its end as soon as it has no sender: both are told so. And
+/// with a `send_reserved` that does not disconnect: deadlock.
+#[test]
+fn loom_place_outlives_the_last_sender() {
+    loom::model(|| {
+        let (sender, receiver) = bounded(1);
+        let other = receiver.clone();
+        let other = thread::spawn(move || other.recv().is_ok());
+        let receiving = thread::spawn(move || receiver.recv().is_ok());
+        let mut holder = Some(sender);
+        select_biased! {
+            send(holder.as_ref().unwrap(), { holder = None; message(1) }) -> result => {
+                result.unwrap();
+            }
+        }
+        assert!(holder.is_none());
+        assert_ne!(receiving.join().unwrap(), other.join().unwrap());
+    });
+}
+
+/// As the model above, but no message is made after all.
+///
+/// Seen to fail with a `give_place_back` that does not disconnect: deadlock.
+#[test]
+fn loom_place_given_back_after_the_last_sender() {
+    loom::model(|| {
+        let (sender, receiver) = bounded::<Message>(1);
+        let receiving = thread::spawn(move || receiver.recv().is_ok());
+        let leave = |mut holder: Option<Sender<Message>>| -> Option<()> {
+            select_biased! {
+                send(holder.as_ref()?, { drop(holder.take()); None? }) -> _ => unreachable!(),
+            }
+        };
+        assert_eq!(leave(Some(sender)), None);
+        assert!(!receiving.join().unwrap());
+    });
+}
+
 /// The main task of a runtime selects; one of its messages comes from another task, one from a
 /// plain thread.
 ///

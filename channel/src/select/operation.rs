@@ -236,11 +236,11 @@ impl<T> Channel<T> {
         message: T,
     ) -> Result<(), SendError<T>> {
         // Goes away after the lock.
-        let _kept;
+        let last;
         // SAFETY: the place keeps the channel.
         let mut state = unsafe { this.as_ref() }.state.lock();
         // SAFETY: passed on to the caller.
-        _kept = unsafe { free_place(this, &mut state) };
+        last = unsafe { free_place(this, &mut state) };
         if state.receivers.handles == 0 {
             return Err(SendError(message));
         }
@@ -256,6 +256,9 @@ impl<T> Channel<T> {
                 // SAFETY: the receiver was won in this channel.
                 unsafe { receiver.send(message) };
             }
+        }
+        if let Some(channel) = last {
+            channel.disconnect(channel.state.lock(), End::Sending);
         }
         Ok(())
     }
@@ -282,11 +285,14 @@ impl<T> Channel<T> {
     /// As for [`send_reserved`](Self::send_reserved).
     unsafe fn give_place_back(this: NonNull<Self>) {
         // Goes away after the lock.
-        let _kept;
+        let last;
         // SAFETY: the place keeps the channel.
         let mut state = unsafe { this.as_ref() }.state.lock();
         // SAFETY: passed on to the caller.
-        _kept = unsafe { free_place(this, &mut state) };
+        last = unsafe { free_place(this, &mut state) };
+        if let Some(channel) = &last {
+            return channel.disconnect(state, End::Sending);
+        }
         if state.receivers.handles == 0 {
             // Waiting senders are being told that by the last receiver.
             return;
@@ -336,8 +342,9 @@ impl<T> Channel<T> {
     }
 }
 
-/// Makes a place that was set aside free again. If it was the last thing that kept the channel, the
-/// caller gets what the last sender has left, to be dropped without the lock.
+/// Makes a place that was set aside free again. If it was the last one, and no sender is left, the
+/// caller gets what the last sender has left, to be dropped without the lock, and disconnects the
+/// channel once the message is there that the place was for.
 ///
 /// # Safety
 ///
@@ -359,6 +366,12 @@ unsafe fn free_place<T>(
 }
 
 impl<T> State<T> {
+    /// Whether no message will be sent any more: no sender is left, nor a place set aside for the
+    /// message of one.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.senders.handles == 0 && !self.buffer.is_reserved()
+    }
+
     /// Whether an operation at `end` would succeed or fail at once. The party of `mine` does not
     /// count as a partner.
     pub(crate) fn is_ready(&self, end: End, mine: Option<&Claim>) -> bool {
@@ -369,9 +382,7 @@ impl<T> State<T> {
                     || self.receivers.parked.has_partner(mine)
             }
             End::Receiving => {
-                self.senders.handles == 0
-                    || !self.buffer.is_empty()
-                    || self.senders.parked.has_partner(mine)
+                self.is_at_end() || !self.buffer.is_empty() || self.senders.parked.has_partner(mine)
             }
         }
     }
