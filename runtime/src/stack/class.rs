@@ -94,8 +94,12 @@ impl Class {
 
     /// Bytes of address space in its regions, and stacks that are handed out.
     pub(super) fn usage(&self) -> (usize, usize) {
-        let slots: usize = self.regions.iter().map(|region| region.count).sum();
-        (slots * slab::stride(self.size), self.issued)
+        (self.room() * slab::stride(self.size), self.issued)
+    }
+
+    /// How many slots its regions have.
+    pub(super) fn room(&self) -> usize {
+        self.regions.iter().map(|region| region.count).sum()
     }
 
     /// How many stacks could be taken in all. Guards that cost memory maps must be there already,

@@ -172,6 +172,12 @@ pub(super) fn in_use(size: StackSize) -> usize {
     class(size).in_use()
 }
 
+/// For how many stacks there is room in the regions.
+#[cfg(test)]
+pub(super) fn room(size: StackSize) -> usize {
+    class(size).room()
+}
+
 /// The stacks of this process, of all sizes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
