@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lisle::sync::broadcast::{self, RecvError, RecvTimeoutError, SendError, TryRecvError};
-use lisle::{spawn, spawn_local, yield_now};
+use lisle::{spawn_local, yield_now};
 
-use crate::ground::{LONG, deadlock_of, everywhere, on_one_worker, short_deadlines, was_cancelled};
+use crate::ground::{LONG, everywhere, on_one_worker, short_deadlines};
 
 #[test]
 fn each_receiver_gets_every_message_in_order() {
@@ -159,24 +159,6 @@ fn a_sender_without_receivers_gets_its_message_back() {
     assert!(catch_unwind(|| broadcast::channel::<u8>(0)).is_err());
 }
 
-#[test]
-fn senders_learn_that_no_receiver_is_left() {
-    everywhere(|ground| {
-        let (sender, receiver) = broadcast::channel::<u8>(1);
-        assert!(short_deadlines().into_iter().all(|deadline| !sender.closed_until(deadline)));
-        let other = receiver.resubscribe();
-        let parties = [receiver, other].map(|receiver| {
-            ground.spawn(move || {
-                yield_now();
-                drop(receiver);
-            })
-        });
-        assert!(sender.closed_timeout(Duration::MAX) && sender.closed_timeout(Duration::ZERO));
-        sender.closed();
-        parties.into_iter().for_each(|party| party.join());
-    });
-}
-
 /// What the last receiver has not got goes when it does, after those that wait for its end know.
 #[test]
 fn a_message_whose_destructor_panics_keeps_nobody_waiting() {
@@ -195,37 +177,4 @@ fn a_message_whose_destructor_panics_keeps_nobody_waiting() {
         assert!(catch_unwind(AssertUnwindSafe(|| drop(receiver))).is_err());
         waiter.join().unwrap();
     });
-}
-
-#[test]
-fn a_cancelled_receiver_goes() {
-    let (sender, receiver) = broadcast::channel::<u8>(1);
-    let task = on_one_worker(|| {
-        let mut receiver = receiver;
-        let task = spawn(move || receiver.recv_timeout(LONG));
-        yield_now();
-        task
-    });
-    assert!(was_cancelled(task));
-    assert_eq!(sender.receiver_count(), 0);
-}
-
-#[test]
-fn a_report_of_a_deadlock_counts_the_senders() {
-    let deadlock = deadlock_of(|| {
-        let (_sender, mut receiver) = broadcast::channel::<u8>(1);
-        let _ = receiver.recv();
-    });
-    let text = deadlock.to_string();
-    assert!(text.contains("'main': receiving a broadcast"), "{text}");
-    assert!(text.contains("1 sender is alive"), "{text}");
-
-    let deadlock = deadlock_of(|| {
-        let (sender, receiver) = broadcast::channel::<u8>(1);
-        let _receivers = [receiver.resubscribe(), receiver];
-        sender.closed();
-    });
-    let text = deadlock.to_string();
-    assert!(text.contains("waiting for the last receiver of a broadcast to go"), "{text}");
-    assert!(text.contains("2 receivers are alive"), "{text}");
 }

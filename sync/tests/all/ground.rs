@@ -23,7 +23,7 @@ pub struct Ground {
 pub enum Kind {
     /// Every party is a plain thread.
     Threads,
-    /// Every party is a task of one of so many workers.
+    /// Every party is a task of one of this many workers.
     Workers(usize),
     /// The body is a task; the parties that it spawns are threads and tasks by turns.
     Mixed,

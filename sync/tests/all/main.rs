@@ -4,6 +4,7 @@
 mod broadcast;
 mod cancel;
 mod condvar;
+mod ends;
 mod futures;
 mod ground;
 mod lock_api;

@@ -35,7 +35,7 @@ struct Shared {
     answers: AtomicUsize,
     barrier: Barrier,
     cells: [OnceLock<usize>; 4],
-    /// How many are where one party at a time may be, and where so many may be.
+    /// How many are where one party at a time may be, and where several may be.
     in_mutex: AtomicUsize,
     in_writer: AtomicUsize,
     in_reader: AtomicUsize,
