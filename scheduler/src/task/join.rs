@@ -86,11 +86,8 @@ impl JoinState {
 pub(crate) unsafe fn finish(task: NonNull<Control>) -> bool {
     // SAFETY: the block is alive until `end` of the join state returns.
     let is_detached = unsafe { task.as_ref() }.join.end(FINISHED);
-    if is_detached {
-        // SAFETY: it is the caller's.
-        unsafe { task.as_ref() }.show_end();
-    }
-    is_detached
+    // SAFETY: if there will be no joiner, the block is the caller's.
+    unsafe { show_end_of_detached(task, is_detached) }
 }
 
 /// As [`finish`], for a task of a scope.
@@ -102,9 +99,21 @@ pub(crate) unsafe fn finish(task: NonNull<Control>) -> bool {
 pub(crate) unsafe fn finish_in_scope(task: NonNull<Control>) -> bool {
     // SAFETY: as in `finish`.
     let is_detached = unsafe { task.as_ref() }.join.end_detached(FINISHED);
-    if is_detached {
-        // SAFETY: it is the caller's.
-        unsafe { task.as_ref() }.show_end();
+    // SAFETY: if there will be no joiner, the block is the caller's.
+    unsafe { show_end_of_detached(task, is_detached) }
+}
+
+/// The last step of a task's end, which has found out whether the task `is_detached`. Passes that
+/// on.
+///
+/// # Safety
+///
+/// If the task is detached, its block is alive.
+#[inline(always)]
+unsafe fn show_end_of_detached(task: NonNull<Control>, is_detached: bool) -> bool {
+    // SAFETY: the caller's promise.
+    if is_detached && let Some(sign) = unsafe { task.as_ref() }.end_sign() {
+        sign.end();
     }
     is_detached
 }
@@ -143,20 +152,13 @@ impl Control {
     fn end_sign(&self) -> Option<&EndSign> {
         self.extras()?.end_sign.get()
     }
-
-    /// Shows the end of a task whose handle is gone.
-    fn show_end(&self) {
-        if let Some(sign) = self.end_sign() {
-            sign.end();
-        }
-    }
 }
 
 /// Lets the joiner know that the task was left behind. Its block must stay for ever.
 pub(crate) fn leave(task: &Control) {
-    if task.join.end(LEFT) {
-        task.show_end();
-    }
+    let is_detached = task.join.end(LEFT);
+    // SAFETY: the caller has the task, whose block is not freed.
+    unsafe { show_end_of_detached(NonNull::from(task), is_detached) };
 }
 
 /// Drops the result of a task without a joiner, and returns the payload of its panic. This is user
