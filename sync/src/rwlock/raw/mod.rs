@@ -331,13 +331,12 @@ impl RawRwLock {
         if self.state.load(Ordering::Acquire) != QUEUED {
             return;
         }
-        let writer = waiting.writers.pop();
-        let held = if writer.is_some() { WRITER } else { 0 };
-        self.state.store(held | waiting.queued(), Ordering::Release);
+        let writer = waiting.writers.pop().expect("a writer has the lock, or waits for it");
+        // Relaxed: nobody takes the lock that is in this state. The writer has it by its wake-up,
+        // which brings what this thread has seen, and others have it by what the writer releases.
+        self.state.store(WRITER | waiting.queued(), Ordering::Relaxed);
         drop(waiting);
-        if let Some(writer) = writer {
-            writer.wake();
-        }
+        writer.wake();
     }
 
     /// A writer releases the lock, and somebody waits: all readers that do have it next, or else

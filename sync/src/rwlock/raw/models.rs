@@ -124,7 +124,8 @@ fn model_of_a_writer_that_gives_up_what_it_is_to_get() {
 
 /// A writer becomes a reader while a reader and a writer come.
 ///
-/// Seen to fail: with a `downgrade` that forgets the readers that wait, loom reports a deadlock.
+/// Seen to fail: with a `downgrade` that forgets the readers that wait, loom reports a deadlock;
+/// with a `leave_to_writer` that loads the state Relaxed, accesses to the number overlap.
 #[test]
 fn model_of_a_downgrade() {
     loom::model(|| {
