@@ -136,6 +136,18 @@ impl Context {
     }
 
     /// A child that is over in `timeout`, or with its parent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lisle::task::Context;
+    ///
+    /// let request = Context::new().with_timeout(Duration::from_secs(10));
+    /// let step = request.with_timeout(Duration::from_secs(3600));
+    /// assert_eq!(step.deadline(), request.deadline()); // the parent's comes first
+    /// ```
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self::make(Some(self), now().checked_add(timeout), None)
     }
@@ -218,6 +230,19 @@ impl Context {
     }
 
     /// Why the context is over, if it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lisle::task::{Context, ContextError};
+    ///
+    /// let context = Context::new();
+    /// assert!(context.cause().is_none());
+    /// let late = context.with_timeout(Duration::ZERO);
+    /// assert!(matches!(late.cause(), Some(ContextError::DeadlineExceeded)));
+    /// ```
     pub fn cause(&self) -> Option<ContextError> {
         if self.0.deadline.is_some_and(|deadline| deadline <= now()) {
             self.end(ContextError::DeadlineExceeded);

@@ -69,6 +69,21 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
 
 impl Interval {
     /// Says what becomes of moments that are missed; [`MissedTick::Burst`] if it is not said.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lisle::time::{MissedTick, interval};
+    ///
+    /// lisle::run(|| {
+    ///     let mut ticks = interval(Duration::from_millis(2)).missed(MissedTick::Skip);
+    ///     ticks.tick();
+    ///     lisle::sleep(Duration::from_millis(7)); // three ticks are missed
+    ///     ticks.tick(); // at once, for the first of them; the others are left out
+    /// });
+    /// ```
     pub fn missed(mut self, missed: MissedTick) -> Self {
         self.missed = missed;
         self

@@ -62,6 +62,28 @@ impl<T: Send + 'static> TaskSet<T> {
     /// # Panics
     ///
     /// If `limit` is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// static RUNNING: AtomicUsize = AtomicUsize::new(0);
+    ///
+    /// lisle::run(|| {
+    ///     let mut jobs = lisle::task::TaskSet::with_limit(2);
+    ///     for _ in 0..10 {
+    ///         jobs.spawn(|| {
+    ///             assert!(RUNNING.fetch_add(1, Ordering::Relaxed) < 2);
+    ///             lisle::yield_now();
+    ///             RUNNING.fetch_sub(1, Ordering::Relaxed);
+    ///         });
+    ///     }
+    ///     while let Some(ended) = jobs.join_next() {
+    ///         ended.unwrap();
+    ///     }
+    /// });
+    /// ```
     #[track_caller]
     pub fn with_limit(limit: usize) -> Self {
         assert!(limit > 0, "a set of tasks of which none may run does nothing");

@@ -106,6 +106,18 @@ impl CancelHandle {
     }
 
     /// Whether the task has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// lisle::run(|| {
+    ///     let task = lisle::spawn(|| lisle::sleep(std::time::Duration::from_secs(3600)));
+    ///     let stop = task.cancel_handle();
+    ///     assert!(!stop.is_finished());
+    ///     stop.cancel();
+    ///     assert!(task.join().is_err() && stop.is_finished());
+    /// });
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.0.task().has_ended()
     }

@@ -77,7 +77,7 @@ struct Message<T> {
 /// What a receiver finds at its place.
 enum Found<T> {
     Message(std::sync::Arc<T>),
-    /// So many messages are gone that it has not got.
+    /// This many messages are gone that it has not got.
     Missed(u64),
     Nothing,
     Closed,

@@ -37,6 +37,19 @@ impl<T> Receiver<T> {
     }
 
     /// Another receiver, which gets what is sent from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::broadcast;
+    ///
+    /// let (sender, mut first) = broadcast::channel(4);
+    /// sender.send("early").unwrap();
+    /// let mut second = first.resubscribe();
+    /// sender.send("late").unwrap();
+    /// assert_eq!((first.len(), second.len()), (2, 1));
+    /// assert_eq!((first.recv(), second.recv()), (Ok("early"), Ok("late")));
+    /// ```
     pub fn resubscribe(&self) -> Self {
         Self::subscribe(&self.shared)
     }

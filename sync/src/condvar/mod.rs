@@ -94,6 +94,25 @@ impl Condvar {
     /// # Panics
     ///
     /// As [`wait`](Self::wait), and with the panics of `condition`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::{Condvar, Mutex};
+    ///
+    /// lisle::run(|| {
+    ///     let (queue, more) = (Mutex::new(Vec::new()), Condvar::new());
+    ///     lisle::scope(|s| {
+    ///         s.spawn(|| {
+    ///             queue.lock().push(7);
+    ///             more.notify_one();
+    ///         });
+    ///         let mut queue = queue.lock();
+    ///         more.wait_while(&mut queue, |queue| queue.is_empty());
+    ///         assert_eq!(queue.pop(), Some(7));
+    ///     });
+    /// });
+    /// ```
     #[track_caller]
     pub fn wait_while<T: ?Sized>(
         &self,
@@ -111,6 +130,19 @@ impl Condvar {
     /// # Panics
     ///
     /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lisle::sync::{Condvar, Mutex};
+    ///
+    /// let (lock, condvar) = (Mutex::new(1), Condvar::new());
+    /// let mut guard = lock.lock();
+    /// assert!(condvar.wait_timeout(&mut guard, Duration::from_millis(1)).timed_out());
+    /// assert_eq!(*guard, 1); // it is locked again
+    /// ```
     #[track_caller]
     pub fn wait_timeout<T: ?Sized>(
         &self,

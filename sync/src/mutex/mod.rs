@@ -164,6 +164,16 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// The value. No lock is needed: nobody else can have a reference.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::Mutex;
+    ///
+    /// let mut counter = Mutex::new(1);
+    /// *counter.get_mut() += 1; // no lock is needed
+    /// assert_eq!(counter.into_inner(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }

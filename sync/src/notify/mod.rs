@@ -81,6 +81,23 @@ impl Notify {
     }
 
     /// Lets the party continue that has waited longest, or the next one that comes. Never waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::Notify;
+    ///
+    /// lisle::run(|| {
+    ///     let wanted = Notify::new();
+    ///     wanted.notify_one();
+    ///     wanted.notify_one(); // no more than one is kept
+    ///     wanted.wait(); // at once
+    ///     lisle::scope(|s| {
+    ///         s.spawn(|| wanted.wait());
+    ///         wanted.notify_one();
+    ///     });
+    /// });
+    /// ```
     pub fn notify_one(&self) {
         let next = || {
             let State { kept, rounds, queue } = &mut *self.state.lock();
@@ -162,6 +179,19 @@ impl Notify {
     /// # Panics
     ///
     /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use lisle::sync::Notify;
+    ///
+    /// let wanted = Notify::new();
+    /// assert!(!wanted.wait_timeout(Duration::from_millis(1)));
+    /// wanted.notify_one();
+    /// assert!(wanted.wait_timeout(Duration::from_millis(1)));
+    /// ```
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         self.notified().wait_timeout(timeout)
@@ -179,7 +209,7 @@ impl Notify {
 }
 
 impl State {
-    /// Whether a party that came when there had been so many rounds was notified. If so by the
+    /// Whether a party that came when there had been this many rounds was notified. If so by the
     /// notification that is kept, it takes that.
     fn take(&mut self, rounds: u64) -> bool {
         self.rounds != rounds || std::mem::take(&mut self.kept)

@@ -185,6 +185,17 @@ impl<T> OnceLock<T> {
     }
 
     /// Takes the value out, and leaves the cell empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::OnceLock;
+    ///
+    /// let mut cell = OnceLock::new();
+    /// assert_eq!(cell.set(1), Ok(()));
+    /// assert_eq!(cell.take(), Some(1));
+    /// assert_eq!(cell.get_or_init(|| 2), &2);
+    /// ```
     pub fn take(&mut self) -> Option<T> {
         if !self.once.is_done() {
             return None;

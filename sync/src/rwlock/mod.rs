@@ -84,6 +84,17 @@ impl<T: ?Sized> RwLock<T> {
     /// # Aborts
     ///
     /// As [`Mutex::lock`](crate::Mutex::lock).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::RwLock;
+    ///
+    /// let prices = RwLock::new(vec![3, 5]);
+    /// let (one, other) = (prices.read(), prices.try_read().unwrap());
+    /// assert_eq!(one[0] + other[1], 8);
+    /// assert!(prices.try_write().is_none());
+    /// ```
     #[inline]
     #[track_caller]
     pub fn read(&self) -> RwLockReadGuard<'_, T> {
@@ -100,6 +111,18 @@ impl<T: ?Sized> RwLock<T> {
     /// # Aborts
     ///
     /// As [`read`](Self::read).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::{RwLock, RwLockWriteGuard};
+    ///
+    /// let prices = RwLock::new(vec![3, 5]);
+    /// let mut writer = prices.write();
+    /// writer.push(8);
+    /// let reader = RwLockWriteGuard::downgrade(writer); // nobody has written in between
+    /// assert_eq!(reader.len(), 3);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {

@@ -173,6 +173,18 @@ impl Semaphore {
     /// # Errors
     ///
     /// As [`try_acquire`](Self::try_acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::{Semaphore, TryAcquireError};
+    ///
+    /// let places = Semaphore::new(3);
+    /// let two = places.try_acquire_many(2).unwrap();
+    /// assert_eq!(places.try_acquire_many(2).unwrap_err(), TryAcquireError::NoPermits);
+    /// drop(two);
+    /// assert_eq!(places.available_permits(), 3);
+    /// ```
     #[track_caller]
     pub fn try_acquire_many(&self, permits: usize) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         self.try_take(permits)?;
@@ -267,6 +279,21 @@ impl Semaphore {
     /// # Panics
     ///
     /// If there would be more than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::Semaphore;
+    ///
+    /// lisle::run(|| {
+    ///     let tokens = Semaphore::new(0);
+    ///     lisle::scope(|s| {
+    ///         s.spawn(|| tokens.acquire().unwrap().forget()); // uses one up
+    ///         tokens.add_permits(2);
+    ///     });
+    ///     assert_eq!(tokens.available_permits(), 1);
+    /// });
+    /// ```
     pub fn add_permits(&self, permits: usize) {
         let state = self.state.lock();
         let sum = state.permits.saturating_add(permits);
@@ -278,6 +305,16 @@ impl Semaphore {
     }
 
     /// Takes up to this many permits away for ever, and returns how many it were. Never waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::Semaphore;
+    ///
+    /// let places = Semaphore::new(3);
+    /// assert_eq!(places.forget_permits(2), 2);
+    /// assert_eq!(places.forget_permits(2), 1); // there were no more
+    /// ```
     pub fn forget_permits(&self, permits: usize) -> usize {
         let mut state = self.state.lock();
         let forgotten = permits.min(state.permits);
@@ -463,6 +500,20 @@ impl<'a> SemaphorePermit<'a> {
     }
 
     /// Takes `permits` out of these, if there are as many.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::Semaphore;
+    ///
+    /// let places = Semaphore::new(3);
+    /// let mut mine = places.acquire_many(3).unwrap();
+    /// let theirs = mine.split(2).unwrap();
+    /// assert_eq!((mine.num_permits(), theirs.num_permits()), (1, 2));
+    /// assert!(mine.split(2).is_none()); // there are not as many
+    /// drop(theirs);
+    /// assert_eq!(places.available_permits(), 2);
+    /// ```
     pub fn split(&mut self, permits: usize) -> Option<Self> {
         self.permits = self.permits.checked_sub(permits)?;
         Some(self.semaphore.permit(permits))

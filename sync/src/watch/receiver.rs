@@ -40,6 +40,19 @@ impl<T> Receiver<T> {
     /// # Panics
     ///
     /// As [`borrow`](Self::borrow).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::watch;
+    ///
+    /// let (level, mut watched) = watch::channel(1);
+    /// level.send(2).unwrap();
+    /// assert_eq!(*watched.borrow(), 2);
+    /// assert_eq!(watched.has_changed(), Ok(true)); // a look alone is not noted
+    /// assert_eq!(*watched.borrow_and_update(), 2);
+    /// assert_eq!(watched.has_changed(), Ok(false));
+    /// ```
     pub fn borrow_and_update(&mut self) -> Ref<'_, T> {
         let (value, version) = self.shared.read();
         let has_changed = version != self.seen;
@@ -167,6 +180,23 @@ impl<T> Receiver<T> {
     }
 
     /// Counts the present value as not seen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::watch;
+    ///
+    /// lisle::run(|| {
+    ///     let (level, mut watched) = watch::channel(1);
+    ///     watched.mark_changed(); // so that the loop begins with the value that is there
+    ///     drop(level);
+    ///     let mut seen = Vec::new();
+    ///     while watched.changed().is_ok() {
+    ///         seen.push(*watched.borrow_and_update());
+    ///     }
+    ///     assert_eq!(seen, [1]);
+    /// });
+    /// ```
     pub fn mark_changed(&mut self) {
         self.seen = self.shared.version().wrapping_sub(1);
     }

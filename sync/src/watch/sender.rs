@@ -42,6 +42,17 @@ impl<T> Sender<T> {
     /// # Panics
     ///
     /// As [`send`](Self::send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::watch;
+    ///
+    /// let level = watch::Sender::new(1);
+    /// assert!(level.send(2).is_err()); // nobody watches
+    /// assert_eq!(level.send_replace(3), 1);
+    /// assert_eq!(*level.subscribe().borrow(), 3);
+    /// ```
     pub fn send_replace(&self, value: T) -> T {
         self.0.change(|old| (mem::replace(old, value), true))
     }
@@ -70,6 +81,23 @@ impl<T> Sender<T> {
     /// # Panics
     ///
     /// As [`send_modify`](Self::send_modify).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::sync::watch;
+    ///
+    /// let (highest, watched) = watch::channel(5);
+    /// let raise = |to: u32| {
+    ///     highest.send_if_modified(|level| {
+    ///         let rises = to > *level;
+    ///         *level = to.max(*level);
+    ///         rises
+    ///     })
+    /// };
+    /// assert!(!raise(3) && watched.has_changed() == Ok(false));
+    /// assert!(raise(7) && watched.has_changed() == Ok(true));
+    /// ```
     pub fn send_if_modified(&self, modify: impl FnOnce(&mut T) -> bool) -> bool {
         self.0.change(|value| {
             let modified = modify(value);
