@@ -270,7 +270,7 @@ fn the_variable_sets_the_size() {
     ended.assert_success();
 }
 
-/// Guards by `mprotect` take two memory maps each, of which a process has only so many.
+/// Guards by `mprotect` take two memory maps each, of which a process can have a limited number.
 #[test]
 fn the_limit_of_memory_maps_is_an_error_that_names_it() {
     let maps = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();

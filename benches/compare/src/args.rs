@@ -12,7 +12,7 @@ usage: compare [--only BENCH,…] [--peers SYSTEM,…] [--rounds N] [--busy N]
   --only    these benchmarks, not all
   --peers   these systems beside Lisle, not all; `tokio` includes `tokio-ct`
   --rounds  how many times the systems take turns; 5 without it
-  --busy    beside so many processes that compute all the time
+  --busy    beside this many processes that compute all the time
   --csv     writes the results to a file
   --plot    draws them into a folder, an SVG a benchmark
   --quick   tiny sizes, to see that everything works; the figures mean nothing";

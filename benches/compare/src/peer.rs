@@ -104,7 +104,7 @@ pub struct Prepared {
     pub systems: Vec<System>,
     /// A line for each program that cannot be had here.
     pub missing: Vec<String>,
-    /// So many of them are here, but broken.
+    /// This many of them are here, but broken.
     pub broken: usize,
 }
 

@@ -34,7 +34,7 @@ pub struct Case {
     repeat: Option<(&'static str, u64)>,
 }
 
-/// What is so slow that it is measured with fewer repetitions: so many times fewer.
+/// What is so slow that it is measured with fewer repetitions: this many times fewer.
 const SLOW: &[(&str, &str, u64)] = &[
     ("crossbeam", "pingpong", 100),
     ("crossbeam", "select", 50),
@@ -133,7 +133,7 @@ pub const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "skynet",
-        title: "a tree of tasks: each sums up ten children through a channel with room for so many",
+        title: "a tree of tasks: each sums up ten children through a channel with room for as many",
         workers: BOTH,
         variants: &[
             Variant {
@@ -281,7 +281,7 @@ pub const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "mutex",
-        title: "N tasks that add 1 under a lock, held over so many yields",
+        title: "N tasks that add 1 under a lock, held over some yields",
         workers: BOTH,
         variants: &[
             Variant {

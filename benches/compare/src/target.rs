@@ -18,11 +18,11 @@ struct Target {
 
 /// What a figure is held against. What is less is better, but for speed-ups.
 enum Bound {
-    /// So many times that of the best peer.
+    /// This many times that of the best peer.
     Best(f64),
-    /// So many times that of this peer.
+    /// This many times that of this peer.
     Of(&'static str, f64),
-    /// So many times Lisle's own figure of this benchmark, whose case has these parameters and, if
+    /// This many times Lisle's own figure of this benchmark, whose case has these parameters and, if
     /// they do not say otherwise, as many workers.
     Own(&'static str, &'static [&'static str], f64),
     /// This number.

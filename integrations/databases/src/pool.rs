@@ -16,7 +16,7 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Opens so many connections.
+    /// Opens this many connections.
     pub fn connect(config: &Config, connections: usize) -> Result<Self, Error> {
         let (back, free) = bounded(connections);
         for _ in 0..connections {

@@ -15,7 +15,7 @@ use crate::carry::protocol::Look;
 /// How long a keeper waits at most between two looks at what it keeps.
 pub(super) const NAP: Moment = 1_000_000;
 
-/// A keeper that was not called for so many naps runs what it keeps. So the thread takes its
+/// A keeper that was not called for this many naps runs what it keeps. So the thread takes its
 /// signals; and an identity for which nobody has come goes to sleep in a way that costs no naps.
 const MOST_NAPS: u32 = 10;
 

@@ -30,7 +30,7 @@ pub enum Cause {
     Deadlock(Deadlock),
     /// The program has ended, and tasks are left that wait for ever.
     Lost(Vec<TaskReport>),
-    /// The program has not ended after so many choices.
+    /// The program has not ended after this many choices.
     Endless(usize),
 }
 

@@ -148,7 +148,7 @@ impl Explorer {
         }
     }
 
-    /// Runs the program at most so many times.
+    /// Runs the program at most this many times.
     pub fn iterations(mut self, iterations: usize) -> Self {
         self.iterations = iterations;
         self

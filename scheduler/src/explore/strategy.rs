@@ -24,7 +24,7 @@ pub enum Strategy {
         depth: usize,
     },
     /// One schedule after the other, all of those in which tasks that could go on are interrupted
-    /// so many times at most.
+    /// this many times at most.
     Exhaustive {
         /// How many times.
         preemptions: usize,

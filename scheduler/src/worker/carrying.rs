@@ -21,7 +21,7 @@ use crate::trace::What;
 /// A longer round than this may have had something for two processors to do.
 const SHORT_ROUND: Duration = Duration::from_micros(4);
 
-/// After so many short rounds, a worker is taken for one side of an exchange.
+/// After this many short rounds, a worker is taken for one side of an exchange.
 const ENOUGH_ROUNDS: u32 = 4;
 
 /// What is counted at most, and what a long round takes away from that: one of them may be due to
@@ -29,7 +29,7 @@ const ENOUGH_ROUNDS: u32 = 4;
 const MOST_ROUNDS: u32 = 16;
 const LONG_ROUND_COSTS: u32 = 8;
 
-/// So many rounds of an exchange are timed together, which is enough to notice a long one.
+/// This many rounds of an exchange are timed together, which is enough to notice a long one.
 const ROUNDS_TIMED: u32 = 4;
 
 /// The mates that a worker has called, and how it gets on with them.

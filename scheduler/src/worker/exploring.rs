@@ -3,7 +3,7 @@
 //!
 //! It costs nothing where nothing is explored. A worker that explores counts each turn as the last
 //! one before a poll, and each operation as the last one of a turn: so it comes here by the paths
-//! that other workers take once in so many turns and operations.
+//! that other workers take once in a number of turns and operations.
 
 use std::any::Any;
 use std::ptr::NonNull;

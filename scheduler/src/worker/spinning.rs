@@ -5,7 +5,7 @@ use std::cell::Cell;
 /// After this many spins in a row that were in vain, a worker sleeps at once.
 const MOST_VAIN_SPINS: u32 = 4;
 
-/// At most so many sleeps have to end soon before spinning is tried again.
+/// At most this many sleeps have to end soon before spinning is tried again.
 const MOST_PATIENCE: u32 = 1024;
 
 /// What a worker knows of its idle moments.

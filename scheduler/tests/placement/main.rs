@@ -69,7 +69,7 @@ impl Residents {
     }
 }
 
-/// Panics unless the tasks are on so many threads, and on each about as many.
+/// Panics unless the tasks are on this many threads, and on each about as many.
 #[track_caller]
 fn assert_even(threads: &HashMap<ThreadId, usize>, workers: usize) {
     let counts = || threads.values().copied();

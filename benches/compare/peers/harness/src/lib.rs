@@ -27,7 +27,7 @@ pub use usage::Usage;
 /// A line of a program's table: these systems play this benchmark by that function.
 pub type Row = (&'static [&'static str], &'static str, fn(&Params) -> Outcome);
 
-/// Tasks of `idle` are created in batches of so many, with a yield in between.
+/// Tasks of `idle` are created in batches of this many, with a yield in between.
 pub const BATCH: u64 = 1_000;
 
 /// Does the measurement that the command line asks for, and prints its line.

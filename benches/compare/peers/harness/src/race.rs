@@ -16,7 +16,7 @@ pub struct Race {
 }
 
 impl Race {
-    /// A race of so many.
+    /// A race of this many.
     pub fn new(tasks: u64) -> Self {
         Self {
             tasks,

@@ -9,7 +9,7 @@ use lisle::sync::{Mutex, RwLock, Semaphore, WaitGroup, broadcast};
 
 use crate::run;
 
-/// Each task adds 1 under the lock, again and again, and holds it over so many turns.
+/// Each task adds 1 under the lock, again and again, and holds it over this many turns.
 pub fn mutex(params: &Params) -> Outcome {
     let (tasks, yields, rounds) = (params.get("tasks"), params.get("yields"), params.get("rounds"));
     let play = |rounds| {
@@ -147,7 +147,7 @@ pub fn broadcast(params: &Params) -> Outcome {
     })
 }
 
-/// The time that so many tasks take together.
+/// The time that this many tasks take together.
 fn all(tasks: u64, body: impl Fn(u64) + Clone + Send + 'static) -> Duration {
     let start = Instant::now();
     let tasks: Vec<_> = (0..tasks)

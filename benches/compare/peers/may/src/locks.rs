@@ -106,7 +106,7 @@ pub fn wait_group(params: &Params) -> Outcome {
     })
 }
 
-/// The time that so many coroutines take together.
+/// The time that this many coroutines take together.
 fn all(tasks: u64, body: impl Fn() + Clone + Send + 'static) -> Duration {
     let start = Instant::now();
     let tasks: Vec<_> = (0..tasks).map(|_| go!(body.clone())).collect();

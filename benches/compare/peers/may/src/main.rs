@@ -57,7 +57,7 @@ fn run(params: &Params, main: impl FnOnce() -> Outcome + Send + 'static) -> Outc
     may::go!(main).join().unwrap()
 }
 
-/// Whether so many stacks can be had: each takes two of the memory maps that a process may have.
+/// Whether this many stacks can be had: each takes two of the memory maps that a process may have.
 fn has_stacks_for(tasks: u64) -> bool {
     let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").expect("there is /proc");
     2 * tasks < limit.trim().parse().expect("it is a number")

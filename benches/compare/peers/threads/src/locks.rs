@@ -56,7 +56,7 @@ pub fn rwlock(params: &Params) -> Outcome {
     })
 }
 
-/// The time that so many threads take together.
+/// The time that this many threads take together.
 fn all(threads: u64, body: impl Fn() + Clone + Send + 'static) -> Duration {
     let start = Instant::now();
     let threads: Vec<_> = (0..threads).map(|_| std::thread::spawn(body.clone())).collect();

@@ -10,7 +10,7 @@ pub trait Channel: Send + Sync + 'static {
     type Sender: Send + Sync + Clone + 'static;
     type Receiver: Send + 'static;
 
-    /// Room for so many messages, or for as many as come.
+    /// Room for this many messages, or for as many as come.
     fn new(room: Room) -> (Self::Sender, Self::Receiver);
 
     /// Another receiver of the same channel, if there can be one.

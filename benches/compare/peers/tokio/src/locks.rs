@@ -158,7 +158,7 @@ pub fn broadcast(params: &Params) -> Outcome {
     })
 }
 
-/// The time that so many tasks take together.
+/// The time that this many tasks take together.
 async fn all<F>(tasks: u64, body: impl Fn() -> F) -> Duration
 where
     F: Future<Output = ()> + Send + 'static,
