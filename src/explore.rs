@@ -29,4 +29,6 @@
 //! execution, and makes a failure hard to repeat.
 
 #[doc(inline)]
-pub use lisle_scheduler::explore::{Cause, Explorer, Failure, Strategy, atomic, explore, point};
+pub use lisle_scheduler::explore::{
+    Cause, Explorer, Failure, Fault, Strategy, atomic, explore, point,
+};

@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::time::Instant;
 
 use lisle_runtime::internal::last_words::abort_with;
-use lisle_scheduler::internal::check_cancelled_at;
+use lisle_scheduler::internal::{check_cancelled_at, points};
 use lisle_scheduler::park::{Object, Place, Wait, Wake, park};
 use lisle_scheduler::{check_cancelled, turn};
 
@@ -38,7 +38,7 @@ enum Outcome {
 #[inline(always)]
 fn ends_turn<T>(state: &State<T>) -> bool {
     // Without a limit a send never lets others run.
-    state.buffer.is_limited() && turn::spend()
+    state.buffer.counts_sends && turn::spend()
 }
 
 // `send` and `recv` are inlined up to the user's code, with the parking and the switch in them: a
@@ -121,8 +121,13 @@ impl<T> Channel<T> {
         message: T,
         deadline: Option<Instant>,
     ) -> Result<(), SendTimeoutError<T>> {
+        let is_limited = state.buffer.is_limited();
         drop(state);
-        turn::next();
+        if is_limited {
+            turn::next();
+        } else {
+            points::pass();
+        }
         self.not_sent(LOOK_AGAIN, Slot::full(message), deadline)
     }
 
@@ -163,7 +168,7 @@ impl<T> Channel<T> {
         deadline: Option<Instant>,
     ) -> Result<(), SendTimeoutError<T>> {
         let slot = Slot::full(message);
-        let outcome = match self.linger(state, End::Sending) {
+        let outcome = match self.linger(state, End::Sending, Location::caller()) {
             Some(state) => self.wait_to_send(state, &slot, deadline, drop),
             None => Outcome::Served(Verdict::Released),
         };
@@ -203,6 +208,9 @@ impl<T> Channel<T> {
             // verdict `Transferred`; and the wait is over.
             let message = unsafe { slot.into_value() };
             let Outcome::Served(Verdict::Released) = outcome else { break message };
+            if points::finds_receivers_gone() {
+                break message;
+            }
             match self.open_send() {
                 Opening::Blocked(state) => {
                     slot = Slot::full(message);
@@ -254,7 +262,7 @@ impl<T> Channel<T> {
         error: impl FnOnce(RecvTimeoutError) -> E,
     ) -> Result<T, E> {
         let slot = Slot::empty();
-        let outcome = match self.linger(state, End::Receiving) {
+        let outcome = match self.linger(state, End::Receiving, place) {
             Some(state) => self.wait_to_receive(state, &slot, deadline, place),
             None => Outcome::Served(Verdict::Released),
         };

@@ -13,6 +13,8 @@
 use std::collections::{LinkedList, VecDeque};
 use std::hint::cold_path;
 
+use lisle_scheduler::internal::points;
+
 #[derive(Debug)]
 pub(crate) struct Buffer<T> {
     /// The oldest messages.
@@ -22,8 +24,13 @@ pub(crate) struct Buffer<T> {
     /// How many messages fit, without the places that are set aside. Without any, `usize::MAX`
     /// stands for no limit.
     limit: usize,
-    /// Places set aside for messages that are going to come.
-    reserved: usize,
+    /// Places set aside for messages that are going to come: each for a select that has chosen to
+    /// send, so that this many bits count them.
+    reserved: u32,
+    /// Whether a send counts as an operation of its turn.
+    pub(crate) counts_sends: bool,
+    /// Whether a party does something before it parks.
+    pub(crate) has_preliminaries: bool,
 }
 
 impl<T> Buffer<T> {
@@ -46,17 +53,29 @@ impl<T> Buffer<T> {
         if let Err(error) = front.try_reserve_exact(limit) {
             panic!("no memory for a channel of capacity {limit}: {error}");
         }
-        Self { front, rest: LinkedList::new(), limit, reserved: 0 }
+        Self::new(front, limit)
     }
 
     /// A buffer that grows.
     pub(crate) fn unbounded() -> Self {
-        Self { front: VecDeque::new(), rest: LinkedList::new(), limit: usize::MAX, reserved: 0 }
+        Self::new(VecDeque::new(), usize::MAX)
+    }
+
+    fn new(front: VecDeque<T>, limit: usize) -> Self {
+        let rest = LinkedList::new();
+        let (counts_sends, has_preliminaries) = (false, false);
+        let mut buffer = Self { front, rest, limit, reserved: 0, counts_sends, has_preliminaries };
+        // Known from the beginning: in a program that is explored, each operation of this channel
+        // is a point at which others may go first, and others need not ask.
+        let is_explored = points::is_explored();
+        buffer.counts_sends = buffer.is_limited() || is_explored;
+        buffer.has_preliminaries = buffer.is_ring() || is_explored;
+        buffer
     }
 
     /// The number of places, or `None` if the buffer grows.
     pub(crate) fn capacity(&self) -> Option<usize> {
-        let places = self.limit + self.reserved;
+        let places = self.limit + self.reserved as usize;
         (places != usize::MAX).then_some(places)
     }
 

@@ -21,6 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lisle_runtime::internal::primitive::{Arc, BriefMutex, BriefMutexGuard};
+use lisle_scheduler::internal::points;
 use lisle_scheduler::park::Place;
 
 use crate::buffer::Buffer;
@@ -100,15 +101,21 @@ impl<T> Channel<T> {
         self.changes.load(Ordering::Relaxed)
     }
 
+    #[track_caller]
     pub(crate) fn len(&self) -> usize {
+        points::pass();
         self.state.lock().buffer.len()
     }
 
+    #[track_caller]
     pub(crate) fn is_empty(&self) -> bool {
+        points::pass();
         self.state.lock().buffer.is_empty()
     }
 
+    #[track_caller]
     pub(crate) fn is_full(&self) -> bool {
+        points::pass();
         self.state.lock().buffer.is_full()
     }
 
@@ -169,6 +176,9 @@ impl<T> Channel<T> {
         let side = state.side(end);
         side.handles -= 1;
         if side.handles == 0 {
+            if points::are_in_use() {
+                state = this.pass_before_end(state, end);
+            }
             if matches!(end, End::Sending) && state.buffer.is_reserved() {
                 // The place keeps the channel, by the count that is left here.
                 return forget(this.clone());
@@ -176,6 +186,18 @@ impl<T> Channel<T> {
             this.change();
             this.disconnect(state, end);
         }
+    }
+
+    /// In a program that is explored, others may go first while the last handle at `end`, which
+    /// was counted off, is still there.
+    #[cold]
+    fn pass_before_end<'a>(&'a self, mut state: Guard<'a, T>, end: End) -> Guard<'a, T> {
+        state.side(end).handles += 1;
+        drop(state);
+        points::pass_aside(end.goes(), None);
+        let mut state = self.state.lock();
+        state.side(end).handles -= 1;
+        state
     }
 
     /// Wakes what is parked at the other end. No handle is left at this one, and nothing is set aside
@@ -265,6 +287,14 @@ impl End {
         match self {
             Self::Sending => Self::Receiving,
             Self::Receiving => Self::Sending,
+        }
+    }
+
+    /// What the task does that drops the last handle.
+    fn goes(self) -> &'static str {
+        match self {
+            Self::Sending => "drops the last sender",
+            Self::Receiving => "drops the last receiver",
         }
     }
 }

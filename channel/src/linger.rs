@@ -1,4 +1,5 @@
-//! What a plain thread does before it parks at a bounded buffer.
+//! What a plain thread does before it parks at a bounded buffer. (And a task in a program that is
+//! explored: it lets others go first, if the explorer says so.)
 //!
 //! A party that is parked is given a single message or place, and has to be woken for it; one that
 //! comes back finds many. So it lets other threads run and looks again. In a rendezvous there is no
@@ -14,7 +15,8 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::thread;
-use lisle_scheduler::park::in_task;
+use lisle_scheduler::internal::points;
+use lisle_scheduler::park::{Place, in_task};
 
 use crate::channel::{Channel, End, Guard};
 
@@ -36,16 +38,35 @@ impl<T> Channel<T> {
     /// Lets other threads run before a plain thread parks: `None` if it should look again instead
     /// of parking.
     #[inline]
-    pub(crate) fn linger<'a>(&'a self, state: Guard<'a, T>, end: End) -> Option<Guard<'a, T>> {
-        if state.buffer.is_ring() { self.linger_at_ring(state, end) } else { Some(state) }
+    pub(crate) fn linger<'a>(
+        &'a self,
+        state: Guard<'a, T>,
+        end: End,
+        place: Place,
+    ) -> Option<Guard<'a, T>> {
+        if state.buffer.has_preliminaries {
+            self.linger_first(state, end, place)
+        } else {
+            Some(state)
+        }
     }
 
     #[cold]
     #[inline(never)]
-    fn linger_at_ring<'a>(&'a self, mut state: Guard<'a, T>, end: End) -> Option<Guard<'a, T>> {
+    fn linger_first<'a>(
+        &'a self,
+        mut state: Guard<'a, T>,
+        end: End,
+        place: Place,
+    ) -> Option<Guard<'a, T>> {
         // A task does not keep its thread from others when it parks; a model would only grow.
-        if cfg!(lisle_loom) || in_task() || hurries() {
-            return Some(state);
+        if cfg!(lisle_loom) || !state.buffer.is_ring() || in_task() || hurries() {
+            if !points::is_explored() {
+                return Some(state);
+            }
+            drop(state);
+            points::pass_at(place);
+            return None;
         }
         for _ in 0..LOOKS {
             drop(state);

@@ -7,6 +7,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Arc;
+use lisle_scheduler::internal::points;
 use lisle_scheduler::park::Place;
 use lisle_scheduler::{now, turn};
 
@@ -113,6 +114,7 @@ impl<T> Receiver<T> {
     /// As [`try_recv`](Self::try_recv); a report says that it waits at `place`.
     #[inline]
     pub(crate) fn try_recv_at(&self, place: Place) -> Result<T, TryRecvError> {
+        points::pass();
         let received = self.source.try_recv(place);
         if received.is_err() {
             turn::fail();

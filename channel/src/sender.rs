@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Arc;
+use lisle_scheduler::internal::points;
 use lisle_scheduler::{now, turn};
 
 use crate::channel::{Channel, End};
@@ -87,7 +88,11 @@ impl<T> Sender<T> {
     /// });
     /// ```
     #[inline]
+    #[track_caller]
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+        if points::pass_and_find_receivers_gone() {
+            return Err(TrySendError::Disconnected(message));
+        }
         let sent = self.channel.try_send(message);
         if sent.is_err() {
             turn::fail();

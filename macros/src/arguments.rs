@@ -8,9 +8,11 @@ use crate::{Error, tokens};
 const SETTINGS: [&str; 5] =
     ["workers", "stack_size", "main_stack_size", "foreign_threads", "virtual_time"];
 /// Those that need no value to say yes.
-const SWITCHES: [&str; 2] = ["virtual_time", EXPLORE];
+const SWITCHES: [&str; 3] = ["virtual_time", EXPLORE, FAULTS];
 /// Not a setting of a runtime: says that a test is explored, and how.
 const EXPLORE: &str = "explore";
+/// That faults strike a test that is explored: all, or those that are given.
+const FAULTS: &str = "faults";
 
 pub(crate) struct Arguments {
     /// The path of the crate `lisle`.
@@ -32,11 +34,13 @@ impl Arguments {
                 continue;
             };
             let text = name.to_string();
-            let is_known = ["crate", EXPLORE].contains(&&*text) || SETTINGS.contains(&&*text);
+            let is_known =
+                ["crate", EXPLORE, FAULTS].contains(&&*text) || SETTINGS.contains(&&*text);
             if !is_known {
                 let text = format!(
                     "has no argument `{text}`: there are `workers`, `stack_size`, \
-                     `main_stack_size`, `foreign_threads`, `virtual_time`, `explore` and `crate`"
+                     `main_stack_size`, `foreign_threads`, `virtual_time`, `explore`, `faults` and \
+                     `crate`"
                 );
                 return Err(Error::at(Some(name), text));
             }
@@ -60,13 +64,24 @@ impl Arguments {
             }
         }
         let path = path.unwrap_or_else(|| tokens("::lisle"));
-        let explorer = given.iter().position(|(name, _)| name == EXPLORE);
-        let explorer = explorer.map(|place| given.remove(place).1);
+        let mut take = |wanted: &str| {
+            let place = given.iter().position(|(name, _)| name == wanted)?;
+            Some(given.remove(place).1)
+        };
+        let (explorer, faults) = (take(EXPLORE), take(FAULTS));
         if explorer.is_some() && !given.is_empty() {
-            let text = "explores on one worker, with virtual time: it has no other arguments";
+            let text = "explores on one worker, with virtual time: its one other argument is \
+                        `faults`";
             return Err(Error::at(arguments.first(), text));
         }
-        let explorer = explorer.map(|value| explorer_of(&path, value));
+        if explorer.is_none() && faults.is_some() {
+            let text = "has faults only where it explores: write `explore, faults`";
+            return Err(Error::at(arguments.first(), text));
+        }
+        let mut explorer = explorer.map(|value| explorer_of(&path, value));
+        if let (Some(explorer), Some(faults)) = (&mut explorer, faults) {
+            explorer.extend(faults_of(&path, faults));
+        }
         let settings = given.into_iter().flat_map(|(name, value)| setting(&path, &name, value));
         Ok(Self { settings: settings.collect(), explorer, path })
     }
@@ -82,6 +97,22 @@ fn explorer_of(path: &TokenStream, value: Vec<TokenTree>) -> TokenStream {
         return explorer;
     }
     value.into_iter().collect()
+}
+
+/// What stands behind `faults =`, or all of them, as a call that asks an explorer for them.
+fn faults_of(path: &TokenStream, value: Vec<TokenTree>) -> TokenStream {
+    let mut faults = TokenStream::new();
+    if let [TokenTree::Ident(word)] = &value[..]
+        && word.to_string() == "true"
+    {
+        faults.extend(path.clone());
+        faults.extend(tokens("::explore::Fault::ALL"));
+    } else {
+        faults.extend(value);
+    }
+    let mut call = tokens(".faults");
+    call.extend([TokenTree::Group(Group::new(Delimiter::Parenthesis, faults))]);
+    call
 }
 
 /// `.name(value)`. The name alone of a variant of `ForeignThreads` will do.

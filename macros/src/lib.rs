@@ -47,6 +47,8 @@ use function::Function;
 ///   also have a value, as in `virtual_time = false`.)
 /// - `explore`, for a test: runs it under many schedules, as `lisle::explore::Explorer::new()`
 ///   does, or one that is given, as in `explore = Explorer::new().iterations(100)`.
+/// - `faults`, beside `explore`: things go wrong now and then, all that `lisle::explore::Fault`
+///   has, or those that are given, as in `faults = [Fault::EarlyTimeout]`.
 /// - `crate = green`: under which path the crate `lisle` is known here, for instance because
 ///   `Cargo.toml` says `green = { package = "lisle", … }`. The default is `::lisle`.
 ///

@@ -120,11 +120,11 @@ fn arguments_that_are_wrong() {
         (
             "worker = 2",
             "has no argument `worker`: there are `workers`, `stack_size`, `main_stack_size`, \
-             `foreign_threads`, `virtual_time`, `explore` and `crate`",
+             `foreign_threads`, `virtual_time`, `explore`, `faults` and `crate`",
         ),
         (
             "explore, workers = 2",
-            "explores on one worker, with virtual time: it has no other arguments",
+            "explores on one worker, with virtual time: its one other argument is `faults`",
         ),
         ("virtual_time =", "needs `virtual_time = …`"),
         ("workers", "needs `workers = …`"),

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crate::clock::now;
+use crate::explore::points::pass;
 use crate::park::{AsWait, Reason, Wake, park};
 use crate::worker::yield_now;
 
@@ -64,6 +65,7 @@ pub fn sleep_until(deadline: Instant) {
 #[track_caller]
 fn wait_until(deadline: Option<Instant>) {
     const REASON: Reason = Reason::new("sleeping");
+    pass();
     let _ = park_until(REASON, deadline);
 }
 

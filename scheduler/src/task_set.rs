@@ -10,7 +10,7 @@ use lisle_runtime::internal::primitive::Mutex;
 
 use crate::cancel::shield;
 use crate::park::{Reason, Unparker, Wake, park};
-use crate::spawn::Builder;
+use crate::spawn::spawn;
 use crate::task::{Cancelled, CancelledBy, JoinHandle};
 
 /// Tasks whose results come in the order in which they end.
@@ -118,14 +118,11 @@ impl<T: Send + 'static> TaskSet<T> {
             self.tasks.len() - 1
         });
         let mut entry = Entry { results: self.results.clone(), number, is_told: false };
-        let spawned = Builder::new().spawn(move || {
+        let task = spawn(move || {
             let result = catch_unwind(AssertUnwindSafe(body));
             entry.tell(result);
         });
-        match spawned {
-            Ok(handle) => self.tasks[number] = Some(handle),
-            Err(error) => panic!("{error}"),
-        }
+        self.tasks[number] = Some(task);
     }
 
     /// Waits for the next result: that of the task which ends next, or has ended first of those

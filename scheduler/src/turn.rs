@@ -70,6 +70,8 @@ use std::cell::Cell;
 use std::hint::cold_path;
 use std::panic::Location;
 
+use crate::cancel::uninterrupted;
+use crate::explore::Passage;
 use crate::park::Place;
 use crate::worker::{self, with_allowance};
 
@@ -121,9 +123,9 @@ impl Allowance {
         self.failures.set(1);
     }
 
-    /// The turn may end at the next operation, whichever it is.
+    /// The turn may end at the next operation, and is not made longer.
     pub(crate) fn end_at_each_operation(&self) {
-        self.postpone();
+        self.operations.set(0);
         self.marks.set(self.marks.get() | EXTENDED);
     }
 
@@ -293,6 +295,16 @@ pub fn next_at(place: Place) {
     worker::with_current(|worker| match worker {
         Some(worker) => worker.next_turn(place),
         None => with_allowance(Allowance::renew),
+    });
+}
+
+/// Does the same for the taking of a lock, which unwinds the task only if its runtime ends.
+#[doc(hidden)]
+#[cold]
+pub fn next_on_lock_at(place: Place) {
+    worker::with_current(|worker| match worker {
+        Some(worker) if worker.is_explored() => worker.pass(Passage::Quick(place)),
+        _ => uninterrupted(|| next_at(place)),
     });
 }
 

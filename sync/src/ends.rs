@@ -7,7 +7,7 @@ use lisle_runtime::internal::primitive::{BriefMutex, BriefMutexGuard};
 use lisle_scheduler::internal::{Chain, WaitQueue, shield_unwinding};
 use lisle_scheduler::park::{Awaited, Handles, Object, Place, Reason, Wait, Wake};
 
-use crate::waiting::{cannot_wait, spend, wait_in};
+use crate::waiting::{cannot_wait, pass_aside, spend, wait_in};
 
 /// What both ends of a channel share; `M` is what the channel adds.
 pub(crate) struct Ends<M> {
@@ -43,6 +43,7 @@ impl<M> Ends<M> {
 
     /// A sender was dropped. With the last one all receivers are woken.
     pub(crate) fn remove_sender(&self) {
+        pass_aside("drops a sender", None);
         let mut state = self.lock();
         state.senders -= 1;
         let receiving = (state.senders == 0).then(|| state.receiving.take_all());

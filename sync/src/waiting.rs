@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::last_words::abort_with;
 use lisle_runtime::internal::primitive::BriefMutex;
-use lisle_scheduler::internal::{WaitQueue, Waiter, next_turn_at, uninterrupted};
+pub(crate) use lisle_scheduler::internal::points::{pass, pass_aside, pass_at};
+use lisle_scheduler::internal::{WaitQueue, Waiter, next_on_lock_at};
 use lisle_scheduler::park::{Place, Wait, Wake, park};
 use lisle_scheduler::{now, turn};
 
@@ -22,7 +23,7 @@ pub(crate) fn deadline_in(duration: Duration) -> Option<Instant> {
 #[inline(always)]
 pub(crate) fn spend_on_lock(place: Place) {
     if turn::spend() {
-        uninterrupted(|| next_turn_at(place));
+        next_on_lock_at(place);
     }
 }
 

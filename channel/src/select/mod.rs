@@ -16,6 +16,8 @@ mod tests;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use lisle_scheduler::internal::points;
+
 pub use error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySelectError};
 pub use run::{Case, Order};
 pub use selected::{Promise, Selected, SelectedOperation};
@@ -258,6 +260,7 @@ impl<'a> Select<'a> {
     /// ```
     #[track_caller]
     pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
+        points::pass();
         self.run(Patience::None).ok_or(TrySelectError)
     }
 
@@ -398,6 +401,7 @@ pub fn try_select<'g, 'a>(
     order: Order,
     grant: &'g mut GrantCell,
 ) -> Selected<'g, 'a> {
+    points::pass();
     run(cases, order, Patience::None, grant)
 }
 

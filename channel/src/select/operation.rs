@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use std::time::Instant;
 
 use lisle_runtime::internal::primitive::Arc;
+use lisle_scheduler::internal::points;
 use lisle_scheduler::park::{Awaited, Object};
 
 use crate::channel::{Channel, End, Opening, State, refill};
@@ -70,6 +71,10 @@ pub(crate) trait Operation {
 
 impl<T> Operation for Sender<T> {
     fn attempt(&self, grant: &mut GrantCell) -> bool {
+        if points::finds_receivers_gone() {
+            grant.put(Grant::Disconnected);
+            return true;
+        }
         match self.channel.open_send() {
             Opening::Partner(receiver) => grant.put(Grant::Partner(receiver)),
             Opening::Buffer(mut state) => {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use lisle_scheduler::internal::points;
+
 use super::run::{self, Patience};
 use super::{ReadyTimeoutError, Select, TryReadyError, assert_not_empty};
 
@@ -27,7 +29,9 @@ impl Select<'_> {
     ///     assert_eq!(receiver.try_recv(), Ok(1));
     /// });
     /// ```
+    #[track_caller]
     pub fn try_ready(&mut self) -> Result<usize, TryReadyError> {
+        points::pass();
         self.watch(Patience::None).ok_or(TryReadyError)
     }
 

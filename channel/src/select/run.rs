@@ -93,6 +93,7 @@ impl Patience {
 
     /// Counts the select as an operation of this turn if it may wait. Tells whether it may not.
     #[inline]
+    #[track_caller]
     fn spend(self, cases: &[Case<'_>]) -> bool {
         let none = matches!(self, Self::None);
         if !none && turn::spend() {
@@ -126,6 +127,7 @@ impl Patience {
 
 /// Lets others run, unless there is more to receive than the turn had operations for.
 #[cold]
+#[track_caller]
 fn end_turn(cases: &[Case<'_>]) {
     let backlog = cases.iter().map(|case| case.operation.backlog()).fold(0, usize::saturating_add);
     if !turn::extend(backlog) {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use lisle_runtime::internal::primitive::thread::{self, Thread};
 
 use super::region::{Limits, Region, run};
+use crate::explore::points::pass;
 use crate::post::Request;
 use crate::task::{Cancelled, CancelledBy, Control, Share, Whereabouts};
 use crate::worker::{self, Worker};
@@ -110,12 +111,16 @@ impl CancelToken {
     }
 
     /// Cancels what runs in the region: it is unwound from the wait in which it is or comes next.
+    #[track_caller]
     pub fn cancel(&self) {
+        pass();
         self.0.cancel();
     }
 
     /// Whether the region was cancelled by this token or a clone.
+    #[track_caller]
     pub fn is_cancelled(&self) -> bool {
+        pass();
         self.0.is_cancelled()
     }
 }

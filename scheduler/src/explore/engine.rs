@@ -1,21 +1,17 @@
 //! What the scheduler asks at each choice, and what it tells.
 
 use std::any::Any;
+use std::cell::{RefCell, RefMut};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::failure::{Cause, Event, History, What};
+use super::fault::{Fault, Faults};
+use super::points::Passage;
 use super::strategy::Plan;
 use crate::deadlock::{Deadlock, TaskReport};
 use crate::park::{Place, Reason};
 use crate::task::{Cancelled, TaskId};
-
-/// A task that could go on, and its place in the queue.
-pub(crate) struct Candidate {
-    pub(crate) task: TaskId,
-    pub(crate) place: usize,
-}
 
 /// A choice that was made.
 #[derive(Clone, Copy, Debug)]
@@ -27,67 +23,75 @@ pub(super) struct Choice {
 
 /// What a choice is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Which task goes on, one of which, the first, is interrupted if it is not chosen.
     MayPreempt,
     /// Which task goes on.
     Next,
     /// Something else: which operation of a select is tried first.
     Thing,
+    /// Whether a fault strikes. The first answer is no.
+    Fault,
 }
 
-/// Makes the choices of an execution after the other. Used by one thread: its lock is never waited
-/// for.
+/// Makes the choices of an execution after the other.
 pub(crate) struct Engine {
-    state: Mutex<State>,
+    state: OfOneThread<State>,
     max_steps: usize,
-    is_too_long: AtomicBool,
+    faults: Faults,
     /// Whether what happens is kept.
     records: AtomicBool,
+    is_deadlocked: AtomicBool,
 }
 
-struct State {
+pub(super) struct State {
     plan: Plan,
-    choices: Vec<Choice>,
-    /// Choices between tasks, those included for which there was one answer alone.
-    steps: usize,
-    options: Vec<u64>,
-    places: Vec<usize>,
+    pub(super) choices: Vec<Choice>,
+    pub(super) extent: Extent,
     /// What has happened since that was wanted.
     history: History,
-    has_ended: bool,
-    is_deadlocked: bool,
+    /// Whether faults can strike: not before and after the program.
+    runs: bool,
     cause: Option<Cause>,
 }
 
+/// How much there was to choose in an execution.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Extent {
+    /// Choices between tasks, those included for which there was one answer alone.
+    steps: usize,
+    /// Those for which there were several.
+    pub(super) turns: usize,
+    /// How often a fault could have struck.
+    pub(super) hazards: usize,
+}
+
 impl Engine {
-    pub(super) fn new(max_steps: usize) -> Self {
+    pub(super) fn new(max_steps: usize, faults: Faults) -> Self {
         let state = State {
             plan: Plan::Given(Default::default()),
             choices: Vec::new(),
-            steps: 0,
-            options: Vec::new(),
-            places: Vec::new(),
+            extent: Extent::default(),
             history: History::new(),
-            has_ended: false,
-            is_deadlocked: false,
+            runs: false,
             cause: None,
         };
         Self {
-            state: Mutex::new(state),
+            state: OfOneThread::new(state),
             max_steps,
-            is_too_long: AtomicBool::new(false),
+            faults,
             records: AtomicBool::new(false),
+            is_deadlocked: AtomicBool::new(false),
         }
     }
 
     /// An execution begins, whose choices are made by `plan`.
     pub(super) fn begin(&self, plan: Plan) {
-        let mut state = self.lock();
+        let mut state = self.state();
         state.plan = plan;
         state.choices.clear();
-        state.has_ended = false;
-        state.steps = 0;
+        state.extent = Extent::default();
+        state.runs = true;
     }
 
     /// Keeps what happens from now on.
@@ -95,96 +99,104 @@ impl Engine {
         self.records.store(true, Ordering::Relaxed);
     }
 
-    /// The choices of an execution that has ended, and the number of its steps.
-    pub(super) fn end(&self) -> (Vec<Choice>, usize) {
-        let mut state = self.lock();
-        state.has_ended = true;
-        (std::mem::take(&mut state.choices), state.steps)
-    }
-
-    /// Whether the choices of the last execution were asked for.
-    pub(super) fn has_ended(&self) -> bool {
-        self.lock().has_ended
+    /// The program has come to its end, or is unwound: no fault strikes any more.
+    pub(super) fn end(&self) {
+        self.state().runs = false;
     }
 
     /// All tasks wait. What happens from now on is not the program's doing.
     pub(crate) fn note_deadlock(&self) {
         self.records.store(false, Ordering::Relaxed);
-        self.lock().is_deadlocked = true;
+        self.is_deadlocked.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn take_history(&self) -> History {
-        std::mem::take(&mut self.lock().history)
+        std::mem::take(&mut self.state().history)
     }
 
-    /// The place in the queue of the task that goes on after `parting`, or `None` if there is none.
-    /// The first of the candidates is that one, and could simply go on, if this `may_preempt`.
+    /// Which of several tasks goes on after `parting`. The number of the one at a place is asked
+    /// for by those plans that want it. `None` if the execution has just become longer than it may
+    /// be.
+    #[inline]
     pub(crate) fn choose_task(
         &self,
+        kind: Kind,
+        of: usize,
         parting: Option<TaskId>,
-        candidates: impl Iterator<Item = Candidate>,
-        may_preempt: bool,
+        number: impl Fn(usize) -> u64,
     ) -> Option<usize> {
-        let mut state = self.lock();
-        let state = &mut *state;
-        state.options.clear();
-        state.places.clear();
-        for candidate in candidates {
-            state.options.push(candidate.task.number());
-            state.places.push(candidate.place);
-        }
-        state.plan.note_step(state.steps, parting.map(TaskId::number));
-        state.steps += 1;
-        if state.steps >= self.max_steps && state.cause.is_none() {
+        let mut state = self.state();
+        state.extent.steps += 1;
+        if state.extent.steps >= self.max_steps && state.cause.is_none() {
             state.cause = Some(Cause::Endless(self.max_steps));
-            self.is_too_long.store(true, Ordering::Relaxed);
+            return None;
         }
-        let kind = if may_preempt { Kind::MayPreempt } else { Kind::Next };
-        let chosen = match state.options.len() {
-            0 => return None,
-            1 => 0,
-            _ => state.choose(kind),
+        if of < 2 {
+            return Some(0);
+        }
+        let State { plan, choices, extent, .. } = &mut *state;
+        let (chosen, of) = match plan {
+            Plan::Pct(pct) => {
+                (pct.choose(extent.turns, of, parting.map(TaskId::number), number), of)
+            }
+            plan => plan.choose(kind, choices.len(), of),
         };
-        Some(state.places[chosen])
+        extent.turns += 1;
+        choices.push(Choice { chosen, of });
+        Some(chosen)
     }
 
     /// A task asks for others to run.
     pub(crate) fn note_yield(&self, task: TaskId) {
-        self.lock().plan.note_yield(task.number());
+        self.state().plan.note_yield(task.number());
     }
 
     /// Which of `len` things comes first.
     pub(super) fn choose_thing(&self, len: usize) -> usize {
-        let mut state = self.lock();
-        if len < 2 {
-            return 0;
+        if len < 2 { 0 } else { self.state().choose(Kind::Thing, len) }
+    }
+
+    /// Whether a fault strikes now.
+    pub(crate) fn strikes(&self, fault: Fault, task: Option<TaskId>, place: Option<Place>) -> bool {
+        if !self.faults.contain(fault) {
+            return false;
         }
-        state.options.clear();
-        state.options.extend(0..len as u64);
-        state.choose(Kind::Thing)
+        let mut state = self.state();
+        if !state.runs {
+            return false;
+        }
+        state.extent.hazards += 1;
+        let strikes = state.choose(Kind::Fault, 2) == 1;
+        if strikes && self.records() {
+            let task = task.map_or(0, TaskId::number);
+            state.history.push(Event { task, what: What::Fault(fault), place });
+        }
+        strikes
     }
 
-    /// Whether the execution has just become longer than it may be.
-    pub(crate) fn is_too_long(&self) -> bool {
-        self.is_too_long.swap(false, Ordering::Relaxed)
-    }
-
-    pub(crate) fn note_operation(&self, task: TaskId, place: Place) {
-        self.note(task, What::Operation, place);
+    pub(crate) fn note_passage(&self, task: TaskId, passage: Passage) {
+        match passage {
+            Passage::Waiting(place) | Passage::Quick(place) => {
+                self.note(task, What::Operation, Some(place));
+            }
+            Passage::Aside(what, place) => self.note(task, What::Aside(what), place),
+        }
     }
 
     pub(crate) fn note_wait(&self, task: TaskId, reason: Reason, place: Place) {
-        self.note(task, What::Wait(reason), place);
+        self.note(task, What::Wait(reason), Some(place));
     }
 
     /// Whether what happens is kept.
+    #[inline]
     pub(crate) fn records(&self) -> bool {
         self.records.load(Ordering::Relaxed)
     }
 
-    fn note(&self, task: TaskId, what: What, place: Place) {
+    #[inline]
+    fn note(&self, task: TaskId, what: What, place: Option<Place>) {
         if self.records() {
-            self.lock().history.push(Event { task: task.number(), what, place });
+            self.state().history.push(Event { task: task.number(), what, place });
         }
     }
 
@@ -197,8 +209,7 @@ impl Engine {
 
     /// Whether it is known that the execution has failed.
     pub(super) fn has_failed(&self) -> bool {
-        let state = self.lock();
-        state.is_deadlocked || state.cause.is_some()
+        self.is_deadlocked.load(Ordering::Relaxed) || self.state().cause.is_some()
     }
 
     /// Tasks are left that wait for ever.
@@ -207,23 +218,25 @@ impl Engine {
     }
 
     fn note_cause(&self, cause: Cause) {
-        self.lock().cause.get_or_insert(cause);
+        self.state().cause.get_or_insert(cause);
     }
 
     /// Why the last execution has failed, if it has.
     pub(super) fn cause_of(&self, ended: Result<(), Deadlock>) -> Option<Cause> {
-        let cause = self.lock().cause.take();
+        let cause = self.state().cause.take();
         cause.or_else(|| ended.err().map(Cause::Deadlock))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Not across a call of anything that could ask for it again.
+    #[inline]
+    pub(super) fn state(&self) -> RefMut<'_, State> {
+        self.state.get()
     }
 }
 
 impl State {
-    fn choose(&mut self, kind: Kind) -> usize {
-        let (chosen, of) = self.plan.choose(kind, self.choices.len(), &self.options);
+    fn choose(&mut self, kind: Kind, of: usize) -> usize {
+        let (chosen, of) = self.plan.choose(kind, self.choices.len(), of);
         self.choices.push(Choice { chosen, of });
         chosen
     }
@@ -233,4 +246,35 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").finish_non_exhaustive()
     }
+}
+
+/// What one thread has made and alone uses: that on which the program is explored. A lock would
+/// cost as much as a choice.
+struct OfOneThread<T> {
+    thread: usize,
+    value: RefCell<T>,
+}
+
+// SAFETY: `get`, the one way to the value, panics on other threads than that which has made it.
+unsafe impl<T: Send> Sync for OfOneThread<T> {}
+
+impl<T> OfOneThread<T> {
+    fn new(value: T) -> Self {
+        Self { thread: this_thread(), value: RefCell::new(value) }
+    }
+
+    #[inline]
+    fn get(&self) -> RefMut<'_, T> {
+        assert_eq!(self.thread, this_thread(), "an exploration is used by one thread");
+        self.value.borrow_mut()
+    }
+}
+
+/// The address of a thread-local: that of no other thread that lives.
+#[inline]
+fn this_thread() -> usize {
+    thread_local! {
+        static HERE: u8 = const { 0 }
+    }
+    HERE.with(|here| std::ptr::from_ref(here).addr())
 }

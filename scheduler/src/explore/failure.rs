@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use super::fault::Fault;
 use super::shrink::Schedule;
 use crate::deadlock::{Deadlock, TaskReport};
 use crate::park::{Place, Reason};
@@ -39,9 +40,10 @@ pub(super) type History = Vec<Event>;
 
 #[derive(Clone, Debug)]
 pub(super) struct Event {
+    /// 0 if it is no task's.
     pub(super) task: u64,
     pub(super) what: What,
-    pub(super) place: Place,
+    pub(super) place: Option<Place>,
 }
 
 impl Event {
@@ -53,7 +55,10 @@ impl Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     Operation,
+    /// What needs words, since its line is not one that says so.
+    Aside(&'static str),
     Wait(Reason),
+    Fault(Fault),
 }
 
 /// How much of a history is shown.
@@ -158,6 +163,7 @@ impl Failure {
         for events in self.history[skipped..].chunk_by(Event::is_like) {
             let event = &events[0];
             let task = match event.task {
+                0 => "clock".to_owned(),
                 1 => "main".to_owned(),
                 number => format!("task {number}"),
             };
@@ -166,12 +172,16 @@ impl Failure {
             } else {
                 String::new()
             };
-            let place = event.place.to_string();
+            let place = event.place.map_or_else(String::new, |place| place.to_string());
             write!(f, "  {task:<8} {place:<28} ")?;
-            match (sources.line(event.place), event.what) {
-                (Some(line), What::Operation) => writeln!(f, "{line}{times}")?,
-                (None, What::Operation) => writeln!(f, "{times}")?,
-                (_, What::Wait(reason)) => writeln!(f, "… waits, {reason}{times}")?,
+            match event.what {
+                What::Operation => {
+                    let line = event.place.and_then(|place| sources.line(place));
+                    writeln!(f, "{}{times}", line.unwrap_or_default())?;
+                }
+                What::Aside(what) => writeln!(f, "… {what}{times}")?,
+                What::Wait(reason) => writeln!(f, "… waits, {reason}{times}")?,
+                What::Fault(fault) => writeln!(f, "… {fault}{times}")?,
             }
         }
         Ok(())

@@ -6,6 +6,8 @@
 //! | `mod.rs` | [`explore`] and [`Explorer`], which run a program again and again |
 //! | `engine.rs` | what the scheduler asks at each choice, and what it tells |
 //! | `strategy.rs` | how the answers are found |
+//! | `points.rs` | what operations ask that end no turn elsewhere |
+//! | `fault.rs` | what else can go wrong around a program |
 //! | `shrink.rs` | the fewest answers out of turn with which the program still fails |
 //! | `failure.rs` | what is said of a failure |
 //! | `atomic.rs` | std's atomics, with a choice before each operation |
@@ -22,6 +24,9 @@
 pub mod atomic;
 mod engine;
 mod failure;
+mod fault;
+#[doc(hidden)]
+pub mod points;
 mod quiet;
 mod shrink;
 mod strategy;
@@ -31,8 +36,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{env, thread};
 
-pub(crate) use self::engine::{Candidate, Engine};
+pub(crate) use self::engine::{Engine, Kind};
 pub use self::failure::{Cause, Failure};
+pub use self::fault::Fault;
+use self::fault::Faults;
+pub(crate) use self::fault::may_spawn;
+pub(crate) use self::points::Passage;
 pub use self::strategy::Strategy;
 use self::strategy::{Plan, Search};
 use crate::deadlock::ForeignThreads;
@@ -125,6 +134,7 @@ pub struct Explorer {
     strategy: Strategy,
     max_steps: usize,
     allows_lost_tasks: bool,
+    faults: Faults,
 }
 
 /// As long as a program may sleep, so that a task that still waits then waits for ever.
@@ -145,6 +155,7 @@ impl Explorer {
             strategy: Strategy::default(),
             max_steps: 100_000,
             allows_lost_tasks: false,
+            faults: Faults::default(),
         }
     }
 
@@ -177,6 +188,34 @@ impl Explorer {
     /// if it is not said.
     pub fn allow_lost_tasks(mut self, allowed: bool) -> Self {
         self.allows_lost_tasks = allowed;
+        self
+    }
+
+    /// Has these faults strike the program now and then, in most executions one or a few: what it
+    /// does then is under test, too. [`Fault::ALL`] is all that there are; none does if it is not
+    /// said.
+    ///
+    /// In a test it is `#[lisle::test(explore, faults)]`.
+    ///
+    /// # Examples
+    ///
+    /// The program must not take it for granted that its message arrives:
+    ///
+    /// ```
+    /// use lisle::explore::{Explorer, Fault};
+    ///
+    /// let program = || {
+    ///     let (tx, rx) = lisle::channel::bounded(1);
+    ///     let task = lisle::spawn(move || rx.recv());
+    ///     tx.send(7).unwrap();
+    ///     assert_eq!(task.join().unwrap(), Ok(7));
+    /// };
+    /// Explorer::new().run(program);
+    /// let failure = Explorer::new().faults([Fault::ReceiverGone]).check(program).unwrap_err();
+    /// assert!(failure.to_string().contains("finds no receiver"));
+    /// ```
+    pub fn faults(mut self, faults: impl IntoIterator<Item = Fault>) -> Self {
+        faults.into_iter().for_each(|fault| self.faults.add(fault));
         self
     }
 
@@ -241,8 +280,7 @@ impl Explorer {
             let left = self.iterations - executions;
             let (ran, failed) = self.run_batch(program, &mut search, left);
             executions += ran;
-            if let Some(cause) = failed {
-                let failing = search.last_schedule();
+            if let Some((cause, failing)) = failed {
                 return Err(shrink::shrink(self, program, cause, failing, executions));
             }
         }
@@ -268,28 +306,24 @@ impl Explorer {
         program: &(impl Fn() + Sync),
         search: &mut Search,
         most: usize,
-    ) -> (usize, Option<Cause>) {
-        let engine = Arc::new(Engine::new(self.max_steps));
+    ) -> (usize, Option<(Cause, shrink::Schedule)>) {
+        let engine = Arc::new(Engine::new(self.max_steps, self.faults));
         let mut executions = 0;
         let ended = runtime(&engine).run(|| {
             while executions < most && search.has_more() {
                 executions += 1;
                 engine.begin(search.next());
                 let is_clean = self.execute(program, &engine);
-                let (choices, steps) = engine.end();
-                search.learn(choices, steps);
+                let state = engine.state();
+                search.learn(&state.choices, state.extent);
                 if !is_clean {
                     return;
                 }
             }
         });
         let cause = engine.cause_of(ended);
-        // If the program was unwound, it could not do this itself.
-        if !engine.has_ended() {
-            let (choices, steps) = engine.end();
-            search.learn(choices, steps);
-        }
-        (executions, cause)
+        let failed = cause.map(|cause| (cause, shrink::Schedule::of(&engine.state().choices)));
+        (executions, failed)
     }
 
     /// Runs the program once, under the given schedule.
@@ -298,7 +332,7 @@ impl Explorer {
         program: &(impl Fn() + Sync),
         schedule: &shrink::Schedule,
     ) -> (Option<Cause>, failure::History) {
-        let engine = Arc::new(Engine::new(self.max_steps));
+        let engine = Arc::new(Engine::new(self.max_steps, self.faults));
         engine.begin(Plan::Given(schedule.clone()));
         engine.record();
         let ended = runtime(&engine).run(|| _ = self.execute(program, &engine));
@@ -307,7 +341,9 @@ impl Explorer {
 
     /// False if the program has failed, or has left something behind.
     fn execute(&self, program: &(impl Fn() + Sync), engine: &Engine) -> bool {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(program)) {
+        let result = catch_unwind(AssertUnwindSafe(program));
+        engine.end();
+        if let Err(panic) = result {
             engine.note_panic(&*panic);
             return false;
         }
@@ -327,6 +363,7 @@ impl Explorer {
 }
 
 fn runtime(engine: &Arc<Engine>) -> RuntimeBuilder {
+    points::begin_use();
     Runtime::builder()
         .workers(1)
         .virtual_time(true)

@@ -1,16 +1,15 @@
 //! How the choices of an execution are made.
 
-use std::collections::HashMap;
 use std::str::FromStr;
 
-use super::engine::{Choice, Kind};
+use super::engine::{Choice, Extent, Kind};
 use super::shrink::Schedule;
 
 /// How an [`Explorer`](super::Explorer) makes its choices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Strategy {
-    /// By turns [`Random`](Self::Random) and [`Pct`](Self::Pct) with depths from 1 to 3.
+    /// By turns [`Random`](Self::Random) and [`Pct`](Self::Pct) with depths of 2 and 3.
     #[default]
     Mixed,
     /// Each task that could go on is as likely as any other, at each choice.
@@ -24,7 +23,7 @@ pub enum Strategy {
         depth: usize,
     },
     /// One schedule after the other, all of those in which tasks that could go on are interrupted
-    /// this many times at most.
+    /// this many times at most. A [fault](super::Fault) counts as an interruption.
     Exhaustive {
         /// How many times.
         preemptions: usize,
@@ -54,9 +53,8 @@ pub(super) struct Search {
     strategy: Strategy,
     seed: u64,
     executions: u64,
-    /// The longest execution so far.
-    longest: usize,
-    last: Vec<Choice>,
+    /// How much there was to choose in the longest execution so far.
+    most: Extent,
     /// For an exhaustive search: the choices with which the next execution begins. `None` if there
     /// are no more.
     prefix: Option<Vec<usize>>,
@@ -64,14 +62,7 @@ pub(super) struct Search {
 
 impl Search {
     pub(super) fn new(strategy: Strategy, seed: u64) -> Self {
-        Self {
-            strategy,
-            seed,
-            executions: 0,
-            longest: 0,
-            last: Vec::new(),
-            prefix: Some(Vec::new()),
-        }
+        Self { strategy, seed, executions: 0, most: Extent::default(), prefix: Some(Vec::new()) }
     }
 
     pub(super) fn has_more(&self) -> bool {
@@ -80,11 +71,13 @@ impl Search {
 
     pub(super) fn next(&mut self) -> Plan {
         self.executions += 1;
-        let mut chance = Chance(spread(spread(self.seed) ^ self.executions));
-        let pct = |chance: Chance, depth| Plan::Pct(Pct::new(chance, depth, self.longest));
+        let mut chance = Chance::new(spread(spread(self.seed) ^ self.executions));
+        chance.hazards = self.most.hazards;
+        let turns = self.most.turns;
+        let pct = |chance: Chance, depth| Plan::Pct(Pct::new(chance, depth, turns));
         match self.strategy {
-            Strategy::Mixed => match chance.below(6) {
-                depth @ 1..=3 => pct(chance, depth),
+            Strategy::Mixed => match chance.below(4) {
+                depth @ 2..=3 => pct(chance, depth),
                 _ => Plan::Random(chance),
             },
             Strategy::Random => Plan::Random(chance),
@@ -96,8 +89,9 @@ impl Search {
     }
 
     /// Takes the choices of an execution that has ended.
-    pub(super) fn learn(&mut self, choices: Vec<Choice>, steps: usize) {
-        self.longest = self.longest.max(steps);
+    pub(super) fn learn(&mut self, choices: &[Choice], extent: Extent) {
+        self.most.turns = self.most.turns.max(extent.turns);
+        self.most.hazards = self.most.hazards.max(extent.hazards);
         if let Strategy::Exhaustive { .. } = self.strategy {
             // The last choice for which there is another answer gets the next one.
             let next = choices.iter().rposition(|choice| choice.chosen + 1 < choice.of);
@@ -106,11 +100,6 @@ impl Search {
                 before.chain([choices[place].chosen + 1]).collect()
             });
         }
-        self.last = choices;
-    }
-
-    pub(super) fn last_schedule(&self) -> Schedule {
-        Schedule::of(&self.last)
     }
 }
 
@@ -123,32 +112,23 @@ pub(crate) enum Plan {
 }
 
 impl Plan {
-    /// Which of `options` is chosen, and how many answers there are. `step` is the number of the
-    /// choice.
-    pub(super) fn choose(&mut self, kind: Kind, step: usize, options: &[u64]) -> (usize, usize) {
-        let len = options.len();
+    /// Which of `of` answers is chosen, and how many there are. `number` is that of the choice.
+    pub(super) fn choose(&mut self, kind: Kind, number: usize, of: usize) -> (usize, usize) {
         match self {
-            Self::Random(chance) => (chance.below(len), len),
-            Self::Pct(pct) if kind == Kind::Thing => (pct.chance.below(len), len),
-            Self::Pct(pct) => (pct.choose(options), len),
+            Self::Random(chance) | Self::Pct(Pct { chance, .. }) if kind == Kind::Fault => {
+                (usize::from(chance.strikes()), of)
+            }
+            Self::Random(chance) | Self::Pct(Pct { chance, .. }) => (chance.below(of), of),
             Self::Exhaustive { prefix, preemptions } => {
-                let answers = if kind == Kind::MayPreempt && *preemptions == 0 { 1 } else { len };
-                let chosen = prefix.get(step).copied().unwrap_or(0).min(answers - 1);
-                if kind == Kind::MayPreempt && chosen > 0 {
+                let interrupts = matches!(kind, Kind::MayPreempt | Kind::Fault);
+                let answers = if interrupts && *preemptions == 0 { 1 } else { of };
+                let chosen = prefix.get(number).copied().unwrap_or(0).min(answers - 1);
+                if interrupts && chosen > 0 {
                     *preemptions -= 1;
                 }
                 (chosen, answers)
             }
-            Self::Given(schedule) => (schedule.at(step).min(len - 1), len),
-        }
-    }
-
-    /// A task has come to an operation, or parts with its turn.
-    pub(super) fn note_step(&mut self, step: usize, task: Option<u64>) {
-        if let (Self::Pct(pct), Some(task)) = (self, task)
-            && pct.changes.contains(&step)
-        {
-            pct.demote(task);
+            Self::Given(schedule) => (schedule.at(number).min(of - 1), of),
         }
     }
 
@@ -163,48 +143,89 @@ impl Plan {
 /// Probabilistic concurrency testing: priorities, and moments at which they change.
 pub(crate) struct Pct {
     chance: Chance,
-    priorities: HashMap<u64, u64>,
+    /// By the number of the task. 0 if it has none yet.
+    priorities: Vec<u64>,
     changes: Vec<usize>,
     /// Lower than all priorities that were given.
     lowest: u64,
 }
 
 impl Pct {
-    fn new(mut chance: Chance, depth: usize, longest: usize) -> Self {
-        let changes = (1..depth).map(|_| chance.below(longest.max(20))).collect();
-        Self { chance, priorities: HashMap::new(), changes, lowest: 1 << 32 }
+    fn new(mut chance: Chance, depth: usize, turns: usize) -> Self {
+        // Not at the first choice, which comes before all that tasks do.
+        let changes = (1..depth).map(|_| 1 + chance.below(turns.max(20) - 1)).collect();
+        Self { chance, priorities: Vec::new(), changes, lowest: 1 << 32 }
     }
 
-    fn choose(&mut self, options: &[u64]) -> usize {
-        for &task in options {
-            let chance = &mut self.chance;
-            self.priorities.entry(task).or_insert_with(|| 1 << 33 | u64::from(chance.next()));
+    /// Which task goes on, of those that have a number. The one that parts with its turn comes
+    /// last from now on if this is a moment for it.
+    pub(super) fn choose(
+        &mut self,
+        turn: usize,
+        of: usize,
+        parting: Option<u64>,
+        number: impl Fn(usize) -> u64,
+    ) -> usize {
+        if let Some(task) = parting
+            && self.changes.contains(&turn)
+        {
+            self.demote(task);
         }
-        let highest = (0..options.len()).max_by_key(|&option| self.priorities[&options[option]]);
+        let highest = (0..of).max_by_key(|&place| self.priority(number(place)));
         highest.expect("there is a choice")
+    }
+
+    fn priority(&mut self, task: u64) -> u64 {
+        let random = 1 << 33 | u64::from(self.chance.next());
+        let priority = self.place(task);
+        if *priority == 0 {
+            *priority = random;
+        }
+        *priority
     }
 
     /// Has a task come after all others.
     fn demote(&mut self, task: u64) {
         self.lowest -= 1;
-        self.priorities.insert(task, self.lowest);
+        *self.place(task) = self.lowest;
+    }
+
+    fn place(&mut self, task: u64) -> &mut u64 {
+        let index = task as usize;
+        if index >= self.priorities.len() {
+            self.priorities.resize(index + 8, 0);
+        }
+        &mut self.priorities[index]
     }
 }
 
 /// Numbers that look like chance (xorshift, after Marsaglia).
 #[derive(Clone, Copy)]
-pub(crate) struct Chance(u64);
+pub(crate) struct Chance {
+    state: u64,
+    /// How often a fault can strike in an execution, as far as is known.
+    hazards: usize,
+}
 
 impl Chance {
+    fn new(state: u64) -> Self {
+        Self { state, hazards: 0 }
+    }
+
     fn next(&mut self) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 32) as u32
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        (self.state >> 32) as u32
     }
 
     fn below(&mut self, limit: usize) -> usize {
         ((u64::from(self.next()) * limit as u64) >> 32) as usize
+    }
+
+    /// Whether a fault strikes: about one in each execution.
+    fn strikes(&mut self) -> bool {
+        self.below(self.hazards.max(2)) == 0
     }
 }
 

@@ -12,6 +12,7 @@ pub use handle::Handle;
 pub use shutdown::ShutdownTimeout;
 
 use std::fmt;
+use std::panic::Location;
 use std::time::Duration;
 
 use crate::metrics::Metrics;
@@ -126,7 +127,7 @@ impl Runtime {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        match Builder::new().spawn_on(&self.handle, body) {
+        match Builder::new().spawn_into(&self.handle, Location::caller(), body) {
             Ok(handle) => handle,
             Err(error) => panic!("{error}"),
         }

@@ -15,6 +15,8 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::thread;
 
+use crate::explore::may_spawn;
+use crate::explore::points::pass;
 use crate::spawn::Builder;
 use crate::task::{AnyHandle, CancelHandle, JoinHandle, Sign, Task};
 
@@ -89,7 +91,11 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        expect(Builder::new().spawn_scoped(self, body))
+        let (builder, place) = (Builder::new().inherit(), Location::caller());
+        // SAFETY: what the closure and the result borrow lives until the scope ends, which waits
+        // for the task; both are `Send`.
+        let handle = unsafe { builder.spawn_bound(&self.bonds, place, body) };
+        ScopedJoinHandle { handle: Some(expect(handle)), bonds: &self.bonds }
     }
 
     /// Spawns a task that the scope awaits and that stays on the calling worker.
@@ -117,7 +123,11 @@ impl<'scope> Scope<'scope, '_> {
         F: FnOnce() -> T + 'scope,
         T: 'scope,
     {
-        expect(Builder::new().spawn_scoped_local(self, body))
+        let (builder, place) = (Builder::new().inherit(), Location::caller());
+        // SAFETY: what the closure and the result borrow lives until the scope ends, which waits
+        // for the task.
+        let handle = unsafe { builder.spawn_bound_local(&self.bonds, place, body) };
+        ScopedJoinHandle { handle: Some(expect(handle)), bonds: &self.bonds }
     }
 
     /// Cancels the tasks of the scope, those that are spawned later included. The body goes on, and
@@ -134,7 +144,9 @@ impl<'scope> Scope<'scope, '_> {
     ///     });
     /// });
     /// ```
+    #[track_caller]
     pub fn cancel(&self) {
+        pass();
         self.bonds.cancel();
     }
 }
@@ -179,6 +191,7 @@ impl Builder {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
+        may_spawn()?;
         // SAFETY: what the closure and the result borrow lives until the scope ends, which waits
         // for the task; both are `Send`.
         let handle = unsafe { self.inherit().spawn_bound(&scope.bonds, Location::caller(), body) };
@@ -201,6 +214,7 @@ impl Builder {
         F: FnOnce() -> T + 'scope,
         T: 'scope,
     {
+        may_spawn()?;
         let place = Location::caller();
         // SAFETY: what the closure and the result borrow lives until the scope ends, which waits
         // for the task.
@@ -247,6 +261,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     ///     });
     /// });
     /// ```
+    #[track_caller]
     pub fn cancel(&self) {
         self.handle().cancel();
     }
@@ -257,6 +272,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 
     /// Whether `join` would return at once.
+    #[track_caller]
     pub fn is_finished(&self) -> bool {
         self.handle().is_finished()
     }

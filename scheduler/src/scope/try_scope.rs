@@ -170,6 +170,7 @@ impl<T> TryJoinHandle<'_, T> {
     }
 
     /// Whether `join` would return at once.
+    #[track_caller]
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
     }

@@ -8,7 +8,9 @@ use lisle_runtime::internal::primitive;
 use lisle_runtime::stack::StackSize;
 
 use super::birth::{Outside, create};
+use crate::explore::may_spawn;
 use crate::injector::NewTask;
+use crate::park::Place;
 use crate::runtime::{Handle, default_runtime};
 use crate::scope::Bonds;
 use crate::task::{JoinHandle, join};
@@ -169,11 +171,25 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
+        may_spawn()?;
+        self.spawn_anywhere(Location::caller(), body)
+    }
+
+    #[inline(always)]
+    pub(super) fn spawn_anywhere<F, T>(
+        self,
+        spawned_at: Place,
+        body: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
         // SAFETY: the reference is used in this call alone.
         match unsafe { worker::current() } {
-            Some(worker) if !self.spread => self.spawn_here(worker, Location::caller(), body),
-            Some(worker) => self.spawn_spread(worker, Location::caller(), body),
-            None => self.spawn_on(default_runtime()?.handle(), body),
+            Some(worker) if !self.spread => self.spawn_here(worker, spawned_at, body),
+            Some(worker) => self.spawn_spread(worker, spawned_at, body),
+            None => self.spawn_from_outside(&default_runtime()?.handle().team, spawned_at, body),
         }
     }
 
@@ -201,7 +217,21 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let (team, spawned_at) = (&runtime.team, Location::caller());
+        may_spawn()?;
+        self.spawn_into(runtime, Location::caller(), body)
+    }
+
+    pub(crate) fn spawn_into<F, T>(
+        self,
+        runtime: &Handle,
+        spawned_at: Place,
+        body: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let team = &runtime.team;
         // SAFETY: the reference is used in this call alone.
         let worker = unsafe { worker::current() };
         if let Some(worker) = worker.filter(|worker| worker.is_of(team)) {
@@ -297,10 +327,24 @@ impl Builder {
         F: FnOnce() -> T + 'static,
         T: 'static,
     {
+        may_spawn()?;
+        self.spawn_on_this_worker(Location::caller(), body)
+    }
+
+    #[inline(always)]
+    pub(super) fn spawn_on_this_worker<F, T>(
+        self,
+        spawned_at: Place,
+        body: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + 'static,
+        T: 'static,
+    {
         // SAFETY: the reference is used in this call alone.
         let worker = unsafe { worker::current() }.ok_or_else(no_runtime)?;
         // SAFETY: closure and result may live for ever, and `accept_new_local` keeps them here.
-        let (task, handle) = unsafe { create(worker, self, Location::caller(), body)? };
+        let (task, handle) = unsafe { create(worker, self, spawned_at, body)? };
         worker.accept_new_local(task);
         Ok(handle)
     }

@@ -6,6 +6,8 @@ mod builder;
 pub(crate) use birth::create;
 pub use builder::Builder;
 
+use std::panic::Location;
+
 use crate::task::JoinHandle;
 
 /// Spawns a task: `body` runs on a stack of its own, at its turn in the run queue.
@@ -44,7 +46,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    match Builder::new().spawn(body) {
+    match Builder::new().spawn_anywhere(Location::caller(), body) {
         Ok(handle) => handle,
         Err(error) => panic!("{error}"),
     }
@@ -76,7 +78,7 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    match Builder::new().spawn_local(body) {
+    match Builder::new().spawn_on_this_worker(Location::caller(), body) {
         Ok(handle) => handle,
         Err(error) => panic!("{error}"),
     }

@@ -24,6 +24,7 @@ use super::share::{self, CancelHandle};
 use super::{Cancelled, CancelledBy, Control, Detached, Slab, Task};
 use crate::cancel::{self, check_cancelled};
 use crate::clock::now;
+use crate::explore::points::pass;
 use crate::park::{Awaited, Object, Reason, Wait, Wake};
 use crate::wait_cell::{Event, WaitCell};
 use crate::{turn, worker};
@@ -355,7 +356,9 @@ impl<T> JoinHandle<T> {
     ///     assert!(Cancelled::of(&sleeper.join().unwrap_err()).is_some());
     /// });
     /// ```
+    #[track_caller]
     pub fn cancel(&self) {
+        pass();
         cancel::cancel(self.control(), CancelledBy::Handle);
     }
 
@@ -401,7 +404,9 @@ impl<T> JoinHandle<T> {
     ///     assert_eq!(task.join().unwrap(), 42); // does not wait
     /// });
     /// ```
+    #[track_caller]
     pub fn is_finished(&self) -> bool {
+        pass();
         self.control().join.0.event().is_some()
     }
 

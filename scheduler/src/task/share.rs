@@ -7,6 +7,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::{CancelledBy, Control, Task, join};
 use crate::cancel;
+use crate::explore::points::pass;
 
 /// Keeps a control block. It says nothing about whether the task has ended.
 pub(crate) struct Share(NonNull<Control>);
@@ -101,7 +102,9 @@ impl CancelHandle {
     }
 
     /// Cancels the task: see [`JoinHandle::cancel`](super::JoinHandle::cancel).
+    #[track_caller]
     pub fn cancel(&self) {
+        pass();
         cancel::cancel(self.0.task(), CancelledBy::Handle);
     }
 
@@ -118,7 +121,9 @@ impl CancelHandle {
     ///     assert!(task.join().is_err() && stop.is_finished());
     /// });
     /// ```
+    #[track_caller]
     pub fn is_finished(&self) -> bool {
+        pass();
         self.0.task().has_ended()
     }
 

@@ -8,77 +8,101 @@
 use std::any::Any;
 use std::ptr::NonNull;
 
-use lisle_runtime::internal::panics;
+use lisle_runtime::internal::{in_section, panics};
+use lisle_runtime::switch::Context;
 
 use super::{Worker, with_allowance};
 use crate::deadlock::{self, TaskReport};
-use crate::explore::{Candidate, Engine};
-use crate::park::Place;
+use crate::explore::{Engine, Fault, Kind, Passage};
 use crate::task::{Control, TaskId, discard_panic};
 use crate::turn::Allowance;
 
-/// How the running task parts with its turn.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Parting {
-    /// It waits, or has ended.
-    Waits,
-    /// It asks for others to run, and is the last in the queue.
-    Yields,
-    /// It could go on, and is the last in the queue.
-    CouldGoOn,
-}
-
 impl Worker {
     #[inline]
-    pub(super) fn is_explored(&self) -> bool {
+    pub(crate) fn is_explored(&self) -> bool {
         self.team.settings.engine.is_some()
     }
 
-    /// Brings the task to the head of the queue that is to run next.
-    pub(super) fn choose_next(&self, parting: Parting) {
-        if let Some(engine) = &self.team.settings.engine {
-            self.choose(engine, parting);
-        }
-    }
-
+    /// Brings the task to the head of the queue that is to run next. The running one is not in the
+    /// queue: it waits, or has ended.
     #[cold]
-    fn choose(&self, engine: &Engine, parting: Parting) {
-        self.count_switches(1);
-        if self.has_arrivals() {
-            self.poll();
-        }
-        with_allowance(Allowance::end_at_each_operation);
+    pub(super) fn choose_next(&self) {
+        let Some(engine) = &self.team.settings.engine else { return };
+        self.let_things_happen(engine, !self.queue.is_empty());
         if engine.records()
             && let Some(me) = self.running_task()
             && let Some(record) = me.park_record()
         {
             engine.note_wait(me.id, record.reason(), record.place);
         }
-        if parting == Parting::Yields {
-            engine.note_yield(self.current_task().id);
+        self.choose(engine, self.queue.len());
+    }
+
+    /// Does so for a task that has asked for others to run, and puts it into the queue. It is not
+    /// chosen as long as others can run: it may wait for one of them.
+    #[cold]
+    pub(super) fn choose_other(&self, me: &Control) {
+        let Some(engine) = &self.team.settings.engine else { return };
+        self.let_things_happen(engine, true);
+        engine.note_yield(me.id);
+        let others = self.queue.len();
+        self.queue.push(NonNull::from(me));
+        self.choose(engine, others.max(1));
+    }
+
+    fn choose(&self, engine: &Engine, of: usize) {
+        self.count_switches(1);
+        with_allowance(Allowance::end_at_each_operation);
+        if of > 0 {
+            self.choose_in_queue(engine, Kind::Next, of, 0);
+            self.note_chosen();
         }
-        let len = self.queue.len();
-        let candidate = |place| {
-            // SAFETY: tasks in a queue have not finished.
-            let task = self.queue.peek(place).map(|task| unsafe { task.as_ref() });
-            task.map(|task| Candidate { task: task.id, place })
+    }
+
+    /// Has one of the tasks in the queue go on next, or of `ahead` tasks before them. Tells which.
+    fn choose_in_queue(&self, engine: &Engine, kind: Kind, of: usize, ahead: usize) -> usize {
+        let parting = self.running_task().map(|task| task.id);
+        let number = |place: usize| match place.checked_sub(ahead) {
+            Some(place) => self.queued(place).id.number(),
+            None => self.current_task().id.number(),
         };
-        // The one that could go on comes first: it does if nothing else is said.
-        let last_first = (parting == Parting::CouldGoOn).then(|| len - 1);
-        let rest = match parting {
-            Parting::Waits => 0..len,
-            Parting::CouldGoOn => 0..len - 1,
-            // Not itself again, as long as others can run: it may wait for one of them.
-            Parting::Yields => 0..(len - 1).max(1),
-        };
-        let parting_task = self.running_task().map(|task| task.id);
-        let candidates = last_first.into_iter().chain(rest).filter_map(candidate);
-        match engine.choose_task(parting_task, candidates, last_first.is_some()) {
-            Some(0) | None => {}
-            Some(place) => self.queue.bring_to_head(place),
-        }
-        if engine.is_too_long() {
+        let Some(chosen) = engine.choose_task(kind, of, parting, number) else {
             self.team.stop();
+            return 0;
+        };
+        if chosen > ahead {
+            self.queue.bring_to_head(chosen - ahead);
+        }
+        chosen
+    }
+
+    /// The task at the head of the queue was chosen. If it starts now, its first operation is no
+    /// choice of its own, unless it has made others runnable by then.
+    fn note_chosen(&self) {
+        let starts = self.queued(0).context() == Context::NONE;
+        self.starting.set(starts.then(|| self.queue.pushes()));
+    }
+
+    fn queued(&self, place: usize) -> &Control {
+        let task = self.queue.peek(place).expect("there are as many tasks in the queue");
+        // SAFETY: tasks in a queue have not finished.
+        unsafe { task.as_ref() }
+    }
+
+    /// What does not wait for a task to part with its turn: mail comes, and a time-out may fire.
+    /// That comes too early if a task `could_go_on`: else the clock moves anyway.
+    fn let_things_happen(&self, engine: &Engine, could_go_on: bool) {
+        if self.has_arrivals() {
+            self.poll();
+        }
+        let first = self.timers.borrow().next_deadline();
+        if could_go_on
+            && let Some(first) = first
+            && let Some(clock) = &self.team.clock
+            && engine.strikes(Fault::EarlyTimeout, None, None)
+        {
+            clock.move_to(first.saturating_duration_since(clock.start()));
+            self.poll();
         }
     }
 
@@ -117,22 +141,36 @@ impl Worker {
         left
     }
 
-    /// Before an operation of the running task: another one may go first.
+    /// Before something that the running task does: another one may go first.
     #[cold]
-    pub(super) fn pass_point(&self, me: &Control, place: Place) {
-        with_allowance(Allowance::renew);
-        if panics::under_way() {
+    pub(crate) fn pass(&self, passage: Passage) {
+        let Some(engine) = &self.team.settings.engine else { return };
+        // No current task: main's result is being dropped on the base stack.
+        let Some(me) = self.running_task() else { return };
+        if in_section() || panics::under_way() {
             return;
         }
-        self.queue.push(NonNull::from(me));
-        self.choose_next(Parting::CouldGoOn);
-        self.leave_to(self.next(), me);
+        // Also for the task that goes first, and comes to an operation of its own.
         with_allowance(Allowance::end_at_each_operation);
-        if let Some(engine) = &self.team.settings.engine {
-            engine.note_operation(me.id, place);
+        if self.starting.take() != Some(self.queue.pushes()) {
+            self.let_others_go_first(engine, me);
         }
-        if me.is_exposed() {
-            self.check_cancelled(place);
+        engine.note_passage(me.id, passage);
+        match passage {
+            Passage::Waiting(place) if me.is_exposed() => self.check_cancelled(place),
+            Passage::Quick(place) if self.is_shutting_down() => self.check_cancelled(place),
+            _ => {}
+        }
+    }
+
+    fn let_others_go_first(&self, engine: &Engine, me: &Control) {
+        self.let_things_happen(engine, true);
+        let of = self.queue.len() + 1;
+        if self.choose_in_queue(engine, Kind::MayPreempt, of, 1) > 0 {
+            self.queue.push(NonNull::from(me));
+            self.note_chosen();
+            self.count_switches(1);
+            self.leave_to(self.next(), me);
         }
     }
 }

@@ -157,6 +157,9 @@ pub(crate) struct Worker {
     wakes_fast: Cell<*const Post>,
     /// The time in which no worker has had anything to do, as far as this worker has seen.
     quiet: Cell<Option<Quiet>>,
+    /// In a program that is explored: how often tasks had been queued when one was chosen to
+    /// start. `None` once it has come to an operation.
+    starting: Cell<Option<usize>>,
     /// Since when something has held the clock, if that is virtual and nothing has run.
     clock_held_since: Cell<Option<Instant>>,
 }
@@ -210,6 +213,7 @@ impl Worker {
             tracer: Tracer::new(),
             probe: Probe::default(),
             quiet: Cell::new(None),
+            starting: Cell::new(None),
             clock_held_since: Cell::new(None),
             team,
         }

@@ -9,11 +9,11 @@ use lisle_runtime::internal::{in_section, panics, prefetch, staggered_top};
 use lisle_runtime::stack::Stack;
 use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
 
-use super::exploring::Parting;
 use super::waits::may_suspend;
 use super::{Worker, current, locals, with_allowance};
 use crate::cancel::check_cancelled;
 use crate::dump::Seen;
+use crate::explore::Passage;
 use crate::park::Place;
 use crate::post::{Mail, Notice, Request};
 use crate::scope::{Bond, Bonds};
@@ -86,10 +86,12 @@ impl Worker {
     #[cold]
     #[inline(never)]
     fn go_last_slowly(&self, me: &Control) -> Option<Runnable> {
-        self.queue.push(NonNull::from(me));
         if self.is_explored() {
-            self.choose_next(Parting::Yields);
-        } else if self.poll_is_due() && self.lets_poll() {
+            self.choose_other(me);
+            return self.next();
+        }
+        self.queue.push(NonNull::from(me));
+        if self.poll_is_due() && self.lets_poll() {
             self.poll();
         }
         let next = self.next();
@@ -101,13 +103,13 @@ impl Worker {
     /// on at once where it must not be suspended.
     #[cold]
     pub(crate) fn next_turn(&self, place: Place) {
+        if self.is_explored() {
+            return self.pass(Passage::Waiting(place));
+        }
         // No current task: main's result is being dropped on the base stack.
         let Some(me) = self.current.get() else { return };
         // SAFETY: the current task has not finished.
         let me = unsafe { me.as_ref() };
-        if self.is_explored() && !in_section() {
-            return self.pass_point(me, place);
-        }
         if in_section() {
             return with_allowance(Allowance::postpone);
         }
@@ -157,7 +159,7 @@ impl Worker {
     #[inline(never)]
     fn pick_slowly(&self) -> Option<Runnable> {
         if self.is_explored() {
-            self.choose_next(Parting::Waits);
+            self.choose_next();
         } else if self.lets_poll() {
             self.poll_before_pick();
         }

@@ -10,7 +10,7 @@ use lisle_scheduler::turn;
 
 use super::{Found, Messages, RecvError, RecvTimeoutError, Shared, TryRecvError};
 use crate::ends::State;
-use crate::waiting::{deadline_in, spend};
+use crate::waiting::{deadline_in, pass, pass_aside, spend};
 
 /// The end of a [broadcast channel](super) that receives. Each receiver gets every message.
 pub struct Receiver<T> {
@@ -104,7 +104,9 @@ impl<T: Clone> Receiver<T> {
     /// sender.send(1).unwrap();
     /// assert_eq!(receiver.try_recv(), Ok(1));
     /// ```
+    #[track_caller]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        pass();
         match self.find() {
             Found::Message(message) => Ok(own(message)),
             Found::Missed(missed) => Err(TryRecvError::Lagged(missed)),
@@ -185,6 +187,7 @@ impl<T> Drop for Receiver<T> {
     /// Those messages go for which no other receiver waits, one by one: they are dropped without
     /// the lock.
     fn drop(&mut self) {
+        pass_aside("drops a receiver", None);
         let mut state = self.shared.ends.lock();
         let closing = state.remove_receiver();
         let end = state.more.sent;

@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Arc;
+use lisle_scheduler::internal::points::pass_and_find_receivers_gone;
 use lisle_scheduler::park::Place;
 
 use super::{Message, Receiver, SendError, Shared};
@@ -28,7 +29,11 @@ impl<T> Sender<T> {
     /// # Errors
     ///
     /// The message, if there is no receiver.
+    #[track_caller]
     pub fn send(&self, message: T) -> Result<usize, SendError<T>> {
+        if pass_and_find_receivers_gone() {
+            return Err(SendError(message));
+        }
         let message = std::sync::Arc::new(message);
         let mut state = self.0.ends.lock();
         let receivers = state.receivers();

@@ -13,7 +13,7 @@ use lisle_scheduler::internal::{Chain, WaitQueue, Waiter, shield_unwinding};
 use lisle_scheduler::park::{Object, Place, Reason, Wait, Wake, park};
 
 use crate::mutex::{MutexGuard, RawMutex};
-use crate::waiting::{cannot_wait, deadline_in};
+use crate::waiting::{cannot_wait, deadline_in, pass, pass_at};
 
 /// A place to wait for a change of what a [`Mutex`](crate::Mutex) guards.
 ///
@@ -213,14 +213,20 @@ impl Condvar {
     }
 
     /// Lets the party continue that has waited longest, if there is one. Never waits.
+    #[inline]
+    #[track_caller]
     pub fn notify_one(&self) {
+        pass();
         if self.has_waiters.load(Ordering::Relaxed) {
             self.take(1).wake();
         }
     }
 
     /// Lets all waiting parties continue. Never waits.
+    #[inline]
+    #[track_caller]
     pub fn notify_all(&self) {
+        pass();
         if self.has_waiters.load(Ordering::Relaxed) {
             self.take(usize::MAX).wake();
         }
@@ -250,6 +256,7 @@ impl Condvar {
 
     /// Releases the mutex, waits and locks it again, whatever ends the wait.
     fn wait_at(&self, mutex: &RawMutex, deadline: Option<Instant>, place: Place) -> Wake {
+        pass_at(place);
         let waiter = Waiter::new(());
         let relock = Relock { mutex, place, released: Cell::new(false) };
         shield_unwinding(|| {

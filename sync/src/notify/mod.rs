@@ -12,7 +12,7 @@ use lisle_scheduler::internal::{WaitQueue, Waiter, shield_unwinding};
 use lisle_scheduler::park::{Object, Place, Reason, Wait, Wake, park};
 
 pub use self::future::NotifiedFuture;
-use crate::waiting::{cannot_wait, deadline_in, spend};
+use crate::waiting::{cannot_wait, deadline_in, pass, spend};
 
 /// Lets one party tell others that something has happened.
 ///
@@ -98,7 +98,9 @@ impl Notify {
     ///     });
     /// });
     /// ```
+    #[track_caller]
     pub fn notify_one(&self) {
+        pass();
         let next = || {
             let State { kept, rounds, queue } = &mut *self.state.lock();
             let first = queue.pop_if(|_, waiting| {
@@ -120,7 +122,9 @@ impl Notify {
 
     /// Lets all parties continue that wait, or that have said by [`notified`](Self::notified) that
     /// they are about to. Never waits.
+    #[track_caller]
     pub fn notify_waiters(&self) {
+        pass();
         let mut state = self.state.lock();
         state.rounds += 1;
         let rounds = state.rounds;
@@ -159,7 +163,9 @@ impl Notify {
     ///     tasks.into_iter().for_each(|task| task.join().unwrap());
     /// });
     /// ```
+    #[track_caller]
     pub fn notified(&self) -> Notified<'_> {
+        pass();
         Notified { notify: self, rounds: self.state.lock().rounds }
     }
 

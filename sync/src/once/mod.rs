@@ -73,8 +73,9 @@ impl Once {
 
     /// Whether a closure has run to its end.
     #[inline]
+    #[track_caller]
     pub fn is_completed(&self) -> bool {
-        self.0.is_done()
+        self.0.is_done_now()
     }
 
     /// Waits until a closure has run to its end, without bringing one.

@@ -63,9 +63,10 @@ impl<T> OnceLock<T> {
 
     /// The value, if there is one by now. Never waits.
     #[inline]
+    #[track_caller]
     pub fn get(&self) -> Option<&T> {
         // SAFETY: the once is over.
-        self.once.is_done().then(|| unsafe { self.value() })
+        self.once.is_done_now().then(|| unsafe { self.value() })
     }
 
     /// The value, for change. Nobody else can have a reference.

@@ -18,7 +18,7 @@ use lisle_scheduler::turn;
 pub use self::error::{AcquireError, AcquireTimeoutError, TryAcquireError};
 pub use self::future::{AcquireFuture, AcquireOwnedFuture};
 pub use self::owned::OwnedSemaphorePermit;
-use crate::waiting::{deadline_in, spend};
+use crate::waiting::{deadline_in, pass, pass_aside, spend};
 
 /// A number of permits. Whoever wants one when none is left waits for it.
 ///
@@ -100,7 +100,9 @@ impl Semaphore {
     }
 
     /// How many permits are left.
+    #[track_caller]
     pub fn available_permits(&self) -> usize {
+        pass();
         self.state.lock().permits
     }
 
@@ -294,7 +296,9 @@ impl Semaphore {
     ///     assert_eq!(tokens.available_permits(), 1);
     /// });
     /// ```
+    #[track_caller]
     pub fn add_permits(&self, permits: usize) {
+        pass();
         let state = self.state.lock();
         let sum = state.permits.saturating_add(permits);
         if sum > Self::MAX_PERMITS {
@@ -315,7 +319,9 @@ impl Semaphore {
     /// assert_eq!(places.forget_permits(2), 2);
     /// assert_eq!(places.forget_permits(2), 1); // there were no more
     /// ```
+    #[track_caller]
     pub fn forget_permits(&self, permits: usize) -> usize {
+        pass();
         let mut state = self.state.lock();
         let forgotten = permits.min(state.permits);
         state.permits -= forgotten;
@@ -338,7 +344,9 @@ impl Semaphore {
     ///     assert!(task.join().unwrap());
     /// });
     /// ```
+    #[track_caller]
     pub fn close(&self) {
+        pass();
         self.state.lock().is_closed = true;
         // One by one, as there may be futures among them: see `queued.rs`. Nobody joins them now.
         let next = || self.state.lock().queue.pop();
@@ -348,13 +356,16 @@ impl Semaphore {
     }
 
     /// Whether it was closed.
+    #[track_caller]
     pub fn is_closed(&self) -> bool {
+        pass();
         self.state.lock().is_closed
     }
 
     /// Permits that are dropped come back. No destructor panics: if others have taken their places,
     /// those that are too many are gone.
     fn give_back(&self, permits: usize) {
+        pass_aside("gives permits back", None);
         let state = self.state.lock();
         let sum = state.permits.saturating_add(permits).min(Self::MAX_PERMITS);
         self.set_permits(state, sum);
@@ -373,7 +384,9 @@ impl Semaphore {
         SemaphorePermit { semaphore: self, permits }
     }
 
+    #[track_caller]
     fn try_take(&self, permits: usize) -> Result<(), TryAcquireError> {
+        pass();
         let taken = self.state.lock().take(permits);
         if taken.is_err() {
             turn::fail();

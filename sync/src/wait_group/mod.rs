@@ -12,7 +12,7 @@ use lisle_runtime::internal::primitive::{Arc, BriefMutex};
 use lisle_scheduler::internal::{WaitQueue, shield_unwinding};
 use lisle_scheduler::park::{Awaited, Handles, Object, Place, Reason, Wait, Wake};
 
-use crate::waiting::{cannot_wait, deadline_in, wait_in};
+use crate::waiting::{cannot_wait, deadline_in, pass_aside, wait_in};
 
 /// Waits until a group of parties are done with something: each has a clone, and drops it.
 ///
@@ -134,6 +134,7 @@ impl Group {
     }
 
     fn leave(&self) {
+        pass_aside("leaves the group", None);
         if self.members.fetch_sub(1, Ordering::AcqRel) == 1 {
             let all = self.queue.lock().take_all();
             all.wake();

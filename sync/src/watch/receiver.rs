@@ -8,7 +8,7 @@ use lisle_runtime::internal::primitive::Arc;
 use lisle_scheduler::park::Place;
 
 use super::{RecvError, RecvTimeoutError, Ref, Shared};
-use crate::waiting::deadline_in;
+use crate::waiting::{deadline_in, pass, pass_aside};
 
 /// The end of a [watched value](super) that looks at it. Each receiver knows what it has seen
 /// itself; a clone has seen the same.
@@ -172,7 +172,9 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// If no sender is left.
+    #[track_caller]
     pub fn has_changed(&self) -> Result<bool, RecvError> {
+        pass();
         if self.shared.ends.lock().senders() == 0 {
             return Err(RecvError);
         }
@@ -247,6 +249,7 @@ impl<T> Clone for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
+        pass_aside("drops a receiver", None);
         let closing = self.shared.ends.lock().remove_receiver();
         if let Some(closing) = closing {
             closing.wake();

@@ -6,10 +6,11 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Arc;
+use lisle_scheduler::internal::points::finds_receivers_gone;
 use lisle_scheduler::park::Place;
 
 use super::{Receiver, Ref, SendError, Shared};
-use crate::waiting::deadline_in;
+use crate::waiting::{deadline_in, pass};
 
 /// The end of a [watched value](super) that changes it. Clones change the same value.
 pub struct Sender<T>(Arc<Shared<T>>);
@@ -29,8 +30,9 @@ impl<T> Sender<T> {
     /// # Panics
     ///
     /// As [`RwLock::write`](crate::RwLock::write).
+    #[track_caller]
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
-        if self.is_closed() {
+        if self.is_closed() || finds_receivers_gone() {
             return Err(SendError(value));
         }
         drop(self.send_replace(value));
@@ -170,7 +172,9 @@ impl<T> Sender<T> {
     }
 
     /// Whether no receiver is left.
+    #[track_caller]
     pub fn is_closed(&self) -> bool {
+        pass();
         self.receiver_count() == 0
     }
 

@@ -23,7 +23,7 @@ use lisle_scheduler::park::{Awaited, Object, Place, Reason, Unparker, Wait, Wake
 use lisle_scheduler::{shield, turn};
 
 use crate::holder::Holder;
-use crate::waiting::{SPINS, cannot_wait, spend_on_lock};
+use crate::waiting::{SPINS, cannot_wait, pass_at, spend_on_lock};
 
 const LOCKED: u8 = 1;
 const QUEUED: u8 = 2;
@@ -86,6 +86,7 @@ impl RawMutex {
     /// Takes the lock if it is free.
     #[inline]
     pub(crate) fn try_lock(&self, place: Place) -> bool {
+        pass_at(place);
         let locked = self.take_free() || self.take_unlocked(0).is_ok();
         if locked {
             self.holder.set(place);

@@ -12,7 +12,7 @@ use lisle_scheduler::internal::{
 };
 use lisle_scheduler::park::{Awaited, Held, Object, Place, Reason, Wait, Wake, park};
 
-use crate::waiting::{cannot_wait, wait_in};
+use crate::waiting::{cannot_wait, pass, pass_at, wait_in};
 
 /// Nobody has begun, or the last one that has was unwound.
 const EMPTY: u8 = 0;
@@ -102,6 +102,16 @@ impl RawOnce {
         self.state.load(Ordering::Acquire) == DONE
     }
 
+    /// Whether it is over, for a caller that is told so if it is not.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn is_done_now(&self) -> bool {
+        self.is_done() || {
+            pass();
+            self.is_done()
+        }
+    }
+
     /// Waits as long as another party initialises. `None` if it is over; otherwise it is the
     /// caller's turn.
     ///
@@ -110,6 +120,7 @@ impl RawOnce {
     /// If the caller initialises already.
     #[cold]
     pub(crate) fn begin(&self, what: &str, place: Place) -> Option<Initialising<'_>> {
+        pass_at(place);
         let me = Runner::current();
         let mut waiting = self.waiting.lock();
         if let Some((runner, since)) = waiting.runner

@@ -19,7 +19,7 @@ use lisle_scheduler::park::{Awaited, Object, Place, Reason, Unparker, Wait, Wake
 use lisle_scheduler::turn;
 
 use crate::holder::Holder;
-use crate::waiting::{SPINS, cannot_wait, spend_on_lock};
+use crate::waiting::{SPINS, cannot_wait, pass_at, spend_on_lock};
 
 const WRITER: u32 = 1;
 const QUEUED: u32 = 2;
@@ -195,6 +195,7 @@ impl RawRwLock {
     /// Takes the lock if that is possible now.
     #[inline]
     pub(crate) fn try_lock<A: Access>(&self, place: Place) -> bool {
+        pass_at(place);
         let locked = self.take::<A>();
         if locked {
             self.holder.set(place);

@@ -1,6 +1,10 @@
 //! Faults that an explorer must find, and programs in which it must find none.
 #![cfg(not(lisle_loom))]
 
+mod faults;
+mod points;
+mod twins;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,174 @@
+//! Each operation is a point at which another task may go first.
+
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use lisle::channel::{bounded, select, unbounded};
+use lisle::explore::atomic::{AtomicUsize, fence};
+use lisle::explore::{Explorer, Strategy, point};
+use lisle::sync::{
+    Barrier, Condvar, Mutex, Notify, Once, OnceLock, RwLock, Semaphore, WaitGroup, broadcast, watch,
+};
+use lisle::task::cancellable;
+use lisle::{scope, sleep, spawn, yield_now};
+
+/// Whether another task comes between what is prepared and the end of the operation, in one of
+/// the schedules.
+fn is_point(operate: impl Fn(&dyn Fn()) + Sync) -> bool {
+    let came_between = AtomicBool::new(false);
+    Explorer::new().strategy(Strategy::Exhaustive { preemptions: 1 }).run(|| {
+        let is_under_way = AtomicBool::new(false);
+        scope(|scope| {
+            scope.spawn(|| {
+                operate(&|| is_under_way.store(true, SeqCst));
+                is_under_way.store(false, SeqCst);
+            });
+            scope.spawn(|| came_between.fetch_or(is_under_way.load(SeqCst), SeqCst));
+        });
+    });
+    came_between.into_inner()
+}
+
+/// Says that `$operation` is a point, in what `$prepare` has prepared.
+macro_rules! points {
+    ($($name:literal: { $($prepare:tt)* } $operation:expr;)*) => {
+        [$(($name, is_point(|begin| {
+            // The first operation of a task is none: it was chosen just now.
+            point();
+            $($prepare)*
+            begin();
+            let _result = $operation;
+        }))),*]
+    };
+}
+
+#[track_caller]
+fn all_are<const N: usize>(points: [(&str, bool); N]) {
+    let missing: Vec<_> = points.iter().filter(|(_, is)| !is).map(|(name, _)| name).collect();
+    assert!(missing.is_empty(), "no points: {missing:?}");
+}
+
+#[test]
+fn what_is_none() {
+    assert!(!is_point(|begin| {
+        point();
+        begin();
+    }));
+}
+
+#[test]
+fn those_of_channels() {
+    all_are(points! {
+        "send": { let (tx, _rx) = bounded(1); } tx.send(1);
+        "send without limit": { let (tx, _rx) = unbounded(); } tx.send(1);
+        "send to nobody": { let (tx, _) = bounded(1); } tx.send(1);
+        "try_send": { let (tx, _rx) = bounded(1); } tx.try_send(1);
+        "try_send that fails": { let (tx, _rx) = bounded(0); } tx.try_send(1);
+        "recv": { let (tx, rx) = bounded(1); tx.send(1).unwrap(); } rx.recv();
+        "recv from nobody": { let (_, rx) = bounded::<()>(1); } rx.recv();
+        "try_recv": { let (tx, rx) = bounded(1); tx.send(1).unwrap(); } rx.try_recv();
+        "try_recv that fails": { let (_tx, rx) = bounded::<()>(1); } rx.try_recv();
+        "recv_timeout": { let (_tx, rx) = bounded::<()>(1); } rx.recv_timeout(Duration::ZERO);
+        "is_empty": { let (_tx, rx) = bounded::<()>(1); } rx.is_empty();
+        "len": { let (_tx, rx) = bounded::<()>(1); } rx.len();
+        "select": { let (tx, rx) = bounded(1); tx.send(1).unwrap(); }
+            select! { recv(rx) -> _ => () };
+        "select that may not wait": { let (_tx, rx) = bounded::<()>(1); }
+            select! { recv(rx) -> _ => (), default => () };
+        "drop of the last sender": { let (tx, _rx) = bounded::<()>(1); } drop(tx);
+        "drop of the last receiver": { let (_tx, rx) = bounded::<()>(1); } drop(rx);
+    });
+}
+
+/// A wait begins with a point, too: another task can be the first to wait.
+#[test]
+fn waits_begin_in_either_order() {
+    for capacity in [Some(0), Some(1), None] {
+        let orders = [AtomicBool::new(false), AtomicBool::new(false)];
+        Explorer::new().strategy(Strategy::Exhaustive { preemptions: 1 }).run(|| {
+            let (tx, rx) = capacity.map_or_else(unbounded, bounded);
+            let came = AtomicUsize::new(0);
+            scope(|scope| {
+                let tasks = [(); 2].map(|()| {
+                    scope.spawn(|| {
+                        let place = came.fetch_add(1, SeqCst);
+                        (place, rx.recv().unwrap())
+                    })
+                });
+                sleep(Duration::from_secs(1));
+                (0..2).for_each(|n| tx.send(n).unwrap());
+                for (place, message) in tasks.map(|task| task.join().unwrap()) {
+                    orders[usize::from(place == message)].store(true, SeqCst);
+                }
+            });
+        });
+        assert!(orders.map(AtomicBool::into_inner) == [true, true], "{capacity:?}");
+    }
+}
+
+#[test]
+fn those_of_locks() {
+    all_are(points! {
+        "lock": { let mutex = Mutex::new(()); } mutex.lock();
+        "try_lock": { let mutex = Mutex::new(()); } mutex.try_lock();
+        "lock_timeout": { let mutex = Mutex::new(()); } mutex.lock_timeout(Duration::ZERO);
+        "is_locked": { let mutex = Mutex::new(()); } mutex.is_locked();
+        "read": { let lock = RwLock::new(()); } lock.read();
+        "write": { let lock = RwLock::new(()); } lock.write();
+        "try_read": { let lock = RwLock::new(()); } lock.try_read();
+        "try_write": { let lock = RwLock::new(()); } lock.try_write();
+        "notify_one": { let condvar = Condvar::new(); } condvar.notify_one();
+        "notify_all": { let condvar = Condvar::new(); } condvar.notify_all();
+        "call_once": { let once = Once::new(); } once.call_once(|| ());
+        "is_completed": { let once = Once::new(); } once.is_completed();
+        "get": { let lock = OnceLock::<u8>::new(); } lock.get();
+        "get_or_init": { let lock = OnceLock::new(); } lock.get_or_init(|| 1);
+    });
+}
+
+#[test]
+fn those_of_meeting_points() {
+    all_are(points! {
+        "a barrier": { let barrier = Barrier::new(1); } barrier.wait();
+        "notify_one": { let notify = Notify::new(); } notify.notify_one();
+        "notify_waiters": { let notify = Notify::new(); } notify.notify_waiters();
+        "notified": { let notify = Notify::new(); } notify.notified();
+        "acquire": { let semaphore = Semaphore::new(1); } semaphore.acquire();
+        "try_acquire": { let semaphore = Semaphore::new(1); } semaphore.try_acquire();
+        "add_permits": { let semaphore = Semaphore::new(1); } semaphore.add_permits(1);
+        "forget_permits": { let semaphore = Semaphore::new(1); } semaphore.forget_permits(1);
+        "available_permits": { let semaphore = Semaphore::new(1); } semaphore.available_permits();
+        "close": { let semaphore = Semaphore::new(1); } semaphore.close();
+        "drop of a permit": {
+            let semaphore = Semaphore::new(1);
+            let permit = semaphore.acquire().unwrap();
+        } drop(permit);
+        "drop of a member": { let group = WaitGroup::new(); } drop(group);
+        "broadcast": { let (tx, _rx) = broadcast::channel(1); } tx.send(1);
+        "try_recv of a broadcast": { let (_tx, mut rx) = broadcast::channel::<u8>(1); }
+            rx.try_recv();
+        "drop of a broadcast's sender": { let (tx, _rx) = broadcast::channel::<u8>(1); } drop(tx);
+        "watch": { let (tx, _rx) = watch::channel(1); } tx.send(1);
+        "borrow": { let (_tx, rx) = watch::channel(1); } rx.borrow();
+        "has_changed": { let (_tx, rx) = watch::channel(1); } rx.has_changed();
+    });
+}
+
+#[test]
+fn those_of_tasks_and_the_rest() {
+    all_are(points! {
+        "join": { let task = spawn(|| ()); yield_now(); } task.join();
+        "is_finished": { let task = spawn(|| ()); yield_now(); } task.is_finished();
+        "cancel": { let task = spawn(|| ()); yield_now(); } task.cancel();
+        "cancel of a region": {
+            let mut token = None;
+            let _ = cancellable(|mine| token = Some(mine.clone()));
+            let token = token.unwrap();
+        } token.cancel();
+        "yield_now": {} yield_now();
+        "sleep": {} sleep(Duration::from_millis(1));
+        "an atomic": { let count = AtomicUsize::new(0); } count.load(SeqCst);
+        "a fence": {} fence(SeqCst);
+        "a point": {} point();
+    });
+}
