@@ -2,7 +2,8 @@
 //!
 //! **Tests of what takes time** need not take it: in a runtime with [virtual
 //! time](crate::RuntimeBuilder::virtual_time), as `#[lisle::test(virtual_time)]` makes one, the
-//! clock stands while tasks run and jumps when all of them wait. [`now`] reads it.
+//! clock stands while tasks run and jumps when all of them wait. [`now`] reads it, and [`Instant`]
+//! is by it what std's is by the system's.
 //!
 //! Receivers whose messages come from the clock, for a `select!`, are in [`channel`]:
 //! [`after`], [`at`] and [`tick`].
@@ -29,6 +30,6 @@
 
 #[doc(inline)]
 pub use lisle_scheduler::{
-    Elapsed, Hold, Interval, MissedTick, advance, hold, interval, interval_at, now, pause, resume,
-    sleep, sleep_until, timeout, timeout_at,
+    Elapsed, Hold, Instant, Interval, MissedTick, advance, hold, interval, interval_at, now, pause,
+    resume, sleep, sleep_until, timeout, timeout_at,
 };

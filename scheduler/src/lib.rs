@@ -99,6 +99,7 @@ pub use blocking::{JobHandle, blocking, spawn_blocking};
 pub use cancel::{
     CancelToken, Elapsed, cancellable, check_cancelled, is_cancelled, shield, timeout, timeout_at,
 };
+pub use clock::instant::Instant;
 pub use clock::{Hold, advance, hold, now, pause, resume};
 pub use deadlock::{Deadlock, ForeignThreads, TaskReport};
 pub use dump::{

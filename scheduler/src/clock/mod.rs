@@ -11,6 +11,7 @@
 
 mod control;
 mod held;
+pub(crate) mod instant;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
