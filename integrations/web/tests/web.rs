@@ -126,7 +126,8 @@ fn a_request_of_ureq_that_is_out_of_time_says_so() {
 
 #[lisle::test(workers = 1)]
 fn ureq_tells_why_it_cannot_connect() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // An address of its own: nobody else gets the port once it is free.
+    let listener = TcpListener::bind("127.13.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
     let agent = client::agent(Agent::config_builder().build());

@@ -2,16 +2,20 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use futures_io::{AsyncRead, AsyncWrite};
-use lisle::io::{Async, Stream};
+use lisle::channel::{Receiver, Sender, bounded, unbounded};
+use lisle::io::{Async, Io, Stream};
 use lisle::net::UnixStream;
-use lisle::{Runtime, block_on};
+use lisle::{Runtime, block_on, metrics};
+
+use crate::support::everywhere;
 
 /// Wakes the thread that made it, and counts.
 struct Calls(AtomicUsize, thread::Thread);
@@ -145,6 +149,109 @@ fn a_socket_that_was_closed_here_fails_and_says_so() {
     calls.wait();
     let Poll::Ready(Err(error)) = poll_read(&near, &waker, &mut [0; 8]) else { panic!() };
     assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+}
+
+/// A descriptor that tells when it is dropped.
+struct Tells(UnixStream, Sender<()>);
+
+impl AsFd for Tells {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Drop for Tells {
+    fn drop(&mut self) {
+        self.1.send(()).unwrap();
+    }
+}
+
+/// A stream that nobody writes to and whose own room is used up; its other end; and what is told
+/// when it is gone.
+fn stuck() -> (Arc<Async<Io<Tells>>>, UnixStream, Receiver<()>) {
+    let (near, far) = UnixStream::pair().unwrap();
+    let (tell, gone) = bounded(1);
+    let near = Async::new(Io::new(Tells(near, tell)).unwrap());
+    let fill = |context: &mut Context<'_>| Pin::new(&mut &near).poll_write(context, &[0; 4096]);
+    while fill(&mut Context::from_waker(Waker::noop())).is_ready() {}
+    (Arc::new(near), far, gone)
+}
+
+/// A future that waits for both directions, and ends when both have failed or the stream is gone.
+fn both_directions(
+    stream: Weak<Async<Io<Tells>>>,
+    polls: Sender<()>,
+) -> impl Future<Output = Option<[ErrorKind; 2]>> {
+    let (mut reading, mut writing) = (None, None);
+    poll_fn(move |context| {
+        let Some(stream) = stream.upgrade() else { return Poll::Ready(None) };
+        if reading.is_none()
+            && let Poll::Ready(result) = Pin::new(&mut &*stream).poll_read(context, &mut [0])
+        {
+            reading = Some(result.unwrap_err().kind());
+        }
+        if writing.is_none()
+            && let Poll::Ready(result) = Pin::new(&mut &*stream).poll_write(context, &[0])
+        {
+            writing = Some(result.unwrap_err().kind());
+        }
+        drop(stream);
+        polls.send(()).unwrap();
+        match (reading, writing) {
+            (Some(reading), Some(writing)) => Poll::Ready(Some([reading, writing])),
+            _ => Poll::Pending,
+        }
+    })
+}
+
+/// A future waits, in a task or on a thread, when its stream is closed or loses its last owner.
+#[test]
+fn an_end_while_futures_wait_reaches_them_and_leaves_nothing_behind() {
+    everywhere(|parties| {
+        for closes in [true, false] {
+            let (stream, mut far, gone) = stuck();
+            let (polls, polled) = unbounded();
+            let waits = both_directions(Arc::downgrade(&stream), polls);
+            let waiting = parties.spawn(|| block_on(waits));
+            polled.recv().unwrap();
+            if closes {
+                stream.get_ref().close();
+                let aborted = [ErrorKind::ConnectionAborted; 2];
+                assert_eq!(waiting.join(), Some(aborted));
+                drop(stream);
+            } else {
+                drop(stream);
+                assert_eq!(waiting.join(), None);
+            }
+            // Neither watcher holds it any more.
+            gone.recv().unwrap();
+            assert!(io::copy(&mut far, &mut io::sink())? > 0, "its end is seen");
+        }
+        Ok(())
+    });
+}
+
+/// The watchers are told of the end before they have had their first turn.
+#[test]
+fn an_end_before_its_watchers_begin() {
+    let on_one_worker = Runtime::builder().workers(1).run(|| {
+        for closes in [true, false] {
+            let (stream, _far, gone) = stuck();
+            let (calls, waker) = Calls::new();
+            assert!(poll_read(&stream, &waker, &mut [0]).is_pending());
+            if closes {
+                stream.get_ref().close();
+            }
+            drop(stream);
+            assert_eq!(calls.0.load(SeqCst), 0);
+            gone.recv().unwrap();
+            assert_eq!(calls.0.load(SeqCst), 1);
+        }
+        // The task of a watcher ends after what it has let go of.
+        lisle::yield_now();
+        assert_eq!(metrics().unwrap().total().live_tasks, 1, "main alone");
+    });
+    on_one_worker.unwrap();
 }
 
 /// The watcher is a task of a runtime that ends while it waits.

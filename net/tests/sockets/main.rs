@@ -4,6 +4,7 @@
 
 mod asynchronous;
 mod closing;
+mod moving;
 mod names;
 mod servers;
 mod streams;

@@ -38,7 +38,10 @@ fn ask(stream: &mut TcpStream, byte: u8) -> io::Result<()> {
 #[test]
 fn a_server_serves_until_it_is_told_to_end_and_then_those_that_are_there() {
     everywhere(|parties| {
-        let (server, address) = server();
+        // An address of its own: nobody else gets the port once it is free.
+        let listener = TcpListener::bind("127.13.0.1:0")?;
+        let address = listener.local_addr()?;
+        let server = Server::new(listener);
         let handle = server.handle();
         let serving = parties.spawn(move || server.serve(echo));
         let mut streams: Vec<_> =

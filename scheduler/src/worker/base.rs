@@ -19,8 +19,8 @@ const FIRST_NAP: Duration = Duration::from_micros(100);
 const LAST_NAP: Duration = Duration::from_millis(1);
 
 /// A worker wakes for timers no sooner than this after it has done so before, if several are due by
-/// then. A wake-up costs the system ten times as much as a timer.
-const BUNDLE: Duration = Duration::from_micros(200);
+/// then. A wake-up costs the system ten times as much as a timer; `NOTES.md` has the figures.
+const BUNDLE: Duration = Duration::from_micros(350);
 
 /// A worker that foreign threads might still wake looks whether they are gone: after the first
 /// pause, and then after ever longer ones.
