@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +32,33 @@ fn lines<'a>(json: &'a str, all: &[&str]) -> Vec<&'a str> {
     json.lines().filter(|line| all.iter().all(|part| line.contains(part))).collect()
 }
 
+/// The value of a field of an event, which has a line of its own.
+fn field<'a>(line: &'a str, name: &str) -> &'a str {
+    let value = line.split(&format!(r#""{name}":"#)).nth(1).unwrap();
+    value.split([',', '}']).next().unwrap()
+}
+
+/// On each lane time goes forward, and what has begun last ends first, as viewers demand.
+fn assert_slices_are_nested(json: &str) {
+    let mut lanes: HashMap<&str, (f64, Vec<&str>)> = HashMap::new();
+    for line in json.lines() {
+        let (begins, ends) = (line.contains(r#""ph":"B""#), line.contains(r#""ph":"E""#));
+        if !begins && !ends {
+            continue;
+        }
+        let (last, open) = lanes.entry(field(line, "tid")).or_default();
+        let at: f64 = field(line, "ts").parse().unwrap();
+        assert!(at >= *last, "{line}\n{json}");
+        *last = at;
+        if begins {
+            open.push(field(line, "name"));
+        } else {
+            assert_eq!(open.pop(), Some(field(line, "name")), "{line}\n{json}");
+        }
+    }
+    assert!(lanes.values().all(|(_, open)| open.is_empty()), "{json}");
+}
+
 #[test]
 fn turns_say_why_they_end_and_who_has_woken() {
     let _alone = alone();
@@ -56,7 +84,8 @@ fn turns_say_why_they_end_and_who_has_woken() {
     let id = ids.unwrap();
     let json = json(&recorder.stop());
     let sleeper = format!(r#""name":"task {id} 'sleeper'""#);
-    let turns = lines(&json, &[&sleeper, r#""ph":"X""#]);
+    assert_slices_are_nested(&json);
+    let turns = lines(&json, &[&sleeper, r#""ph":"E""#]);
     assert_eq!(turns.len(), 2, "{json}");
     assert!(
         turns[0].contains(r#""end":"waits","for":"waiting for a bell","at":"scheduler/tests/"#)
@@ -146,10 +175,16 @@ fn spans_and_counters_of_tasks_and_threads() {
         .unwrap();
     thread::spawn(|| span("thread", || counter("jobs", f64::NAN))).join().unwrap();
     let json = json(&recorder.stop());
-    for name in ["outer", "inner", "panics"] {
-        let name = format!(r#""name":"{name}""#);
-        assert_eq!(lines(&json, &[&name, r#""ph":"b""#, "'other'"]).len(), 1, "{json}");
-        assert_eq!(lines(&json, &[&name, r#""ph":"e""#]).len(), 1, "{json}");
+    assert_slices_are_nested(&json);
+    // The task yields in one of them, which is on no worker's lane therefore.
+    for (name, [begin, end]) in
+        [("outer", ["b", "e"]), ("inner", ["B", "E"]), ("panics", ["B", "E"])]
+    {
+        let edges = lines(&json, &[&format!(r#""name":"{name}""#)]);
+        assert_eq!(edges.len(), 2, "{json}");
+        assert!(edges[0].contains(&format!(r#""ph":"{begin}""#)), "{json}");
+        assert!(edges[1].contains(&format!(r#""ph":"{end}""#)), "{json}");
+        assert_eq!(edges[0].contains("'other'"), begin == "b", "{json}");
     }
     assert_eq!(lines(&json, &[r#""name":"thread""#]).len(), 2, "{json}");
     assert_eq!(lines(&json, &[r#""ph":"C""#, r#"{"value":2.5}"#]).len(), 1, "{json}");
@@ -228,10 +263,8 @@ fn the_page_has_all_data_in_it() {
     let mut page = Vec::new();
     recorder.stop().write_html(&mut page).unwrap();
     let page = String::from_utf8(page).unwrap();
-    assert_eq!(page.matches("</script>").count(), 1, "texts do not end the script");
-    assert!(
-        page.contains(r#"const data = {lost:0,lanes:[{title:"\u003c/script>\"\\\u2028 worker 0""#)
-    );
+    assert_eq!(page.matches("</script>").count(), 2, "texts do not end a script");
+    assert!(page.contains(r#"{"lost":0,"lanes":[{"title":"\u003c/script>\"\\\u2028 worker 0""#));
     assert!(!page.contains("http"), "it needs no network");
 }
 
@@ -280,20 +313,16 @@ fn what_goes_on_between_workers_is_told() {
     let json = json(&recorder.stop());
     let steals = lines(&json, &[r#""name":"steals""#, r#""ph":"i""#, r#""of worker":0"#]);
     assert!(!steals.is_empty(), "{json}");
-    let far = lines(&json, &["'far'", r#""ph":"X""#]);
+    assert_slices_are_nested(&json);
+    let far = lines(&json, &["'far'", r#""ph":"E""#]);
     assert_eq!(far.len(), 2, "{json}");
     assert!(far[1].contains(r#""woken by":""#) && far[1].contains("'main'"), "{json}");
     // The arrow from the one lane to the other.
-    let id = |line: &str| {
-        let id = line.split(r#""id":"#).nth(1).unwrap();
-        id.split(',').next().unwrap().to_owned()
-    };
-    let lane = |line: &str| line.split(r#""tid":"#).nth(1).unwrap().as_bytes()[0];
     let starts = lines(&json, &[r#""name":"wakes""#, r#""ph":"s""#]);
     let ends = lines(&json, &[r#""name":"wakes""#, r#""ph":"f""#]);
     let crosses = starts.iter().zip(&ends).any(|(start, end)| {
-        assert_eq!(id(start), id(end), "{json}");
-        lane(start) != lane(end)
+        assert_eq!(field(start, "id"), field(end, "id"), "{json}");
+        field(start, "tid") != field(end, "tid")
     });
     assert!(crosses, "{json}");
     let calls = lines(&json, &[r#""name":"blocking call""#, "'main'"]);

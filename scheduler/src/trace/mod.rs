@@ -131,7 +131,8 @@ pub struct Trace {
 impl Trace {
     /// Writes it in the trace event format, which <https://ui.perfetto.dev>, Chrome's
     /// `about:tracing` and speedscope open: a thread for each worker, its turns with the reason and
-    /// the place of their ends, arrows from the waker to what it has woken, spans and counters.
+    /// the place of their ends, arrows from the waker to what it has woken, spans and counters. A
+    /// span lies within its turn, and has a track of its own if its task has waited in it.
     ///
     /// # Errors
     ///

@@ -84,6 +84,8 @@ pub(super) struct Span {
     pub(super) name: &'static str,
     pub(super) start: u64,
     pub(super) end: u64,
+    /// The lane on which it began, which is behind all for what is done outside of workers.
+    pub(super) lane: usize,
 }
 
 impl Timeline {
@@ -101,7 +103,7 @@ impl Timeline {
             this.add_lane(one, end, lane, &mut ready, &mut open);
         }
         this.spans.extend(open.into_iter().flat_map(|((task, name), starts)| {
-            starts.into_iter().map(move |start| Span { task, name, start, end })
+            starts.into_iter().map(move |(start, lane)| Span { task, name, start, end, lane })
         }));
         this.tasks.values_mut().for_each(TaskInfo::join_name);
         this.spans.sort_by_key(|span| span.start);
@@ -119,7 +121,7 @@ impl Timeline {
         end: u64,
         lane: usize,
         ready: &mut HashMap<u64, Vec<Ready>>,
-        open: &mut HashMap<(u64, &'static str), Vec<u64>>,
+        open: &mut HashMap<(u64, &'static str), Vec<(u64, usize)>>,
     ) {
         let (mut turns, mut sleeps, mut steals) = (Vec::<Turn>::new(), Vec::new(), Vec::new());
         let (mut present, mut asleep): (Option<(u64, u64)>, Option<Sleep>) = (None, None);
@@ -160,12 +162,12 @@ impl Timeline {
                 What::Awake => sleeps.extend(asleep.take().map(|sleep| Sleep { end: at, ..sleep })),
                 What::Steal { tasks, from } => steals.push(Steal { at, tasks, from }),
                 What::SpanBegin { task, name } => {
-                    open.entry((task, name.0)).or_default().push(at);
+                    open.entry((task, name.0)).or_default().push((at, lane));
                 }
                 What::SpanEnd { task, name } => {
-                    let start = open.get_mut(&(task, name.0)).and_then(Vec::pop);
-                    let span = |start| Span { task, name: name.0, start, end: at };
-                    self.spans.extend(start.map(span));
+                    let begun = open.get_mut(&(task, name.0)).and_then(Vec::pop);
+                    let span = |(start, lane)| Span { task, name: name.0, start, end: at, lane };
+                    self.spans.extend(begun.map(span));
                 }
                 What::Counter { name, value } => self.counters.push((at, name.0, value)),
             }
@@ -178,6 +180,14 @@ impl Timeline {
         if let Some(title) = collected.title.clone() {
             self.lanes.push(Lane { title, turns, sleeps, steals });
         }
+    }
+
+    /// Whether a span has begun and ended in one turn of its task.
+    pub(super) fn is_in_one_turn(&self, span: &Span) -> bool {
+        let turns = self.lanes.get(span.lane).map_or(&[][..], |lane| &lane.turns);
+        let behind = turns.partition_point(|turn| turn.start <= span.start);
+        let turn = turns[..behind].last();
+        turn.is_some_and(|turn| turn.task == span.task && span.end <= turn.end)
     }
 
     /// How messages call a task.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use super::model::{Timeline, Why};
+use super::model::{Lane, Timeline, Why};
 use crate::dump::JsonText;
 
 const PAGE: &str = include_str!("page.html");
@@ -30,60 +30,71 @@ impl Texts {
     }
 }
 
+/// Writes what comes one after the other, with commas between.
+fn write_each<T, W: Write>(
+    items: impl IntoIterator<Item = T>,
+    out: &mut W,
+    mut one: impl FnMut(T, &mut W) -> io::Result<()>,
+) -> io::Result<()> {
+    for (number, item) in items.into_iter().enumerate() {
+        if number > 0 {
+            write!(out, ",")?;
+        }
+        one(item, out)?;
+    }
+    Ok(())
+}
+
 fn write_data(timeline: &Timeline, out: &mut impl Write) -> io::Result<()> {
     let mut texts = Texts::default();
-    write!(out, "{{lost:{},lanes:[", timeline.lost)?;
-    for lane in &timeline.lanes {
-        write!(out, "{{title:{},sleeps:[", JsonText(&lane.title))?;
-        lane.sleeps.iter().try_for_each(|sleep| {
-            let carries = sleep.carries.map_or(-1, |worker| worker as i64);
-            write!(out, "[{},{},{carries}],", sleep.start, sleep.end - sleep.start)
-        })?;
-        write!(out, "],steals:[")?;
-        lane.steals
-            .iter()
-            .try_for_each(|steal| write!(out, "[{},{},{}],", steal.at, steal.tasks, steal.from))?;
-        write!(out, "],turns:[")?;
-        for turn in &lane.turns {
-            let end = match turn.reason {
-                Some((reason, place)) => format!("{} for: {reason}, at {place}", turn.how.as_str()),
-                None => turn.how.as_str().to_owned(),
-            };
-            let (ready, by, lane, why) = match turn.ready {
-                None => (turn.start, 0, 0, "not known".to_owned()),
-                Some(ready) => {
-                    let (by, why) = match ready.why {
-                        Why::Spawned { by } => (by, "spawned".to_owned()),
-                        Why::Woken { by, cause } => (by, format!("woken by {}", cause.as_str())),
-                        Why::Yielded => (0, "it had let others run".to_owned()),
-                    };
-                    (ready.at, by, ready.lane, why)
-                }
-            };
-            let waited = turn.start.saturating_sub(ready);
-            let (end, why) = (texts.number(end), texts.number(why));
-            write!(out, "[{},{},", turn.task, turn.start)?;
-            write!(out, "{},{end},{waited},{by},{lane},{why}],", turn.end - turn.start)?;
-        }
-        write!(out, "]}},")?;
-    }
-    write!(out, "],tasks:{{")?;
-    for (number, info) in &timeline.tasks {
-        let name = info.name.as_deref().unwrap_or_default();
+    write!(out, r#"{{"lost":{},"lanes":["#, timeline.lost)?;
+    write_each(&timeline.lanes, out, |lane, out| write_lane(lane, &mut texts, out))?;
+    write!(out, r#"],"tasks":{{"#)?;
+    write_each(&timeline.tasks, out, |(number, info), out| {
+        let name = JsonText(info.name.as_deref().unwrap_or_default());
         let place = info.spawned_at.map(ToString::to_string).unwrap_or_default();
-        write!(out, "{number}:[{},{}],", JsonText(name), texts.number(place))?;
-    }
-    write!(out, "}},spans:[")?;
-    for span in &timeline.spans {
-        let long = span.end - span.start;
-        write!(out, "[{},{},{},{long}],", span.task, JsonText(span.name), span.start)?;
-    }
-    write!(out, "],counters:[")?;
-    for &(at, name, value) in &timeline.counters {
-        let value = if value.is_finite() { value } else { 0.0 };
-        write!(out, "[{at},{},{value}],", JsonText(name))?;
-    }
-    write!(out, "],texts:[")?;
-    texts.1.iter().try_for_each(|text| write!(out, "{},", JsonText(text)))?;
+        write!(out, r#""{number}":[{name},{}]"#, texts.number(place))
+    })?;
+    write!(out, r#"}},"spans":["#)?;
+    write_each(&timeline.spans, out, |span, out| {
+        let (name, long) = (JsonText(span.name), span.end - span.start);
+        write!(out, "[{},{name},{},{long}]", span.task, span.start)
+    })?;
+    write!(out, r#"],"texts":["#)?;
+    write_each(&texts.1, out, |text, out| write!(out, "{}", JsonText(text)))?;
+    write!(out, "]}}")
+}
+
+fn write_lane(lane: &Lane, texts: &mut Texts, out: &mut impl Write) -> io::Result<()> {
+    write!(out, r#"{{"title":{},"sleeps":["#, JsonText(&lane.title))?;
+    write_each(&lane.sleeps, out, |sleep, out| {
+        let carries = sleep.carries.map_or(-1, |worker| worker as i64);
+        write!(out, "[{},{},{carries}]", sleep.start, sleep.end - sleep.start)
+    })?;
+    write!(out, r#"],"steals":["#)?;
+    write_each(&lane.steals, out, |steal, out| {
+        write!(out, "[{},{},{}]", steal.at, steal.tasks, steal.from)
+    })?;
+    write!(out, r#"],"turns":["#)?;
+    write_each(&lane.turns, out, |turn, out| {
+        let end = match turn.reason {
+            Some((reason, place)) => format!("{} for: {reason}, at {place}", turn.how.as_str()),
+            None => turn.how.as_str().to_owned(),
+        };
+        let (ready, by, lane, why) = match turn.ready {
+            None => (turn.start, 0, 0, "not known".to_owned()),
+            Some(ready) => {
+                let (by, why) = match ready.why {
+                    Why::Spawned { by } => (by, "spawned".to_owned()),
+                    Why::Woken { by, cause } => (by, format!("woken by {}", cause.as_str())),
+                    Why::Yielded => (0, "it had let others run".to_owned()),
+                };
+                (ready.at, by, ready.lane, why)
+            }
+        };
+        let (waited, long) = (turn.start.saturating_sub(ready), turn.end - turn.start);
+        let (end, why) = (texts.number(end), texts.number(why));
+        write!(out, "[{},{},{long},{end},{waited},{by},{lane},{why}]", turn.task, turn.start)
+    })?;
     write!(out, "]}}")
 }
