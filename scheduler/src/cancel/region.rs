@@ -23,6 +23,7 @@ use super::on_thread;
 use super::token::RegionLink;
 use crate::clock::now;
 use crate::task::{Cancelled, Control, Shielding};
+use crate::timer::Alarm;
 use crate::worker::{self, Worker};
 
 /// Tells the regions of the process apart.
@@ -72,21 +73,29 @@ pub(super) struct Limits {
 #[inline]
 pub(super) fn run<T>(limits: Limits, body: impl FnOnce() -> T) -> Option<T> {
     let here = 0_u8;
-    worker::with_current(|worker| {
-        let Some((worker, task)) = worker.and_then(|worker| Some((worker, worker.running_task()?)))
-        else {
-            return on_thread::run(limits, body);
-        };
+    // SAFETY: the reference is used in this call alone.
+    let worker = unsafe { worker::current() };
+    match worker.and_then(|worker| Some((worker, worker.running_task()?))) {
         // On its own stack the task cannot leave the region but by its end.
-        if task.owns((&raw const here).addr()) {
+        Some((worker, task)) if task.owns((&raw const here).addr()) => {
             run_in_task(worker, task, limits, body)
-        } else {
-            attached(|| run_in_task(worker, task, limits, body))
         }
-    })
+        Some((worker, task)) => run_in_coroutine(worker, task, limits, body),
+        None => on_thread::run(limits, body),
+    }
 }
 
-#[inline]
+#[inline(never)]
+fn run_in_coroutine<T>(
+    worker: &Worker,
+    task: &Control,
+    limits: Limits,
+    body: impl FnOnce() -> T,
+) -> Option<T> {
+    attached(|| run_in_task(worker, task, limits, body))
+}
+
+#[inline(always)]
 fn run_in_task<T>(
     worker: &Worker,
     task: &Control,
@@ -106,7 +115,8 @@ fn run_in_task<T>(
         id: Cell::new(None),
     };
     innermost.set(&region);
-    let timer = if limits.is_over { None } else { worker.set_region_timer(&region) };
+    let deadline = limits.deadline.filter(|_| !limits.is_over);
+    let timer = deadline.map(|deadline| worker.set_timer(deadline, Alarm::of_region(&region)));
     if let Some(link) = &region.link {
         link.open(&region);
     }
@@ -149,10 +159,6 @@ impl Region {
     pub(crate) fn task(&self) -> &Control {
         // SAFETY: the region is in a frame of the task, which has not finished.
         unsafe { self.task.as_ref() }
-    }
-
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.deadline
     }
 
     pub(crate) fn cancel(&self) {

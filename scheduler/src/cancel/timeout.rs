@@ -65,13 +65,12 @@ impl std::error::Error for Elapsed {}
 /// });
 /// ```
 pub fn timeout<T>(duration: Duration, body: impl FnOnce() -> T) -> Result<T, Elapsed> {
-    if duration.is_zero() {
-        return until(Limits { is_over: true, ..Limits::default() }, body);
+    let is_over = duration.is_zero();
+    let deadline = if is_over { None } else { now().checked_add(duration) };
+    if deadline.is_none() && !is_over {
+        return Ok(body());
     }
-    match now().checked_add(duration) {
-        Some(deadline) => until(Limits { deadline: Some(deadline), ..Limits::default() }, body),
-        None => Ok(body()),
-    }
+    until(Limits { deadline, is_over, link: None }, body)
 }
 
 /// As [`timeout`], until `deadline`. If that has passed, what need not wait is still done.

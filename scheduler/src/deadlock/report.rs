@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::park::{Awaited, Handles, Place, Reason};
 use crate::task::{Control, Task, TaskList};
@@ -178,12 +178,12 @@ impl TaskReport {
 }
 
 /// Describes the tasks of a worker that are parked.
-pub(crate) fn describe(tasks: &TaskList, now: Duration, reports: &mut Vec<TaskReport>) {
+pub(crate) fn describe(tasks: &TaskList, now: Instant, reports: &mut Vec<TaskReport>) {
     tasks.for_each(|task| reports.extend(describe_wait(task, now)));
 }
 
 /// Describes the wait of a task, if it is parked. Called on its home.
-pub(crate) fn describe_wait(task: &Control, now: Duration) -> Option<TaskReport> {
+pub(crate) fn describe_wait(task: &Control, now: Instant) -> Option<TaskReport> {
     let record = task.park_record()?;
     let mut awaited = Vec::new();
     let reason = record.described(|object| {
@@ -195,7 +195,7 @@ pub(crate) fn describe_wait(task: &Control, now: Duration) -> Option<TaskReport>
         spawned_at: task.spawned_at,
         reason,
         parked_at: record.place,
-        parked_for: now.saturating_sub(record.since),
+        parked_for: now.saturating_duration_since(record.since),
         awaited,
     })
 }

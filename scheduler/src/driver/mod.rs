@@ -18,7 +18,7 @@ pub use source::{Direction, Patience, Source};
 
 use std::cell::{Cell, OnceCell};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::thread::{self, Thread};
 use lisle_runtime::internal::primitive::{Arc, Mutex};
@@ -44,7 +44,7 @@ pub(crate) struct Driver {
     bell: Bell,
     poller: OnceCell<Arc<Poller>>,
     /// When the descriptors were last looked at, on the worker's clock.
-    last_look: Cell<Duration>,
+    last_look: Cell<Instant>,
     /// They were looked at after the worker has read its clock.
     has_just_looked: Cell<bool>,
     /// Whether a report is being delivered.
@@ -76,15 +76,16 @@ struct Callee {
 }
 
 impl Driver {
-    /// The driver of the calling thread, whose worker others `may_carry`, where that is possible.
-    pub(crate) fn new(may_carry: bool) -> Self {
+    /// The driver of the calling thread, whose worker others `may_carry`, where that is possible,
+    /// and whose clock shows `now`.
+    pub(crate) fn new(may_carry: bool, now: Instant) -> Self {
         let identity = may_carry.then(Identity::of_this_thread).flatten();
         let mate = identity.as_ref().map(Identity::mate);
         let callee = Callee { thread: thread::current(), mate, poller: Mutex::new(None) };
         Self {
             bell: Bell(Arc::new(callee)),
             poller: OnceCell::new(),
-            last_look: Cell::new(Duration::ZERO),
+            last_look: Cell::new(now),
             has_just_looked: Cell::new(false),
             delivers: Cell::new(false),
             expects_reports: Cell::new(true),
@@ -177,14 +178,16 @@ impl Driver {
     /// Looks as a busy worker does: only if the last look was some time ago. `now` is the worker's
     /// clock, which it has just read.
     #[inline]
-    pub(crate) fn look_now_and_then(&self, now: Duration) {
+    pub(crate) fn look_now_and_then(&self, now: Instant) {
         if self.poller.get().is_none() {
             return;
         }
         if self.has_just_looked.replace(false) {
             self.last_look.set(now);
         // What a model does must not depend on a clock.
-        } else if cfg!(lisle_loom) || now.saturating_sub(self.last_look.get()) >= LOOK_INTERVAL {
+        } else if cfg!(lisle_loom)
+            || now.saturating_duration_since(self.last_look.get()) >= LOOK_INTERVAL
+        {
             self.look();
             self.has_just_looked.set(false);
             self.last_look.set(now);
@@ -194,12 +197,12 @@ impl Driver {
     /// Looks as a worker does that has nothing to run, if something is likely to be found.
     /// Otherwise what it blocks in will look. `now` is the worker's clock. True if tasks were
     /// woken.
-    pub(crate) fn look_before_idling(&self, now: Duration) -> bool {
+    pub(crate) fn look_before_idling(&self, now: Instant) -> bool {
         self.expects_reports.get() && self.look_unless_just_done(now)
     }
 
     /// Looks, unless that was done when the worker read its clock, which is `now`.
-    pub(crate) fn look_unless_just_done(&self, now: Duration) -> bool {
+    pub(crate) fn look_unless_just_done(&self, now: Instant) -> bool {
         if now == self.last_look.get() {
             return false;
         }

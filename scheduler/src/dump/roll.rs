@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::panic::Location;
 use std::ptr::{self, NonNull};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{TaskDump, TaskGroup, TaskState};
 use crate::deadlock::Tally;
@@ -42,11 +42,12 @@ impl Roll {
 
     /// Notes a task that has started, on its home, where none ends before
     /// [`into_groups`](Self::into_groups).
-    pub(crate) fn note_started(&mut self, task: &Control, state: TaskState, now: Duration) {
+    pub(crate) fn note_started(&mut self, task: &Control, state: TaskState, now: Instant) {
         let most = self.most;
         let record = task.park_record().filter(|_| state == TaskState::Waiting);
         let wait = record.map(|record| (record.reason(), record.place));
-        let time = record.map_or(Duration::ZERO, |record| now.saturating_sub(record.since));
+        let time =
+            record.map_or(Duration::ZERO, |record| now.saturating_duration_since(record.since));
         let found = self.count(state, task.spawned_at, wait, time);
         if found.last.len() == most {
             found.last.pop_front();

@@ -2,6 +2,7 @@
 //! none that has ended.
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use lisle_runtime::internal::primitive::Arc;
 use loom::thread;
@@ -14,7 +15,7 @@ use crate::task::testing::{Sample, task_numbered};
 /// A worker with nothing but a post: it reads its mail, and sleeps when there is none, until
 /// `receive` has had enough.
 fn serve(posts: &Arc<Posts>, index: usize, mut receive: impl FnMut(Mail) -> ControlFlow<()>) {
-    let driver = Driver::new(false);
+    let driver = Driver::new(false, Instant::now());
     let post = PostOwner::claim(posts.clone(), index, &driver);
     let mut goes_on = true;
     while goes_on {
@@ -112,7 +113,7 @@ fn model_of_a_request_to_all_and_what_it_sets_off() {
         let second = thread::spawn({
             let posts = posts.clone();
             move || {
-                let driver = Driver::new(false);
+                let driver = Driver::new(false, Instant::now());
                 let post = PostOwner::claim(posts, 1, &driver);
                 let (mut woken, mut stopped) = (false, false);
                 while !woken {
@@ -142,7 +143,7 @@ fn model_of_a_request_against_the_end() {
             let posts = posts.clone();
             move || posts.ask_first(1, || Request::Stop) == [0]
         });
-        let driver = Driver::new(false);
+        let driver = Driver::new(false, Instant::now());
         let post = PostOwner::claim(posts, 0, &driver);
         let mut asked = false;
         loop {

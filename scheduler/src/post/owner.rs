@@ -203,6 +203,16 @@ impl PostOwner {
         counter.set(counter.get() + more);
     }
 
+    /// Sets the counters that say how many tasks there are.
+    #[inline]
+    pub(crate) fn publish(&self, live: u64, runnable: u64, stacks: u64) {
+        let counters = &self.counters;
+        counters.live.set(live);
+        counters.runnable.set(runnable);
+        counters.parked.set(live.saturating_sub(runnable));
+        counters.stacks.set(stacks);
+    }
+
     /// Sets one of the counters.
     pub(crate) fn set(&self, counter: impl FnOnce(&Counters) -> &Counter, value: u64) {
         counter(&self.counters).set(value);

@@ -16,8 +16,8 @@ use crate::task::Control;
 pub(super) struct Behind {
     /// Tasks that were ever deferred.
     deferred: Cell<u64>,
-    /// Of those, the ones that have been given a place.
-    placed: Cell<u64>,
+    /// Of those, the ones that have not been given a place.
+    ahead: Cell<u64>,
     /// The tasks that wait, each with the number of deferred tasks to be placed before it. They are
     /// in the order of arrival, hence also of the numbers.
     queue: RefCell<VecDeque<(u64, NonNull<Control>)>>,
@@ -27,12 +27,12 @@ impl Behind {
     /// Whether tasks are deferred.
     #[inline]
     pub(super) fn is_needed(&self) -> bool {
-        self.deferred.get() != self.placed.get()
+        self.ahead.get() != 0
     }
 
     /// How many tasks are deferred.
     pub(super) fn ahead(&self) -> usize {
-        (self.deferred.get() - self.placed.get()) as usize
+        self.ahead.get() as usize
     }
 
     /// How many tasks wait behind those.
@@ -40,12 +40,17 @@ impl Behind {
         self.queue.borrow().len()
     }
 
+    fn placed(&self) -> u64 {
+        self.deferred.get() - self.ahead.get()
+    }
+
     pub(super) fn note_deferred(&self) {
         self.deferred.set(self.deferred.get() + 1);
+        self.ahead.set(self.ahead.get() + 1);
     }
 
     pub(super) fn note_placed(&self, count: usize) {
-        self.placed.set(self.placed.get() + count as u64);
+        self.ahead.set(self.ahead.get() - count as u64);
     }
 
     /// Adds a task that comes after all that are deferred now.
@@ -62,13 +67,13 @@ impl Behind {
     /// Takes a task that has let enough others go first.
     pub(super) fn pop(&self) -> Option<NonNull<Control>> {
         let mut queue = self.queue.borrow_mut();
-        let due = queue.front().is_some_and(|&(number, _)| number <= self.placed.get());
+        let due = queue.front().is_some_and(|&(number, _)| number <= self.placed());
         if due { queue.pop_front().map(|(_, task)| task) } else { None }
     }
 
     /// How many more deferred tasks have to be placed before the first task here.
     pub(super) fn distance(&self) -> Option<usize> {
         let &(number, _) = self.queue.borrow().front()?;
-        Some((number - self.placed.get()) as usize)
+        Some((number - self.placed()) as usize)
     }
 }

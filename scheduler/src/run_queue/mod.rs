@@ -277,7 +277,11 @@ impl RunQueue {
         self.check();
         // A thief counts what it has taken a little later, and the owner may have noticed before.
         let unknown_thefts = self.backlog.thefts().saturating_sub(self.known_thefts.get()) as usize;
-        let places = self.ring.len() + self.behind.len() + self.backlog.deferred_len();
+        let places = if self.defers() {
+            self.ring.len() + self.behind.len() + self.behind.ahead()
+        } else {
+            self.ring.len()
+        };
         Counts { runnable: places - unknown_thefts, unknown_thefts }
     }
 

@@ -55,6 +55,7 @@ impl Slot {
         unsafe { self.0.load(Ordering::Acquire).as_ref() }
     }
 
+    #[inline]
     pub(super) fn get_or_new(&self) -> &Extras {
         self.get().unwrap_or_else(|| self.add())
     }

@@ -1,8 +1,8 @@
 //! What the public sees of a task: its identity.
 
+use std::cell::Cell;
 use std::fmt;
 use std::num::NonZeroU64;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,9 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(pub(crate) NonZeroU64);
 
-/// Numbers that one worker gives out.
-#[derive(Default)]
-pub(crate) struct IdBlock(Range<u64>);
+/// The numbers that one worker gives out. It takes them from the process by the block.
+pub(crate) struct Numbers {
+    next: Cell<u64>,
+    end: Cell<u64>,
+}
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -23,17 +25,7 @@ impl TaskId {
         Self::from_number(NEXT_ID.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub(crate) fn next_block() -> IdBlock {
-        const LENGTH: u64 = 1 << 16;
-        let first = NEXT_ID.fetch_add(LENGTH, Ordering::Relaxed);
-        IdBlock(first..first + LENGTH)
-    }
-
-    /// Numbers of a runtime whose executions are all alike: they are not unique in the process.
-    pub(crate) fn numbers_from(first: u64) -> IdBlock {
-        IdBlock(first..u64::MAX)
-    }
-
+    #[inline(always)]
     fn from_number(number: u64) -> Self {
         Self(NonZeroU64::new(number).expect("numbers start at 1"))
     }
@@ -44,12 +36,35 @@ impl TaskId {
     }
 }
 
-impl Iterator for IdBlock {
-    type Item = TaskId;
+impl Numbers {
+    pub(crate) fn new() -> Self {
+        Self { next: Cell::new(0), end: Cell::new(0) }
+    }
+
+    /// From now on gives out numbers from `first` on, as a runtime does whose executions are all
+    /// alike: they are not unique in the process.
+    pub(crate) fn begin_at(&self, first: u64) {
+        self.next.set(first);
+        self.end.set(u64::MAX);
+    }
 
     #[inline]
-    fn next(&mut self) -> Option<TaskId> {
-        self.0.next().map(TaskId::from_number)
+    pub(crate) fn next(&self) -> TaskId {
+        if self.next.get() == self.end.get() {
+            self.take_block();
+        }
+        let number = self.next.get();
+        self.next.set(number + 1);
+        TaskId::from_number(number)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_block(&self) {
+        const LENGTH: u64 = 1 << 16;
+        let first = NEXT_ID.fetch_add(LENGTH, Ordering::Relaxed);
+        self.next.set(first);
+        self.end.set(first + LENGTH);
     }
 }
 

@@ -150,6 +150,7 @@ impl Control {
         &self.join.0
     }
 
+    #[inline(always)]
     fn end_sign(&self) -> Option<&EndSign> {
         self.extras()?.end_sign.get()
     }
@@ -288,8 +289,8 @@ impl<T> JoinHandle<T> {
         // SAFETY: the block is this handle's until it is freed, below.
         let mut cell = unsafe { &(*self.control.as_ptr()).join.0 };
         let joined = Joined(self.control());
-        if cell.event().is_none()
-            && let Some(sign) = self.control().end_sign()
+        if let Some(sign) = self.control().end_sign()
+            && cell.event().is_none()
         {
             cell = sign.joiner();
         }

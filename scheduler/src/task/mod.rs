@@ -25,7 +25,7 @@ pub use cancelled::{Cancelled, CancelledBy};
 pub use end_sign::{AnyHandle, Sign};
 pub(crate) use extras::{Extras, Slot as ExtrasSlot};
 pub use handle::{Detached, Task, TaskId};
-pub(crate) use handle::{IdBlock, Title};
+pub(crate) use handle::{Numbers, Title};
 pub(crate) use home::Whereabouts;
 pub use join::{CancelOnDrop, JoinHandle};
 pub(crate) use layout::LAYOUT;
@@ -36,11 +36,11 @@ pub(crate) use share::Share;
 pub(crate) use slab::{CHUNK, Slab};
 
 use std::cell::{Cell, UnsafeCell};
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::ops::Deref;
 use std::panic::Location;
 use std::ptr::NonNull;
-use std::time::Duration;
+use std::time::Instant;
 
 use lisle_runtime::internal::primitive;
 use lisle_runtime::stack::{Stack, StackSize};
@@ -173,7 +173,7 @@ pub(crate) struct ParkRecord<'a> {
     pub(crate) object: &'a dyn Object,
     pub(crate) place: Place,
     /// Since when, on the worker's clock.
-    pub(crate) since: Duration,
+    pub(crate) since: Instant,
 }
 
 impl ParkRecord<'_> {
@@ -233,7 +233,11 @@ impl Control {
             shielding: Cell::new(Shielding::None),
             abandoned: Cell::new(false),
             requested: primitive::atomic::AtomicU8::new(home::NOT_REQUESTED),
-            stack: Cell::new(birth.stack),
+            stack: match birth.stack {
+                // Not as one: the compiler would copy what there is not.
+                None => Cell::new(None),
+                Some(stack) => Cell::new(Some(stack)),
+            },
             join: JoinState::new(),
             vtable: Vtable::of::<F, T>(),
             links: list::Links::default(),
@@ -306,11 +310,13 @@ impl Control {
         self.bond.set(Some(bond));
     }
 
+    #[inline]
     pub(crate) fn extras(&self) -> Option<&Extras> {
         self.extras.get()
     }
 
     /// What few tasks have; the task is one of them from now on.
+    #[inline]
     pub(crate) fn extras_or_new(&self) -> &Extras {
         self.extras.get_or_new()
     }
@@ -329,7 +335,10 @@ impl Control {
     /// Ties the task to a thread. Called once, before its first instruction.
     pub(crate) fn start(&self, home: *const Post, stack: Stack) {
         self.settle(home);
-        self.stack.set(Some(stack));
+        let before = self.stack.replace(Some(stack));
+        debug_assert!(before.is_none(), "what the task has brought was taken");
+        // Nothing is to be dropped, but that the compiler does not know.
+        mem::forget(before);
     }
 
     /// The stack, out of the control block: the task is about to start, or has finished.
@@ -345,12 +354,12 @@ impl Control {
         stack.filter(|stack| stack.top().addr() == top).map(Stack::size)
     }
 
-    /// Whether the spawn asked for a stack of its own size.
+    /// Whether the spawn asked for a stack of its own size. For the worker that has taken the task
+    /// out of its queue.
     pub(crate) fn brings_stack(&self) -> bool {
-        let stack = self.stack.take();
-        let brings = stack.is_some();
-        self.stack.set(stack);
-        brings
+        // SAFETY: the caller has the task, which has not started, and nobody changes the cell
+        // meanwhile.
+        unsafe { &*self.stack.as_ptr() }.is_some()
     }
 
     /// Whether the task itself is cancelled, and not only a region that it is in.

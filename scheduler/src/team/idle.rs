@@ -125,8 +125,12 @@ impl Idle {
     }
 }
 
+#[inline(always)]
 fn wants_watcher(idle: usize) -> bool {
-    idle >= SLEEPER && idle & WATCHER == 0
+    // Sleepers, but no watcher. Each spawn asks, so this is one comparison: the watcher's bit
+    // becomes the sign.
+    const { assert!(WATCHER == 1) };
+    idle.rotate_right(1).cast_signed() > 0
 }
 
 /// The word when no worker that has a thread is idle.

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicBool as Flag, Ordering::Relaxed};
 
 use std::num::NonZeroUsize;
+use std::time::Instant;
 
 use lisle_runtime::stack::StackSize;
 
@@ -28,7 +29,7 @@ fn quiescence_is_not_seen_too_early() {
             let tasks = [1, 2].map(|n| task_numbered(&slab, n));
             let (team, done) = (team.clone(), done.clone());
             loom::thread::spawn(move || {
-                let driver = Driver::new(false);
+                let driver = Driver::new(false, Instant::now());
                 let post = PostOwner::claim(team.posts.clone(), me, &driver);
                 let other = &team.posts.all()[3 - me];
                 for task in tasks {

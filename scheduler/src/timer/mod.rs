@@ -127,19 +127,23 @@ impl Timers {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, deadline: Instant, alarm: Alarm) -> Timer {
         let slot = self.take_slot(alarm);
         let entry = Entry::new(self.since_epoch(deadline), self.next_serial, slot);
         self.next_serial = self.next_serial.wrapping_add(1);
         let last = self.heap.len();
         self.heap.push(entry);
-        self.rise(last, entry);
+        if last == 0 {
+            self.put(0, entry);
+        } else {
+            self.rise(last, entry);
+        }
         Timer { slot }
     }
 
     /// Ends a timer, whether it has fired or not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, timer: Timer) {
         let place = std::mem::replace(&mut self.places[timer.slot as usize], self.free);
         self.free = timer.slot;
@@ -190,7 +194,8 @@ impl Timers {
     #[inline]
     fn since_epoch(&self, instant: Instant) -> u64 {
         let time = instant.saturating_duration_since(self.epoch);
-        u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+        let whole = time.as_secs().checked_mul(1_000_000_000);
+        whole.and_then(|whole| whole.checked_add(time.subsec_nanos().into())).unwrap_or(u64::MAX)
     }
 
     /// A slot for `alarm`, whose place is still to be written.

@@ -28,7 +28,7 @@
 #[cfg(all(test, lisle_loom))]
 mod models;
 
-use std::mem::offset_of;
+use std::mem::{self, offset_of};
 use std::time::Instant;
 
 use lisle_runtime::internal::primitive::atomic::{AtomicU8, Ordering};
@@ -156,17 +156,27 @@ impl WaitCell {
     }
 
     /// Lets notifiers know that a party waits. If the event has come meanwhile, wakes it at once.
+    #[inline]
     pub(crate) fn announce(&self, unparker: Unparker) {
-        // SAFETY: the word is not WAITING, so the field is this party's.
-        self.unparker.with_mut(|field| unsafe { *field = Some(unparker) });
+        // SAFETY: the word is not WAITING, so the field is this party's, and empty.
+        let before = self.unparker.with_mut(|field| unsafe { (*field).replace(unparker) });
+        debug_assert!(before.is_none(), "an unparker is used or taken back before the next");
+        // Nothing is to be dropped, but that the compiler does not know.
+        mem::forget(before);
         // Release hands the unparker over; acquire is for what was done before the event.
         if self
             .state
             .compare_exchange(EMPTY, WAITING, Ordering::Release, Ordering::Acquire)
             .is_err()
         {
-            self.take_unparker().expect("stored above").unpark();
+            self.wake_at_once();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake_at_once(&self) {
+        self.take_unparker().expect("it was announced").unpark();
     }
 
     /// Takes the announcement back, unless a notifier has already taken the unparker.

@@ -128,7 +128,7 @@ impl Worker {
         // The worker may have been called for a new task, and one that goes on first may compute
         // for long: the new one is where others find it.
         self.poll();
-        let idle = self.clock.get().saturating_sub(idle_since);
+        let idle = self.clock.get().saturating_duration_since(idle_since);
         self.post.add(|counters| &counters.idle, idle.as_nanos() as u64);
         self.driver.note_idle_moment(idle);
         self.begin_round();
@@ -307,7 +307,7 @@ impl Worker {
         let deadline = if cfg!(lisle_loom) {
             timers.next_deadline()?
         } else {
-            timers.next_bundle(self.epoch + self.last_fired.get() + BUNDLE)?
+            timers.next_bundle(self.last_fired.get() + BUNDLE)?
         };
         Some(deadline.saturating_duration_since(Instant::now()))
     }

@@ -6,7 +6,6 @@ use super::{Worker, locals};
 use crate::cancel::{Region, RegionLink, Struck};
 use crate::park::Place;
 use crate::task::{CancelledBy, Control, Phase, Whereabouts};
-use crate::timer::{Alarm, Timer};
 
 impl Worker {
     /// Cancels every task but the spared one: each unwinds at its next turn, from where it waits.
@@ -68,15 +67,6 @@ impl Worker {
         if task.is_exposed() {
             self.interrupt(task, Phase::Cancelled);
         }
-    }
-
-    pub(crate) fn set_region_timer(&self, region: &Region) -> Option<Timer> {
-        let deadline = region.deadline()?;
-        Some(self.timers.borrow_mut().insert(deadline, Alarm::of_region(region)))
-    }
-
-    pub(crate) fn remove_timer(&self, timer: Timer) {
-        self.timers.borrow_mut().remove(timer);
     }
 
     /// See [`check_cancelled`](crate::cancel::check_cancelled).

@@ -11,7 +11,7 @@
 //! the keeper of the mate looks once in a millisecond.
 
 use std::cell::Cell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::carry::Mate;
@@ -41,7 +41,7 @@ pub(super) struct Calls {
     /// How many rounds in a row were short, within bounds.
     short_rounds: Cell<u32>,
     /// When the clock was last looked at between two rounds, and how many have ended since.
-    clock: Cell<Duration>,
+    clock: Cell<Instant>,
     untimed: Cell<u32>,
 }
 
@@ -52,12 +52,12 @@ struct Call {
 }
 
 impl Calls {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self {
             called: Cell::new(None),
             has_woken: Cell::new(false),
             short_rounds: Cell::new(0),
-            clock: Cell::new(Duration::ZERO),
+            clock: Cell::new(now),
             untimed: Cell::new(0),
         }
     }
@@ -80,7 +80,9 @@ impl Calls {
     }
 
     /// Forgets the mate that was called, and returns it if it has not been rung for.
+    #[inline]
     fn take_silent(&self) -> Option<Mate> {
+        self.called.get()?;
         self.called.take().filter(|call| !call.has_rung).map(|call| call.mate)
     }
 
@@ -161,7 +163,8 @@ impl Worker {
     /// Notes that the worker goes on after an idle moment. It has just looked at the clock.
     pub(super) fn begin_round(&self) {
         let calls = &self.calls;
-        let length = self.clock.get().saturating_sub(calls.clock.replace(self.clock.get()));
+        let now = self.clock.get();
+        let length = now.saturating_duration_since(calls.clock.replace(now));
         let (rounds, counted) = (calls.short_rounds.get(), calls.untimed.replace(0) + 1);
         let are_short = calls.has_woken.replace(false) && length <= SHORT_ROUND;
         calls.short_rounds.set(if are_short {

@@ -2,6 +2,7 @@
 
 use std::backtrace::Backtrace;
 use std::ptr;
+use std::time::Instant;
 
 use lisle_runtime::switch::on_top_of;
 
@@ -20,7 +21,7 @@ impl Worker {
     /// Counts this worker's tasks, and describes some of each kind.
     #[cold]
     pub(crate) fn take_census(&self, census: &Census, seen: Seen) -> Vec<TaskGroup> {
-        let now = self.epoch.elapsed();
+        let now = Instant::now();
         if !self.is_explored() {
             // So that no wait which begins later seems to have begun before.
             self.clock.set(now);

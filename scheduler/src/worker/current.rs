@@ -1,12 +1,11 @@
 //! The worker of the calling thread, and how the rest of the crate and its users call it.
 
 use std::cell::Cell;
-use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use lisle_runtime::internal::primitive;
 
-use super::{Worker, locals};
+use super::Worker;
 use crate::cancel::check_thread;
 use crate::metrics::Metrics;
 use crate::post::{Notice, Post, Request, directory};
@@ -32,19 +31,20 @@ pub(crate) fn with_allowance<R>(look: impl FnOnce(&Allowance) -> R) -> R {
 }
 
 /// Makes a worker the calling thread's, until it is dropped.
-pub(crate) struct Enter<'a>(PhantomData<&'a Worker>);
+pub(crate) struct Enter<'a>(&'a Worker);
 
 impl<'a> Enter<'a> {
     pub(crate) fn new(worker: &'a Worker) -> Self {
-        locals::mark();
+        worker.occasions.begin();
         LOCAL.with(|local| local.worker.set(worker));
-        Self(PhantomData)
+        Self(worker)
     }
 }
 
 impl Drop for Enter<'_> {
     fn drop(&mut self) {
         LOCAL.with(|local| local.worker.set(ptr::null()));
+        self.0.occasions.end();
     }
 }
 
@@ -136,11 +136,18 @@ pub fn yield_now() {
     // SAFETY: the reference is used in this call alone.
     match unsafe { current() } {
         Some(worker) => worker.yield_now(),
-        None => {
-            primitive::thread::yield_now();
-            check_thread();
-        }
+        None => yield_thread(),
     }
+}
+
+/// Out of line: the compiler would keep the addresses of what is called here in registers over each
+/// switch of a loop that yields.
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn yield_thread() {
+    primitive::thread::yield_now();
+    check_thread();
 }
 
 /// What the workers of the calling task's runtime have done until now, and what they have to do.

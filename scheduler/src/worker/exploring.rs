@@ -14,7 +14,7 @@ use lisle_runtime::switch::Context;
 use super::{Worker, with_allowance};
 use crate::deadlock::{self, TaskReport};
 use crate::explore::{Engine, Fault, Kind, Passage};
-use crate::task::{Control, TaskId, discard_panic};
+use crate::task::{Control, discard_panic};
 use crate::turn::Allowance;
 
 impl Worker {
@@ -136,7 +136,7 @@ impl Worker {
         {
             clock.reset();
             // The calling task, the main task, has number 1 for ever.
-            self.next_ids.set(TaskId::numbers_from(2));
+            self.numbers.begin_at(2);
         }
         left
     }

@@ -39,19 +39,66 @@ thread_local! {
 /// This many occasions are all taken: most thread-locals are young when the thread is.
 const ALL_TAKEN: u64 = 64;
 
-/// An occasion to set a mark. Later ones are taken if they are the 128th, the 256th and so on of
-/// this thread.
-pub(super) fn mark() {
-    let occasions = OCCASIONS.with(|occasions| {
-        occasions.set(occasions.get() + 1);
-        occasions.get()
-    });
-    // The thread of a model outlives it.
-    if (occasions <= ALL_TAKEN || occasions.is_power_of_two()) && !cfg!(lisle_loom) {
-        // SAFETY: the function ignores its argument, and belongs to this image. If there is no
-        // memory for it, there is no mark.
-        unsafe { __cxa_thread_atexit_impl(note_end, ptr::null_mut(), &raw const __dso_handle) };
+/// Occasions to set a mark. Later ones are taken if they are the 128th, the 256th and so on of this
+/// thread. A worker counts down to the next one that is taken.
+pub(super) struct Occasions {
+    left: Cell<u64>,
+    /// What `left` was when the thread's count was right.
+    span: Cell<u64>,
+}
+
+impl Occasions {
+    pub(super) const fn new() -> Self {
+        Self { left: Cell::new(1), span: Cell::new(1) }
     }
+
+    /// One has come.
+    #[inline(always)]
+    pub(super) fn pass(&self) {
+        self.left.set(self.left.get() - 1);
+        if self.left.get() == 0 {
+            self.take();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take(&self) {
+        let occasions = self.count();
+        // The thread of a model outlives it.
+        if !cfg!(lisle_loom) {
+            // SAFETY: the function ignores its argument, and belongs to this image. If there is no
+            // memory for it, there is no mark.
+            unsafe { __cxa_thread_atexit_impl(note_end, ptr::null_mut(), &raw const __dso_handle) };
+        }
+        self.span.set(span_after(occasions));
+        self.left.set(self.span.get());
+    }
+
+    /// Adds what has passed to the thread's count, and returns that.
+    fn count(&self) -> u64 {
+        let passed = self.span.get() - self.left.get();
+        OCCASIONS.set(OCCASIONS.get() + passed);
+        self.span.set(self.left.get());
+        OCCASIONS.get()
+    }
+
+    /// The worker begins, in its thread.
+    pub(super) fn begin(&self) {
+        self.span.set(span_after(OCCASIONS.get()));
+        self.left.set(self.span.get());
+        self.pass();
+    }
+
+    /// The worker has ended.
+    pub(super) fn end(&self) {
+        self.count();
+    }
+}
+
+/// After how many more the next is taken.
+fn span_after(occasions: u64) -> u64 {
+    if occasions < ALL_TAKEN { 1 } else { (occasions + 1).next_power_of_two() - occasions }
 }
 
 unsafe extern "C" fn note_end(_: *mut c_void) {
@@ -66,4 +113,33 @@ unsafe extern "C" fn note_end(_: *mut c_void) {
 #[cold]
 pub(super) fn are_gone() -> bool {
     GONE.get()
+}
+
+#[cfg(all(test, not(lisle_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_of_a_thread_take_its_first_occasions_and_then_powers_of_two() {
+        let takes = |passes: u64| {
+            let occasions = Occasions::new();
+            occasions.begin();
+            let begins_with_a_mark = occasions.left.get() == occasions.span.get();
+            let others = (0..passes).filter(|_| {
+                occasions.pass();
+                occasions.left.get() == occasions.span.get()
+            });
+            let taken = others.count() + usize::from(begins_with_a_mark);
+            occasions.end();
+            taken
+        };
+        std::thread::spawn(move || {
+            assert_eq!(takes(ALL_TAKEN - 2), ALL_TAKEN as usize - 1);
+            assert_eq!(takes(1), 1, "the beginning is the last of the first");
+            assert_eq!((takes(30), takes(31)), (0, 1), "the 128th, counted over both");
+            assert_eq!(takes(900), 3, "up to 1,024");
+        })
+        .join()
+        .unwrap();
+    }
 }

@@ -46,6 +46,7 @@ pub(crate) use current::{
 pub use current::{current_number, current_task, metrics, note_accept, yield_now};
 pub(crate) use layout::LAYOUT;
 pub(crate) use leaving::MOST_STRIKES;
+use locals::Occasions;
 pub(crate) use overflow::describe_current;
 use probing::Probe;
 use resting::Stock;
@@ -58,7 +59,7 @@ use std::io;
 use std::num::NonZeroU64;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lisle_runtime::internal::primitive::Arc;
 use lisle_runtime::stack::{Stack, StackCache};
@@ -70,7 +71,7 @@ use crate::injector::NewTask;
 use crate::post::{Notice, Post, PostOwner};
 use crate::run_queue::{Counts, RunQueue};
 use crate::scope::Bonds;
-use crate::task::{Control, IdBlock, Slab, TaskId, TaskList};
+use crate::task::{Control, Numbers, Slab, TaskId, TaskList};
 use crate::team::{Balance, Team};
 use crate::timer::Timers;
 use crate::trace::{Cause, Tracer};
@@ -79,6 +80,9 @@ use crate::turn::Allowance;
 /// Switches between two looks at the inbox and the clock, which bounds how long a wake from another
 /// thread or a due timer can be held up by tasks that keep yielding.
 const POLL_INTERVAL: u32 = 64;
+
+/// One poll of this many publishes all that is counted, if the worker does not idle.
+const POLLS_TO_PUBLISH_ALL: u8 = 16;
 
 /// Tells the workers apart that the process has or had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,17 +114,19 @@ pub(crate) struct Worker {
     /// here.
     untold: Cell<Option<NonNull<Bonds>>>,
 
+    /// Whether each turn takes the slow path: the worker explores, its turns are watched, or a
+    /// recording goes on.
+    heeds_turns: Cell<bool>,
     /// Switches left until the next look at the inbox and the clock, that one included.
     until_poll: Cell<u32>,
     /// What that was when switches were counted last.
     poll_interval: Cell<u32>,
     calls: Calls,
-    epoch: Instant,
-    /// The time since `epoch` at the last look at the clock.
-    clock: Cell<Duration>,
+    /// What time it was at the last look at the clock.
+    clock: Cell<Instant>,
     timers: RefCell<Timers>,
     /// When timers have fired last, on the same clock.
-    last_fired: Cell<Duration>,
+    last_fired: Cell<Instant>,
     driver: Driver,
 
     slab: Slab,
@@ -129,10 +135,11 @@ pub(crate) struct Worker {
     /// retired, which happens on another stack.
     retired: Cell<Option<Stack>>,
     stock: Stock,
-    next_ids: Cell<IdBlock>,
+    numbers: Numbers,
 
-    /// Polls, as far as it matters which of them publishes more.
-    polls: Cell<u8>,
+    /// Polls left until the next that publishes all that is counted, that one included.
+    until_all_published: Cell<u8>,
+    occasions: Occasions,
 
     /// Whether it was already reported that a task cannot start for want of memory.
     starved: Cell<bool>,
@@ -167,12 +174,15 @@ pub(crate) struct Worker {
 impl Worker {
     /// The worker at place `index` of a team, on the calling thread.
     pub(crate) fn new(team: Arc<Team>, index: usize) -> Self {
-        let driver = Driver::new(team.settings.carry);
-        let epoch = Instant::now();
+        let now = Instant::now();
+        let driver = Driver::new(team.settings.carry, now);
         let is_explored = team.settings.engine.is_some();
-        let next_ids = if is_explored { TaskId::numbers_from(1) } else { IdBlock::default() };
-        let sees_each_turn = is_explored || team.settings.is_watched();
-        let interval = if sees_each_turn { 1 } else { POLL_INTERVAL };
+        let numbers = Numbers::new();
+        if is_explored {
+            numbers.begin_at(1);
+        }
+        let heeds_turns = is_explored || team.settings.is_watched();
+        let interval = if heeds_turns { 1 } else { POLL_INTERVAL };
         let post = PostOwner::claim(team.posts.clone(), index, &driver);
         Self {
             id: WorkerId::next(),
@@ -185,22 +195,21 @@ impl Worker {
             started: TaskList::default(),
             crowd: Crowd::default(),
             untold: Cell::new(None),
+            heeds_turns: Cell::new(heeds_turns),
             until_poll: Cell::new(interval),
             poll_interval: Cell::new(interval),
-            calls: Calls::new(),
-            epoch,
-            clock: Cell::new(Duration::ZERO),
-            timers: RefCell::new(Timers::new(
-                team.clock.as_ref().map_or(epoch, VirtualClock::start),
-            )),
-            last_fired: Cell::new(Duration::ZERO),
+            calls: Calls::new(now),
+            clock: Cell::new(now),
+            timers: RefCell::new(Timers::new(team.clock.as_ref().map_or(now, VirtualClock::start))),
+            last_fired: Cell::new(now),
             driver,
             slab: Slab::default(),
             stacks: RefCell::new(StackCache::new(team.settings.stack_size)),
             retired: Cell::new(None),
             stock: Stock::new(),
-            next_ids: Cell::new(next_ids),
-            polls: Cell::new(0),
+            numbers,
+            until_all_published: Cell::new(POLLS_TO_PUBLISH_ALL),
+            occasions: Occasions::new(),
             starved: Cell::new(false),
             shutting_down: Cell::new(false),
             births_differ: Cell::new(is_explored),
@@ -268,15 +277,10 @@ impl Worker {
         self.current.get().map(|task| unsafe { task.as_ref() })
     }
 
-    /// The next task number. Workers take numbers from the process by the block.
+    /// The next task number.
+    #[inline]
     pub(crate) fn next_id(&self) -> TaskId {
-        let mut ids = self.next_ids.take();
-        let id = ids.next().unwrap_or_else(|| {
-            ids = TaskId::next_block();
-            ids.next().expect("a block is not empty")
-        });
-        self.next_ids.set(ids);
-        id
+        self.numbers.next()
     }
 
     pub(crate) fn team(&self) -> &Arc<Team> {
@@ -289,6 +293,7 @@ impl Worker {
     }
 
     /// Makes sure that one more task of the default stack size can start.
+    #[inline]
     pub(crate) fn reserve_stack(&self) -> io::Result<()> {
         self.stacks.borrow_mut().reserve()
     }
@@ -305,15 +310,13 @@ impl Worker {
         let Counts { runnable, unknown_thefts } = self.queue.counts();
         let live = (self.unfinished() - unknown_thefts) as u64;
         let runnable = runnable as u64 + running;
-        self.post.set(|counters| &counters.live, live);
-        self.post.set(|counters| &counters.runnable, runnable);
-        self.post.set(|counters| &counters.parked, live.saturating_sub(runnable));
-        self.post.set(|counters| &counters.stacks, self.stacks.borrow().len() as u64);
+        self.post.publish(live, runnable, self.stacks.borrow().len() as u64);
     }
 
     /// Publishes what a busy worker does not publish at each poll.
     #[inline(never)]
     fn publish_rest(&self) {
+        self.until_all_published.set(POLLS_TO_PUBLISH_ALL);
         self.post.set(|counters| &counters.started, self.started.inserted() as u64);
         self.post.set(|counters| &counters.timers, self.timers.borrow().len() as u64);
         self.post.set(|counters| &counters.io_waits, self.driver.waits() as u64);

@@ -6,7 +6,7 @@
 //! cost one poll more in that time.
 
 use std::cell::Cell;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{POLL_INTERVAL, Worker};
 use crate::metrics::QueueDelays;
@@ -14,9 +14,8 @@ use crate::metrics::QueueDelays;
 /// A sample that was begun.
 #[derive(Default)]
 pub(super) struct Probe {
-    is_pending: Cell<bool>,
     /// When it was begun, by the worker's clock.
-    since: Cell<Duration>,
+    since: Cell<Option<Instant>>,
     /// Turns until the last task has its own.
     left: Cell<u64>,
 }
@@ -47,17 +46,16 @@ impl Worker {
     pub(super) fn probe_queue(&self) {
         let probe = &self.probe;
         let waiting = self.queue.counts().runnable as u64;
-        if probe.is_pending.get() {
+        if let Some(since) = probe.since.get() {
             if probe.left.get() == 0 || waiting == 0 {
-                probe.is_pending.set(false);
+                probe.since.set(None);
                 probe.left.set(0);
-                self.note_queue_delay(self.clock.get().saturating_sub(probe.since.get()));
+                self.note_queue_delay(self.clock.get().saturating_duration_since(since));
             }
         } else if waiting == 1 {
             self.note_queue_delay(Duration::ZERO);
         } else if waiting > 1 {
-            probe.is_pending.set(true);
-            probe.since.set(self.clock.get());
+            probe.since.set(Some(self.clock.get()));
             probe.left.set(waiting - 1);
         }
         self.count_switches(self.interval());

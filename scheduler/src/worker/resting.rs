@@ -5,7 +5,7 @@
 //! which would cost the system most of a microsecond at each sleep.
 
 use std::cell::Cell;
-use std::time::Duration;
+use std::time::Instant;
 
 use lisle_runtime::stack::StockUse;
 
@@ -17,7 +17,7 @@ pub(super) struct Stock {
     last_use: Cell<StockUse>,
     /// Since when there has been no other use, on the worker's clock; `None` if all was given back
     /// since then.
-    since: Cell<Option<Duration>>,
+    since: Cell<Option<Instant>>,
 }
 
 impl Stock {
@@ -38,7 +38,8 @@ impl Worker {
         if stock.last_use.replace(last_use) != last_use || self.has_retired() {
             stock.since.set(Some(now));
         }
-        if stock.since.get().is_some_and(|since| now.saturating_sub(since) >= LONG_SLEEP) {
+        if stock.since.get().is_some_and(|since| now.saturating_duration_since(since) >= LONG_SLEEP)
+        {
             self.rest();
         }
         stock.since.get().map(|_| || self.rest())

@@ -40,6 +40,7 @@ impl Worker {
                 self.note_turn_of(current);
             }
         }
+        self.heeds_turns.set(self.sees_each_turn() || self.is_explored());
         self.look_for_own_wakes();
     }
 
@@ -60,7 +61,7 @@ impl Worker {
 
     /// Switches until the next turn that takes the slow path.
     pub(super) fn interval(&self) -> u32 {
-        if self.sees_each_turn() || self.is_explored() { 1 } else { self.turns_until_poll() }
+        if self.heeds_turns.get() { 1 } else { self.turns_until_poll() }
     }
 
     /// Whether each turn takes the slow path, although not each polls.
@@ -80,7 +81,8 @@ impl Worker {
     }
 
     /// The present turn ends, and the next begins: notes it, if that is recorded or watched.
-    #[inline]
+    #[cold]
+    #[inline(never)]
     pub(super) fn note_turn(&self, next: Option<&Runnable>) {
         if self.sees_each_turn() {
             self.count_switches(1);

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ptr::{self, NonNull};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::last_words;
 use lisle_runtime::internal::{in_section, panics, prefetch, staggered_top};
@@ -10,7 +10,7 @@ use lisle_runtime::stack::Stack;
 use lisle_runtime::switch::{Context, prepare, switch, switch_for_good};
 
 use super::waits::may_suspend;
-use super::{Worker, current, locals, with_allowance};
+use super::{Worker, current, with_allowance};
 use crate::cancel::check_cancelled;
 use crate::dump::Seen;
 use crate::explore::Passage;
@@ -24,9 +24,6 @@ use crate::turn::Allowance;
 /// first.
 const FETCH_CONTROL: usize = 6;
 const FETCH_FRAME: usize = 3;
-
-/// One poll of this many publishes all that is counted, if the worker does not idle.
-const POLLS_TO_PUBLISH_ALL: u8 = 16;
 
 impl Worker {
     /// Lets the other runnable tasks go first, then unwinds the current task if it is cancelled.
@@ -86,16 +83,36 @@ impl Worker {
     #[cold]
     #[inline(never)]
     fn go_last_slowly(&self, me: &Control) -> Option<Runnable> {
+        if self.heeds_turns.get() {
+            self.go_last_heedfully(me);
+        } else {
+            self.queue.push(NonNull::from(me));
+            if self.poll_is_due() {
+                self.poll();
+            }
+        }
+        self.next_and_note()
+    }
+
+    /// What precedes the next turn while each takes the slow path.
+    #[cold]
+    #[inline(never)]
+    fn go_last_heedfully(&self, me: &Control) {
         if self.is_explored() {
-            self.choose_other(me);
-            return self.next();
+            return self.choose_other(me);
         }
         self.queue.push(NonNull::from(me));
         if self.poll_is_due() && self.lets_poll() {
             self.poll();
         }
+    }
+
+    #[inline(always)]
+    fn next_and_note(&self) -> Option<Runnable> {
         let next = self.next();
-        self.note_turn(next.as_ref());
+        if self.heeds_turns.get() {
+            self.note_turn(next.as_ref());
+        }
         next
     }
 
@@ -158,17 +175,27 @@ impl Worker {
     #[cold]
     #[inline(never)]
     fn pick_slowly(&self) -> Option<Runnable> {
+        if self.heeds_turns.get() {
+            self.pick_heedfully();
+        } else {
+            self.poll_before_pick();
+        }
+        self.next_and_note()
+    }
+
+    /// What precedes the next turn while each takes the slow path.
+    #[cold]
+    #[inline(never)]
+    fn pick_heedfully(&self) {
         if self.is_explored() {
             self.choose_next();
         } else if self.lets_poll() {
             self.poll_before_pick();
         }
-        let next = self.next();
-        self.note_turn(next.as_ref());
-        next
     }
 
     /// Polls, unless the worker is about to idle and to carry the mate that it has called.
+    #[inline(always)]
     fn poll_before_pick(&self) {
         if self.calls.is_silent() && self.queue.is_empty() {
             self.count_switches(self.interval());
@@ -227,7 +254,7 @@ impl Worker {
     #[cold]
     pub(crate) fn poll(&self) {
         if !self.is_explored() {
-            self.clock.set(self.epoch.elapsed());
+            self.clock.set(Instant::now());
         }
         self.poll_by_old_clock();
         if self.team.settings.queue_delays {
@@ -235,24 +262,25 @@ impl Worker {
         }
     }
 
-    /// Polls as far as nothing depends on what time it is.
+    /// Polls as far as nothing depends on what time it is. In line: most polls find nothing, and
+    /// are to cost little.
+    #[inline(always)]
     pub(super) fn poll_by_old_clock(&self) {
-        locals::mark();
+        self.occasions.pass();
         self.follow_recording();
         self.count_switches(self.interval());
         self.tracer.set_polls(true);
         self.tell_of_ends();
         self.ring_for_mate();
-        self.post.read(|mail| self.receive(mail));
-        // What has come may be from after the beginning of a recording.
-        self.follow_recording();
-        // After the requests: once a worker is asked to stop, no task can come any more.
-        self.accept_injected();
-        let placed = self.accept_placed();
+        let placed = if self.has_arrivals() || !self.post.placed.is_empty() {
+            self.accept_arrivals()
+        } else {
+            0
+        };
         // After the mail, so that it counts: the next task may compute for long.
         self.publish(0);
-        self.polls.set(self.polls.get().wrapping_add(1));
-        if self.polls.get().is_multiple_of(POLLS_TO_PUBLISH_ALL) {
+        self.until_all_published.set(self.until_all_published.get() - 1);
+        if self.until_all_published.get() == 0 {
             self.publish_rest();
         }
         if placed > 0 {
@@ -261,6 +289,19 @@ impl Worker {
         self.fire_timers();
         self.driver.look_now_and_then(self.clock.get());
         self.tracer.set_polls(false);
+    }
+
+    /// Reads the mail and accepts what has come from outside. Returns how many tasks were placed
+    /// here.
+    #[cold]
+    #[inline(never)]
+    fn accept_arrivals(&self) -> usize {
+        self.post.read(|mail| self.receive(mail));
+        // What has come may be from after the beginning of a recording.
+        self.follow_recording();
+        // After the requests: once a worker is asked to stop, no task can come any more.
+        self.accept_injected();
+        self.accept_placed()
     }
 
     fn receive(&self, mail: Mail) {
@@ -405,7 +446,7 @@ impl Worker {
     /// or it was given to another worker.
     #[cold]
     fn outfit(&self, task: Runnable) -> Option<Context> {
-        locals::mark();
+        self.occasions.pass();
         if self.crowd.may_grow(self.started.len()) && self.deals(&task) {
             return None;
         }
@@ -500,8 +541,10 @@ impl Worker {
 
     /// Tells a scope whose home this is of its tasks that have ended here, before the worker rests.
     /// True if there are some, so that the party which awaits them may go on.
+    #[inline]
     pub(super) fn tell_of_ends(&self) -> bool {
-        let Some(bonds) = self.untold.take() else { return false };
+        let Some(bonds) = self.untold.get() else { return false };
+        self.untold.set(None);
         // SAFETY: the scope waits for what it was not told.
         unsafe { Bonds::tell(bonds) };
         true
@@ -563,6 +606,7 @@ impl Worker {
 
     /// Keeps the stack of a finished task for another, although the caller still runs on it: nobody
     /// takes it before the caller has left it for good.
+    #[inline(always)]
     fn recycle(&self, stack: Stack) {
         let mut stacks = self.stacks.borrow_mut();
         if stack.size() == stacks.size() {

@@ -21,7 +21,7 @@ impl Worker {
     /// What time it was for the tasks at the last look at the clock.
     pub(super) fn now_by_last_look(&self) -> Instant {
         let clock = self.team.clock.as_ref();
-        clock.map_or_else(|| self.epoch + self.clock.get(), VirtualClock::now)
+        clock.map_or_else(|| self.clock.get(), VirtualClock::now)
     }
 
     /// How long to sleep until `deadline`, that of the first timer. Announces it to the worker that

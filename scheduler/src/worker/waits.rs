@@ -9,7 +9,7 @@ use lisle_runtime::internal::{in_section, panics, prefetch};
 use super::{Worker, locals, with_allowance};
 use crate::park::{COMMIT_PANICKED, Object, Party, Place, Unparker, Wake, undisturbed};
 use crate::task::{Control, ParkRecord, Phase};
-use crate::timer::{Alarm, Whose};
+use crate::timer::{Alarm, Timer, Whose};
 use crate::trace::Cause;
 use crate::turn::Allowance;
 
@@ -69,10 +69,20 @@ impl Worker {
             self.give_way(me);
             return ended(me);
         }
-        let timer = self.timers.borrow_mut().insert(deadline, Alarm::of_wait(me));
+        let timer = self.set_timer(deadline, Alarm::of_wait(me));
         let wake = self.wait(me);
-        self.timers.borrow_mut().remove(timer);
+        self.remove_timer(timer);
         wake
+    }
+
+    #[inline(never)]
+    pub(crate) fn set_timer(&self, deadline: Instant, alarm: Alarm) -> Timer {
+        self.timers.borrow_mut().insert(deadline, alarm)
+    }
+
+    #[inline(never)]
+    pub(crate) fn remove_timer(&self, timer: Timer) {
+        self.timers.borrow_mut().remove(timer);
     }
 
     /// Ends a wait whose unparker was not used, and makes sure that it will not be used later. Then
