@@ -62,6 +62,28 @@ fn the_clock_stands_while_a_task_runs() {
     assert_eq!(now(), start);
 }
 
+#[test]
+fn an_instant_goes_by_the_clock_of_its_runtime() {
+    use lisle::time::Instant;
+
+    virtual_time()
+        .run(|| {
+            let start = Instant::now();
+            assert_eq!(std::time::Instant::from(start), now());
+            sleep(DAY);
+            assert_eq!(start.elapsed(), DAY);
+            let tomorrow = Instant::now() + DAY;
+            assert_eq!((tomorrow.elapsed(), tomorrow - start), (Duration::ZERO, 2 * DAY));
+            assert_eq!(start.checked_duration_since(tomorrow), None);
+            sleep_until(tomorrow.into());
+            assert_eq!(Instant::now(), tomorrow);
+        })
+        .unwrap();
+    let before = std::time::Instant::now();
+    let here = Instant::now().into();
+    assert!(before <= here && here <= std::time::Instant::now());
+}
+
 #[lisle::test(virtual_time)]
 fn a_year_of_hours() {
     let mut hours = interval(Duration::from_secs(3600));
