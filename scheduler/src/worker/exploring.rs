@@ -155,7 +155,9 @@ impl Worker {
         if self.starting.take() != Some(self.queue.pushes()) {
             self.let_others_go_first(engine, me);
         }
-        engine.note_passage(me.id, passage);
+        if engine.records() {
+            engine.note_passage(me.id, passage);
+        }
         match passage {
             Passage::Waiting(place) if me.is_exposed() => self.check_cancelled(place),
             Passage::Quick(place) if self.is_shutting_down() => self.check_cancelled(place),
