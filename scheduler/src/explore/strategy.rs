@@ -152,8 +152,10 @@ pub(crate) struct Pct {
 
 impl Pct {
     fn new(mut chance: Chance, depth: usize, turns: usize) -> Self {
+        // How long an execution is, the first one shows.
+        let turns = if turns == 0 { 20 } else { turns.max(2) };
         // Not at the first choice, which comes before all that tasks do.
-        let changes = (1..depth).map(|_| 1 + chance.below(turns.max(20) - 1)).collect();
+        let changes = (1..depth).map(|_| 1 + chance.below(turns - 1)).collect();
         Self { chance, priorities: Vec::new(), changes, lowest: 1 << 32 }
     }
 
@@ -236,4 +238,20 @@ fn spread(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     (number ^ (number >> 31)) | 1
+}
+
+#[cfg(all(test, not(lisle_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_changes_amid_an_execution() {
+        for (turns, end) in [(0, 20), (1, 2), (2, 2), (8, 8), (1_000, 1_000)] {
+            for seed in 0..100 {
+                let pct = Pct::new(Chance::new(spread(seed)), 4, turns);
+                assert_eq!(pct.changes.len(), 3);
+                assert!(pct.changes.iter().all(|change| (1..end).contains(change)));
+            }
+        }
+    }
 }
