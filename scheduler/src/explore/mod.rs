@@ -160,18 +160,67 @@ impl Explorer {
     }
 
     /// Runs the program at most this many times.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::explore::Explorer;
+    ///
+    /// assert_eq!(Explorer::new().iterations(50).run(lisle::yield_now), 50);
+    /// ```
     pub fn iterations(mut self, iterations: usize) -> Self {
         self.iterations = iterations;
         self
     }
 
     /// What all choices follow from. 0 if it is not said.
+    ///
+    /// # Examples
+    ///
+    /// The same seed makes the same choices:
+    ///
+    /// ```
+    /// use lisle::explore::Explorer;
+    ///
+    /// let orders = |seed| {
+    ///     let order = std::sync::Mutex::new(Vec::new());
+    ///     Explorer::new().seed(seed).iterations(10).run(|| {
+    ///         lisle::scope(|scope| {
+    ///             for n in 0..3 {
+    ///                 scope.spawn({
+    ///                     let order = &order;
+    ///                     move || order.lock().unwrap().push(n)
+    ///                 });
+    ///             }
+    ///         });
+    ///     });
+    ///     order.into_inner().unwrap()
+    /// };
+    /// assert_eq!(orders(1), orders(1));
+    /// assert_ne!(orders(1), orders(2));
+    /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
     /// How the choices are made.
+    ///
+    /// # Examples
+    ///
+    /// An exhaustive search ends when there are no more schedules:
+    ///
+    /// ```
+    /// use lisle::explore::{Explorer, Strategy};
+    ///
+    /// let all = Strategy::Exhaustive { preemptions: 2 };
+    /// let executions = Explorer::new().strategy(all).run(|| {
+    ///     let task = lisle::spawn(lisle::yield_now);
+    ///     lisle::yield_now();
+    ///     task.join().unwrap();
+    /// });
+    /// assert!((2..100).contains(&executions));
+    /// ```
     pub fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = strategy;
         self
@@ -179,6 +228,18 @@ impl Explorer {
 
     /// After how many choices an execution counts as one that does not end. 100,000 if it is not
     /// said.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::explore::Explorer;
+    ///
+    /// let endless = || loop {
+    ///     lisle::yield_now();
+    /// };
+    /// let failure = Explorer::new().max_steps(1_000).check(endless).unwrap_err();
+    /// assert!(failure.to_string().contains("1000"));
+    /// ```
     pub fn max_steps(mut self, steps: usize) -> Self {
         self.max_steps = steps;
         self
@@ -186,6 +247,21 @@ impl Explorer {
 
     /// Whether tasks may be left that wait for ever when the program has ended. That is a failure
     /// if it is not said.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::explore::Explorer;
+    ///
+    /// // It waits for ever, as its caller keeps a sender that is never used and never dropped.
+    /// let program = || {
+    ///     let (tx, rx) = lisle::channel::unbounded::<()>();
+    ///     lisle::spawn(move || rx.recv());
+    ///     std::mem::forget(tx);
+    /// };
+    /// assert!(Explorer::new().check(program).is_err());
+    /// Explorer::new().allow_lost_tasks(true).run(program);
+    /// ```
     pub fn allow_lost_tasks(mut self, allowed: bool) -> Self {
         self.allows_lost_tasks = allowed;
         self
@@ -224,6 +300,18 @@ impl Explorer {
     /// # Panics
     ///
     /// With a report, if the program fails under one of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::explore::Explorer;
+    ///
+    /// let executions = Explorer::new().run(|| {
+    ///     let task = lisle::spawn(|| 7);
+    ///     assert_eq!(task.join().unwrap(), 7);
+    /// });
+    /// assert_eq!(executions, 1_000);
+    /// ```
     #[track_caller]
     pub fn run(self, program: impl Fn() + Sync) -> usize {
         // Not `unwrap_or_else`: a panic in a closure would not be located at the caller.
@@ -242,6 +330,15 @@ impl Explorer {
     /// # Panics
     ///
     /// If a variable of the environment has a value that is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lisle::explore::Explorer;
+    ///
+    /// let failure = Explorer::new().check(|| panic!("found")).unwrap_err();
+    /// assert!(failure.to_string().contains("found"));
+    /// ```
     #[track_caller]
     pub fn check(mut self, program: impl Fn() + Sync) -> Result<usize, Failure> {
         let mut replayed = None;
