@@ -2,6 +2,9 @@
 //! and that nothing is lost with a future that is dropped.
 #![cfg(not(lisle_loom))]
 
+#[path = "../../scheduler/tests/support/polled.rs"]
+mod polled;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,31 +20,7 @@ use lisle::channel::{
     Receiver, RecvError, Select, SendError, Sender, TryRecvError, TrySendError, after, bounded,
     never, select, tick, unbounded,
 };
-
-/// Counts how often it was called.
-#[derive(Default)]
-struct Calls(AtomicUsize);
-
-impl Wake for Calls {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, SeqCst);
-    }
-}
-
-impl Calls {
-    fn new() -> (Arc<Self>, Waker) {
-        let calls = Arc::new(Self::default());
-        (calls.clone(), calls.into())
-    }
-
-    fn take(&self) -> usize {
-        self.0.swap(0, SeqCst)
-    }
-}
-
-fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(waker))
-}
+use polled::{Calls, is_pending, poll};
 
 fn channels() -> [(Sender<u32>, Receiver<u32>); 3] {
     [bounded(0), bounded(1), unbounded()]
@@ -196,11 +175,11 @@ fn messages_are_dropped_once() {
     let message = Arc::new(());
     let (sender, receiver) = bounded(0);
     let mut send = sender.send_async(message.clone());
-    assert!(poll(&mut send, Waker::noop()).is_pending());
+    assert!(is_pending(&mut send));
     drop(send);
     assert_eq!(Arc::strong_count(&message), 1);
     let mut send = sender.send_async(message.clone());
-    assert!(poll(&mut send, Waker::noop()).is_pending());
+    assert!(is_pending(&mut send));
     drop(receiver);
     let Poll::Ready(Err(SendError(back))) = poll(&mut send, Waker::noop()) else { panic!() };
     drop((back, send, sender.send_async(message.clone())));
@@ -251,13 +230,13 @@ fn the_waker_of_the_last_poll_is_called() {
 fn a_rendezvous_does_not_find_a_future_by_trying() {
     let (sender, receiver) = bounded(0);
     let mut future = receiver.recv_async();
-    assert!(poll(&mut future, Waker::noop()).is_pending());
+    assert!(is_pending(&mut future));
     assert_eq!(sender.try_send(1), Err(TrySendError::Full(1)));
     let mut watch = Select::new();
     watch.send(&sender);
     assert!(watch.try_ready().is_err());
     let mut send = sender.send_async(2);
-    assert!(poll(&mut send, Waker::noop()).is_pending());
+    assert!(is_pending(&mut send));
     assert_eq!(receiver.try_recv(), Ok(2), "but a future that sends is found");
 }
 
@@ -306,7 +285,7 @@ fn a_waker_that_panics_disturbs_nobody() {
         let mut future = receiver.recv_async();
         assert!(poll(&mut future, &Arc::new(Bad).into()).is_pending());
         let task = lisle::spawn(move || sender.send(3).unwrap());
-        while receiver.is_empty() && poll(&mut future, Waker::noop()).is_pending() {
+        while receiver.is_empty() && is_pending(&mut future) {
             lisle::yield_now();
         }
         task.join().unwrap();

@@ -5,34 +5,14 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Poll, Wake, Waker};
 use std::thread;
 
 use lisle::sync::{AcquireFuture, AcquireOwnedFuture, NotifiedFuture, Notify, Semaphore};
 use lisle::{block_on, spawn, yield_now};
 
 use crate::ground::{everywhere, on_one_worker};
-
-/// Counts how often it was called.
-#[derive(Default)]
-struct Calls(AtomicUsize);
-
-impl Wake for Calls {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, SeqCst);
-    }
-}
-
-impl Calls {
-    fn new() -> (Arc<Self>, Waker) {
-        let calls = Arc::new(Self::default());
-        (calls.clone(), calls.into())
-    }
-
-    fn take(&self) -> usize {
-        self.0.swap(0, SeqCst)
-    }
-}
+use crate::polled::{Calls, is_pending, poll};
 
 /// A waker that calls a closure once.
 struct Call<F>(Mutex<Option<F>>);
@@ -47,14 +27,6 @@ impl<F: FnOnce() + Send + 'static> Wake for Call<F> {
 
 fn calling(call: impl FnOnce() + Send + 'static) -> Waker {
     Arc::new(Call(Mutex::new(Some(call)))).into()
-}
-
-fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(waker))
-}
-
-fn is_pending<F: Future + Unpin>(future: &mut F) -> bool {
-    poll(future, Waker::noop()).is_pending()
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod lock_api;
 mod meeting;
 mod mutex;
 mod once;
+#[path = "../../../scheduler/tests/support/polled.rs"]
+mod polled;
 mod rwlock;
 mod semaphore;
 mod stress;
