@@ -21,10 +21,12 @@ mod current;
 mod exploring;
 mod layout;
 mod leaving;
+mod life;
 mod locals;
 #[cfg(all(test, lisle_loom))]
 mod models;
 mod overflow;
+mod polling;
 mod probing;
 mod resting;
 mod running;
