@@ -57,10 +57,10 @@ pub fn attached<R>(section: impl FnOnce() -> R) -> R {
     section()
 }
 
-/// Whether any section is open on the calling thread, perhaps another task's.
+/// Not 0 if any section is open on the calling thread, perhaps another task's.
 #[inline]
-pub(crate) fn any_attached() -> bool {
-    !LAST.with(Cell::get).is_null()
+pub(crate) fn last_attached() -> usize {
+    LAST.with(Cell::get).addr()
 }
 
 /// Whether a section is open that was entered on the `room` bytes of stack below `top`.

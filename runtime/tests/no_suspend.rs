@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::rc::Rc;
 
-use lisle_runtime::internal::{in_section, never_suspend_again};
+use lisle_runtime::internal::{attached, in_section, never_suspend_again};
 use lisle_runtime::{Coroutine, CoroutineState, Generator, Yielder, no_suspend};
 use support::coroutine::{OnDrop, panic_text};
 
@@ -24,6 +24,31 @@ fn suspending_inside_panics_and_says_why() {
     let CoroutineState::Returned(text) = coroutine.resume(()) else { panic!() };
     assert!(text.starts_with("a coroutine cannot be suspended inside no_suspend: "), "{text}");
     assert!(!in_section());
+}
+
+#[test]
+fn neither_kind_of_section_hides_the_other() {
+    let coroutine = Coroutine::new(|yielder: &Yielder<(), u8, [String; 4]>, ()| {
+        let text = || panic_text(|| yielder.suspend(1));
+        let in_shield = attached(|| {
+            assert!(!in_section());
+            let inside = attached(text);
+            let twice = no_suspend(|| attached(text));
+            [inside, twice, text()]
+        });
+        let after_shield = no_suspend(|| {
+            attached(|| ());
+            text()
+        });
+        yielder.suspend(2); // outside it is allowed again
+        let [inside, twice, after] = in_shield;
+        [inside, twice, after, after_shield]
+    });
+    assert_eq!(coroutine.resume(()), CoroutineState::Yielded(2));
+    let CoroutineState::Returned(texts) = coroutine.resume(()) else { panic!() };
+    for (text, what) in texts.iter().zip(["a shield", "no_suspend", "a shield", "no_suspend"]) {
+        assert!(text.contains(&format!("suspended inside {what}")), "{texts:?}");
+    }
 }
 
 #[test]
