@@ -8,7 +8,7 @@ use std::panic::Location;
 use std::time::Instant;
 
 use lisle_runtime::internal::last_words::abort_with;
-use lisle_scheduler::internal::{check_cancelled_at, points};
+use lisle_scheduler::internal::{check_cancelled_at, next_turn_at, points};
 use lisle_scheduler::park::{Object, Place, Wait, Wake, park};
 use lisle_scheduler::{check_cancelled, turn};
 
@@ -133,7 +133,6 @@ impl<T> Channel<T> {
 
     #[cold]
     #[inline(never)]
-    #[track_caller]
     pub(crate) fn recv_in_next_turn(
         &self,
         state: Guard<'_, T>,
@@ -142,7 +141,7 @@ impl<T> Channel<T> {
     ) -> Result<T, RecvTimeoutError> {
         drop(state);
         if !turn::extend(self.backlog()) {
-            turn::next();
+            next_turn_at(place);
         }
         self.recv_selected(None, deadline, place)
     }

@@ -7,7 +7,7 @@ use std::ptr;
 use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::primitive::Arc;
-use lisle_scheduler::internal::points;
+use lisle_scheduler::internal::{next_turn_at, points};
 use lisle_scheduler::park::Place;
 use lisle_scheduler::{now, turn};
 
@@ -114,7 +114,7 @@ impl<T> Receiver<T> {
     /// As [`try_recv`](Self::try_recv); a report says that it waits at `place`.
     #[inline]
     pub(crate) fn try_recv_at(&self, place: Place) -> Result<T, TryRecvError> {
-        points::pass();
+        points::pass_at(place);
         let received = self.source.try_recv(place);
         if received.is_err() {
             turn::fail();
@@ -252,6 +252,7 @@ impl<T> Receiver<T> {
     ///     assert!(!receiver.is_empty());
     /// });
     /// ```
+    #[track_caller]
     pub fn is_empty(&self) -> bool {
         match &self.source {
             Source::Channel(channel) => channel.is_empty(),
@@ -274,6 +275,7 @@ impl<T> Receiver<T> {
     ///     assert!(receiver.is_full());
     /// });
     /// ```
+    #[track_caller]
     pub fn is_full(&self) -> bool {
         match &self.source {
             Source::Channel(channel) => channel.is_full(),
@@ -296,6 +298,7 @@ impl<T> Receiver<T> {
     ///     assert_eq!(receiver.len(), 2);
     /// });
     /// ```
+    #[track_caller]
     pub fn len(&self) -> usize {
         match &self.source {
             Source::Channel(channel) => channel.len(),
@@ -405,14 +408,13 @@ impl<T> Source<T> {
 
     #[cold]
     #[inline(never)]
-    #[track_caller]
     fn recv_from_clock(
         &self,
         deadline: Option<Instant>,
         place: Place,
     ) -> Result<T, RecvTimeoutError> {
         if turn::spend() {
-            turn::next();
+            next_turn_at(place);
         }
         match self {
             Self::Timer(timer, message) => timer.recv(deadline, place).map(message),

@@ -217,6 +217,7 @@ impl<T> Sender<T> {
     ///     assert!(!sender.is_empty());
     /// });
     /// ```
+    #[track_caller]
     pub fn is_empty(&self) -> bool {
         self.channel.is_empty()
     }
@@ -235,6 +236,7 @@ impl<T> Sender<T> {
     ///     assert!(sender.is_full());
     /// });
     /// ```
+    #[track_caller]
     pub fn is_full(&self) -> bool {
         self.channel.is_full()
     }
@@ -253,6 +255,7 @@ impl<T> Sender<T> {
     ///     assert_eq!(sender.len(), 2);
     /// });
     /// ```
+    #[track_caller]
     pub fn len(&self) -> usize {
         self.channel.len()
     }

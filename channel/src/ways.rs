@@ -8,6 +8,7 @@
 
 use std::time::Instant;
 
+use lisle_scheduler::internal::next_turn_at;
 use lisle_scheduler::park::Place;
 use lisle_scheduler::turn;
 
@@ -147,7 +148,7 @@ impl<'a, T, E, F: FnOnce(RecvTimeoutError) -> E> Ways<'a, T> for Waiting<'a, T, 
     #[inline(always)]
     fn disconnected(self) -> Result<T, E> {
         if turn::spend() {
-            turn::next();
+            next_turn_at(self.place);
         }
         self.selecting(None)
     }

@@ -7,7 +7,7 @@ use lisle_runtime::internal::primitive::BriefMutex;
 use lisle_scheduler::internal::{WaitQueue, Waiter, shield_unwinding};
 use lisle_scheduler::park::{Object, Place, Reason, Wait, Wake, park};
 
-use crate::waiting::{cannot_wait, deadline_in, spend};
+use crate::waiting::{cannot_wait, deadline_in, spend_at};
 
 /// Lets parties wait until a certain number of them have come.
 ///
@@ -116,7 +116,7 @@ impl Barrier {
     }
 
     fn wait_at(&self, deadline: Option<Instant>, place: Place) -> Option<BarrierWaitResult> {
-        spend();
+        spend_at(place);
         let mut is_leader = false;
         let waiter = Waiter::new(());
         let wake = shield_unwinding(|| {

@@ -7,7 +7,7 @@ use lisle_runtime::internal::primitive::{BriefMutex, BriefMutexGuard};
 use lisle_scheduler::internal::{Chain, WaitQueue, shield_unwinding};
 use lisle_scheduler::park::{Awaited, Handles, Object, Place, Reason, Wait, Wake};
 
-use crate::waiting::{cannot_wait, pass_aside, spend, wait_in};
+use crate::waiting::{cannot_wait, pass_aside, spend_at, wait_in};
 
 /// What both ends of a channel share; `M` is what the channel adds.
 pub(crate) struct Ends<M> {
@@ -73,7 +73,7 @@ impl<M> Ends<M> {
         deadline: impl FnOnce() -> Option<Instant>,
         place: Place,
     ) -> bool {
-        spend();
+        spend_at(place);
         if self.lock().receivers == 0 {
             return true;
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lisle_runtime::internal::last_words::abort_with;
 use lisle_runtime::internal::primitive::BriefMutex;
 pub(crate) use lisle_scheduler::internal::points::{pass, pass_aside, pass_at};
-use lisle_scheduler::internal::{WaitQueue, Waiter, next_on_lock_at};
+use lisle_scheduler::internal::{WaitQueue, Waiter, next_on_lock_at, next_turn_at};
 use lisle_scheduler::park::{Place, Wait, Wake, park};
 use lisle_scheduler::{now, turn};
 
@@ -27,13 +27,12 @@ pub(crate) fn spend_on_lock(place: Place) {
     }
 }
 
-/// Counts an operation that could wait, other than the taking of a lock, and lets others run if the
-/// turn is used up.
+/// Counts an operation at this place that could wait, other than the taking of a lock, and lets
+/// others run if the turn is used up.
 #[inline(always)]
-#[track_caller]
-pub(crate) fn spend() {
+pub(crate) fn spend_at(place: Place) {
     if turn::spend() {
-        turn::next();
+        next_turn_at(place);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use lisle::channel::{bounded, select, unbounded};
+use lisle::channel::{Select, after, bounded, select, unbounded};
 use lisle::explore::atomic::{AtomicUsize, fence};
 use lisle::explore::{Explorer, Strategy, point};
 use lisle::sync::{
@@ -29,23 +29,40 @@ fn is_point(operate: impl Fn(&dyn Fn()) + Sync) -> bool {
     came_between.into_inner()
 }
 
-/// Says that `$operation` is a point, in what `$prepare` has prepared.
+/// A line of a history that does not tell of the operation by the line that a user has written.
+fn misplaced(operate: impl Fn(&dyn Fn()) + Sync) -> Option<String> {
+    let failure = Explorer::new().iterations(1).check(|| {
+        scope(|scope| {
+            scope.spawn(|| operate(&|| ()));
+        });
+        panic!("so that there is a history");
+    });
+    let history = failure.unwrap_err().to_string();
+    history.lines().find(|line| line.contains("/src/")).map(str::to_owned)
+}
+
+/// Whether `$operation` is a point, in what `$prepare` has prepared.
 macro_rules! points {
     ($($name:literal: { $($prepare:tt)* } $operation:expr;)*) => {
-        [$(($name, is_point(|begin| {
-            // The first operation of a task is none: it was chosen just now.
-            point();
-            $($prepare)*
-            begin();
-            let _result = $operation;
-        }))),*]
+        [$({
+            let operate = |begin: &dyn Fn()| {
+                // The first operation of a task is none: it was chosen just now.
+                point();
+                $($prepare)*
+                begin();
+                let _result = $operation;
+            };
+            ($name, is_point(operate), misplaced(operate))
+        }),*]
     };
 }
 
 #[track_caller]
-fn all_are<const N: usize>(points: [(&str, bool); N]) {
-    let missing: Vec<_> = points.iter().filter(|(_, is)| !is).map(|(name, _)| name).collect();
+fn all_are<const N: usize>(points: [(&str, bool, Option<String>); N]) {
+    let missing: Vec<_> = points.iter().filter(|point| !point.1).map(|point| point.0).collect();
     assert!(missing.is_empty(), "no points: {missing:?}");
+    let misplaced: Vec<_> = points.iter().filter(|point| point.2.is_some()).collect();
+    assert!(misplaced.is_empty(), "not by their own lines: {misplaced:#?}");
 }
 
 #[test]
@@ -66,11 +83,20 @@ fn those_of_channels() {
         "try_send that fails": { let (tx, _rx) = bounded(0); } tx.try_send(1);
         "recv": { let (tx, rx) = bounded(1); tx.send(1).unwrap(); } rx.recv();
         "recv from nobody": { let (_, rx) = bounded::<()>(1); } rx.recv();
+        "recv from a clock": { let rx = after(Duration::ZERO); } rx.recv();
+        "ready": { let (tx, rx) = bounded(1); tx.send(1).unwrap(); }
+            { let mut ready = Select::new(); ready.recv(&rx); ready.ready() };
+        "select that sends": { let (tx, _rx) = bounded(1); } select! { send(tx, 1) -> _ => () };
         "try_recv": { let (tx, rx) = bounded(1); tx.send(1).unwrap(); } rx.try_recv();
         "try_recv that fails": { let (_tx, rx) = bounded::<()>(1); } rx.try_recv();
         "recv_timeout": { let (_tx, rx) = bounded::<()>(1); } rx.recv_timeout(Duration::ZERO);
+        "try_iter": { let (tx, rx) = bounded(1); tx.send(1).unwrap(); } rx.try_iter().next();
         "is_empty": { let (_tx, rx) = bounded::<()>(1); } rx.is_empty();
+        "is_full": { let (_tx, rx) = bounded::<()>(1); } rx.is_full();
         "len": { let (_tx, rx) = bounded::<()>(1); } rx.len();
+        "is_empty of a sender": { let (tx, _rx) = bounded::<()>(1); } tx.is_empty();
+        "is_full of a sender": { let (tx, _rx) = bounded::<()>(1); } tx.is_full();
+        "len of a sender": { let (tx, _rx) = bounded::<()>(1); } tx.len();
         "select": { let (tx, rx) = bounded(1); tx.send(1).unwrap(); }
             select! { recv(rx) -> _ => () };
         "select that may not wait": { let (_tx, rx) = bounded::<()>(1); }
@@ -148,6 +174,13 @@ fn those_of_meeting_points() {
         "try_recv of a broadcast": { let (_tx, mut rx) = broadcast::channel::<u8>(1); }
             rx.try_recv();
         "drop of a broadcast's sender": { let (tx, _rx) = broadcast::channel::<u8>(1); } drop(tx);
+        "recv of a broadcast": { let (tx, mut rx) = broadcast::channel(1); tx.send(1).unwrap(); }
+            rx.recv();
+        "wait of a notified": { let notify = Notify::new(); notify.notify_one(); } notify.wait();
+        "closed": { let tx = watch::Sender::new(1); } tx.closed();
+        "send_modify": { let tx = watch::Sender::new(1); } tx.send_modify(|value| *value += 1);
+        "changed": { let (tx, mut rx) = watch::channel(1); tx.send(2).unwrap(); } rx.changed();
+        "wait_for": { let (_tx, mut rx) = watch::channel(1); } rx.wait_for(|&value| value == 1);
         "watch": { let (tx, _rx) = watch::channel(1); } tx.send(1);
         "borrow": { let (_tx, rx) = watch::channel(1); } rx.borrow();
         "has_changed": { let (_tx, rx) = watch::channel(1); } rx.has_changed();

@@ -71,7 +71,7 @@ pub(crate) trait Operation {
 
 impl<T> Operation for Sender<T> {
     fn attempt(&self, grant: &mut GrantCell) -> bool {
-        if points::finds_receivers_gone() {
+        if points::selected_send_finds_receivers_gone() {
             grant.put(Grant::Disconnected);
             return true;
         }

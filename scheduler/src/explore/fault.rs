@@ -70,7 +70,7 @@ pub(crate) fn may_spawn() -> io::Result<()> {
 
 #[cold]
 fn may_spawn_at(place: Place) -> io::Result<()> {
-    if points::strikes_at(Fault::SpawnFailure, place) {
+    if points::strikes_at(Fault::SpawnFailure, Some(place)) {
         let text = "no memory for another task: a fault that `explore` has chosen";
         return Err(io::Error::new(io::ErrorKind::OutOfMemory, text));
     }

@@ -78,7 +78,13 @@ pub fn is_explored() -> bool {
 #[inline(always)]
 #[track_caller]
 pub fn finds_receivers_gone() -> bool {
-    are_in_use() && strikes_at(Fault::ReceiverGone, Location::caller())
+    are_in_use() && strikes_at(Fault::ReceiverGone, Some(Location::caller()))
+}
+
+/// As [`finds_receivers_gone`], for a send of a select, whose place the history has already.
+#[inline(always)]
+pub fn selected_send_finds_receivers_gone() -> bool {
+    are_in_use() && strikes_at(Fault::ReceiverGone, None)
 }
 
 /// As [`pass`], and then whether a send is to find that no receiver is left.
@@ -92,12 +98,12 @@ pub fn pass_and_find_receivers_gone() -> bool {
 }
 
 #[cold]
-pub(super) fn strikes_at(fault: Fault, place: Place) -> bool {
+pub(super) fn strikes_at(fault: Fault, place: Option<Place>) -> bool {
     worker::with_current(|worker| {
         worker.is_some_and(|worker| {
             let engine = worker.team().settings.engine.as_ref();
             let task = worker.running_task().map(|task| task.id);
-            engine.is_some_and(|engine| engine.strikes(fault, task, Some(place)))
+            engine.is_some_and(|engine| engine.strikes(fault, task, place))
         })
     })
 }

@@ -10,7 +10,7 @@ use lisle_scheduler::turn;
 
 use super::{Found, Messages, RecvError, RecvTimeoutError, Shared, TryRecvError};
 use crate::ends::State;
-use crate::waiting::{deadline_in, pass, pass_aside, spend};
+use crate::waiting::{deadline_in, pass, pass_aside, spend_at};
 
 /// The end of a [broadcast channel](super) that receives. Each receiver gets every message.
 pub struct Receiver<T> {
@@ -151,7 +151,7 @@ impl<T: Clone> Receiver<T> {
         deadline: impl FnOnce() -> Option<Instant>,
         place: Place,
     ) -> Result<T, RecvTimeoutError> {
-        spend();
+        spend_at(place);
         let mut found = self.find();
         if let Found::Nothing = found {
             let wake = self.wait(deadline(), place);

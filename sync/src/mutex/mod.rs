@@ -179,6 +179,7 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// Whether somebody holds the lock at this moment.
+    #[track_caller]
     pub fn is_locked(&self) -> bool {
         pass();
         self.raw.is_locked()

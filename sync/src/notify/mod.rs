@@ -12,7 +12,7 @@ use lisle_scheduler::internal::{WaitQueue, Waiter, shield_unwinding};
 use lisle_scheduler::park::{Object, Place, Reason, Wait, Wake, park};
 
 pub use self::future::NotifiedFuture;
-use crate::waiting::{cannot_wait, deadline_in, pass, spend};
+use crate::waiting::{cannot_wait, deadline_in, pass, spend_at};
 
 /// Lets one party tell others that something has happened.
 ///
@@ -256,7 +256,7 @@ impl Notified<'_> {
     }
 
     fn wait_at(self, deadline: impl FnOnce() -> Option<Instant>, place: Place) -> Wake {
-        spend();
+        spend_at(place);
         if self.notify.state.lock().take(self.rounds) {
             return Wake::Unparked;
         }

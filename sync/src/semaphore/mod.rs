@@ -18,7 +18,7 @@ use lisle_scheduler::turn;
 pub use self::error::{AcquireError, AcquireTimeoutError, TryAcquireError};
 pub use self::future::{AcquireFuture, AcquireOwnedFuture};
 pub use self::owned::OwnedSemaphorePermit;
-use crate::waiting::{deadline_in, pass, pass_aside, spend};
+use crate::waiting::{deadline_in, pass, pass_aside, spend_at};
 
 /// A number of permits. Whoever wants one when none is left waits for it.
 ///
@@ -401,7 +401,7 @@ impl Semaphore {
         deadline: impl FnOnce() -> Option<Instant>,
         place: Place,
     ) -> Result<(), AcquireTimeoutError> {
-        spend();
+        spend_at(place);
         let taken = self.state.lock().take(permits);
         match taken {
             Ok(()) => Ok(()),

@@ -47,7 +47,7 @@ pub use self::receiver::Receiver;
 pub use self::sender::Sender;
 use crate::ends::{Ends, State};
 use crate::rwlock::{RwLock, RwLockReadGuard};
-use crate::waiting::spend;
+use crate::waiting::spend_at;
 
 /// Makes a channel whose first value is `init`, which its receiver counts as seen.
 ///
@@ -112,6 +112,7 @@ impl<T> Shared<T> {
     }
 
     /// Locks the value, and tells its version.
+    #[track_caller]
     fn read(&self) -> (RwLockReadGuard<'_, T>, u64) {
         let value = self.value.read();
         let version = self.version();
@@ -119,6 +120,7 @@ impl<T> Shared<T> {
     }
 
     /// Changes the value, and lets receivers know if `change` says that it did.
+    #[track_caller]
     fn change<R>(&self, change: impl FnOnce(&mut T) -> (R, bool)) -> R {
         let mut value = self.value.write();
         let (result, has_changed) = change(&mut value);
@@ -156,7 +158,7 @@ impl<T> Shared<T> {
     }
 
     fn wait_for_other_than(&self, seen: u64, deadline: Option<Instant>, place: Place) -> Wake {
-        spend();
+        spend_at(place);
         let is_over = |senders| self.version() != seen || senders == 0;
         if is_over(self.ends.lock().senders()) {
             return Wake::Unparked;

@@ -30,6 +30,7 @@ impl<T> Receiver<T> {
     /// # Panics
     ///
     /// As [`RwLock::read`](crate::RwLock::read).
+    #[track_caller]
     pub fn borrow(&self) -> Ref<'_, T> {
         let (value, version) = self.shared.read();
         Ref { value, has_changed: version != self.seen }
@@ -53,6 +54,7 @@ impl<T> Receiver<T> {
     /// assert_eq!(*watched.borrow_and_update(), 2);
     /// assert_eq!(watched.has_changed(), Ok(false));
     /// ```
+    #[track_caller]
     pub fn borrow_and_update(&mut self) -> Ref<'_, T> {
         let (value, version) = self.shared.read();
         let has_changed = version != self.seen;
@@ -222,6 +224,7 @@ impl<T> Receiver<T> {
         Ok(())
     }
 
+    #[track_caller]
     fn wait_for_at(
         &mut self,
         mut wanted: impl FnMut(&T) -> bool,

@@ -55,6 +55,7 @@ impl<T> Sender<T> {
     /// assert_eq!(level.send_replace(3), 1);
     /// assert_eq!(*level.subscribe().borrow(), 3);
     /// ```
+    #[track_caller]
     pub fn send_replace(&self, value: T) -> T {
         self.0.change(|old| (mem::replace(old, value), true))
     }
@@ -73,6 +74,7 @@ impl<T> Sender<T> {
     /// sender.send_modify(|list| list.push(2));
     /// assert_eq!(*receiver.borrow(), [1, 2]);
     /// ```
+    #[track_caller]
     pub fn send_modify(&self, modify: impl FnOnce(&mut T)) {
         self.0.change(|value| (modify(value), true));
     }
@@ -100,6 +102,7 @@ impl<T> Sender<T> {
     /// assert!(!raise(3) && watched.has_changed() == Ok(false));
     /// assert!(raise(7) && watched.has_changed() == Ok(true));
     /// ```
+    #[track_caller]
     pub fn send_if_modified(&self, modify: impl FnOnce(&mut T) -> bool) -> bool {
         self.0.change(|value| {
             let modified = modify(value);
@@ -112,6 +115,7 @@ impl<T> Sender<T> {
     /// # Panics
     ///
     /// As [`RwLock::read`](crate::RwLock::read).
+    #[track_caller]
     pub fn borrow(&self) -> Ref<'_, T> {
         Ref { value: self.0.read().0, has_changed: false }
     }
