@@ -13,6 +13,7 @@
 use std::collections::{LinkedList, VecDeque};
 use std::hint::cold_path;
 
+use lisle_runtime::internal::last_words::abort_with;
 use lisle_scheduler::internal::points;
 
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub(crate) struct Buffer<T> {
     /// stands for no limit.
     limit: usize,
     /// Places set aside for messages that are going to come: each for a select that has chosen to
-    /// send, so that this many bits count them.
+    /// send. One that is forgotten counts for ever.
     reserved: u32,
     /// Whether a send counts as an operation of its turn.
     pub(crate) counts_sends: bool,
@@ -114,8 +115,9 @@ impl<T> Buffer<T> {
     /// Sets a place aside. The buffer is not full.
     pub(crate) fn reserve(&mut self) {
         debug_assert!(!self.is_full());
+        let Some(reserved) = self.reserved.checked_add(1) else { abort_without_places() };
+        self.reserved = reserved;
         self.limit -= 1;
-        self.reserved += 1;
     }
 
     /// Whether a place is set aside.
@@ -179,5 +181,49 @@ impl<T> Buffer<T> {
     /// Takes all messages out, with their memory: first the oldest ones, then the rest in blocks.
     pub(crate) fn drain(&mut self) -> (VecDeque<T>, LinkedList<VecDeque<T>>) {
         (std::mem::take(&mut self.front), std::mem::take(&mut self.rest))
+    }
+}
+
+/// A place that were not counted would let the channel go while a select still sends into it.
+#[cold]
+#[inline(never)]
+fn abort_without_places() -> ! {
+    abort_with(format_args!(
+        "a channel has no more than {} places for selects that have chosen to send: where are all \
+         the others forgotten?",
+        u32::MAX
+    ))
+}
+
+#[cfg(all(test, not(lisle_loom)))]
+mod tests {
+    use std::env;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn places_beyond_what_can_be_counted_end_the_process() {
+        const CHILD: &str = "LISLE_TEST_COUNTS_PLACES";
+        const NAME: &str = "buffer::tests::places_beyond_what_can_be_counted_end_the_process";
+        if env::var_os(CHILD).is_some() {
+            let mut buffer = Buffer::<()> { reserved: u32::MAX - 1, ..Buffer::unbounded() };
+            buffer.reserve();
+            println!("there is a last one");
+            buffer.reserve();
+            println!("and another one");
+        }
+        let this = env::current_exe().unwrap();
+        // The kernel cannot start a program for another processor itself.
+        let runner = env::var_os("LISLE_TEST_RUNNER");
+        let mut child = Command::new(runner.as_deref().unwrap_or(this.as_os_str()));
+        child.args(runner.is_some().then_some(&this));
+        let ended =
+            child.args([NAME, "--exact", "--nocapture"]).env(CHILD, "yes").output().unwrap();
+        let (said, reason) = (ended.stdout.as_slice(), ended.stderr.as_slice());
+        let (said, reason) = (String::from_utf8_lossy(said), String::from_utf8_lossy(reason));
+        assert!(!ended.status.success());
+        assert!(said.contains("a last one") && !said.contains("another one"), "{said}");
+        assert!(reason.contains("lisle: a channel has no more than 4294967295 places"), "{reason}");
     }
 }

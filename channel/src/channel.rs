@@ -3,8 +3,8 @@
 //! Invariants, whenever the lock is free:
 //!
 //! - Senders are parked only while no place of the buffer is free and a receiver exists.
-//! - Receivers are parked only while the buffer is empty and a message may come: a sender exists, or
-//!   a place is set aside for the message of one that has gone.
+//! - Receivers are parked only while the buffer is empty and a message may come: a sender exists,
+//!   or a place is set aside for the message of one that has gone.
 //! - Senders and receivers are never parked at the same time, but for the operations of one select.
 //! - No receiver, no buffered messages.
 //!
@@ -169,8 +169,8 @@ impl<T> Channel<T> {
 
     /// Counts one handle less at `end`. The last one disconnects the channel: it wakes what is
     /// parked at the other end, and with the last receiver the buffered messages are dropped. Where
-    /// a place is set aside, a message may come after the last sender: the party that frees the last
-    /// such place disconnects the channel then.
+    /// a place is set aside, a message may come after the last sender: the party that frees the
+    /// last such place disconnects the channel then.
     pub(crate) fn detach(this: &Arc<Self>, end: End) {
         let mut state = this.state.lock();
         let side = state.side(end);
@@ -200,8 +200,8 @@ impl<T> Channel<T> {
         state
     }
 
-    /// Wakes what is parked at the other end. No handle is left at this one, and nothing is set aside
-    /// there.
+    /// Wakes what is parked at the other end. No handle is left at this one, and nothing is set
+    /// aside there.
     #[cold]
     pub(crate) fn disconnect<'a>(&'a self, mut state: Guard<'a, T>, end: End) {
         let discarded = match end {

@@ -22,8 +22,8 @@ enum Bound {
     Best(f64),
     /// This many times that of this peer.
     Of(&'static str, f64),
-    /// This many times Lisle's own figure of this benchmark, whose case has these parameters and, if
-    /// they do not say otherwise, as many workers.
+    /// This many times Lisle's own figure of this benchmark, whose case has these parameters and,
+    /// if they do not say otherwise, as many workers.
     Own(&'static str, &'static [&'static str], f64),
     /// This number.
     Absolute(f64),

@@ -322,11 +322,11 @@ fn loom_place_keeps_the_channel() {
     });
 }
 
-/// A message expression lets the last sender go while two parties receive: one gets the message, and
-/// then the other one is told that no more come.
+/// A message expression lets the last sender go while two parties receive: one gets the message,
+/// and then the other one is told that no more come.
 ///
-/// Seen to fail with a channel that is at its end as soon as it has no sender: both are told so. And
-/// with a `send_reserved` that does not disconnect: deadlock.
+/// Seen to fail with a channel that is at its end as soon as it has no sender: both are told so.
+/// And with a `send_reserved` that does not disconnect: deadlock.
 #[test]
 fn loom_place_outlives_the_last_sender() {
     loom::model(|| {
