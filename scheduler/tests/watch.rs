@@ -530,12 +530,14 @@ fn the_watch_begins_and_ends_with_its_runtime() {
         sys::become_the_only_thread();
         let builder = Runtime::builder().workers(1).stall_notice(FOR_EVER);
         for _ in 0..50 {
+            // A thread that was waited for may be listed for a moment.
+            let only_one_is_left = || block_until(|| threads() == 1);
             assert_eq!(builder.clone().run(threads).unwrap(), 2);
+            only_one_is_left();
             let started = builder.clone().start().unwrap();
             assert_eq!(started.spawn(threads).join().unwrap(), 3);
             drop(started);
-            // A thread that was waited for may be listed for a moment.
-            block_until(|| threads() == 1);
+            only_one_is_left();
         }
         // A task of the runtime does not wait for its end, nor does the watch keep it up.
         let started = builder.start().unwrap();
