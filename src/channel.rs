@@ -49,11 +49,10 @@
 //! What never lets others run: sending to an unbounded channel, what only tries and succeeds, and
 //! looks like `len` and `is_empty`. A loop of nothing but these, such as `while receiver.is_empty()
 //! {}`, has to call [`yield_now`](crate::yield_now) itself, as does one that polls an atomic
-//! variable. Nor does anybody else run inside [`no_suspend`](crate::no_suspend), where all of this
-//! goes on at once; and plain threads are left to the system.
+//! variable. Nor do other tasks run inside [`no_suspend`](crate::no_suspend), where all of this
+//! goes on at once. Plain threads are left to the system.
 //!
-//! These are the points at which a task that is cancelled, because its runtime ends, unwinds from a
-//! loop that never waits.
+//! At these points a task that is cancelled also unwinds from a loop that never waits.
 //!
 //! [crossbeam-channel]: https://docs.rs/crossbeam-channel
 

@@ -294,7 +294,7 @@ impl Context {
         &self.0.done
     }
 
-    /// Runs `body`, which is unwound from the wait in which it is or comes next when the context is
+    /// Runs `body`, which is unwound from its present wait or the next one when the context is
     /// over. A value that it returns all the same counts. See [`timeout`](crate::timeout) for what
     /// that means in detail, on plain threads too.
     ///

@@ -1,4 +1,4 @@
-//! Deadlocks: what is said when all tasks wait and nothing can wake one.
+//! Deadlocks: the report when all tasks wait and nothing can wake one.
 //!
 //! [`run`](crate::run) panics with the report. `run` of a [`RuntimeBuilder`](crate::RuntimeBuilder)
 //! returns it as a [`Deadlock`], which lists the tasks, what each waits for and where.

@@ -55,7 +55,7 @@ pub fn on_signal(signal: i32) -> io::Result<()> {
     std::thread::Builder::new().name("lisle-dump".into()).spawn(move || {
         lisle_scheduler::internal::never_wakes_a_task();
         while signals.recv().is_ok() {
-            // Nobody is there to be told that it could not be written.
+            // There is nobody to tell that it could not be written.
             let _ = writeln!(io::stderr(), "{}", crate::dump());
         }
     })?;

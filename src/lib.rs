@@ -68,8 +68,8 @@
 //! that it tests, and with `explore` it is tried under many schedules: see [the
 //! guide](guide::testing).
 //!
-//! **When something goes wrong.** The module [`deadlock`] tells what is said when every task waits:
-//! which tasks, for what, and where. The message of a panic is followed by the task's name and
+//! **When something goes wrong.** If every task waits, a report says which tasks do, for what, and
+//! where: see the module [`deadlock`]. The message of a panic is followed by the task's name and
 //! [where it was spawned](RuntimeBuilder::panic_note). A stack that overflows is reported by the
 //! task that it belongs to and by [what makes it larger](guide::stacks_and_memory).
 //!
@@ -82,13 +82,13 @@
 //! threads of its own. A [`Handle`] spawns into it from any thread. If such a runtime stands still,
 //! [`stall_notice`](RuntimeBuilder::stall_notice) says what its tasks wait for.
 //!
-//! **Together, and no longer.** Tasks of a [`scope`] borrow from its surroundings, which wait for
-//! them; [`try_scope`] ends with the first error. [`timeout`] unwinds what takes too long, and a
+//! **Ends.** Tasks of a [`scope`] borrow from its surroundings, which wait for them; [`try_scope`]
+//! ends with the first error. [`timeout`] unwinds what takes too long, and a
 //! task's handle [cancels](task::JoinHandle::cancel) it. A [`Context`](task::Context) carries a
 //! deadline and values along: [the guide](guide::cancelling) has the rest.
 //!
-//! **The end.** Tasks that are left when a runtime ends are cancelled: they unwind from where they
-//! wait. [`task::shield`] puts that off, and [`task::check_cancelled`] asks for it in between.
+//! When a runtime ends, the tasks that are left are cancelled: they unwind from where they wait.
+//! [`task::shield`] puts that off, and a long computation asks for it by [`task::check_cancelled`].
 //!
 //! **Look inside.** [`dump()`] says what every task does, of every runtime, and [`dump::on_signal`]
 //! does so whenever a signal comes. A [`trace`] shows what happened when, in a browser.
@@ -100,7 +100,7 @@
 //! module [`future`].
 //!
 //! **Build your own.** Everything that waits stands on the module [`mod@park`], and so can an
-//! operation of yours. [`no_suspend`] makes a wait a panic where there must be none.
+//! operation of yours. [`no_suspend`] turns a wait into a panic where nothing may wait.
 //!
 //! # What it is not
 //!
@@ -108,7 +108,7 @@
 //!   [`block_on`]: see the module [`future`].
 //! - It does not change what the standard library does: sockets, files and locks of `std` block the
 //!   worker with all its tasks. Those of [`net`], [`fs`] and [`sync`] do not, and [`blocking()`]
-//!   does for the rest; [the guide](guide::blocking_and_io) says more.
+//!   takes any other call; [the guide](guide::blocking_and_io) says more.
 //! - It does not preempt. A task that computes keeps its thread until it waits or yields.
 //! - It does not move a task to another thread once the task has started. Tasks that have not are
 //!   taken over by workers that have nothing to do.
