@@ -5,8 +5,8 @@ mod future;
 #[cfg(all(test, lisle_loom))]
 mod models;
 mod owned;
+mod permit;
 
-use std::mem;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -18,9 +18,10 @@ use lisle_scheduler::turn;
 pub use self::error::{AcquireError, AcquireTimeoutError, TryAcquireError};
 pub use self::future::{AcquireFuture, AcquireOwnedFuture};
 pub use self::owned::OwnedSemaphorePermit;
+pub use self::permit::SemaphorePermit;
 use crate::waiting::{deadline_in, pass, pass_aside, spend_at};
 
-/// A number of permits. Whoever wants one when none is left waits for it.
+/// A number of permits. A party that wants one when none is left waits for it.
 ///
 /// The interface is tokio's. Parties are served in the order in which they came, whatever they
 /// want: as long as one waits for many permits, those behind it wait too, though there may be
@@ -74,14 +75,6 @@ struct Wanted {
     given: bool,
 }
 
-/// Permits of a [`Semaphore`], which get them back when this is dropped.
-#[must_use = "the permits go back at once if this is dropped"]
-#[derive(Debug)]
-pub struct SemaphorePermit<'a> {
-    semaphore: &'a Semaphore,
-    permits: usize,
-}
-
 impl Semaphore {
     /// The largest number of permits that there can be.
     pub const MAX_PERMITS: usize = usize::MAX >> 3;
@@ -121,8 +114,8 @@ impl Semaphore {
         self.acquire_many(1)
     }
 
-    /// Waits for several permits, all at once. For more than there will ever be it waits for ever.
-    /// No permits at all are had at once.
+    /// Waits for several permits, all at once: for ever, if there will never be as many. To acquire
+    /// 0 permits it never waits.
     ///
     /// # Errors
     ///
@@ -308,7 +301,7 @@ impl Semaphore {
         self.set_permits(state, sum);
     }
 
-    /// Takes up to this many permits away for ever, and returns how many it were. Never waits.
+    /// Takes up to this many permits away for ever, and returns how many. Never waits.
     ///
     /// # Examples
     ///
@@ -328,7 +321,7 @@ impl Semaphore {
         forgotten
     }
 
-    /// Lets all waits fail, those that go on and those to come. Permits that are out stay valid.
+    /// Makes all waits fail, the present ones and later ones. Permits that are out stay valid.
     ///
     /// # Examples
     ///
@@ -378,10 +371,6 @@ impl Semaphore {
         if has_waiters {
             self.serve();
         }
-    }
-
-    fn permit(&self, permits: usize) -> SemaphorePermit<'_> {
-        SemaphorePermit { semaphore: self, permits }
     }
 
     #[track_caller]
@@ -485,59 +474,6 @@ impl State {
         }
         self.permits -= permits;
         Ok(())
-    }
-}
-
-impl<'a> SemaphorePermit<'a> {
-    /// How many permits it stands for.
-    pub fn num_permits(&self) -> usize {
-        self.permits
-    }
-
-    /// Lets the permits be gone for ever.
-    pub fn forget(mut self) {
-        self.permits = 0;
-    }
-
-    /// Adds those of another one to these.
-    ///
-    /// # Panics
-    ///
-    /// If they are of another semaphore.
-    pub fn merge(&mut self, mut other: Self) {
-        assert!(
-            std::ptr::eq(self.semaphore, other.semaphore),
-            "permits of different semaphores cannot be merged"
-        );
-        self.permits = self.permits.saturating_add(mem::take(&mut other.permits));
-    }
-
-    /// Takes `permits` out of these, if there are as many.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use lisle::sync::Semaphore;
-    ///
-    /// let places = Semaphore::new(3);
-    /// let mut mine = places.acquire_many(3).unwrap();
-    /// let theirs = mine.split(2).unwrap();
-    /// assert_eq!((mine.num_permits(), theirs.num_permits()), (1, 2));
-    /// assert!(mine.split(2).is_none()); // there are not as many
-    /// drop(theirs);
-    /// assert_eq!(places.available_permits(), 2);
-    /// ```
-    pub fn split(&mut self, permits: usize) -> Option<Self> {
-        self.permits = self.permits.checked_sub(permits)?;
-        Some(self.semaphore.permit(permits))
-    }
-}
-
-impl Drop for SemaphorePermit<'_> {
-    fn drop(&mut self) {
-        if self.permits > 0 {
-            self.semaphore.give_back(self.permits);
-        }
     }
 }
 

@@ -1,181 +1,24 @@
-//! Joining: how a result gets from the task that ends to the party that waits for it.
-//!
-//! The two share a control block with a [`WaitCell`], whose event says what has become of the other
-//! party:
-//!
-//! - FINISHED, from the task: the handle takes the result and frees the block;
-//! - DETACHED, from a handle that is dropped: the task frees the block when it ends;
-//! - LEFT, from a task that is left behind: there is no result, and the block is never freed.
-//!
-//! So the handle frees the block, unless it was dropped before the task ended; then the task does.
+//! [`JoinHandle`]: the side that waits.
 
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem::{self, ManuallyDrop, offset_of};
-use std::ops::Deref;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::end_sign::EndSign;
-use super::payload::Payload;
-use super::share::{self, CancelHandle};
-use super::{Cancelled, CancelledBy, Control, Detached, Slab, Task};
+use super::{CancelOnDrop, LEFT, finish, free};
 use crate::cancel::{self, check_cancelled};
 use crate::clock::now;
 use crate::explore::points::pass;
 use crate::park::{Awaited, Object, Reason, Wait, Wake};
-use crate::wait_cell::{Event, WaitCell};
-use crate::{turn, worker};
-
-const FINISHED: Event = Event::new(0);
-const DETACHED: Event = Event::new(1);
-const LEFT: Event = Event::new(2);
-
-pub(super) struct JoinState(WaitCell);
-
-impl JoinState {
-    /// Where a debugger finds which event there was, and how it knows that the task has ended.
-    pub(super) const EVENT: usize = offset_of!(Self, 0) + WaitCell::STATE;
-    pub(super) const ENDED: usize = FINISHED.code() as usize;
-
-    pub(super) fn new() -> Self {
-        Self(WaitCell::new())
-    }
-
-    /// The task's last step, to FINISHED or LEFT. True if there will be no joiner.
-    ///
-    /// After a false the block of a finished task may be gone, so the caller must not touch it
-    /// again.
-    #[inline(always)]
-    fn end(&self, event: Event) -> bool {
-        let before = self.0.notify(event);
-        // FINISHED: nobody joins, and the task is left behind in a destructor of its result.
-        debug_assert!(
-            matches!(before, None | Some(DETACHED)) || (before, event) == (Some(FINISHED), LEFT)
-        );
-        before.is_some()
-    }
-
-    /// The same for a task that is likely to have no joiner: if so, an atomic step is spared.
-    #[inline(always)]
-    fn end_detached(&self, event: Event) -> bool {
-        // A handle that is gone does not come back.
-        let is_detached = self.0.event() == Some(DETACHED);
-        if is_detached {
-            self.0.replace(event);
-        }
-        is_detached || self.end(event)
-    }
-
-    /// The handle's last step if it does not join. True if the task has already finished, and has
-    /// left result and block to the handle.
-    fn detach(&self) -> bool {
-        self.0.try_set(DETACHED) == Err(FINISHED)
-    }
-}
-
-/// Publishes the result of a task that has run. True if there will be no joiner: then result and
-/// control block stay with the caller, which gets rid of them by [`drop_result`] and [`free`].
-/// After a false the block may be gone.
-///
-/// # Safety
-///
-/// The caller is the running side, which ends here, on the task's home.
-#[inline(always)]
-pub(crate) unsafe fn finish(task: NonNull<Control>) -> bool {
-    // SAFETY: the block is alive until `end` of the join state returns.
-    let is_detached = unsafe { task.as_ref() }.join.end(FINISHED);
-    // SAFETY: if there will be no joiner, the block is the caller's.
-    unsafe { show_end_of_detached(task, is_detached) }
-}
-
-/// As [`finish`], for a task of a scope.
-///
-/// # Safety
-///
-/// As for [`finish`].
-#[inline(always)]
-pub(crate) unsafe fn finish_in_scope(task: NonNull<Control>) -> bool {
-    // SAFETY: as in `finish`.
-    let is_detached = unsafe { task.as_ref() }.join.end_detached(FINISHED);
-    // SAFETY: if there will be no joiner, the block is the caller's.
-    unsafe { show_end_of_detached(task, is_detached) }
-}
-
-/// The last step of a task's end, which has found out whether the task `is_detached`. Passes that
-/// on.
-///
-/// # Safety
-///
-/// If the task is detached, its block is alive.
-#[inline(always)]
-unsafe fn show_end_of_detached(task: NonNull<Control>, is_detached: bool) -> bool {
-    // SAFETY: the caller's promise.
-    if is_detached && let Some(sign) = unsafe { task.as_ref() }.end_sign() {
-        sign.end();
-    }
-    is_detached
-}
-
-/// Gets rid of a task that no runtime has taken: drops its closure, and frees it.
-///
-/// # Safety
-///
-/// The task is new, and nobody has it but this handle.
-pub(crate) unsafe fn discard<T>(handle: JoinHandle<T>) {
-    handle.control().cancel(CancelledBy::Runtime);
-    // SAFETY: the closure has not been run, and as the task is cancelled, it is only dropped. The
-    // handle, which is dropped last, keeps the block alive and frees it.
-    unsafe {
-        handle.control().run();
-        finish(handle.control);
-    }
-}
-
-impl Control {
-    /// Whether nothing has to be dropped of the task's result if that is no panic.
-    pub(crate) fn has_plain_result(&self) -> bool {
-        self.vtable.is_plain
-    }
-
-    /// Whether the task has run to its end, or was left behind. Its result may still be dropped.
-    pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.join.0.event(), Some(FINISHED | LEFT))
-    }
-
-    /// Where the end of the task is told to its handle's side.
-    pub(super) fn join_cell(&self) -> &WaitCell {
-        &self.join.0
-    }
-
-    #[inline(always)]
-    fn end_sign(&self) -> Option<&EndSign> {
-        self.extras()?.end_sign.get()
-    }
-}
-
-/// Lets the joiner know that the task was left behind. Its block must stay for ever.
-pub(crate) fn leave(task: &Control) {
-    let is_detached = task.join.end(LEFT);
-    // SAFETY: the caller has the task, whose block is not freed.
-    unsafe { show_end_of_detached(NonNull::from(task), is_detached) };
-}
-
-/// Drops the result of a task without a joiner, and returns the payload of its panic. This is user
-/// code, which may suspend.
-///
-/// # Safety
-///
-/// [`finish`] has returned true, and this is called once.
-pub(crate) unsafe fn drop_result(task: NonNull<Control>) -> Option<Box<dyn Any + Send>> {
-    // SAFETY: the handle is gone, so the result is the caller's.
-    unsafe {
-        let control = task.as_ref();
-        (control.vtable.drop_result)(control.payload.get())
-    }
-}
+use crate::task::end_sign::EndSign;
+use crate::task::payload::Payload;
+use crate::task::share::CancelHandle;
+use crate::task::{Cancelled, CancelledBy, Control, Detached, Task};
+use crate::turn;
+use crate::wait_cell::WaitCell;
 
 /// The right to wait for a task and to have its result.
 ///
@@ -207,7 +50,7 @@ impl<T> JoinHandle<T> {
         Self { control, _result: PhantomData }
     }
 
-    pub(super) fn control(&self) -> &Control {
+    pub(in crate::task) fn control(&self) -> &Control {
         // SAFETY: the handle owns its share of the block until it joins or is dropped.
         unsafe { self.control.as_ref() }
     }
@@ -282,7 +125,7 @@ impl<T> JoinHandle<T> {
     /// Ends with the handle if the wait was not to the end of the task.
     #[inline]
     #[track_caller]
-    fn join_until(self, deadline: Option<Instant>) -> Result<thread::Result<T>, Self> {
+    pub(super) fn join_until(self, deadline: Option<Instant>) -> Result<thread::Result<T>, Self> {
         if turn::spend() {
             turn::next();
         }
@@ -335,10 +178,11 @@ impl<T> JoinHandle<T> {
 
     /// Asks for the task to be cancelled, from any thread, and does not wait for its end.
     ///
-    /// A task that has not started drops its closure without running it. One that has is unwound
-    /// from the wait in which it is or comes next, by a panic with the payload [`Cancelled`], which
-    /// `join` returns; its destructors run. A task that ends before that has its result. What it
-    /// has received already is not lost: a wait that was won is over, and the next one is struck.
+    /// A task that has not started drops its closure without running it. One that has started is
+    /// unwound from its present wait or the next one, by a panic with the payload [`Cancelled`],
+    /// which `join` returns; its destructors run. A task that ends before that has its result. What
+    /// it has received already is not lost: it returns from a wait that was won, and unwinds at the
+    /// next one.
     ///
     /// To be cancelled is a state: a task that catches the panic is unwound again in its next wait.
     /// [`shield`](fn@crate::shield) puts that off. A task that computes has to call
@@ -485,103 +329,17 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// A [`JoinHandle`] that cancels its task when it is dropped:
-/// [`JoinHandle::cancel_on_drop`] makes it. It does not wait for the task's end.
-#[must_use = "dropping it cancels the task"]
-pub struct CancelOnDrop<T>(Option<JoinHandle<T>>);
-
-impl<T> CancelOnDrop<T> {
-    /// See [`JoinHandle::join`]. A caller that is unwound meanwhile cancels the task.
-    #[track_caller]
-    pub fn join(mut self) -> thread::Result<T> {
-        let result = self.wait(None);
-        result.unwrap_or_else(|| Err(Box::new(Detached)))
-    }
-
-    /// See [`JoinHandle::join_timeout`].
-    ///
-    /// # Errors
-    ///
-    /// This handle, if the task has not ended in time.
-    #[track_caller]
-    pub fn join_timeout(mut self, timeout: Duration) -> Result<thread::Result<T>, Self> {
-        let deadline = now().checked_add(timeout);
-        self.wait(deadline).ok_or(self)
-    }
-
-    #[track_caller]
-    fn wait(&mut self, deadline: Option<Instant>) -> Option<thread::Result<T>> {
-        let stop = CancelOnUnwind(self.cancel_handle());
-        let joined = self.0.take().expect("it is there until the end").join_until(deadline);
-        mem::forget(stop);
-        joined.map_err(|handle| self.0 = Some(handle)).ok()
-    }
-
-    /// The handle as it was: dropping that lets the task go on.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// lisle::run(|| {
-    ///     let (done, is_done) = lisle::channel::bounded(1);
-    ///     let task = lisle::spawn(move || done.send(()).unwrap()).cancel_on_drop();
-    ///     drop(task.into_inner());
-    ///     is_done.recv().unwrap();
-    /// });
-    /// ```
-    pub fn into_inner(mut self) -> JoinHandle<T> {
-        self.0.take().expect("it is there until the end")
-    }
-}
-
-struct CancelOnUnwind(CancelHandle);
-
-impl Drop for CancelOnUnwind {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
-impl<T> Deref for CancelOnDrop<T> {
-    type Target = JoinHandle<T>;
-
-    fn deref(&self) -> &JoinHandle<T> {
-        self.0.as_ref().expect("it is there until the end")
-    }
-}
-
-impl<T> Drop for CancelOnDrop<T> {
-    fn drop(&mut self) {
-        if let Some(handle) = &self.0 {
-            handle.cancel();
-        }
-    }
-}
-
-impl<T> fmt::Debug for CancelOnDrop<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CancelOnDrop").field("task", &self.task()).finish_non_exhaustive()
-    }
-}
-
-/// Gives up one party's part in a control block. The last one drops what is left in it, and frees
-/// it.
+/// Gets rid of a task that no runtime has taken: drops its closure, and frees it.
 ///
 /// # Safety
 ///
-/// The party is the task and its handle, both of which have let go, the payload being empty; or a
-/// share. It does not use the block again.
-pub(crate) unsafe fn free(control: NonNull<Control>) {
-    // SAFETY: the caller's promise: the block stays as long as its part in it. Then nobody else has
-    // one any more. A stack is left in it if it has not started.
+/// The task is new, and nobody has it but this handle.
+pub(crate) unsafe fn discard<T>(handle: JoinHandle<T>) {
+    handle.control().cancel(CancelledBy::Runtime);
+    // SAFETY: the closure has not been run, and as the task is cancelled, it is only dropped. The
+    // handle, which is dropped last, keeps the block alive and frees it.
     unsafe {
-        if !share::give_up(control) {
-            return;
-        }
-        control.drop_in_place();
-        worker::with_current(|worker| match worker {
-            Some(worker) => worker.slab().free(control),
-            None => Slab::free_shared(control),
-        });
+        handle.control().run();
+        finish(handle.control);
     }
 }
