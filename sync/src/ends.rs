@@ -63,7 +63,9 @@ impl<M> Ends<M> {
     ) -> Wake {
         let object = Receiving { ends: self, reason };
         let wait = Wait::on(&object).at(place);
-        wait_in(&self.state, |state| &mut state.receiving, |state| is_over(state), wait, deadline)
+        let is_over = |state: &mut State<M>| is_over(state);
+        // SAFETY: it is a field, from which parties are taken out and which is not replaced.
+        unsafe { wait_in(&self.state, |state| &mut state.receiving, is_over, wait, deadline) }
     }
 
     /// A sender waits until no receiver is left. False if its time is over first.
@@ -82,7 +84,8 @@ impl<M> Ends<M> {
         let deadline = deadline();
         let wake = shield_unwinding(|| {
             let is_over = |state: &mut State<M>| state.receivers == 0;
-            wait_in(&self.state, |state| &mut state.closing, is_over, wait, deadline)
+            // SAFETY: as for receivers.
+            unsafe { wait_in(&self.state, |state| &mut state.closing, is_over, wait, deadline) }
         });
         match wake {
             Wake::Unparked => true,

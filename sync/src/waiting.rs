@@ -39,9 +39,11 @@ pub(crate) fn spend_at(place: Place) {
 /// Waits in a queue that lies in `state`, until another party takes the caller out. If `is_over`
 /// says by then that there is nothing to wait for, the caller is not queued.
 ///
-/// `queue` always finds the same one.
+/// # Safety
+///
+/// `queue` always finds the same one, which stays in `state` as long as parties wait there.
 #[inline]
-pub(crate) fn wait_in<S>(
+pub(crate) unsafe fn wait_in<S>(
     state: &BriefMutex<S>,
     queue: fn(&mut S) -> &mut WaitQueue,
     mut is_over: impl FnMut(&mut S) -> bool,
@@ -59,7 +61,7 @@ pub(crate) fn wait_in<S>(
                 return unparker.unpark();
             }
             // SAFETY: the waiter is in no queue. It stays until `park` has returned, after which
-            // the unparker is used up or was taken back.
+            // the unparker is used up or was taken back. The queue stays, says the caller.
             unsafe { queue(&mut state).push(&waiter, unparker) };
         },
         // SAFETY: the waiter is in this queue or was never in one.

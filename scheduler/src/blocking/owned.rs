@@ -75,8 +75,13 @@ where
     const REASON: Reason = Reason::new("waiting for a blocking call");
     check_cancelled_at(Location::caller());
     let job = CancelOnDrop(spawn_in(pool::of_this_process(), Class::Limited, call));
-    match job.0.wait(REASON, Location::caller(), deadline) {
-        Wake::Unparked => job.0.0.take_result().map(Some).or_else(|panic| resume_unwind(panic)),
+    // SAFETY: nobody else has the handle, which does not wait again.
+    match unsafe { job.0.wait(REASON, Location::caller(), deadline) } {
+        Wake::Unparked => {
+            // SAFETY: the cell was notified, and the handle does no more.
+            let result = unsafe { job.0.0.take_result() };
+            result.map(Some).or_else(|panic| resume_unwind(panic))
+        }
         Wake::TimedOut => Ok(None),
         Wake::Failed => Err(Detached),
     }
@@ -128,7 +133,9 @@ impl<T> Owned<T> {
         // SAFETY: the caller's promise.
         let this = unsafe { Arc::from_raw(this.cast::<Self>()) };
         if let Some(call) = this.claim() {
-            this.end(catch_unwind(AssertUnwindSafe(call)));
+            let result = catch_unwind(AssertUnwindSafe(call));
+            // SAFETY: the call was claimed here.
+            unsafe { this.end(result) };
         }
         // If the handle is gone, this drops the result.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(this))) {
@@ -147,8 +154,12 @@ impl<T> Owned<T> {
         self.call.with_mut(|call| unsafe { (*call).take() })
     }
 
-    /// Publishes the result. Called by the party that has claimed the job.
-    fn end(&self, result: thread::Result<T>) {
+    /// Publishes the result.
+    ///
+    /// # Safety
+    ///
+    /// The caller has claimed the call, and calls this once.
+    unsafe fn end(&self, result: thread::Result<T>) {
         // SAFETY: there is no result yet, so nobody looks for one.
         self.result.with_mut(|place| unsafe { *place = Some(result) });
         // SAFETY: it belongs to the caller, which has claimed the call.
@@ -157,8 +168,12 @@ impl<T> Owned<T> {
         drop(held);
     }
 
-    /// Takes the result, for the handle, after the cell was notified.
-    fn take_result(&self) -> thread::Result<T> {
+    /// Takes the result.
+    ///
+    /// # Safety
+    ///
+    /// The cell was notified, and this is called once, by the handle.
+    unsafe fn take_result(&self) -> thread::Result<T> {
         debug_assert!(self.cell.event().is_some());
         // SAFETY: the job has ended, and there is one handle.
         self.result.with_mut(|place| unsafe { (*place).take() }).expect("a result is taken once")
@@ -223,17 +238,21 @@ impl<T> JobHandle<T> {
 
     /// Waits for the pool to run the job.
     #[track_caller]
-    pub(super) fn join_on_the_pool(&self) -> thread::Result<T> {
+    pub(super) fn join_on_the_pool(self) -> thread::Result<T> {
         const REASON: Reason = Reason::new("joining a blocking call");
-        match self.wait(REASON, Location::caller(), None) {
+        // SAFETY: this uses the only handle up.
+        match unsafe { self.wait(REASON, Location::caller(), None) } {
             Wake::Failed => Err(Box::new(Detached)),
-            _ => self.0.take_result(),
+            // SAFETY: the cell was notified.
+            _ => unsafe { self.0.take_result() },
         }
     }
 
-    fn wait(&self, reason: Reason, place: Place, deadline: Option<Instant>) -> Wake {
-        // SAFETY: this is the only handle, and it is not shared with another thread that waits: it
-        // is used up by each of the two callers.
+    /// # Safety
+    ///
+    /// The handle does not wait anywhere else.
+    unsafe fn wait(&self, reason: Reason, place: Place, deadline: Option<Instant>) -> Wake {
+        // SAFETY: this is the only handle, and nobody else waits at the cell of its job.
         unsafe { wait(&self.0.cell, reason, place, deadline) }
     }
 
@@ -274,7 +293,8 @@ impl<T> JobHandle<T> {
         let call = self.0.claim();
         let is_cancelled = call.is_some();
         if is_cancelled {
-            self.0.end(Err(Box::new(Cancelled::task(CancelledBy::Handle))));
+            // SAFETY: the call was claimed here.
+            unsafe { self.0.end(Err(Box::new(Cancelled::task(CancelledBy::Handle)))) };
         }
         drop(call);
         is_cancelled

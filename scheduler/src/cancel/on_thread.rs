@@ -59,18 +59,40 @@ impl Drop for Innermost {
     }
 }
 
-/// The regions and shields that the calling thread is in, innermost first.
-fn entered<'a>() -> impl Iterator<Item = &'a Region> {
-    let innermost = INNERMOST.with(Cell::get);
-    // SAFETY: a region is in the list as long as its frame is there, and callers are inside.
-    let (first, next) =
-        unsafe { (innermost.as_ref(), |region: &&'a Region| region.outer.as_ref()) };
-    std::iter::successors(first, next)
+/// The regions and shields that a thread is in, innermost first.
+struct Entered<'a>(Option<&'a Region>);
+
+impl<'a> Iterator for Entered<'a> {
+    type Item = &'a Region;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a Region> {
+        let region = self.0?;
+        // SAFETY: the frame of an outer region outlives those of all regions inside.
+        self.0 = unsafe { region.outer.as_ref() };
+        Some(region)
+    }
 }
 
-/// Those that no shield keeps from having their effect.
-fn exposed<'a>() -> impl Iterator<Item = &'a Region> {
-    entered().take_while(|region| !region.is_shield)
+/// Calls `look` with those of the calling thread.
+#[inline]
+fn with_entered<R>(look: impl FnOnce(Entered<'_>) -> R) -> R {
+    // SAFETY: a region is in the list as long as its frame is there, and the caller is inside.
+    look(Entered(unsafe { INNERMOST.with(Cell::get).as_ref() }))
+}
+
+/// Calls `matches` with those that no shield keeps from having their effect.
+#[inline]
+fn any_exposed(matches: impl FnMut(&Region) -> bool) -> bool {
+    with_entered(|entered| entered.take_while(|region| !region.is_shield).any(matches))
+}
+
+/// Calls `look` with the outermost of them that is over, if there is one.
+fn with_struck<R>(look: impl FnOnce(&Region) -> R) -> Option<R> {
+    with_entered(|entered| {
+        let exposed = entered.take_while(|region| !region.is_shield);
+        exposed.filter(|region| region.is_over()).last().map(look)
+    })
 }
 
 pub(super) fn run<T>(limits: Limits, body: impl FnOnce() -> T) -> Option<T> {
@@ -113,39 +135,40 @@ pub(super) fn shield<R>(body: impl FnOnce() -> R) -> R {
 /// When a wait of the calling thread has to end at the latest.
 #[inline]
 pub(crate) fn first_deadline() -> Option<Instant> {
-    exposed().next()?.first_deadline
+    with_entered(|mut entered| entered.next()?.first_deadline)
 }
 
 /// Whether another party may end a region of the calling thread at any time.
 #[cfg(not(lisle_loom))]
 pub(crate) fn may_be_struck() -> bool {
-    exposed().any(|region| region.link.is_some())
+    any_exposed(|region| region.link.is_some())
 }
 
 /// Whether a cancellation point would unwind the calling thread.
 #[inline]
 pub(crate) fn is_struck() -> bool {
-    exposed().any(Region::is_over)
+    any_exposed(Region::is_over)
 }
 
 /// Whether what a cancellation point would unwind to is a region whose time is over.
 pub(super) fn is_out_of_time() -> bool {
-    let struck = exposed().filter(|region| region.is_over()).last();
-    struck.is_some_and(|region| region.link.as_ref().is_none_or(|link| !link.is_cancelled()))
+    let is_cancelled =
+        with_struck(|region| region.link.as_ref().is_some_and(|link| link.is_cancelled()));
+    is_cancelled == Some(false)
 }
 
 /// Whether a region of the calling thread is over, whatever shields there are.
 pub(super) fn is_cancelled() -> bool {
-    entered().any(Region::is_over)
+    with_entered(|mut entered| entered.any(Region::is_over))
 }
 
 /// Unwinds the calling thread to the outermost of its regions that is over, if there is one.
 /// Returns in a destructor amid an unwinding, and where nothing can be unwound.
 pub(crate) fn check() {
-    if let Some(region) = exposed().filter(|region| region.is_over()).last()
+    if let Some(payload) = with_struck(|region| Cancelled::region(region.id))
         && cfg!(panic = "unwind")
         && !std::thread::panicking()
     {
-        resume_unwind(Box::new(Cancelled::region(region.id)));
+        resume_unwind(Box::new(payload));
     }
 }

@@ -224,10 +224,13 @@ impl Driver {
     fn wait(&self, poller: &Poller, timeout: Option<Duration>) -> bool {
         self.has_just_looked.set(true);
         self.looks.set(self.looks.get() + 1);
-        poller.wait(timeout, source::fetch, |token, readiness| {
+        // SAFETY: sources alone register with a poller, by their tokens.
+        let fetch = |token, distance| unsafe { source::fetch(token, distance) };
+        poller.wait(timeout, fetch, |token, readiness| {
             self.reports.set(self.reports.get() + 1);
             self.delivers.set(true);
-            let delivered = source::deliver(token, readiness);
+            // SAFETY: see above.
+            let delivered = unsafe { source::deliver(token, readiness) };
             self.delivers.set(false);
             delivered
         })

@@ -115,7 +115,8 @@ impl WaitGroup {
                 return Wake::Unparked;
             }
             let wait = Wait::on(&*group).at(place);
-            wait_in(&group.queue, |queue| queue, |_| group.is_over(), wait, deadline)
+            // SAFETY: the queue is all that the lock guards, and is never replaced.
+            unsafe { wait_in(&group.queue, |queue| queue, |_| group.is_over(), wait, deadline) }
         });
         if wake != Wake::Unparked && group.join() { Err(Self(group)) } else { Ok(()) }
     }

@@ -93,8 +93,8 @@ impl Poller {
     }
 
     /// Blocks the owner until something is reported, the bell rings, or `timeout` has passed. Gives
-    /// every report to `deliver`, and says whether that has said yes to one. `announce` hears of
-    /// those before that have others before them.
+    /// every report to `deliver`, and says whether that has returned true for one. `announce` is
+    /// called with reports that are still some places away.
     pub(super) fn wait(
         &self,
         timeout: Option<Duration>,

@@ -204,9 +204,14 @@ fn closed() -> io::Error {
 
 /// Has what a report will change fetched into the cache: first the block, and then the waiter,
 /// whose address is in the block.
+///
+/// # Safety
+///
+/// The token is that of a source, which may be gone.
 #[inline]
-pub(super) fn fetch(token: u64, distance: Distance) {
-    let (block, _) = slab::block_of(token);
+pub(super) unsafe fn fetch(token: u64, distance: Distance) {
+    // SAFETY: the caller's promise.
+    let (block, _) = unsafe { slab::block_of(token) };
     match distance {
         Distance::Far => prefetch(ptr::from_ref(block).cast()),
         Distance::Near => prefetch(block.first_waiter().cast()),
@@ -214,8 +219,13 @@ pub(super) fn fetch(token: u64, distance: Distance) {
 }
 
 /// Passes on what a poller reports. True if that has woken a task.
-pub(super) fn deliver(token: u64, readiness: Readiness) -> bool {
-    let (block, generation) = slab::block_of(token);
+///
+/// # Safety
+///
+/// The token is that of a source, which may be gone.
+pub(super) unsafe fn deliver(token: u64, readiness: Readiness) -> bool {
+    // SAFETY: the caller's promise.
+    let (block, generation) = unsafe { slab::block_of(token) };
     block.note(readiness, generation)
 }
 
@@ -225,7 +235,8 @@ pub(super) fn disown(poller: &Arc<Poller>) {
     const LOOK_ANEW: Readiness =
         Readiness { readable: true, writable: true, ended: true, irregular: false };
     for token in poller.end() {
-        let (block, generation) = slab::block_of(token);
+        // SAFETY: sources alone register with a poller, by the tokens of their blocks.
+        let (block, generation) = unsafe { slab::block_of(token) };
         block.leave(poller);
         block.note(LOOK_ANEW, generation);
     }
@@ -243,8 +254,14 @@ pub(super) mod testing {
         }
 
         /// A source that has the block of the one with this token.
-        pub(in crate::driver) fn reusing(token: u64, descriptor: T) -> Self {
-            Self { descriptor: ManuallyDrop::new(descriptor), block: slab::block_of(token).0 }
+        ///
+        /// # Safety
+        ///
+        /// The token is that of a source, which is gone.
+        pub(in crate::driver) unsafe fn reusing(token: u64, descriptor: T) -> Self {
+            // SAFETY: the caller's promise.
+            let (block, _) = unsafe { slab::block_of(token) };
+            Self { descriptor: ManuallyDrop::new(descriptor), block }
         }
 
         pub(in crate::driver) fn edges(&self, direction: Direction) -> u32 {

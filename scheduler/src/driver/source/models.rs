@@ -168,10 +168,12 @@ fn model_of_a_late_report() {
         let late = thread::spawn(move || {
             let readiness =
                 Readiness { readable: true, writable: true, ended: true, irregular: true };
-            assert!(!deliver(token, readiness), "nobody waits");
+            // SAFETY: the token is the source's.
+            assert!(!unsafe { deliver(token, readiness) }, "nobody waits");
         });
         drop(first);
-        let second = Source::reusing(token, Pipe::default());
+        // SAFETY: the token is the first one's.
+        let second = unsafe { Source::reusing(token, Pipe::default()) };
         let before = second.edges(Direction::Read);
         late.join().unwrap();
         assert!(second.edges(Direction::Read) == before);
@@ -219,7 +221,8 @@ fn beside_reports(portions: &'static [usize], reader: fn(&SharedSource)) {
         let writer = thread::spawn(move || {
             for &units in portions {
                 pipe.write(units);
-                deliver(token, Readiness { readable: true, ..Readiness::default() });
+                // SAFETY: the token is the source's.
+                unsafe { deliver(token, Readiness { readable: true, ..Readiness::default() }) };
             }
         });
         reader(&source);

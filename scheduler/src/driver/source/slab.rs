@@ -26,9 +26,14 @@ impl Block {
     }
 }
 
-pub(super) fn block_of(token: u64) -> (&'static Block, u32) {
+/// The block with this token, and the generation that it had when the token was made.
+///
+/// # Safety
+///
+/// The token was made by [`Block::token`].
+pub(super) unsafe fn block_of(token: u64) -> (&'static Block, u32) {
     let address = (token >> GENERATION_BITS << ALIGN_BITS) as usize;
-    // SAFETY: tokens are made by `Block::token` alone, and blocks are never freed.
+    // SAFETY: it is the address of a block, says the caller, and blocks are never freed.
     let block = unsafe { &*ptr::with_exposed_provenance::<Block>(address) };
     (block, token as u32 & ((1 << GENERATION_BITS) - 1))
 }

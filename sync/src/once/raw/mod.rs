@@ -180,20 +180,23 @@ impl RawOnce {
         waiter.payload().0
     }
 
-    /// Waits until it is over, whoever initialises, but not beyond `deadline`.
+    /// Waits until it is over, whichever party initialises, but not beyond `deadline`.
     pub(crate) fn wait(&self, deadline: Option<Instant>, place: Place) -> Wake {
         if self.is_done() {
             return Wake::Unparked;
         }
         let object = Watching(self);
         shield_unwinding(|| {
-            wait_in(
-                &self.waiting,
-                |waiting| &mut waiting.others,
-                |_| self.state.load(Ordering::Relaxed) == DONE,
-                Wait::on(&object).at(place),
-                deadline,
-            )
+            // SAFETY: it is a field, from which parties are taken out and which is not replaced.
+            unsafe {
+                wait_in(
+                    &self.waiting,
+                    |waiting| &mut waiting.others,
+                    |_| self.state.load(Ordering::Relaxed) == DONE,
+                    Wait::on(&object).at(place),
+                    deadline,
+                )
+            }
         })
     }
 
