@@ -68,7 +68,7 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
 }
 
 impl Interval {
-    /// Says what becomes of moments that are missed; [`MissedTick::Burst`] if it is not said.
+    /// Says what becomes of moments that are missed. The default is [`MissedTick::Burst`].
     ///
     /// # Examples
     ///

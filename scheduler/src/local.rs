@@ -241,7 +241,7 @@ impl std::error::Error for NotSet {}
 ///
 /// ```
 /// lisle::task_local! {
-///     /// For whom the task works.
+///     /// The user for whom the task works.
 ///     pub static USER: String;
 ///     static REQUEST: u64;
 /// }

@@ -172,8 +172,9 @@ pub(crate) fn undisturbed<R>(message: &'static str, closure: impl FnOnce() -> R)
 /// that `commit` was given, or `None` if a waker has taken it.
 ///
 /// A cancelled task is unwound, by a panic with the payload [`Cancelled`](crate::Cancelled): in a
-/// wait, once `retract` has given the unparker back, and before the next one. Plain threads are
-/// never cancelled.
+/// wait, once `retract` has given the unparker back, and before the next one. A plain thread is
+/// unwound in the same way, but only by a region that it is in, such as a
+/// [`timeout`](fn@crate::timeout).
 ///
 /// The report of a deadlock says what the [`Wait`] tells: the reason, the caller's place unless it
 /// names another, and what its object says.

@@ -28,7 +28,7 @@ pub(crate) struct Settings {
     pub(crate) stall_notice: Option<Duration>,
     /// Whether samples are taken of how long tasks wait for their turns.
     pub(crate) queue_delays: bool,
-    /// How long a turn of a task may last before it is told of.
+    /// How long a turn of a task may last before it is reported.
     pub(crate) watch: Option<Duration>,
     pub(crate) name: Option<Arc<str>>,
     pub(crate) thread_name: Arc<str>,
@@ -49,7 +49,7 @@ impl Settings {
         self.name.as_ref().unwrap_or(&self.thread_name)
     }
 
-    /// Whether long turns are told of. A model has no clock.
+    /// Whether long turns are reported. A model has no clock.
     pub(crate) fn is_watched(&self) -> bool {
         self.watch.is_some() && !cfg!(lisle_loom)
     }

@@ -16,7 +16,7 @@ use crate::worker::yield_now;
 ///
 /// # Panics
 ///
-/// Unwinds a task that is being cancelled because its runtime ends. Panics in a task inside
+/// Unwinds a task that is cancelled. Panics in a task inside
 /// [`no_suspend`](lisle_runtime::no_suspend).
 ///
 /// # Examples

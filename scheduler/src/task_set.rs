@@ -125,8 +125,7 @@ impl<T: Send + 'static> TaskSet<T> {
         self.tasks[number] = Some(task);
     }
 
-    /// Waits for the next result: that of the task which ends next, or has ended first of those
-    /// whose results were not taken. `None` if no task is left.
+    /// Waits for the next result, in the order in which the tasks end. `None` if no task is left.
     ///
     /// # Errors
     ///

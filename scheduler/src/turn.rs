@@ -268,8 +268,7 @@ pub fn fail() {
 ///
 /// # Panics
 ///
-/// Unwinds a task that is being cancelled because its runtime ends, unless its thread is unwinding
-/// already.
+/// Unwinds a task that is cancelled, unless it is unwinding already.
 ///
 /// ```
 /// use lisle::park::turn;

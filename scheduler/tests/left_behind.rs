@@ -207,7 +207,7 @@ fn the_thread_of_one_keeps_its_thread_locals() {
     ended.assert_success();
 }
 
-/// The threads that stay for such tasks are not there, and not to be reckoned with.
+/// The threads that stay for such tasks are not there, and do not count.
 #[test]
 fn a_fork_child_still_sees_deadlocks() {
     let ended = in_child("a_fork_child_still_sees_deadlocks", &[], || {

@@ -34,7 +34,7 @@ struct World {
     /// A task that takes one rings it.
     bells: Channel<Bell>,
     handles: Channel<JoinHandle<u64>>,
-    /// For anybody who wants to cancel a task.
+    /// Any party may take one, to cancel that task.
     stops: Channel<CancelHandle>,
     tasks_left: AtomicI64,
     /// Values that have been made and not been dropped.

@@ -59,13 +59,13 @@ const DONE: Event = Event::new(0);
 /// another thread, so it sees other thread-locals, and is no task there.
 ///
 /// The threads belong to the process: there are at most 512, and one that has had nothing to do for
-/// 10 s ends. A call for which there is none waits for one. Where no thread can be started and none
-/// is there, calls run on the threads of the tasks, which is said once on standard error.
+/// 10 s ends. A call waits until a thread is free. If there is no thread and none can be started,
+/// calls run on the threads of the tasks, and a line on standard error says so once.
 ///
-/// A hand-over costs a microsecond or two if calls come thick and fast, and what it takes to wake a
-/// thread, some 50 µs, if they do not. For what is certainly shorter, call it directly.
+/// A hand-over costs a microsecond or two if calls follow each other closely, and otherwise what it
+/// takes to wake a thread, some 50 µs. If a call is certainly shorter, make it directly.
 ///
-/// `call` is just called where there is no task to wait, or none that could:
+/// `call` runs on the calling thread where there is no task that could wait:
 ///
 /// - on a plain thread, and so in a call that is made inside of another one;
 /// - inside [`no_suspend`](fn@lisle_runtime::no_suspend): the worker stands still;
@@ -73,7 +73,7 @@ const DONE: Event = Event::new(0);
 ///
 /// # Cancellation
 ///
-/// A call that has begun cannot be called off. A task that is cancelled is unwound before it, but
+/// A call that has begun cannot be interrupted. A task that is cancelled is unwound before it, but
 /// not in it: it waits for the end, and is unwound at its next cancellation point. In the
 /// destructors of a task that is cancelled the call is made as usual. So a runtime that ends waits
 /// for such calls.

@@ -38,18 +38,18 @@ use crate::worker::{self, Worker};
 /// Unwinds the calling task if it is cancelled, by a panic with the payload
 /// [`Cancelled`](crate::Cancelled).
 ///
-/// Every wait does this, and so does [`yield_now`](crate::yield_now). A task that computes for
-/// long, or that fails because of something which may be gone only since it was cancelled too, can
-/// ask in between.
+/// Every wait does this, and so does [`yield_now`](crate::yield_now). A long computation can ask in
+/// between; so can a task whose operation has failed, perhaps only because its partner was
+/// cancelled as well.
 ///
 /// It returns in a task that is not cancelled and on a plain thread. It also returns if the task is
 /// already unwinding, in the calling coroutine or in one that waits for that: a second panic would
 /// abort the process.
 ///
 /// A task that catches this and comes to another such point is unwound again, after the other
-/// runnable tasks have had a turn. After 100 times that is reported and the task is left behind,
-/// and so is in the first place any task of a program built with `panic = "abort"`: its stack is
-/// leaked, and it does not go on.
+/// runnable tasks have had a turn. After 100 times that is reported and the task is *left behind*:
+/// its stack is leaked, and it does not go on. In a program built with `panic = "abort"` a
+/// cancelled task is left behind at once.
 ///
 /// # Examples
 ///
@@ -160,8 +160,8 @@ pub(crate) fn cancel(task: &Control, by: CancelledBy) {
 /// Runs `body`, in which the calling task is not cancelled: it waits and yields as usual, although
 /// its runtime ends.
 ///
-/// It is for what must be brought to an end once it has begun, such as a protocol with a partner
-/// that has to be told, or a loan that has to be waited for. In the destructors of a task that
+/// It is for work that must be finished once it has begun, such as a protocol with a partner that
+/// has to hear of the end, or a loan that has to come back. In the destructors of a task that
 /// unwinds, where waits would fail, they succeed inside. Nothing happens at the end of a shield: a
 /// task that was cancelled meanwhile is unwound at its next cancellation point outside. A shield
 /// inside another adds nothing.

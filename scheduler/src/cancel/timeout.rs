@@ -18,8 +18,8 @@ impl fmt::Display for Elapsed {
 
 impl std::error::Error for Elapsed {}
 
-/// Runs `body`, but for no longer than `duration`: when that has passed, `body` is unwound from the
-/// wait in which it is or comes next, with all that it has called, and its destructors run.
+/// Runs `body`, but for no longer than `duration`: when that has passed, `body` is unwound from its
+/// present wait or the next one, with all that it has called, and its destructors run.
 ///
 /// It stays on the calling task, so `body` may borrow. A value that `body` returns counts, although
 /// it comes late. So with a `duration` of zero what need not wait is still done. A duration that
@@ -29,7 +29,7 @@ impl std::error::Error for Elapsed {}
 /// as the cancellation of the whole task. A [`shield`](fn@crate::shield) inside puts the end off,
 /// and one outside does not matter, so that a destructor can wait for a while and no longer.
 /// In a destructor that runs amid an unwinding, however, waits that are over time fail as if the
-/// other side were gone, and nothing is unwound. What computes and does not wait has to call
+/// other side were gone, and nothing is unwound. Code that computes without waiting has to call
 /// [`check_cancelled`](fn@crate::check_cancelled) to notice.
 ///
 /// On a plain thread it works in Lisle's waits, and nowhere else, and in `check_cancelled`. In a

@@ -110,7 +110,7 @@ impl CancelToken {
         Self(Arc::new(RegionLink::new()))
     }
 
-    /// Cancels what runs in the region: it is unwound from the wait in which it is or comes next.
+    /// Cancels what runs in the region: it is unwound from its present wait or the next one.
     #[track_caller]
     pub fn cancel(&self) {
         pass();
@@ -133,7 +133,7 @@ impl fmt::Debug for CancelToken {
 
 /// Runs `body` in a region that its token can cancel, alone of all that the calling task does.
 ///
-/// When the token is used, `body` is unwound from the wait in which it is or comes next, its
+/// When the token is used, `body` is unwound from its present wait or the next one, its
 /// destructors run, and this returns an error. If `body` returns a value all the same, that counts.
 /// Regions may be nested in any way, with [`timeout`](crate::timeout) too: each catches what is
 /// meant for itself and lets all else pass. A [`shield`](fn@crate::shield) inside puts the

@@ -271,8 +271,8 @@ impl<T, W: Waiting> Seat<T, W> {
     }
 }
 
-/// Held while an identity that wants to go home, or a thread that waits for its own, changes what
-/// is kept by whom.
+/// Held while an identity that wants to go home, or a thread that waits for its own, changes which
+/// thread keeps which identity.
 struct Homing;
 
 /// Not loom's: a model of it would have to be static. Models that run side by side, each on one

@@ -28,11 +28,11 @@ const MOST_TASKS: usize = 1000;
 
 /// What every task of every runtime of the process does.
 ///
-/// It neither stops the tasks nor changes what they do next. Each worker is asked, and says it
+/// It neither stops the tasks nor changes what they do next. Each worker is asked, and answers
 /// between two turns of its tasks, at a moment of its own: a task that another worker takes
-/// meanwhile may be told twice or be missing. A worker that computes, or blocks in a call that is
-/// not Lisle's, cannot answer: after 250 ms it is told as [busy](Dump::busy_workers), with the task
-/// that runs there. A sleeping worker is woken for it.
+/// meanwhile may be listed twice or be missing. A worker that computes, or blocks in a call that is
+/// not Lisle's, cannot answer: after 250 ms it is listed as [busy](Dump::busy_workers), with the
+/// task that runs there. A sleeping worker is woken for it.
 ///
 /// The calling task parks meanwhile, in a shield; inside
 /// [`no_suspend`](fn@lisle_runtime::no_suspend) its thread blocks. On a plain thread it blocks. In

@@ -110,7 +110,7 @@ pub fn choose(len: usize) -> Option<usize> {
 /// How a program is explored.
 ///
 /// The variables `LISLE_EXPLORE_SEED`, `LISLE_EXPLORE_ITERATIONS` and `LISLE_EXPLORE_STRATEGY`
-/// come before what is said here.
+/// take precedence over the settings here.
 ///
 /// # Examples
 ///
@@ -173,7 +173,7 @@ impl Explorer {
         self
     }
 
-    /// What all choices follow from. 0 if it is not said.
+    /// The number from which all choices follow. 0 by default.
     ///
     /// # Examples
     ///
@@ -226,8 +226,7 @@ impl Explorer {
         self
     }
 
-    /// After how many choices an execution counts as one that does not end. 100,000 if it is not
-    /// said.
+    /// After how many choices an execution counts as one that does not end. 100,000 by default.
     ///
     /// # Examples
     ///
@@ -245,8 +244,8 @@ impl Explorer {
         self
     }
 
-    /// Whether tasks may be left that wait for ever when the program has ended. That is a failure
-    /// if it is not said.
+    /// Whether tasks may be left that wait for ever when the program has ended. By default that is
+    /// a failure.
     ///
     /// # Examples
     ///
@@ -267,9 +266,8 @@ impl Explorer {
         self
     }
 
-    /// Has these faults strike the program now and then, in most executions one or a few: what it
-    /// does then is under test, too. [`Fault::ALL`] is all that there are; none does if it is not
-    /// said.
+    /// Injects these faults into the program now and then, in most executions one or a few, to test
+    /// what it does then. [`Fault::ALL`] is all that there are; by default there are none.
     ///
     /// In a test it is `#[lisle::test(explore, faults)]`.
     ///

@@ -137,8 +137,8 @@ impl RuntimeBuilder {
     /// Says whether the thread of one worker may run another worker that sleeps, under its
     /// identity: with its thread-locals, its `std::thread::current()`, its allocator's caches and
     /// all else that code takes for its thread. Two tasks that wait for each other on two workers
-    /// then need no wake-up of a thread, which takes some 50 µs. Without it that is decided by the
-    /// variable `LISLE_CARRY`, 0 or 1; the default is that it may.
+    /// then need no wake-up of a thread, which takes some 50 µs. Without this call the variable
+    /// `LISLE_CARRY`, 0 or 1, decides; the default is 1.
     ///
     /// What belongs to the *kernel's* thread does not come along: `gettid`, and what the kernel
     /// keeps by it. A program whose tasks depend on that switches carrying off: one that sets
@@ -147,9 +147,9 @@ impl RuntimeBuilder {
     /// submit to, or protection keys. [The page on
     /// safety](https://docs.rs/lisle/latest/lisle/guide/safety/) has the list.
     ///
-    /// Carrying takes x86_64 with glibc and a kernel that lets programs write the `fs` base, and
-    /// more than one worker. Workers of two runtimes do not carry each other, nor does a worker
-    /// take part of which a task has ever waited for a descriptor, as for a socket. It is off under
+    /// Carrying needs x86_64 with glibc, a kernel that lets programs write the `fs` base, and more
+    /// than one worker. Workers of two runtimes do not carry each other. A worker takes no part
+    /// once one of its tasks has waited for a descriptor, such as a socket. Carrying is off under
     /// sanitizers and valgrind, where the allocator uses restartable sequences, and in a runtime
     /// that has a [`stall_notice`](Self::stall_notice) or a [`watch`](Self::watch).
     ///
@@ -175,10 +175,11 @@ impl RuntimeBuilder {
     /// [`now`](fn@crate::now), while `std::time::Instant::now()` shows the system's.
     /// [`advance`](fn@crate::advance) moves it, and [`resume`](fn@crate::resume) has it run.
     ///
-    /// Something from outside may wake a task before its time. So the clock stands while a task
-    /// waits for a socket or another descriptor, and during a [`blocking`](fn@crate::blocking)
-    /// call. A thread of the program's own has to say so, by [`hold`](fn@crate::hold). If the clock
-    /// stands for ten seconds although tasks wait for it, what holds it is said on standard error.
+    /// Something from outside may wake a task before its time. So the clock stands still while a
+    /// task waits for a socket or another descriptor, and during a [`blocking`](fn@crate::blocking)
+    /// call. A thread of the program's own holds it by [`hold`](fn@crate::hold). If the clock
+    /// stands still for ten seconds although tasks wait for it, a line on standard error says what
+    /// holds it.
     ///
     /// Such a runtime has one worker if [`workers`](Self::workers) does not say otherwise. With
     /// several, tasks with equal deadlines go on in any order.
@@ -273,16 +274,16 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Says on standard error when nothing goes on for `duration`, in two cases. Off by default;
-    /// nothing is said either if [`deadlock_detection`](Self::deadlock_detection) is off.
+    /// Says on standard error when nothing goes on for `duration`, in two cases. Off by default,
+    /// and also while [`deadlock_detection`](Self::deadlock_detection) is off.
     ///
     /// - **All tasks wait**, and only a thread that is not the runtime's could wake one: no
-    ///   deadlock, but it may look like one. What each waits for is said, once.
+    ///   deadlock, but it may look like one. The notice says once what each waits for.
     /// - **A task blocks its worker** in the kernel, and with it the other tasks there: in the
     ///   initialiser of a `LazyLock` that another task of the worker runs, for a lock of
     ///   `std::sync` that another holds, in `std::thread::sleep`, for a file. The
     ///   [`watch`](Self::watch) has more on that; a shorter time that is given there counts for
-    ///   this, too. A task that computes is told of only if there is a `watch`.
+    ///   this, too. A task that computes is reported only if there is a `watch`.
     ///
     /// # Examples
     ///
@@ -300,10 +301,10 @@ impl RuntimeBuilder {
 
     /// Watches the workers: says on standard error when a task keeps its worker for `longest` or
     /// more in one turn, while other tasks wait for that worker. `Duration::ZERO` switches that
-    /// off. Without this call it is decided by the variable `LISLE_WATCH`, such as `10ms`, `2s` or
-    /// `off`; the default is that nothing is watched.
+    /// off. Without this call the variable `LISLE_WATCH` decides, such as `10ms`, `2s` or `off`; the
+    /// default is `off`.
     ///
-    /// Two kinds of tasks are told of:
+    /// It reports two kinds of tasks:
     ///
     /// - One that **blocks its worker** in the kernel: for a lock of `std::sync` that another task
     ///   holds while it waits, in the initialiser of a `LazyLock` that another runs, in
@@ -322,18 +323,18 @@ impl RuntimeBuilder {
     ///     at src/main.rs:15:30
     /// ```
     ///
-    /// The task is named, with the place of its spawn and the number of tasks that it holds up; one
-    /// that holds up no other is not told of. When the turn is over a second message says where
-    /// that was, with a backtrace if `RUST_BACKTRACE` is set, unless the task has ended with it.
-    /// For each worker, tasks from one place are told of once for each of the two.
+    /// The task is named, with the place of its spawn and the number of tasks that it holds up. One
+    /// that holds up no other is not reported. When the turn is over, a second message says where
+    /// it ended, with a backtrace if `RUST_BACKTRACE` is set, unless the task has ended with it.
+    /// For each worker, the tasks of one spawn site are reported once for each of the two kinds.
     ///
-    /// The runtime has a thread more for this, `NAME-watch`, which deadlock reports do not count.
-    /// It looks four times in this time, but not more often than every 5 ms, and so tells of what
-    /// lasts up to a quarter, or those 5 ms, longer. It reads in `/proc` what the threads of busy
-    /// workers do, and asks one that a task keeps by the signal SIGURG, whose handler on the
-    /// worker's thread says which. So a system call that is blocked for so long may return EINTR,
-    /// if it is one that the kernel does not resume after a signal, such as `poll`, or if the
-    /// program's own handler of this signal was set so. The handler is set when the first such
+    /// The runtime has one more thread for this, `NAME-watch`, which deadlock reports do not count.
+    /// It looks four times in that time, but at most every 5 ms, so a report may come a quarter of
+    /// the time, or those 5 ms, late. It reads in `/proc` what the threads of busy
+    /// workers do, and asks a worker that a task keeps by the signal SIGURG, whose handler on the
+    /// worker's thread says which task it is. So a system call that blocks for that long may return
+    /// EINTR, if it is one that the kernel does not resume after a signal, such as `poll`, or if
+    /// the program's own handler of this signal asks for that. The handler is set when the first such
     /// runtime starts; it calls the one that was there for other signals, on the stack and with the
     /// flags that this has asked for. If the program replaces it, or blocks the signal, the task is
     /// not named. A switch between tasks costs some nanoseconds more, and the runtime does not
@@ -373,9 +374,9 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Says whether the message of a panic in a task is followed by a line that says in which: "in
-    /// task 12 'parser', spawned at src/main.rs:10:5". Without it that is decided by the variable
-    /// `LISLE_PANIC_NOTE`, 0 or 1; the default is that it is.
+    /// Says whether the message of a panic in a task is followed by a line that names the task: "in
+    /// task 12 'parser', spawned at src/main.rs:10:5". Without this call the variable
+    /// `LISLE_PANIC_NOTE`, 0 or 1, decides; the default is 1.
     ///
     /// The line comes from a panic hook. Hooks belong to the process: the first runtime that wants
     /// the line sets this one when it starts, and it stays. It calls the hook that was there
@@ -384,7 +385,7 @@ impl RuntimeBuilder {
     ///
     /// ```
     /// let builder = lisle::Runtime::builder().panic_note(false);
-    /// let task = builder.run(|| lisle::spawn(|| panic!("said without a line more")).join());
+    /// let task = builder.run(|| lisle::spawn(|| panic!("without another line")).join());
     /// assert!(task.unwrap().is_err());
     /// ```
     pub fn panic_note(mut self, wanted: bool) -> Self {
@@ -512,7 +513,7 @@ impl RuntimeBuilder {
     }
 }
 
-/// Found only when a worker is wanted, it would be a panic where none may be.
+/// An error from the start: later, when a worker is wanted, failing could only panic.
 fn bad_thread_name() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "the name of a thread cannot contain a zero byte")
 }

@@ -103,8 +103,8 @@ fn serve(team: Arc<Team>, index: usize) {
     }
 }
 
-/// The main task will neither go on nor be unwound, and may borrow from the caller of `run`, to
-/// which there is thus no way back. It is given up in a deadlock only.
+/// The main task will neither go on nor be unwound, and may borrow from the caller of `run`: so
+/// `run` cannot return. Main is given up in a deadlock only.
 fn refuse_to_leave_main(deadlock: Option<Deadlock>) -> ! {
     let why = if cfg!(panic = "unwind") {
         "main has caught its cancellation again and again, so that the process has to end"

@@ -26,12 +26,12 @@ use crate::task::{AnyHandle, CancelHandle, JoinHandle, Sign, Task};
 /// It is what [`std::thread::scope`] is to threads. Tasks of the scope may spawn more of them, and
 /// see the [task-local](crate::task_local) values of their spawner.
 ///
-/// **If `body` panics or is cancelled**, be it with the calling task or by a region such as
-/// [`timeout`](crate::timeout) around the scope, the tasks are cancelled, and then waited for; so
-/// they are if the caller is cancelled while it waits. That wait is [shielded](crate::shield): it
-/// lasts until the last of them has ended. **If a task panics** and nobody has joined it, the scope
-/// panics at its end, with the payload of the first panic, of tasks and body. It does not cancel
-/// the other tasks: [`try_scope`](fn@try_scope) does.
+/// **If `body` panics or is cancelled**, with the calling task or by a region such as
+/// [`timeout`](crate::timeout) around the scope, the tasks are cancelled and then waited for. The
+/// same happens if the caller is cancelled while it waits. That wait is [shielded](crate::shield):
+/// it lasts until the last task has ended. **If a task panics** and nobody has joined it, the scope
+/// panics at its end, with the payload of the first panic of the tasks and the body. It does not
+/// cancel the other tasks: [`try_scope`](fn@try_scope) does.
 ///
 /// On a plain thread it blocks, and the tasks run in the default runtime.
 ///
@@ -42,7 +42,7 @@ use crate::task::{AnyHandle, CancelHandle, JoinHandle, Sign, Task};
 /// # Aborts
 ///
 /// If a task of the scope is [left behind](crate::check_cancelled): it may have lent what it
-/// borrows. Only if the caller is itself being cancelled outside of a shield, it is left behind,
+/// borrows. A caller that is itself being cancelled outside of a shield is instead left behind,
 /// too.
 ///
 /// # Examples

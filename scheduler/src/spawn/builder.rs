@@ -93,10 +93,10 @@ impl Builder {
     /// [`StackSize::MIN`]; any other is rounded up to the next that there is, by less than a
     /// quarter: see [`StackSize`]. Only pages that are touched cost memory.
     ///
-    /// Values that are handed on by value lie on the stack several times over, most of all in a
-    /// debug build. There a default stack of 256 KiB bears messages of 6 KiB, and closures and
-    /// results of 16 KiB; in a release build, 24 KiB of each. Put what is larger into a `Box`, or
-    /// ask for a larger stack.
+    /// Values that are passed along lie on the stack several times over, most of all in a debug
+    /// build. There a default stack of 256 KiB is enough for messages of 6 KiB, and for closures
+    /// and results of 16 KiB; in a release build, for 24 KiB of each. Put what is larger into a
+    /// `Box`, or ask for a larger stack.
     ///
     /// A task may wait on a stack that the crate `stacker` has grown for it, and is unwound from
     /// there.
@@ -115,9 +115,9 @@ impl Builder {
         self
     }
 
-    /// Has the task placed, before it starts, on the worker on which the fewest tasks live. No
-    /// other takes it from there, and that worker is woken or gets its thread if it has none to
-    /// run.
+    /// Places the task, before it starts, on the worker with the fewest live tasks. No other worker
+    /// takes it from there. If that worker has nothing to run, it is woken, or its thread is
+    /// started.
     ///
     /// A task stays on the worker that starts it. As a rule that is the one that has spawned it;
     /// others take tasks that have waited for about a millisecond. That is good for tasks that talk

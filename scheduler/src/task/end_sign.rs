@@ -2,7 +2,7 @@
 //! has ended. A receiver, say, is disconnected by that.
 //!
 //! The sign stands in the cell of the join state, as a party that waits there in place of the
-//! handle; so a task without a sign pays nothing. Whoever joins waits in a cell of the sign. If the
+//! handle; so a task without a sign pays nothing. A joiner waits in a cell of the sign. If the
 //! handle lets go first, it takes the sign out of the cell: the task finds that it is detached, and
 //! drops the value itself.
 

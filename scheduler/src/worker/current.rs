@@ -113,7 +113,7 @@ pub(crate) fn with_panicking_task(say: fn(&Control)) {
 ///
 /// # Panics
 ///
-/// Unwinds a task that is being cancelled because its runtime ends. Panics in a task inside
+/// Unwinds a task that is cancelled. Panics in a task inside
 /// [`no_suspend`](lisle_runtime::no_suspend).
 ///
 /// # Examples
