@@ -51,10 +51,10 @@ pub trait Done {
     /// A receiver that is disconnected when the task has ended, however it has: nothing is ever
     /// received from it. Then `join` returns at once.
     ///
-    /// It does not block. The first call makes the receiver, and later ones give the same. A clone
-    /// of it may outlive the handle, and tells of the end of a task that was detached, too. If the
-    /// task is left behind, as the only thing that can be done with one that catches its
-    /// cancellation again and again, that counts as an end.
+    /// It does not block. The first call makes the receiver, and later ones return the same one. A
+    /// clone of it may outlive the handle, and shows the end of a task that was detached, too. That
+    /// a task is [left behind](fn@lisle_scheduler::check_cancelled), because it catches its
+    /// cancellation again and again, counts as an end.
     fn done(&self) -> &Receiver<()>;
 }
 

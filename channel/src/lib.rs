@@ -97,8 +97,8 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 
 /// Makes a channel that holds any number of messages.
 ///
-/// Its memory grows and shrinks with the number of messages that wait in it. How large one may be
-/// is told at [`bounded`].
+/// Its memory grows and shrinks with the number of messages that wait in it. [`bounded`] says how
+/// large a message may be.
 ///
 /// # Examples
 ///

@@ -113,8 +113,8 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     ///
-    /// Unwinds a task that is cancelled because its runtime ends. If it has to wait, panics in a
-    /// task inside [`no_suspend`](lisle_runtime::no_suspend).
+    /// Unwinds a task that is cancelled. If it has to wait, panics in a task inside
+    /// [`no_suspend`](lisle_runtime::no_suspend).
     ///
     /// # Examples
     ///

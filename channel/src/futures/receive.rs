@@ -60,8 +60,8 @@ impl<T> Receiver<T> {
     /// futures the one that has waited longest is woken. In a rendezvous a
     /// [`try_send`](crate::Sender::try_send) does not find a future that waits.
     ///
-    /// **If it is dropped** before it is ready, it has received nothing, and nothing is lost. Was
-    /// it woken for a message, another future is woken instead.
+    /// **If it is dropped** before it is ready, it has received nothing, and nothing is lost. If it
+    /// was woken for a message, another future is woken instead.
     ///
     /// # Errors
     ///

@@ -56,13 +56,14 @@ pub fn unknown() -> ! {
 /// [`select_biased!`](crate::select_biased!) takes the first. A message is evaluated when its arm
 /// has been selected, and the others are not. A receiver may be waiting for the message by then, so
 /// it should not take long to make; if the expression is left, by `?` or `break` or a panic, the
-/// receiver waits for another one. Neither messages nor bodies are kept from changing what the
-/// channels belong to: `recv(self.jobs) -> job => self.take(job)` does.
+/// receiver waits for another one. Messages and bodies may change the value that the channels
+/// belong to, as in `recv(self.jobs) -> job => self.take(job)`.
 ///
 /// With `default` nothing is waited for: its body is run if no operation is possible at once. With
-/// `default(TIMEOUT)` its body is run if none is for so long; a timeout that ends after the last
-/// representable [`Instant`](std::time::Instant) never does. `default` runs only if at one single
-/// moment none of the operations was possible, not merely each at its own.
+/// `default(TIMEOUT)` its body is run if none becomes possible in that time; a timeout that ends
+/// after the last representable [`Instant`](std::time::Instant) never passes. `default` runs only
+/// if at one single moment none of the operations was possible, not merely each at a moment of its
+/// own.
 ///
 /// A message lies on the stack, a few times over. On a task's default stack of 256 KiB it may have
 /// some 24 KiB, in a debug build 6 KiB; larger ones belong in a `Box`.

@@ -268,8 +268,8 @@ impl<'a> Select<'a> {
     ///
     /// # Panics
     ///
-    /// If the list is empty. Unwinds a task that is cancelled because its runtime ends. If it has
-    /// to wait, panics in a task inside [`no_suspend`](lisle_runtime::no_suspend).
+    /// If the list is empty. Unwinds a task that is cancelled. If it has to wait, panics in a task
+    /// inside [`no_suspend`](lisle_runtime::no_suspend).
     ///
     /// # Examples
     ///

@@ -10,7 +10,7 @@ pub struct SendError<T>(pub T);
 /// Why a receive has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvError {
-    /// No sender is left, and all messages were got.
+    /// No sender is left, and all messages were received.
     Closed,
     /// The receiver was too slow, and has missed this many messages. The next receive gets the
     /// oldest one that is left.

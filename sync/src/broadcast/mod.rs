@@ -2,7 +2,7 @@
 //!
 //! The interface is that of tokio's `broadcast`. The channel keeps the last messages, up to its
 //! capacity. Sending never waits: when the channel is full the oldest message goes, and a receiver
-//! that had not got it yet is told how many it has missed.
+//! that had not got it yet learns how many it has missed.
 //!
 //! A receiver gets what is sent after it was made. Messages are cloned, but for the last receiver
 //! of each, which gets the message itself.

@@ -74,7 +74,7 @@ impl<T: Clone> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// If messages were missed, or no sender is left and all messages were got.
+    /// If messages were missed, or no sender is left and all messages were received.
     ///
     /// # Panics
     ///

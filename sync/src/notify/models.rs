@@ -30,7 +30,7 @@ fn model_of_a_notification_against_waits() {
     });
 }
 
-/// Whoever has said that it is about to wait, and then does not see the change, is notified.
+/// A party that has said that it is about to wait, and then does not see the change, is notified.
 ///
 /// Seen to fail: with a `notified` that does not note the rounds, loom reports a deadlock.
 #[test]

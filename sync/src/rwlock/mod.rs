@@ -23,11 +23,11 @@ use crate::waiting::deadline_in;
 /// other tasks, and guards may be held over any wait.
 ///
 /// **Order.** As long as a writer waits, no new reader gets the lock. When a writer releases it,
-/// all readers get it that wait by then, or the first writer if none does. So neither kind keeps
+/// all readers that wait by then get it, or the first writer if none does. So neither kind keeps
 /// the other one waiting: a writer waits for the readers that are there and, for each writer in
-/// front of it, for one more group of readers. Hence a party that has the lock for reading must not
-/// ask for it again: a writer that has come in between would wait for the first time, and it for
-/// the writer.
+/// front of it, for one more group of readers. So a party that has the lock for reading must not
+/// ask for it again: if a writer has come in between, it waits for the first guard, and the second
+/// read waits for it.
 ///
 /// **Panic and cancellation.** As for [`Mutex`](crate::Mutex): no poisoning, and waiting for the
 /// lock is no cancellation point. A writer that gives up lets those readers in that have waited

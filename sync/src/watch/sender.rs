@@ -60,7 +60,7 @@ impl<T> Sender<T> {
         self.0.change(|old| (mem::replace(old, value), true))
     }
 
-    /// Changes the value in its place. If `modify` panics the receivers are told nothing, and the
+    /// Changes the value in its place. If `modify` panics, receivers are not notified, and the
     /// value stays as it was left.
     ///
     /// # Panics
@@ -79,8 +79,8 @@ impl<T> Sender<T> {
         self.0.change(|value| (modify(value), true));
     }
 
-    /// As [`send_modify`](Self::send_modify), but tells the receivers only if `modify` returns
-    /// true, which is the result.
+    /// As [`send_modify`](Self::send_modify), but notifies receivers only if `modify` returns true.
+    /// Returns what `modify` has returned.
     ///
     /// # Panics
     ///

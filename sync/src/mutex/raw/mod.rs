@@ -130,8 +130,8 @@ impl RawMutex {
         self.state.compare_exchange(0, LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    /// Takes a lock that is free, whoever waits, and clears the bits `done`. If it is locked, gives
-    /// back the state.
+    /// Takes a lock that is free, although others may wait, and clears the bits `done`. If it is
+    /// locked, gives back the state.
     fn take_unlocked(&self, done: u8) -> Result<(), u8> {
         self.update(|state| (state & LOCKED == 0).then_some((state | LOCKED) & !done)).map(|_| ())
     }

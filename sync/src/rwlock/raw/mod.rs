@@ -4,7 +4,7 @@
 //!
 //! - `WRITER`: a writer has the lock.
 //! - `QUEUED`: somebody waits. Then a writer has the lock or waits for it, and nobody takes the
-//!   lock but those to whom it is left. Changed under the queues' lock.
+//!   lock but those to which it is left. Changed under the queues' lock.
 //! - the rest is the number of readers that have the lock, in steps of `READER`.
 
 #[cfg(all(test, lisle_loom))]
