@@ -37,11 +37,11 @@
 //! | Type | For | Like |
 //! |---|---|---|
 //! | [`TcpListener`], [`TcpStream`] | connections | `std::net` |
-//! | [`Server`], [`ServerHandle`] | a listener that lasts when descriptors are short, and ends well | |
+//! | [`Server`], [`ServerHandle`] | a listener that survives a lack of descriptors, and ends | |
 //! | [`UdpSocket`] | datagrams | `std::net` |
 //! | [`UnixListener`], [`UnixStream`] | connections within a host | `std::os::unix::net` |
 //! | [`UnixDatagram`] | datagrams within a host, which are not lost | `std::os::unix::net` |
-//! | [`ToSocketAddrs`], [`lookup_timeout`] | names, which a thread for blocking calls resolves | `std::net` |
+//! | [`ToSocketAddrs`], [`lookup_timeout`] | names, resolved on a thread of the pool | `std::net` |
 //! | [`Io`](crate::io::Io) | anything else that has a descriptor | |
 //!
 //! [The guide](crate::guide::servers) builds servers with them.
@@ -54,13 +54,14 @@
 //!
 //! **Errors.** They are the system's, as std has them. Beside those:
 //!
-//! | Kind | When |
-//! |---|---|
-//! | `WouldBlock` | a read or write is out of time (`set_read_timeout`, `set_write_timeout`), or would wait and must not (`set_nonblocking`) |
-//! | `TimedOut` | `connect_timeout`, `readable` and `writable` are out of time; or a [`timeout`](crate::timeout) around the call is over that cannot unwind it: in a destructor, or with `panic = "abort"` |
-//! | `ConnectionAborted` | another party has called `close` on this object |
-//! | `InvalidInput` | a time-out of zero, or no address at all |
-//! | `Other` | the task is being cancelled otherwise, and cannot wait there |
+//! - `WouldBlock`: a read or write is out of time (`set_read_timeout`, `set_write_timeout`), or
+//!   would wait and must not (`set_nonblocking`).
+//! - `TimedOut`: `connect_timeout`, `readable` or `writable` is out of time; or a
+//!   [`timeout`](crate::timeout) around the call is over and cannot unwind it, in a destructor or
+//!   with `panic = "abort"`.
+//! - `ConnectionAborted`: another party has called `close` on this object.
+//! - `InvalidInput`: a time-out of zero, or no address at all.
+//! - `Other`: the task is being cancelled otherwise, and cannot wait there.
 //!
 //! **Panics.** A wait unwinds a task that is cancelled, and what is in a
 //! [`timeout`](crate::timeout) that is over. Nothing that was read is lost by that: the value of a

@@ -27,7 +27,7 @@
 //! |---|---|---|
 //! | [`Mutex`], [`RwLock`] | a value that several parties change | `std::sync::nonpoison` |
 //! | [`Condvar`] | waiting until such a value has changed | `std::sync::nonpoison` |
-//! | [`Once`], [`OnceLock`], [`LazyLock`] | what is made once, by an initialiser that may wait | `std::sync` |
+//! | [`Once`], [`OnceLock`], [`LazyLock`] | made once, perhaps after a wait | `std::sync` |
 //! | [`Barrier`] | parties that wait for each other | `std::sync` |
 //! | [`WaitGroup`] | waiting until all others are done | crossbeam |
 //! | [`Semaphore`] | at most this many at a time | tokio |

@@ -130,9 +130,9 @@ mod tests {
 
     #[test]
     fn all_options() {
-        let args =
-            parse("--only yield,idle --peers go,may-spsc --rounds 3 --busy 4 --csv a.csv --plot b --quick")
-                .unwrap();
+        let args = "--only yield,idle --peers go,may-spsc --rounds 3 --busy 4 --csv a.csv --plot b \
+                    --quick";
+        let args = parse(args).unwrap();
         assert!(args.wants_bench("idle") && !args.wants_bench("sieve"));
         assert!(args.wants_system("may-spsc") && !args.wants_system("may"));
         assert!(args.wants_system("lisle") && args.wants_system("lisle-64k"));

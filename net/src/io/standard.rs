@@ -281,8 +281,9 @@ macro_rules! output {
         ///
         /// ```
         /// use std::io::Write;
+        #[doc = concat!("use lisle::io::", stringify!($function), ";")]
         ///
-        #[doc = concat!("lisle::run(|| writeln!(lisle::io::", stringify!($function), "(), \"a line\"))?;")]
+        #[doc = concat!("lisle::run(|| writeln!(", stringify!($function), "(), \"a line\"))?;")]
         /// # Ok::<_, std::io::Error>(())
         /// ```
         #[derive(Debug)]
@@ -363,8 +364,7 @@ macro_rules! output {
             }
         }
 
-        #[doc = concat!("For a program that is started, whose output goes to this process's ",
-                        stringify!($function), ".")]
+        /// For a program that is started, whose output goes where this process's goes.
         impl From<$name> for Stdio {
             fn from(_: $name) -> Self {
                 $std().into()

@@ -15,11 +15,13 @@
 //! asks the worker that it finds, by [`Request::Cancel`](crate::post::Request). The worker that
 //! starts a task reads the cause first. Nothing is lost, whatever happens meanwhile:
 //!
-//! | the canceller reads | then |
-//! |---|---|
-//! | started on W | W reads the request, and ends the task's wait |
-//! | kept by W | W reads the request. By then it has started the task, as above; or it will, and sees the cause, which was written before the request was put in; or the task was moved, as below |
-//! | kept by W, or null, but the task has been moved to V | the canceller has written the cause and then read the word; V has written the word and then reads the cause, with a fence between the two on both sides. So the one sees the other: V the cause, or the canceller V |
+//! - The canceller reads *started on W*: W reads the request, and ends the task's wait.
+//! - It reads *kept by W*: W reads the request. By then W has started the task, as above; or it
+//!   will, and sees the cause, which was written before the request was put in; or the task was
+//!   moved, as below.
+//! - It reads *kept by W*, or null, but the task has been moved to V: the canceller has written the
+//!   cause and then read the word; V has written the word and then reads the cause, with a fence
+//!   between the two on both sides. So one sees the other: V the cause, or the canceller V.
 //!
 //! The fence is paid by those that move a task, and not by a worker that starts what was spawned on
 //! it. Only the home makes the cause a cancellation, so that nothing else in the control block is
