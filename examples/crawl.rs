@@ -1,7 +1,7 @@
 //! A crawler that follows links from page to page, over servers of its own on this machine.
 //!
 //! Each page has a task. How many of them may have a connection at a time is limited, by a
-//! semaphore. A page that takes too long is given up, whatever its task waits for, be it a
+//! semaphore. A page that takes too long is given up, whatever its task waits for: a
 //! connection, an answer or the rest of it. The second crawl looks for one page. When that is
 //! found, all tasks that are under way are cancelled: they unwind, so their connections end and
 //! their permits come back.

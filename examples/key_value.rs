@@ -34,7 +34,7 @@ const USUAL_ROOM: usize = 16 * 1024;
 const MAX_BULK: usize = 16 * 1024 * 1024;
 /// The most words of a request.
 const MAX_WORDS: usize = 1024;
-/// The longest line, be it a length or a request that somebody has typed.
+/// The longest line: a length, or a request that somebody has typed.
 const MAX_LINE: usize = 64 * 1024;
 /// Answers are sent once they are this long, although there are more requests.
 const MAX_ANSWERS: usize = 64 * 1024;

@@ -23,7 +23,7 @@ import gdb
 import gdb.unwinder
 
 MARKER = b"lisle 1\0"
-# Tasks in a list, beyond which those that are alike are told together.
+# Tasks in a list, beyond which those that are alike are grouped.
 MOST = 200
 # The header that the standard library puts before what an `Arc` holds.
 ARC_HEADER = 16
@@ -265,7 +265,7 @@ def thread_of(task, pointers):
 class InfoTasks(gdb.Command):
     """List the tasks of Lisle: number, name, state, and the places of the wait and of the spawn.
 
-Where there are many, those that are alike are told together."""
+Where there are many, those that are alike are grouped."""
 
     def __init__(self):
         super().__init__("info tasks", gdb.COMMAND_STATUS)

@@ -40,7 +40,7 @@
 //! selecting, with or without a deadline) a task carries out 256 in a row, and lets the others have
 //! a turn each before the next one. A receive or a select that finds more than that in an unbounded
 //! channel first takes what is there, up to 4,096 messages. And a task that polls lets the others
-//! have a turn each at every 64th failure, be it of [`try_recv`](Receiver::try_recv),
+//! have a turn each at every 64th failure, whether of [`try_recv`](Receiver::try_recv),
 //! [`try_send`](Sender::try_send), [`try_iter`](Receiver::try_iter),
 //! [`try_select`](Select::try_select), [`try_ready`](Select::try_ready), a `default` arm or a wait
 //! with no time left; the failure that is reported was found before. Both are counted anew in each

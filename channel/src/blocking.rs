@@ -375,7 +375,7 @@ fn wake_future<T>(mut state: Guard<'_, T>) {
     future.wake();
 }
 
-/// A party that serves another one uses its unparker. Had it dropped that, say because it panicked
+/// A party that serves another one uses its unparker. If it dropped that, say because it panicked
 /// in between, the other one could not tell what has become of its message.
 #[cold]
 fn served_but_not_woken() -> ! {

@@ -329,7 +329,7 @@ fn send_last<T>(sender: Sender<T>, meanwhile: impl FnOnce() -> Option<T>) -> Opt
 }
 
 /// Not when the last sender goes, but when the message is there that it has promised, or does not
-/// come, receivers are told of the end.
+/// come, receivers learn of the end.
 #[test]
 fn the_end_of_a_channel_comes_after_the_messages_that_were_promised() {
     type New = fn() -> (Sender<u8>, Receiver<u8>);

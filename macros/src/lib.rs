@@ -132,7 +132,7 @@ pub fn main(arguments: TokenStream, function: TokenStream) -> TokenStream {
 /// When all tasks of a test wait and nothing can wake one, the test fails with the report of a
 /// deadlock. A harness runs tests on threads of its own, so threads that were there when the test
 /// began are not expected to wake a task, and those that were started later are:
-/// `ForeignThreads::LaterMayWake`. While there is such a thread, be it one of another test, the
+/// `ForeignThreads::LaterMayWake`. While there is such a thread, even one of another test, the
 /// test waits; after 10 s in which nothing has happened it says on standard error, once, what all
 /// tasks wait for. It also names a task that has blocked its worker for 10 s, by a `std::sync` lock
 /// say, while other tasks of the worker wait for their turns.

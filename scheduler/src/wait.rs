@@ -141,7 +141,7 @@ impl fmt::Debug for Wait<'_> {
     }
 }
 
-/// What [`park`](crate::park::park) is told of the wait: a [`Wait`], or a [`Reason`] that has
+/// What [`park`](crate::park::park) gets to know of the wait: a [`Wait`], or a [`Reason`] that has
 /// nothing more to say.
 pub trait AsWait {
     /// The wait.

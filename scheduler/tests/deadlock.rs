@@ -108,7 +108,7 @@ fn tasks_that_wait_alike_are_told_of_together() {
         for n in 0..3 {
             drop(Builder::new().name(format!("n{n}")).spawn(|| Bell::new().wait()));
         }
-        // A task that waits elsewhere for the same reason is told of alone.
+        // A task that waits elsewhere for the same reason is reported alone.
         Bell::new().wait();
     });
     let deadlock = deadlock.unwrap_err();

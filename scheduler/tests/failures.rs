@@ -33,7 +33,7 @@ fn a_team_goes_on_without_the_threads_that_it_cannot_have() {
         .unwrap();
     });
     ended.assert_success();
-    ended.assert_says("lisle: going on with 7 workers fewer, no thread: ");
+    ended.assert_says("lisle: going on with 7 fewer workers: ");
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
 }
 

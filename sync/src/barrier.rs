@@ -15,8 +15,8 @@ use crate::waiting::{cannot_wait, deadline_in, spend_at};
 /// has come together.
 ///
 /// **Cancellation.** A wait is a cancellation point, but not in a destructor that unwinds. A party
-/// that leaves before the group is complete, be it cancelled or its time over, is uncounted: the
-/// others wait for another one.
+/// that leaves before the group is complete, because it is cancelled or its time is over, does not
+/// count: the others wait for another one.
 ///
 /// # Examples
 ///

@@ -98,7 +98,7 @@ impl<T> Future for SendFuture<'_, T> {
                     (_, Some(message)) => return Poll::Ready(Err(SendError(message))),
                 }
             }
-            Progress::Over => panic!("a future is not polled when it was ready"),
+            Progress::Over => panic!("a future was polled after it was ready"),
         };
         match channel.try_send(message) {
             Ok(()) => Poll::Ready(Ok(())),

@@ -40,7 +40,7 @@
 //!
 //! - It has to be the outermost subscriber, the one that is installed.
 //! - A span counts as entered until another task of the thread logs. So the time that a task waits
-//!   inside its span is told as busy, if meanwhile no other one logs.
+//!   inside its span counts as busy, if meanwhile no other one logs.
 //! - A task that is spawned is in no span, as a thread would be. Give it one:
 //!   `let span = Span::current(); spawn(move || span.in_scope(|| …))`. The same goes for what
 //!   `blocking` runs, which is another thread's.

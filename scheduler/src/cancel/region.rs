@@ -223,7 +223,7 @@ impl Control {
         if strikes_task { Some(Struck::Task) } else { struck }
     }
 
-    /// Whether the task is in a shield from all, be it outside of a region.
+    /// Whether the task is in a shield, also in one outside of its regions.
     pub(crate) fn is_shielded(&self) -> bool {
         let outside = self.regions().map(|region| region.shielding_outside);
         outside.chain([self.shielding()]).any(|shielding| shielding == Shielding::FromAll)

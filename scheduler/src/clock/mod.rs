@@ -149,7 +149,7 @@ impl VirtualClock {
         self.holds.load(Ordering::Acquire)
     }
 
-    /// Whether it is the first time that something is told of this clock.
+    /// Whether this is the first report about this clock.
     pub(crate) fn tells_first(&self) -> bool {
         !self.has_told.swap(true, Ordering::Relaxed)
     }

@@ -41,7 +41,7 @@ impl<T> Future for JoinFuture<T> {
     /// If it was ready before.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<thread::Result<T>> {
         let this = &mut *self;
-        let handle = this.handle.as_ref().expect("a future is not polled when it was ready");
+        let handle = this.handle.as_ref().expect("a future was polled after it was ready");
         let wait = this.wait.get_or_insert_with(|| {
             let wait = Arc::new(FutureWait::new());
             if handle.cell().event().is_none() {

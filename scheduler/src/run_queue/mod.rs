@@ -5,7 +5,7 @@
 //!
 //! # The order
 //!
-//! 1. **Strict round robin.** A task that becomes runnable goes to the tail, be it new, woken or
+//! 1. **Strict round robin.** A task that becomes runnable goes to the tail, whether new, woken or
 //!    yielding, and the task at the head has the next turn. Started tasks stand in a [`ring`].
 //!    Tasks that have not started wait in the backlog's [`front`], and a *marker* in the ring keeps
 //!    the place of each, so there is one order of arrival over both.

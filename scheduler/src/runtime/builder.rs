@@ -301,8 +301,8 @@ impl RuntimeBuilder {
 
     /// Watches the workers: says on standard error when a task keeps its worker for `longest` or
     /// more in one turn, while other tasks wait for that worker. `Duration::ZERO` switches that
-    /// off. Without this call the variable `LISLE_WATCH` decides, such as `10ms`, `2s` or `off`; the
-    /// default is `off`.
+    /// off. Without this call the variable `LISLE_WATCH` decides, such as `10ms`, `2s` or `off`;
+    /// the default is `off`.
     ///
     /// It reports two kinds of tasks:
     ///
@@ -314,12 +314,12 @@ impl RuntimeBuilder {
     ///   other threads had the processor does not count.
     ///
     /// ```text
-    /// lisle: task 3 'report', spawned at src/main.rs:12:9, has blocked worker 0 (thread 4711) for 10ms
+    /// lisle: task 3 'job', spawned at src/main.rs:9:9, has blocked worker 0 (thread 4711) for 10ms
     /// 2 other tasks cannot go on: they wait for this worker's thread
     /// the thread waits in the kernel, in a sleep. Likely reason:
     /// - std::thread::sleep: use lisle::sleep
     /// tasks from there that do so again are not told of
-    /// lisle: task 3 'report' has let its worker go on after 52.3ms: it is receiving from a channel
+    /// lisle: task 3 'job' has let its worker go on after 52.3ms: it is receiving from a channel
     ///     at src/main.rs:15:30
     /// ```
     ///
@@ -330,14 +330,14 @@ impl RuntimeBuilder {
     ///
     /// The runtime has one more thread for this, `NAME-watch`, which deadlock reports do not count.
     /// It looks four times in that time, but at most every 5 ms, so a report may come a quarter of
-    /// the time, or those 5 ms, late. It reads in `/proc` what the threads of busy
-    /// workers do, and asks a worker that a task keeps by the signal SIGURG, whose handler on the
-    /// worker's thread says which task it is. So a system call that blocks for that long may return
-    /// EINTR, if it is one that the kernel does not resume after a signal, such as `poll`, or if
-    /// the program's own handler of this signal asks for that. The handler is set when the first such
-    /// runtime starts; it calls the one that was there for other signals, on the stack and with the
-    /// flags that this has asked for. If the program replaces it, or blocks the signal, the task is
-    /// not named. A switch between tasks costs some nanoseconds more, and the runtime does not
+    /// the time, or those 5 ms, late. It reads in `/proc` what the threads of busy workers do, and
+    /// asks a worker that a task keeps by the signal SIGURG, whose handler on the worker's thread
+    /// says which task it is. So a system call that blocks for that long may return EINTR, if it is
+    /// one that the kernel does not resume after a signal, such as `poll`, or if the program's own
+    /// handler of this signal asks for that. The handler is set when the first such runtime starts;
+    /// it calls the one that was there for other signals, on the stack and with the flags that this
+    /// has asked for. If the program replaces it, or blocks the signal, the task is not named. A
+    /// switch between tasks costs some nanoseconds more, and the runtime does not
     /// [carry](Self::carry).
     ///
     /// # Examples

@@ -429,7 +429,7 @@ impl Near {
         self.alive
     }
 
-    /// Counts a task that has ended here, be it admitted elsewhere. Returns how many are untold.
+    /// Counts a task that has ended here, wherever it was admitted. Returns how many are untold.
     #[inline]
     fn note_end(&mut self) -> usize {
         if self.is_over {

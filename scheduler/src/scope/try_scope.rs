@@ -140,7 +140,7 @@ impl<T> TryJoinHandle<'_, T> {
     /// Waits until the task has ended, and returns its value.
     ///
     /// If the task has failed, has panicked or was cancelled, the whole scope is: this unwinds the
-    /// caller, be it the body or a task of the scope, and the scope returns the error. So `unwrap`
+    /// caller, the body or a task of the scope, and the scope returns the error. So `unwrap`
     /// is right. `None` is for callers that are not unwound: in a [`shield`](fn@crate::shield), in
     /// a destructor that runs amid an unwinding, outside of the scope, and in a program built with
     /// `panic = "abort"`.

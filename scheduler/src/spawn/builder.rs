@@ -368,7 +368,7 @@ impl Builder {
     {
         let spread = self.spread;
         // SAFETY: the reference is used in this call alone; the caller answers for the types, and
-        // the scope, which is told of the task before any worker is, waits for it.
+        // the scope, which learns of the task before any worker does, waits for it.
         unsafe {
             if let Some(worker) = worker::current() {
                 let (task, handle) = create(worker, self, spawned_at, body)?;

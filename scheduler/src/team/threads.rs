@@ -69,7 +69,7 @@ impl Team {
                 let missing = mem::take(&mut threads.missing);
                 this.idle.forget(missing);
                 // A task may be about to stop, so this is no place to panic.
-                complain(format_args!("going on with {missing} workers fewer, no thread: {error}"));
+                complain(format_args!("going on with {missing} fewer workers: {error}"));
                 false
             }
         }

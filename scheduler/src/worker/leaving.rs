@@ -277,7 +277,7 @@ fn report_waiting(task: &Control) {
     let Some(record) = task.park_record() else { return };
     complain(format_args!(
         "task {}, spawned at {}, is left behind {} at {}: its partner has begun to serve it and \
-         does not end that, as a `SelectedOperation` that was forgotten",
+         does not finish, as when a `SelectedOperation` is forgotten",
         task.title(),
         task.spawned_at,
         record.reason(),

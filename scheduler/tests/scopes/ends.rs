@@ -94,7 +94,7 @@ fn the_last_one_ends_elsewhere_after_the_home_has_gone_to_sleep() {
     }
 }
 
-/// A task cancels its scope, be it at home or elsewhere, while others spawn: nobody is forgotten.
+/// A task cancels its scope, at home or elsewhere, while others spawn: none is forgotten.
 #[test]
 fn a_task_cancels_its_scope_from_anywhere() {
     for workers in [1, 2, 4] {

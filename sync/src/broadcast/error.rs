@@ -89,7 +89,7 @@ impl fmt::Display for RecvError {
 impl fmt::Display for TryRecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.pad("no message of the broadcast is there"),
+            Self::Empty => f.pad("the broadcast has no message now"),
             Self::Closed => closed(f),
             Self::Lagged(missed) => lagged(f, *missed),
         }

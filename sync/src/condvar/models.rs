@@ -42,7 +42,7 @@ impl Store {
     }
 }
 
-/// Has the lock until it is dropped, be it by an unwinding.
+/// Has the lock until it is dropped, also by an unwinding.
 struct Guard<'a>(&'a RawMutex);
 
 impl<'a> Guard<'a> {

@@ -69,7 +69,7 @@ impl Future for NotifiedFuture<'_> {
                 None => Poll::Ready(()),
             },
             Progress::Waiting(queued) => queued.poll(context.waker()),
-            Progress::Over => panic!("a future is not polled when it was ready"),
+            Progress::Over => panic!("a future was polled after it was ready"),
         };
         if poll.is_ready() {
             self.progress = Progress::Over;

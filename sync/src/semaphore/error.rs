@@ -49,7 +49,7 @@ impl fmt::Display for TryAcquireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Closed => CLOSED,
-            Self::NoPermits => "the semaphore has not enough permits left",
+            Self::NoPermits => "the semaphore has too few permits left",
         })
     }
 }
@@ -58,7 +58,7 @@ impl fmt::Display for AcquireTimeoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Closed => CLOSED,
-            Self::Timeout => "the semaphore had not enough permits in time",
+            Self::Timeout => "the semaphore had too few permits in time",
         })
     }
 }

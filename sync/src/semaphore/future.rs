@@ -157,7 +157,7 @@ impl<S: Deref<Target = Semaphore>> Acquiring<S> {
                     return Poll::Pending;
                 }
             }
-            Progress::Over => panic!("a future is not polled when it was ready"),
+            Progress::Over => panic!("a future was polled after it was ready"),
         }
         let Progress::Waiting(queued) = mem::replace(&mut self.progress, Progress::Over) else {
             unreachable!("it waits");

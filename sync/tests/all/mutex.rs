@@ -364,7 +364,7 @@ fn a_report_of_a_deadlock_names_a_holder_that_has_ended() {
     assert!(text.contains(", which has ended or is of another runtime"), "{text}");
 }
 
-/// A task that polls a mutex lets the others have their turns, be it locked or free.
+/// A task that polls a mutex lets the others have their turns, whether it is locked or free.
 #[test]
 fn polling_lets_others_run() {
     on_one_worker(|| {

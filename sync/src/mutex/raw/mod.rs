@@ -96,7 +96,7 @@ impl RawMutex {
         locked
     }
 
-    /// Takes the lock, as the calling task must do before it goes on, be it cancelled or not.
+    /// Takes the lock, as the calling task must do before it goes on, cancelled or not.
     pub(crate) fn lock_again(&self, place: Place) {
         if !self.take_free() && shield(|| self.lock_slowly(None, place)) != Wake::Unparked {
             cannot_wait("a mutex");

@@ -123,11 +123,11 @@ impl RawOnce {
         pass_at(place);
         let me = Runner::current();
         let mut waiting = self.waiting.lock();
-        if let Some((runner, since)) = waiting.runner
+        if let Some((runner, begun)) = waiting.runner
             && runner == me
         {
             drop(waiting);
-            panic!("the initialiser of this {what}, which runs since {since}, wants its value");
+            panic!("the initialiser of this {what}, which began at {begun}, wants its value");
         }
         match self.state.load(Ordering::Relaxed) {
             DONE => return None,
