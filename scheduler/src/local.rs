@@ -64,15 +64,17 @@ fn read<R>(place: &Cell<Locals>, look: impl FnOnce(&Locals) -> R) -> R {
     result
 }
 
+/// Whether the caller has any values to bequeath.
+#[inline(always)]
+pub(crate) fn are_any_set() -> bool {
+    // SAFETY: nobody changes the place meanwhile: it is the caller's.
+    with_place(|place| place.is_some_and(|place| unsafe { (*place.as_ptr()).is_some() }))
+}
+
 /// The values that the caller would bequeath.
-#[inline]
+#[inline(never)]
 pub(crate) fn current() -> Locals {
-    with_place(|place| {
-        let place = place?;
-        // SAFETY: nobody changes the place meanwhile: it is the caller's.
-        let is_any_set = unsafe { (*place.as_ptr()).is_some() };
-        if is_any_set { read(place, Clone::clone) } else { None }
-    })
+    with_place(|place| read(place?, Clone::clone))
 }
 
 /// A task-local value, which [`task_local!`](crate::task_local) declares.

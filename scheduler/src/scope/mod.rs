@@ -12,6 +12,7 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::thread;
 
@@ -95,7 +96,7 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: what the closure and the result borrow lives until the scope ends, which waits
         // for the task; both are `Send`.
         let handle = unsafe { builder.spawn_bound(&self.bonds, place, body) };
-        ScopedJoinHandle { handle: Some(expect(handle)), bonds: &self.bonds }
+        ScopedJoinHandle::new(expect(handle), &self.bonds)
     }
 
     /// Spawns a task that the scope awaits and that stays on the calling worker.
@@ -127,7 +128,7 @@ impl<'scope> Scope<'scope, '_> {
         // SAFETY: what the closure and the result borrow lives until the scope ends, which waits
         // for the task.
         let handle = unsafe { builder.spawn_bound_local(&self.bonds, place, body) };
-        ScopedJoinHandle { handle: Some(expect(handle)), bonds: &self.bonds }
+        ScopedJoinHandle::new(expect(handle), &self.bonds)
     }
 
     /// Cancels the tasks of the scope, those that are spawned later included. The body goes on, and
@@ -195,7 +196,7 @@ impl Builder {
         // SAFETY: what the closure and the result borrow lives until the scope ends, which waits
         // for the task; both are `Send`.
         let handle = unsafe { self.inherit().spawn_bound(&scope.bonds, Location::caller(), body) };
-        Ok(ScopedJoinHandle { handle: Some(handle?), bonds: &scope.bonds })
+        Ok(ScopedJoinHandle::new(handle?, &scope.bonds))
     }
 
     /// Spawns a task that a scope awaits and that stays on the calling worker. See
@@ -219,7 +220,7 @@ impl Builder {
         // SAFETY: what the closure and the result borrow lives until the scope ends, which waits
         // for the task.
         let handle = unsafe { self.inherit().spawn_bound_local(&scope.bonds, place, body) };
-        Ok(ScopedJoinHandle { handle: Some(handle?), bonds: &scope.bonds })
+        Ok(ScopedJoinHandle::new(handle?, &scope.bonds))
     }
 }
 
@@ -227,14 +228,14 @@ impl Builder {
 ///
 /// Dropping it lets the task go on, and the scope awaits it.
 pub struct ScopedJoinHandle<'scope, T> {
-    /// There until it is joined or dropped.
-    handle: Option<JoinHandle<T>>,
+    /// Taken out when this ends. An `Option` would be looked at once more by each drop.
+    handle: ManuallyDrop<JoinHandle<T>>,
     bonds: &'scope Bonds,
 }
 
-impl<T> ScopedJoinHandle<'_, T> {
-    fn handle(&self) -> &JoinHandle<T> {
-        self.handle.as_ref().expect("it is there until the end")
+impl<'scope, T> ScopedJoinHandle<'scope, T> {
+    fn new(handle: JoinHandle<T>, bonds: &'scope Bonds) -> Self {
+        Self { handle: ManuallyDrop::new(handle), bonds }
     }
 
     /// Waits until the task has finished: see [`JoinHandle::join`]. A panic of the task is then the
@@ -244,8 +245,10 @@ impl<T> ScopedJoinHandle<'_, T> {
     ///
     /// As [`JoinHandle::join`].
     #[track_caller]
-    pub fn join(mut self) -> thread::Result<T> {
-        self.handle.take().expect("it is there until the end").join()
+    pub fn join(self) -> thread::Result<T> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: this is the end of the handle, whose destructor does not run.
+        unsafe { ManuallyDrop::take(&mut this.handle) }.join()
     }
 
     /// Asks for the task to be cancelled: see [`JoinHandle::cancel`].
@@ -263,35 +266,37 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// ```
     #[track_caller]
     pub fn cancel(&self) {
-        self.handle().cancel();
+        self.handle.cancel();
     }
 
     /// A handle that can cancel the task, and outlives the scope.
     pub fn cancel_handle(&self) -> CancelHandle {
-        self.handle().cancel_handle()
+        self.handle.cancel_handle()
     }
 
     /// Whether `join` would return at once.
     #[track_caller]
     pub fn is_finished(&self) -> bool {
-        self.handle().is_finished()
+        self.handle.is_finished()
     }
 
     /// The task's identity.
     pub fn task(&self) -> Task {
-        self.handle().task()
+        self.handle.task()
     }
 }
 
 impl<T> AnyHandle for ScopedJoinHandle<'_, T> {
     fn end_sign(&self, make: fn() -> Sign) -> &(dyn Any + Send + Sync) {
-        self.handle().end_sign(make)
+        self.handle.end_sign(make)
     }
 }
 
 impl<T> Drop for ScopedJoinHandle<'_, T> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(panic) = self.handle.take().and_then(JoinHandle::detach) {
+        // SAFETY: this is the end of the handle.
+        if let Some(panic) = unsafe { ManuallyDrop::take(&mut self.handle) }.detach() {
             self.bonds.take_panic(panic);
         }
     }
@@ -305,7 +310,7 @@ impl fmt::Debug for Scope<'_, '_> {
 
 impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let task = self.handle.as_ref().map(JoinHandle::task);
+        let task = self.handle.task();
         f.debug_struct("ScopedJoinHandle").field("task", &task).finish_non_exhaustive()
     }
 }

@@ -95,7 +95,7 @@ impl<'scope, E: Send> TryScope<'scope, '_, E> {
         // SAFETY: what the closure and the result borrow lives until the scope ends, which waits
         // for the task; both are `Send`.
         let handle = unsafe { Builder::new().inherit().spawn_bound(&self.bonds, place, body) };
-        TryJoinHandle(ScopedJoinHandle { handle: Some(expect(handle)), bonds: &self.bonds })
+        TryJoinHandle(ScopedJoinHandle::new(expect(handle), &self.bonds))
     }
 
     fn watch<T>(&self, body: impl FnOnce() -> Result<T, E>) -> Option<T> {

@@ -7,7 +7,6 @@ use std::ptr::{self, NonNull};
 use lisle_runtime::stack::{Stack, StackSize};
 
 use super::Builder;
-use crate::local;
 use crate::post::Post;
 use crate::task::{Birth, Control, ExtrasSlot, JoinHandle, Slab, TaskId};
 use crate::team::Team;
@@ -112,20 +111,22 @@ where
 {
     // Taken apart at once: so the compiler sees what it was not told.
     let Builder { name, stack_size, inherits, .. } = builder;
-    let locals = if inherits { local::current() } else { None };
-    let extras = ExtrasSlot::new(name, locals);
+    let extras = ExtrasSlot::new(name, inherits);
     if place.team().is_of_parent() {
         return Err(left_in_the_parent());
     }
     let stack = stack_size.map(|size| place.special_stack(size)).transpose()?;
     place.reserve_stack()?;
     let (id, keeper) = (place.next_id(), place.keeper());
-    let birth = Birth { id, extras, spawned_at, stack, keeper };
+    let birth = Birth { id, extras, spawned_at, keeper };
     let slot = place.allocate();
-    // SAFETY: the slot comes from a slab; the caller answers for the types. The handle is the only
-    // one, and its type is the closure's.
+    // SAFETY: the slot comes from a slab; the caller answers for the types. The task is new, the
+    // handle is the only one, and its type is the closure's.
     unsafe {
         Control::create(slot, birth, body);
+        if let Some(stack) = stack {
+            slot.as_ref().bring_stack(stack);
+        }
         Ok((slot, JoinHandle::new(slot)))
     }
 }

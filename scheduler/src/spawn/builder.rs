@@ -370,16 +370,40 @@ impl Builder {
         // SAFETY: the reference is used in this call alone; the caller answers for the types, and
         // the scope, which learns of the task before any worker does, waits for it.
         unsafe {
-            if let Some(worker) = worker::current() {
-                let (task, handle) = create(worker, self, spawned_at, body)?;
-                bonds.admit(task.as_ref(), Some(worker.id()));
-                match spread {
-                    true => worker.accept_spread(task),
-                    false => worker.accept_new(task),
-                }
-                return Ok(handle);
+            let Some(worker) = worker::current() else {
+                return self.spawn_bound_from_outside(bonds, spawned_at, body);
+            };
+            let (task, handle) = create(worker, self, spawned_at, body)?;
+            bonds.admit(task.as_ref(), Some(worker.id()));
+            match spread {
+                true => worker.accept_spread(task),
+                false => worker.accept_new(task),
             }
-            let team = &default_runtime()?.handle().team;
+            Ok(handle)
+        }
+    }
+
+    /// Does [`spawn_bound`](Self::spawn_bound) on a plain thread.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    #[cold]
+    #[inline(never)]
+    unsafe fn spawn_bound_from_outside<F, T>(
+        self,
+        bonds: &Bonds,
+        spawned_at: &'static Location<'static>,
+        body: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T,
+    {
+        let spread = self.spread;
+        let team = &default_runtime()?.handle().team;
+        // SAFETY: the caller answers for the types, and the scope, which is told of the task before
+        // any worker is, waits for it.
+        unsafe {
             let (task, handle) = create(&Outside(team), self, spawned_at, body)?;
             bonds.admit(task.as_ref(), None);
             if hand_in(team, NewTask::new(task), spread).is_ok() {

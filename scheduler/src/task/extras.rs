@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use super::end_sign::EndSign;
 use crate::cancel::Region;
-use crate::local::Locals;
+use crate::local::{self, Locals};
 
 /// What few tasks have.
 pub(crate) struct Extras {
@@ -43,10 +43,16 @@ impl Extras {
 pub(crate) struct Slot(AtomicPtr<Extras>);
 
 impl Slot {
+    /// The slot of a task that is spawned by the caller.
     #[inline(always)]
-    pub(crate) fn new(name: Option<Arc<str>>, locals: Locals) -> Self {
-        let has_any = name.is_some() || locals.is_some();
-        Self(AtomicPtr::new(if has_any { Extras::new(name, locals) } else { ptr::null_mut() }))
+    pub(crate) fn new(name: Option<Arc<str>>, inherits: bool) -> Self {
+        Self(AtomicPtr::new(if inherits && local::are_any_set() {
+            Extras::new(name, local::current())
+        } else if name.is_some() {
+            Extras::new(name, None)
+        } else {
+            ptr::null_mut()
+        }))
     }
 
     #[inline]

@@ -204,7 +204,6 @@ pub(crate) struct Birth {
     /// The task's name and the values that it inherits, if there are any.
     pub(crate) extras: extras::Slot,
     pub(crate) spawned_at: &'static Location<'static>,
-    pub(crate) stack: Option<Stack>,
     /// The worker on which the task was spawned; null if that was outside of the team.
     pub(crate) keeper: *const Post,
 }
@@ -233,11 +232,7 @@ impl Control {
             shielding: Cell::new(Shielding::None),
             abandoned: Cell::new(false),
             requested: primitive::atomic::AtomicU8::new(home::NOT_REQUESTED),
-            stack: match birth.stack {
-                // Not as one: the compiler would copy what there is not.
-                None => Cell::new(None),
-                Some(stack) => Cell::new(Some(stack)),
-            },
+            stack: Cell::new(None),
             join: JoinState::new(),
             vtable: Vtable::of::<F, T>(),
             links: list::Links::default(),
@@ -253,6 +248,12 @@ impl Control {
             slot.write(control);
             Payload::put((*slot.as_ptr()).payload.get(), body);
         }
+    }
+
+    /// Gives a task that no worker knows yet a stack of its own size. Not as a part of its birth: the
+    /// compiler would copy what most tasks do not have.
+    pub(crate) fn bring_stack(&self, stack: Stack) {
+        self.stack.set(Some(stack));
     }
 
     /// Has the task's home told when it ends, as one that serves what was accepted.
@@ -502,9 +503,8 @@ pub(crate) mod testing {
         let slot = slab.allocate();
         let birth = Birth {
             id: TaskId(NonZeroU64::MIN.saturating_add(number)),
-            extras: extras::Slot::new(None, None),
+            extras: extras::Slot::new(None, false),
             spawned_at: Location::caller(),
-            stack: None,
             keeper: std::ptr::null(),
         };
         // SAFETY: the slot is fresh, and the types are plain.

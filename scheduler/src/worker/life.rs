@@ -1,6 +1,7 @@
 //! How a task starts on its worker and how it ends there, and what becomes of its stack and its
 //! result.
 
+use std::any::Any;
 use std::io;
 use std::ptr::{self, NonNull};
 use std::time::Duration;
@@ -79,26 +80,44 @@ impl Worker {
     #[inline(always)]
     fn retire(&self) -> Stack {
         let task = self.current_task();
-        match task.bond() {
-            None => self.finish(NonNull::from(task), None),
-            Some(bond) => self.retire_from_scope(NonNull::from(task), bond),
+        let bond = task.bond();
+        let stack = task.take_stack().expect("a started task has a stack");
+        let task = NonNull::from(task);
+        // SAFETY: the task is in the list since `begin`. It is alive until it is finished, which is
+        // done once, here, on its home, and it is in no list then.
+        unsafe {
+            self.started.remove(task);
+            // Before the block may be gone.
+            self.current.clear();
+            match bond {
+                Some(bond) => self.finish_in_scope(task, bond),
+                None if join::finish(task) => self.drop_result(task, None),
+                None => {}
+            }
         }
+        stack
     }
 
-    /// Does [`retire`](Self::retire) for a task of a scope.
+    /// Finishes a task of a scope.
+    ///
+    /// # Safety
+    ///
+    /// The task has run here and is in no list but its scope's, where it has this bond.
     #[inline(never)]
-    fn retire_from_scope(&self, task: NonNull<Control>, bond: NonNull<Bond>) -> Stack {
-        // SAFETY: the bond is the task's, and each step is done once, in this order.
+    unsafe fn finish_in_scope(&self, task: NonNull<Control>, bond: NonNull<Bond>) {
+        let here = Some(self.id());
+        // SAFETY: the bond is the task's, and each step is done once, in this order. Until `end`
+        // the scope waits.
         unsafe {
-            let here = Some(self.id());
             let bonds = Bonds::let_go(bond, here);
-            let stack = self.finish(task, Some(bonds.as_ref()));
+            if join::finish_in_scope(task) {
+                self.drop_result(task, Some(bonds.as_ref()));
+            }
             if Bonds::end(bonds, here) {
                 self.tell_later(bonds);
             } else if self.untold.get() == Some(bonds) {
                 self.untold.set(None);
             }
-            stack
         }
     }
 
@@ -123,49 +142,44 @@ impl Worker {
         true
     }
 
+    /// Gets rid of the result of a task that nobody joins, and of the task.
+    ///
+    /// # Safety
+    ///
+    /// `join::finish` has said that the block is ours to free, and the task is in no list.
     #[inline(always)]
-    fn finish(&self, task: NonNull<Control>, bonds: Option<&Bonds>) -> Stack {
-        // SAFETY: the task is in the list since `begin`; it is alive until `finish` returns, which
-        // is called once, here, on its home.
+    unsafe fn drop_result(&self, task: NonNull<Control>, bonds: Option<&Bonds>) {
+        // SAFETY: the caller's promise.
         unsafe {
-            let stack = task.as_ref().take_stack().expect("a started task has a stack");
-            self.started.remove(task);
-            // Before the block may be gone.
-            self.current.clear();
-            let is_detached = match bonds {
-                None => join::finish(task),
-                Some(_) => join::finish_in_scope(task),
-            };
-            if is_detached {
-                self.drop_result(task, bonds);
+            if !task.as_ref().has_plain_result() {
+                return self.drop_result_as_task(task, None, bonds);
             }
-            stack
+            match join::drop_result(task) {
+                None => join::free_into(Some(&self.slab), task),
+                panic => self.drop_result_as_task(task, panic, bonds),
+            }
         }
     }
 
-    /// Gets rid of the result of a task that nobody joins, and of the task.
+    /// Drops the result, or the payload of a panic, whose destructors may wait. Until they are done
+    /// the task counts as a started one, which the worker awaits, reports and cancels.
+    ///
+    /// # Safety
+    ///
+    /// As for [`drop_result`](Self::drop_result); a panic is that of the task, whose result is gone.
     #[inline(never)]
-    fn drop_result(&self, task: NonNull<Control>, bonds: Option<&Bonds>) {
-        // SAFETY: `join::finish` has said that the block is ours to free, and the task is in no
-        // list.
+    unsafe fn drop_result_as_task(
+        &self,
+        task: NonNull<Control>,
+        panic: Option<Box<dyn Any + Send>>,
+        bonds: Option<&Bonds>,
+    ) {
+        // SAFETY: the caller's promise.
         unsafe {
-            let mut panic = None;
-            let is_plain = task.as_ref().has_plain_result();
-            if is_plain {
-                panic = join::drop_result(task);
-                if panic.is_none() {
-                    return join::free(task);
-                }
-            }
-            // The destructors of the result may wait. Until they are done the task counts as a
-            // started one, which the worker awaits, reports and cancels.
             self.started.insert(task);
             self.post.add(|counters| &counters.restarted, 1);
             self.current.set(task);
-            if !is_plain {
-                panic = join::drop_result(task);
-            }
-            if let Some(panic) = panic {
+            if let Some(panic) = panic.or_else(|| join::drop_result(task)) {
                 match bonds {
                     Some(bonds) => bonds.take_panic(panic),
                     None => self.discard_panic(panic),
@@ -173,7 +187,7 @@ impl Worker {
             }
             self.current.clear();
             self.started.remove(task);
-            join::free(task);
+            join::free_into(Some(&self.slab), task);
         }
     }
 

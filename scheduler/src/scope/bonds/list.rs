@@ -1,6 +1,6 @@
-//! The memory of bonds: chunks that grow, in which a free place is used again.
+//! The memory of bonds: chunks, in which a free place is used again.
 
-use std::mem::{self, MaybeUninit};
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
 
@@ -12,17 +12,19 @@ use crate::task::Control;
 /// What a task knows of its scope. It lies in the scope's memory.
 pub(crate) struct Bond {
     bonds: NonNull<Bonds>,
+    entry: UnsafeCell<Entry>,
     /// Whether it is in the list of the scope's home.
     is_near: bool,
-    entry: UnsafeCell<Entry>,
 }
 
-enum Entry {
-    /// A task that can be cancelled.
-    Task(NonNull<Control>),
-    /// The next free bond.
-    Free(Option<NonNull<Bond>>),
-}
+/// A task that can be cancelled or, if the lowest bit of the address is set, the next free bond,
+/// which may be null.
+#[derive(Clone, Copy)]
+struct Entry(*mut ());
+
+const IS_FREE: usize = 1;
+
+const _: () = assert!(align_of::<Control>() > IS_FREE && align_of::<Bond>() > IS_FREE);
 
 impl Bond {
     /// The bonds, and whether they have this one in the list of the home.
@@ -43,23 +45,55 @@ impl Bond {
     /// The scope is there, and nobody else uses the entry meanwhile.
     #[inline]
     pub(super) unsafe fn vacate(this: NonNull<Self>, free: &mut Option<NonNull<Self>>) {
-        let vacant = Entry::Free(free.replace(this));
+        let vacant = Entry::free(free.replace(this));
         // SAFETY: the caller's promise.
         unsafe { this.as_ref().entry.with_mut(|entry| *entry = vacant) }
     }
 }
 
+impl Entry {
+    #[inline]
+    fn task(task: NonNull<Control>) -> Self {
+        Self(task.as_ptr().cast())
+    }
+
+    #[inline]
+    fn free(next: Option<NonNull<Bond>>) -> Self {
+        let next = next.map_or(ptr::null_mut(), NonNull::as_ptr);
+        Self(next.map_addr(|address| address | IS_FREE).cast())
+    }
+
+    fn to_task(self) -> Option<NonNull<Control>> {
+        let is_free = self.0.addr() & IS_FREE != 0;
+        if is_free { None } else { NonNull::new(self.0.cast()) }
+    }
+
+    /// What comes after a free bond.
+    #[inline]
+    fn next(self) -> Option<NonNull<Bond>> {
+        debug_assert!(self.0.addr() & IS_FREE != 0);
+        NonNull::new(self.0.map_addr(|address| address & !IS_FREE).cast())
+    }
+}
+
 /// Bonds. They stay where they are as long as the list.
 pub(super) struct List {
-    chunks: Vec<NonNull<[MaybeUninit<Bond>]>>,
+    first: Option<NonNull<Chunk>>,
+    last: Option<NonNull<Chunk>>,
     /// The places of the last chunk that have not been used.
     unused: Range<*mut Bond>,
     free: Option<NonNull<Bond>>,
 }
 
-/// The first chunk has this many bonds, each further one twice as many, up to the largest.
-const SMALLEST: usize = 4;
-const LARGEST: usize = 64;
+struct Chunk<Places: ?Sized = [MaybeUninit<Bond>]> {
+    next: Option<NonNull<Chunk>>,
+    places: Places,
+}
+
+/// Most scopes have few tasks. A large chunk has somewhat less than 1 KiB, as much as allocators
+/// give and take back by a list.
+const FEW: usize = 4;
+const MANY: usize = 40;
 
 impl List {
     /// Makes a bond for the task. Places that were vacated elsewhere come from `returned`, which is
@@ -81,18 +115,18 @@ impl List {
                 self.free = returned();
             }
             if self.free.is_none() {
-                let entry = UnsafeCell::new(Entry::Task(task));
-                return self.add(Bond { bonds, is_near, entry });
+                let entry = UnsafeCell::new(Entry::task(task));
+                return self.add(Bond { bonds, entry, is_near });
             }
         }
         // SAFETY: the caller's promise; the bond is one of the list, and is free.
         unsafe {
             let bond = self.free.expect("there is one now");
-            let entry = Entry::Task(task);
-            match bond.as_ref().entry.with_mut(|place| mem::replace(&mut *place, entry)) {
-                Entry::Free(next) => self.free = next,
-                Entry::Task(_) => unreachable!("it was free"),
-            }
+            self.free = bond.as_ref().entry.with_mut(|entry| {
+                let next = (*entry).next();
+                *entry = Entry::task(task);
+                next
+            });
             bond
         }
     }
@@ -115,12 +149,22 @@ impl List {
     #[cold]
     #[inline(never)]
     fn grow(&mut self) {
-        let length = self.chunks.last().map_or(SMALLEST, |last| LARGEST.min(2 * last.len()));
-        let chunk = NonNull::from(Box::leak(Box::new_uninit_slice(length)));
-        self.chunks.push(chunk);
-        let start = chunk.cast::<Bond>().as_ptr();
-        // SAFETY: that is the end of the chunk.
-        self.unused = start..unsafe { start.add(length) };
+        const NEW: MaybeUninit<Bond> = MaybeUninit::uninit();
+        let chunk: Box<Chunk> = match self.last {
+            None => Box::new(Chunk { next: None, places: [NEW; FEW] }),
+            Some(_) => Box::new(Chunk { next: None, places: [NEW; MANY] }),
+        };
+        let chunk = NonNull::from(Box::leak(chunk));
+        match self.last.replace(chunk) {
+            // SAFETY: it is there until the list ends, and nobody else uses the link.
+            Some(last) => unsafe { (*last.as_ptr()).next = Some(chunk) },
+            None => self.first = Some(chunk),
+        }
+        // SAFETY: the chunk is there.
+        let places = unsafe { Chunk::places(chunk) };
+        let start = places.cast::<Bond>().as_ptr();
+        // SAFETY: that is the end of the places.
+        self.unused = start..unsafe { start.add(places.len()) };
     }
 
     /// Takes the task of a bond of this list out.
@@ -140,48 +184,52 @@ impl List {
     ///
     /// Nobody else uses the entries meanwhile.
     pub(super) unsafe fn for_each(&self, visit: impl Fn(&Control)) {
-        for chunk in &self.chunks {
-            let bonds = (0..chunk.len()).map(|n| {
-                // SAFETY: it is a place of the chunk.
-                unsafe { chunk.cast::<Bond>().add(n) }
-            });
+        for chunk in self.chunks() {
+            // SAFETY: the chunk is there, and it is a place of it.
+            let place = |n| unsafe { Chunk::places(chunk).cast::<Bond>().add(n) };
+            // SAFETY: as above.
+            let places = (0..unsafe { Chunk::places(chunk) }.len()).map(place);
             let is_used = |bond: &NonNull<Bond>| !self.unused.contains(&bond.as_ptr());
             // SAFETY: what was used was written.
-            for bond in bonds.take_while(is_used).map(|bond| unsafe { bond.as_ref() }) {
-                // SAFETY: the entries are the caller's; a task in one of them has not finished.
-                if let Some(task) = bond.entry.with(|entry| unsafe { (*entry).task() }) {
-                    visit(task);
+            for bond in places.take_while(is_used).map(|bond| unsafe { bond.as_ref() }) {
+                // SAFETY: the entries are the caller's.
+                if let Some(task) = bond.entry.with(|entry| unsafe { *entry }).to_task() {
+                    // SAFETY: a task in an entry has not finished.
+                    visit(unsafe { task.as_ref() });
                 }
             }
         }
     }
+
+    fn chunks(&self) -> impl Iterator<Item = NonNull<Chunk>> {
+        // SAFETY: a chunk is there until the list ends, and its link was written before.
+        std::iter::successors(self.first, |chunk| unsafe { (*chunk.as_ptr()).next })
+    }
 }
 
-impl Entry {
+impl Chunk {
     /// # Safety
     ///
-    /// The task stays as long as the result is used.
-    unsafe fn task<'a>(&self) -> Option<&'a Control> {
-        match self {
-            // SAFETY: the caller's promise.
-            Self::Task(task) => Some(unsafe { task.as_ref() }),
-            Self::Free(_) => None,
-        }
+    /// The chunk is there.
+    unsafe fn places(this: NonNull<Self>) -> NonNull<[MaybeUninit<Bond>]> {
+        // SAFETY: the caller's promise. No reference is made, since tasks use their bonds.
+        unsafe { NonNull::new_unchecked(&raw mut (*this.as_ptr()).places) }
     }
 }
 
 impl Default for List {
     fn default() -> Self {
-        Self { chunks: Vec::new(), unused: ptr::null_mut()..ptr::null_mut(), free: None }
+        Self { first: None, last: None, unused: ptr::null_mut()..ptr::null_mut(), free: None }
     }
 }
 
 impl Drop for List {
     fn drop(&mut self) {
-        for chunk in self.chunks.drain(..) {
+        let mut next = self.first;
+        while let Some(chunk) = next {
             // SAFETY: it is a box that was leaked to this list. No task has a bond in it any more,
             // and bonds have nothing to drop.
-            drop(unsafe { Box::from_raw(chunk.as_ptr()) });
+            next = unsafe { Box::from_raw(chunk.as_ptr()) }.next;
         }
     }
 }

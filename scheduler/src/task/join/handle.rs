@@ -285,6 +285,7 @@ impl Object for Joined<'_> {
 impl<T> JoinHandle<T> {
     /// Lets the task go on by itself. If it has finished already, drops its value, or returns the
     /// payload of its panic.
+    #[inline]
     pub(crate) fn detach(self) -> Option<Box<dyn Any + Send>> {
         let this = ManuallyDrop::new(self);
         // SAFETY: the handle is not used, and not dropped, after this.
@@ -296,23 +297,32 @@ impl<T> JoinHandle<T> {
     /// # Safety
     ///
     /// The handle is not used any more.
+    #[inline(always)]
     unsafe fn let_go(&self) -> Option<thread::Result<T>> {
-        let sign = self.control().end_sign();
-        if let Some(sign) = sign {
+        if let Some(sign) = self.control().end_sign() {
             sign.withdraw(&self.control().join.0);
         }
-        self.control().join.detach().then(|| {
-            if let Some(sign) = sign {
-                sign.end();
-            }
-            // SAFETY: the task has finished; nobody else has the block. It is freed before user
-            // code runs, which may panic.
-            unsafe {
-                let result = Payload::take::<thread::Result<T>>(self.control().payload.get());
-                free(self.control);
-                result
-            }
-        })
+        // SAFETY: the handle is not used any more, and the task has finished.
+        self.control().join.detach().then(|| unsafe { self.take_unwanted() })
+    }
+
+    /// The result of a task that has finished, for a handle that does not join it.
+    ///
+    /// # Safety
+    ///
+    /// The task has finished, and the handle, which has let go, is not used any more.
+    #[inline(never)]
+    unsafe fn take_unwanted(&self) -> thread::Result<T> {
+        if let Some(sign) = self.control().end_sign() {
+            sign.end();
+        }
+        // SAFETY: the task has finished; nobody else has the block. It is freed before user code
+        // runs, which may panic.
+        unsafe {
+            let result = Payload::take::<thread::Result<T>>(self.control().payload.get());
+            free(self.control);
+            result
+        }
     }
 }
 

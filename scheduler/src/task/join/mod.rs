@@ -22,7 +22,7 @@ pub(crate) use self::handle::discard;
 use super::end_sign::EndSign;
 use super::{Control, Slab, share};
 use crate::wait_cell::{Event, WaitCell};
-use crate::worker;
+use crate::worker::{self, Worker};
 
 const FINISHED: Event = Event::new(0);
 const DETACHED: Event = Event::new(1);
@@ -66,6 +66,7 @@ impl JoinState {
 
     /// The handle's last step if it does not join. True if the task has already finished, and has
     /// left result and block to the handle.
+    #[inline]
     fn detach(&self) -> bool {
         self.0.try_set(DETACHED) == Err(FINISHED)
     }
@@ -165,6 +166,19 @@ pub(crate) unsafe fn drop_result(task: NonNull<Control>) -> Option<Box<dyn Any +
 /// The party is the task and its handle, both of which have let go, the payload being empty; or a
 /// share. It does not use the block again.
 pub(crate) unsafe fn free(control: NonNull<Control>) {
+    worker::with_current(|worker| {
+        // SAFETY: the caller's promise.
+        unsafe { free_into(worker.map(Worker::slab), control) }
+    });
+}
+
+/// Does [`free`] for a caller that knows the slab of its worker, if it runs on one.
+///
+/// # Safety
+///
+/// As for [`free`].
+#[inline]
+pub(crate) unsafe fn free_into(slab: Option<&Slab>, control: NonNull<Control>) {
     // SAFETY: the caller's promise: the block stays as long as its part in it. Then nobody else has
     // one any more. A stack is left in it if it has not started.
     unsafe {
@@ -172,9 +186,9 @@ pub(crate) unsafe fn free(control: NonNull<Control>) {
             return;
         }
         control.drop_in_place();
-        worker::with_current(|worker| match worker {
-            Some(worker) => worker.slab().free(control),
+        match slab {
+            Some(slab) => slab.free(control),
             None => Slab::free_shared(control),
-        });
+        }
     }
 }
