@@ -3,18 +3,19 @@
 //! What differs from sockets of other kinds is a peer whose queue is full: the system does not tell
 //! when there is room again, unless the two are connected. So [`connect`](UnixStream::connect) to a
 //! listener that lags behind, and [`send_to`](UnixDatagram::send_to), ask again after a pause,
-//! which grows from 50 µs to 5 ms.
+//! which grows from 50 µs to 5 ms. Where time is virtual such a wait holds the clock, as all waits
+//! for descriptors do: the pauses are real ones.
 
 mod datagram;
 mod listener;
 mod stream;
 
-use std::io;
 use std::time::Duration;
+use std::{io, thread};
 
 use lisle_scheduler::internal::{Patience, cannot_wait, park_until};
-use lisle_scheduler::now;
 use lisle_scheduler::park::{Reason, Wake};
+use lisle_scheduler::{blocking, hold, now};
 
 pub use datagram::UnixDatagram;
 pub use listener::{Incoming, UnixListener};
@@ -50,9 +51,13 @@ fn repeat<R>(
         if end.is_some_and(|end| end <= now) {
             return Err(error);
         }
-        let next = now + pause;
+        let is_virtual = hold().is_some();
+        let next = if is_virtual { now } else { now + pause };
         if park_until(reason, Some(end.map_or(next, |end| end.min(next)))) == Wake::Failed {
             return Err(cannot_wait());
+        }
+        if is_virtual {
+            blocking(|| thread::sleep(pause));
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

@@ -7,7 +7,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{self, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{io, process};
+use std::{io, process, thread};
 
 use lisle::net::{UnixDatagram, UnixListener, UnixStream};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -96,34 +96,80 @@ fn a_connection_that_cannot_be_made_is_an_error() {
     });
 }
 
+/// A listener whose queue is full, and how many are in it.
+fn full_listener(address: &SocketAddr) -> io::Result<(UnixListener, usize)> {
+    let name = [b"\0", address.as_abstract_name().unwrap()].concat();
+    // SAFETY: any bytes but zero may be in a path.
+    let theirs = SockAddr::unix(unsafe { std::ffi::OsStr::from_encoded_bytes_unchecked(&name) })?;
+    let listener = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    listener.bind(&theirs)?;
+    listener.listen(1)?;
+    let mut waiting = 0;
+    loop {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        match socket.connect(&theirs) {
+            Ok(()) => waiting += 1,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((UnixListener::from(OwnedFd::from(listener)), waiting))
+}
+
+/// Waits that ask again after a pause hold a virtual clock, too: it does not move while they last.
+#[test]
+fn a_full_queue_holds_a_virtual_clock() {
+    const LATER: Duration = Duration::from_secs(3600);
+    for workers in [1, 2] {
+        let runtime = lisle::Runtime::builder().workers(workers).virtual_time(true);
+        let took = runtime.run(|| {
+            let sleeper = lisle::spawn(|| lisle::sleep(LATER));
+            lisle::yield_now();
+            let start = lisle::time::now();
+
+            let address = abstract_address("held");
+            let (listener, waiting) = full_listener(&address).unwrap();
+            let accepting = thread::spawn(move || {
+                thread::sleep(Duration::from_millis(20));
+                listener.incoming().take(waiting + 1).for_each(|stream| drop(stream.unwrap()));
+            });
+            UnixStream::connect_addr(&address).unwrap();
+            accepting.join().unwrap();
+
+            let address = abstract_address("held too");
+            let receiver = UnixDatagram::bind_addr(&address).unwrap();
+            let sender = UnixDatagram::unbound().unwrap();
+            sender.set_nonblocking(true).unwrap();
+            while sender.send_to_addr(b"one more", &address).is_ok() {}
+            sender.set_nonblocking(false).unwrap();
+            let receiving = thread::spawn(move || {
+                thread::sleep(Duration::from_millis(20));
+                receiver.recv(&mut [0; 8]).unwrap();
+                receiver
+            });
+            sender.send_to_addr(b"the last", &address).unwrap();
+            receiving.join().unwrap();
+
+            let took = lisle::time::now() - start;
+            sleeper.join().unwrap();
+            took
+        });
+        assert_eq!(took.unwrap(), Duration::ZERO);
+    }
+}
+
 #[test]
 fn connecting_waits_for_room_in_the_queue_of_the_listener() {
     everywhere(|parties| {
         let address = abstract_address("queue");
-        let name = [b"\0", address.as_abstract_name().unwrap()].concat();
-        // SAFETY: any bytes but zero may be in a path.
-        let theirs =
-            SockAddr::unix(unsafe { std::ffi::OsStr::from_encoded_bytes_unchecked(&name) })?;
-        let listener = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        listener.bind(&theirs)?;
-        listener.listen(1)?;
-        let mut waiting = Vec::new();
-        loop {
-            let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
-            match socket.connect(&theirs) {
-                Ok(()) => waiting.push(socket),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        let listener = UnixListener::from(OwnedFd::from(listener));
+        let (listener, waiting) = full_listener(&address)?;
         let clients: Vec<_> = (0..5)
             .map(|_| {
                 let address = address.clone();
                 parties.spawn(move || UnixStream::connect_addr(&address))
             })
             .collect();
-        for stream in listener.incoming().take(waiting.len() + clients.len()) {
+        for stream in listener.incoming().take(waiting + clients.len()) {
             stream?;
         }
         clients.into_iter().try_for_each(|client| client.join().map(drop))
