@@ -9,6 +9,7 @@ use std::thread;
 use lisle_runtime::internal::primitive::Mutex;
 
 use crate::cancel::shield;
+use crate::explore::points::pass;
 use crate::park::{Reason, Unparker, Wake, park};
 use crate::spawn::spawn;
 use crate::task::{Cancelled, CancelledBy, JoinHandle};
@@ -132,6 +133,7 @@ impl<T: Send + 'static> TaskSet<T> {
     /// The payload of the task's panic, or [`Cancelled`].
     #[track_caller]
     pub fn join_next(&mut self) -> Option<thread::Result<T>> {
+        pass();
         self.taken.pop_front().or_else(|| self.wait())
     }
 
@@ -154,7 +156,9 @@ impl<T: Send + 'static> TaskSet<T> {
     ///     assert_eq!(result.unwrap(), 42);
     /// });
     /// ```
+    #[track_caller]
     pub fn try_join_next(&mut self) -> Option<thread::Result<T>> {
+        pass();
         self.taken.pop_front().or_else(|| {
             let ready = self.results.lock().ready.pop_front()?;
             Some(self.strike_out(ready))
@@ -225,8 +229,11 @@ impl<T> TaskSet<T> {
     ///     assert!(first == 42 && Cancelled::of(&second).is_some());
     /// });
     /// ```
+    #[track_caller]
     pub fn cancel_all(&self) {
-        self.tasks.iter().flatten().for_each(JoinHandle::cancel);
+        for task in self.tasks.iter().flatten() {
+            task.cancel();
+        }
     }
 
     /// Lets the tasks go on by themselves. Their results are dropped.
@@ -264,7 +271,7 @@ impl<T: Send + 'static> Iterator for TaskSet<T> {
 impl<T> Drop for TaskSet<T> {
     fn drop(&mut self) {
         if self.running() > 0 {
-            self.cancel_all();
+            self.tasks.iter().flatten().for_each(JoinHandle::cancel_aside);
             shield(|| {
                 for task in self.tasks.drain(..).flatten() {
                     // Its result is in the list.

@@ -32,11 +32,15 @@ impl Holder {
         self.task.store(current_number(), Ordering::Relaxed);
     }
 
+    /// Where it was taken last.
+    pub(crate) fn place(&self) -> Option<Place> {
+        // SAFETY: it is null or comes from a reference to what is never freed.
+        unsafe { self.place.load(Ordering::Relaxed).as_ref() }
+    }
+
     /// What a party waits for while the lock is held by `times`.
     pub(crate) fn release(&self, times: usize) -> Option<Awaited> {
-        // SAFETY: it is null or comes from a reference to what is never freed.
-        let place = unsafe { self.place.load(Ordering::Relaxed).as_ref() }?;
-        let held = Held::new(self.task.load(Ordering::Relaxed), "locked", place, times);
+        let held = Held::new(self.task.load(Ordering::Relaxed), "locked", self.place()?, times);
         Some(Awaited::Release(held))
     }
 }

@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 use ::lock_api::GuardNoSend;
 
 use crate::rwlock::{RawRwLock as Shared, Reading, Writing};
-use crate::waiting::deadline_in;
+use crate::waiting::{deadline_in, pass};
 
 /// A lock for a value that one task or thread at a time may use.
 pub type Mutex<T> = ::lock_api::Mutex<RawMutex, T>;
@@ -95,6 +95,7 @@ unsafe impl ::lock_api::RawMutex for RawMutex {
     }
 
     #[inline]
+    #[track_caller]
     fn is_locked(&self) -> bool {
         self.0.is_locked()
     }
@@ -161,13 +162,15 @@ unsafe impl ::lock_api::RawRwLock for RawRwLock {
     }
 
     #[inline]
+    #[track_caller]
     fn is_locked(&self) -> bool {
-        self.0.holders() != (false, 0)
+        self.0.look_for_holders() != (false, 0)
     }
 
     #[inline]
+    #[track_caller]
     fn is_locked_exclusive(&self) -> bool {
-        self.0.holders().0
+        self.0.look_for_holders().0
     }
 }
 
@@ -204,7 +207,9 @@ unsafe impl ::lock_api::RawRwLockTimed for RawRwLock {
 // SAFETY: no writer has the lock between its being a writer and its being a reader.
 unsafe impl ::lock_api::RawRwLockDowngrade for RawRwLock {
     #[inline]
+    #[track_caller]
     unsafe fn downgrade(&self) {
+        pass();
         // SAFETY: passed on to the caller.
         unsafe { self.0.downgrade() };
     }

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::last_words::abort_with;
 use lisle_runtime::internal::primitive::BriefMutex;
-pub(crate) use lisle_scheduler::internal::points::{pass, pass_aside, pass_at};
+pub(crate) use lisle_scheduler::internal::points::{
+    are_at_releases, are_in_use, note_look_at_lock, pass, pass_aside, pass_at, pass_before_release,
+};
 use lisle_scheduler::internal::{WaitQueue, Waiter, next_on_lock_at, next_turn_at};
 use lisle_scheduler::park::{Place, Wait, Wake, park};
 use lisle_scheduler::{now, turn};
@@ -18,13 +20,18 @@ pub(crate) fn deadline_in(duration: Duration) -> Option<Instant> {
     now().checked_add(duration)
 }
 
-/// Counts the taking of a lock, which could wait, and lets others run if the turn is used up. That
-/// does not unwind the task where a wait for a lock would not.
-#[inline(always)]
-pub(crate) fn spend_on_lock(place: Place) {
-    if turn::spend() {
-        next_on_lock_at(place);
-    }
+/// Before a look whether a lock is held, where programs are explored: another party may come first.
+#[cold]
+pub(crate) fn look_at(place: Place) {
+    note_look_at_lock();
+    pass_at(place);
+}
+
+/// As [`look_at`], for an operation with which a turn ends: one that locks for a time.
+#[cold]
+pub(crate) fn look_in_next_turn(place: Place) {
+    note_look_at_lock();
+    next_on_lock_at(place);
 }
 
 /// Counts an operation at this place that could wait, other than the taking of a lock, and lets

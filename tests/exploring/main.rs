@@ -4,6 +4,7 @@
 mod faults;
 mod points;
 mod twins;
+mod variables;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use std::time::Duration;
 
 use lisle::channel::{TryRecvError, bounded, select, unbounded};
 use lisle::explore::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use lisle::explore::{Cause, Explorer, Failure, Strategy, explore, point};
-use lisle::sync::{Condvar, Mutex};
+use lisle::explore::{Cause, Explorer, Failure, Fault, Strategy, explore, point};
+use lisle::sync::{Condvar, Mutex, RwLock};
 use lisle::{scope, sleep, spawn, yield_now};
 
 const STRATEGIES: [Strategy; 4] = [
@@ -209,6 +210,42 @@ fn a_double_checked_cache() {
             handles.into_iter().for_each(|handle| assert_eq!(handle.join().unwrap(), 7));
         });
     });
+}
+
+/// A lock is taken to be free because it is held for moments alone.
+#[test]
+fn a_try_lock_that_must_succeed() {
+    panics(|| {
+        let lock = Mutex::new(0);
+        scope(|scope| {
+            scope.spawn(|| *lock.lock() += 1);
+            scope.spawn(|| *lock.try_lock().expect("it is free") += 1);
+        });
+    });
+    panics(|| {
+        let lock = RwLock::new(0);
+        scope(|scope| {
+            scope.spawn(|| *lock.read());
+            scope.spawn(|| *lock.try_write().expect("it is free") += 1);
+        });
+    });
+    panics(|| {
+        let lock = Mutex::new(0);
+        scope(|scope| {
+            scope.spawn(|| *lock.lock() += 1);
+            scope.spawn(|| assert!(!lock.is_locked()));
+        });
+    });
+    let faults = Explorer::new().faults([Fault::EarlyTimeout]);
+    let failure = faults.check(|| {
+        let lock = Mutex::new(0);
+        scope(|scope| {
+            scope.spawn(|| *lock.lock() += 1);
+            scope.spawn(|| *lock.lock_timeout(Duration::from_secs(1)).unwrap() += 1);
+        });
+    });
+    let failure = failure.unwrap_err();
+    assert!(failure.to_string().contains("goes on to the first time-out"), "{failure}");
 }
 
 /// One that closes looks whether the queue is empty, and one that sends whether it is open.

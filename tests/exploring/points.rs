@@ -1,5 +1,7 @@
 //! Each operation is a point at which another task may go first.
 
+use std::mem::ManuallyDrop;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -7,22 +9,21 @@ use lisle::channel::{Select, after, bounded, select, unbounded};
 use lisle::explore::atomic::{AtomicUsize, fence};
 use lisle::explore::{Explorer, Strategy, point};
 use lisle::sync::{
-    Barrier, Condvar, Mutex, Notify, Once, OnceLock, RwLock, Semaphore, WaitGroup, broadcast, watch,
+    Barrier, Condvar, LazyLock, Mutex, MutexGuard, Notify, Once, OnceLock, OwnedRwLockWriteGuard,
+    RwLock, RwLockWriteGuard, Semaphore, WaitGroup, broadcast, watch,
 };
-use lisle::task::cancellable;
+use lisle::task::{TaskSet, cancellable, check_cancelled, is_cancelled, race};
+use lisle::time::interval;
 use lisle::{scope, sleep, spawn, yield_now};
 
 /// Whether another task comes between what is prepared and the end of the operation, in one of
 /// the schedules.
-fn is_point(operate: impl Fn(&dyn Fn()) + Sync) -> bool {
+fn is_point(operate: impl Fn(&dyn Fn(bool)) + Sync) -> bool {
     let came_between = AtomicBool::new(false);
     Explorer::new().strategy(Strategy::Exhaustive { preemptions: 1 }).run(|| {
         let is_under_way = AtomicBool::new(false);
         scope(|scope| {
-            scope.spawn(|| {
-                operate(&|| is_under_way.store(true, SeqCst));
-                is_under_way.store(false, SeqCst);
-            });
+            scope.spawn(|| operate(&|begun| is_under_way.store(begun, SeqCst)));
             scope.spawn(|| came_between.fetch_or(is_under_way.load(SeqCst), SeqCst));
         });
     });
@@ -30,10 +31,10 @@ fn is_point(operate: impl Fn(&dyn Fn()) + Sync) -> bool {
 }
 
 /// A line of a history that does not tell of the operation by the line that a user has written.
-fn misplaced(operate: impl Fn(&dyn Fn()) + Sync) -> Option<String> {
+fn misplaced(operate: impl Fn(&dyn Fn(bool)) + Sync) -> Option<String> {
     let failure = Explorer::new().iterations(1).check(|| {
         scope(|scope| {
-            scope.spawn(|| operate(&|| ()));
+            scope.spawn(|| operate(&|_| ()));
         });
         panic!("so that there is a history");
     });
@@ -45,12 +46,14 @@ fn misplaced(operate: impl Fn(&dyn Fn()) + Sync) -> Option<String> {
 macro_rules! points {
     ($($name:literal: { $($prepare:tt)* } $operation:expr;)*) => {
         [$({
-            let operate = |begin: &dyn Fn()| {
+            let operate = |is_under_way: &dyn Fn(bool)| {
                 // The first operation of a task is none: it was chosen just now.
                 point();
                 $($prepare)*
-                begin();
+                is_under_way(true);
+                // Its end may be another operation.
                 let _result = $operation;
+                is_under_way(false);
             };
             ($name, is_point(operate), misplaced(operate))
         }),*]
@@ -67,9 +70,10 @@ fn all_are<const N: usize>(points: [(&str, bool, Option<String>); N]) {
 
 #[test]
 fn what_is_none() {
-    assert!(!is_point(|begin| {
+    assert!(!is_point(|is_under_way| {
         point();
-        begin();
+        is_under_way(true);
+        is_under_way(false);
     }));
 }
 
@@ -143,13 +147,76 @@ fn those_of_locks() {
         "write": { let lock = RwLock::new(()); } lock.write();
         "try_read": { let lock = RwLock::new(()); } lock.try_read();
         "try_write": { let lock = RwLock::new(()); } lock.try_write();
+        "is_locked of an RwLock": { let lock = RwLock::new(()); } lock.is_locked();
         "notify_one": { let condvar = Condvar::new(); } condvar.notify_one();
         "notify_all": { let condvar = Condvar::new(); } condvar.notify_all();
         "call_once": { let once = Once::new(); } once.call_once(|| ());
         "is_completed": { let once = Once::new(); } once.is_completed();
         "get": { let lock = OnceLock::<u8>::new(); } lock.get();
+        "set": { let lock = OnceLock::<u8>::new(); } lock.set(1);
+        "force": { let lock: LazyLock<u8> = LazyLock::new(|| 1); } LazyLock::force(&lock);
+        "get of a LazyLock": { let lock: LazyLock<u8> = LazyLock::new(|| 1); }
+            LazyLock::get(&lock);
         "get_or_init": { let lock = OnceLock::new(); } lock.get_or_init(|| 1);
     });
+}
+
+/// Looks whether a lock is held: from the next execution on releases are points.
+fn look() {
+    assert!(!Mutex::new(()).is_locked());
+}
+
+#[test]
+fn those_of_guards() {
+    all_are(points! {
+        "unlock": { look(); let mutex = Mutex::new(()); let guard = mutex.lock(); } drop(guard);
+        "unlock of a part": {
+            look();
+            let mutex = Mutex::new((1, 2));
+            let part = MutexGuard::map(mutex.lock(), |pair| &mut pair.1);
+        } drop(part);
+        "unlock of an owned guard": {
+            look();
+            let guard = Arc::new(Mutex::new(())).lock_owned();
+        } drop(guard);
+        "end of a read": { look(); let lock = RwLock::new(()); let guard = lock.read(); }
+            drop(guard);
+        "end of a write": { look(); let lock = RwLock::new(()); let guard = lock.write(); }
+            drop(guard);
+        "end of an owned read": {
+            look();
+            let guard = Arc::new(RwLock::new(())).read_owned();
+        } drop(guard);
+        "end of an owned write": {
+            look();
+            let guard = Arc::new(RwLock::new(())).write_owned();
+        } drop(guard);
+        "downgrade": {
+            let lock = RwLock::new(());
+            let guard = lock.write();
+        } RwLockWriteGuard::downgrade(guard);
+        "downgrade of an owned guard": {
+            let guard = Arc::new(RwLock::new(())).write_owned();
+        } OwnedRwLockWriteGuard::downgrade(guard);
+        "end of a look at a watched value": {
+            look();
+            let (_tx, rx) = watch::channel(1);
+            let value = rx.borrow();
+        } drop(value);
+    });
+}
+
+/// Where nobody looks at a lock it makes no difference, and would be one choice more.
+#[test]
+fn a_release_that_nobody_sees_is_none() {
+    assert!(!is_point(|is_under_way| {
+        point();
+        let mutex = Mutex::new(());
+        let guard = mutex.lock();
+        is_under_way(true);
+        drop(guard);
+        is_under_way(false);
+    }));
 }
 
 #[test]
@@ -169,6 +236,8 @@ fn those_of_meeting_points() {
             let semaphore = Semaphore::new(1);
             let permit = semaphore.acquire().unwrap();
         } drop(permit);
+        "is_closed of a semaphore": { let semaphore = Semaphore::new(1); } semaphore.is_closed();
+        "wait of a group": { let group = WaitGroup::new(); } group.wait();
         "drop of a member": { let group = WaitGroup::new(); } drop(group);
         "broadcast": { let (tx, _rx) = broadcast::channel(1); } tx.send(1);
         "try_recv of a broadcast": { let (_tx, mut rx) = broadcast::channel::<u8>(1); }
@@ -176,6 +245,21 @@ fn those_of_meeting_points() {
         "drop of a broadcast's sender": { let (tx, _rx) = broadcast::channel::<u8>(1); } drop(tx);
         "recv of a broadcast": { let (tx, mut rx) = broadcast::channel(1); tx.send(1).unwrap(); }
             rx.recv();
+        "drop of a broadcast's receiver": { let (_tx, rx) = broadcast::channel::<u8>(1); } drop(rx);
+        "subscribe to a broadcast": { let (tx, _rx) = broadcast::channel::<u8>(1); } tx.subscribe();
+        "resubscribe": { let (_tx, rx) = broadcast::channel::<u8>(1); } rx.resubscribe();
+        "closed of a broadcast": { let tx = broadcast::Sender::<u8>::new(1); } tx.closed();
+        "is_closed of a broadcast": { let (_tx, rx) = broadcast::channel::<u8>(1); }
+            rx.is_closed();
+        "len of a broadcast": { let (_tx, rx) = broadcast::channel::<u8>(1); } rx.len();
+        "is_empty of a broadcast": { let (_tx, rx) = broadcast::channel::<u8>(1); } rx.is_empty();
+        "len of a broadcast's sender": { let (tx, _rx) = broadcast::channel::<u8>(1); } tx.len();
+        "is_empty of a broadcast's sender": { let (tx, _rx) = broadcast::channel::<u8>(1); }
+            tx.is_empty();
+        "receivers of a broadcast": { let (tx, _rx) = broadcast::channel::<u8>(1); }
+            tx.receiver_count();
+        "senders of a broadcast": { let (tx, _rx) = broadcast::channel::<u8>(1); }
+            tx.sender_count();
         "wait of a notified": { let notify = Notify::new(); notify.notify_one(); } notify.wait();
         "closed": { let tx = watch::Sender::new(1); } tx.closed();
         "send_modify": { let tx = watch::Sender::new(1); } tx.send_modify(|value| *value += 1);
@@ -183,6 +267,16 @@ fn those_of_meeting_points() {
         "wait_for": { let (_tx, mut rx) = watch::channel(1); } rx.wait_for(|&value| value == 1);
         "watch": { let (tx, _rx) = watch::channel(1); } tx.send(1);
         "borrow": { let (_tx, rx) = watch::channel(1); } rx.borrow();
+        "borrow_and_update": { let (_tx, mut rx) = watch::channel(1); } rx.borrow_and_update();
+        "borrow of a sender": { let (tx, _rx) = watch::channel(1); } tx.borrow();
+        "send_replace": { let (tx, _rx) = watch::channel(1); } tx.send_replace(1);
+        "subscribe to a watch": { let (tx, _rx) = watch::channel(1); } tx.subscribe();
+        "is_closed of a watch": { let (tx, _rx) = watch::channel(1); } tx.is_closed();
+        "receivers of a watch": { let (tx, _rx) = watch::channel(1); } tx.receiver_count();
+        "senders of a watch": { let (tx, _rx) = watch::channel(1); } tx.sender_count();
+        "mark_unchanged": { let (_tx, mut rx) = watch::channel(1); } rx.mark_unchanged();
+        "drop of a watch's sender": { let (tx, _rx) = watch::channel(1); } drop(tx);
+        "drop of a watch's receiver": { let (_tx, rx) = watch::channel(1); } drop(rx);
         "has_changed": { let (_tx, rx) = watch::channel(1); } rx.has_changed();
     });
 }
@@ -198,10 +292,51 @@ fn those_of_tasks_and_the_rest() {
             let _ = cancellable(|mine| token = Some(mine.clone()));
             let token = token.unwrap();
         } token.cancel();
+        "is_cancelled of a token": {
+            let mut token = None;
+            let _ = cancellable(|mine| token = Some(mine.clone()));
+            let token = token.unwrap();
+        } token.is_cancelled();
+        "is_cancelled": {} is_cancelled();
+        "check_cancelled": {} check_cancelled();
+        "is_finished of a handle": {
+            let stop = spawn(|| ()).cancel_handle();
+            yield_now();
+        } stop.is_finished();
+        "join_next": { let mut set = TaskSet::new(); set.spawn(|| ()); yield_now(); }
+            set.join_next();
+        "try_join_next": { let mut set = TaskSet::new(); set.spawn(|| ()); yield_now(); }
+            set.try_join_next();
+        "cancel_all": {
+            // Its end has points of its own.
+            let mut set = ManuallyDrop::new(TaskSet::new());
+            set.spawn(|| ());
+            yield_now();
+        } set.cancel_all();
+        "end of a cancel_on_drop": {
+            let task = spawn(|| ()).cancel_on_drop();
+            yield_now();
+        } drop(task);
+        "end of a race": {} race([|| (), || ()]);
+        "tick": { let mut ticks = interval(Duration::from_millis(1)); } ticks.tick();
         "yield_now": {} yield_now();
         "sleep": {} sleep(Duration::from_millis(1));
         "an atomic": { let count = AtomicUsize::new(0); } count.load(SeqCst);
         "a fence": {} fence(SeqCst);
         "a point": {} point();
     });
+}
+
+/// The end of a set, which waits for its tasks, is told of by lines of the library: a destructor has
+/// none.
+#[test]
+fn the_end_of_a_set() {
+    assert!(is_point(|is_under_way| {
+        point();
+        let mut set = TaskSet::new();
+        set.spawn(|| ());
+        is_under_way(true);
+        drop(set);
+        is_under_way(false);
+    }));
 }

@@ -1,4 +1,4 @@
-//! The programs: ten with a fault each, and two without, for each of the three libraries.
+//! The programs: twelve with a fault each, and three without, for each of the three libraries.
 //!
 //! They are written once, for the names that std and all three have in common. A module of a
 //! library brings those names into scope, and evens out where they differ.
@@ -16,7 +16,7 @@ macro_rules! programs {
         type Program = fn();
 
         /// Those with a fault, by name.
-        pub const FAULTY: [(&str, Program); 11] = [
+        pub const FAULTY: [(&str, Program); 12] = [
             ("torn increment", torn_increment),
             ("lost wake-up", lost_wake_up),
             ("ABA in a stack", aba),
@@ -28,6 +28,7 @@ macro_rules! programs {
             ("update over two locks", two_locks),
             ("leaked task", leaked_task),
             ("far order", far_order),
+            ("lock taken to be free", taken_to_be_free),
         ];
 
         /// Those without, whose speed is measured.
@@ -280,6 +281,16 @@ macro_rules! programs {
             let busy = spawn(move || (0..30).for_each(|_| _ = others.load(SeqCst)));
             all([fast, busy]);
             assert_ne!(slow.join().unwrap(), 30);
+        }
+
+        /// A lock is held for moments alone, so it is taken to be free.
+        fn taken_to_be_free() {
+            note();
+            let count = Arc::new(Mutex::new(0));
+            let theirs = count.clone();
+            let other = spawn(move || *lock(&theirs) += 1);
+            *try_lock(&count).expect("it is free") += 1;
+            other.join().unwrap();
         }
 
         fn atomics() {

@@ -8,10 +8,12 @@
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
+use lisle_scheduler::internal::check_cancelled_at;
 use lisle_scheduler::park::{self, Awaited, Object, Reason, Wake, park};
-use lisle_scheduler::{check_cancelled, now, turn};
+use lisle_scheduler::{now, turn};
 
 use super::operation::Operation;
 use super::random::{random, random_walk};
@@ -357,7 +359,7 @@ impl Object for Operations<'_, '_> {
 fn begun(place: usize, patience: Patience, grant: &mut GrantCell) -> usize {
     if !matches!(patience, Patience::None) && grant.is_disconnected() {
         // The other end may be gone just because its task was cancelled before ours.
-        check_cancelled();
+        check_cancelled_at(Location::caller());
     }
     place
 }

@@ -15,7 +15,7 @@ use lisle_runtime::internal::primitive::cell::UnsafeCell;
 
 use super::pool::{self, Class, Job, Pool};
 use super::{DONE, wait};
-use crate::cancel::{check_cancelled, check_cancelled_at};
+use crate::cancel::check_cancelled_at;
 use crate::clock::{Hold, hold_for_call};
 use crate::park::{Place, Reason, Wake, in_task};
 use crate::task::{Cancelled, CancelledBy, Detached};
@@ -231,7 +231,7 @@ impl<T> JobHandle<T> {
         }
         let result = self.join_on_the_pool();
         if result.is_err() {
-            check_cancelled();
+            check_cancelled_at(Location::caller());
         }
         result
     }

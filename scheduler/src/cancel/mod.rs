@@ -30,6 +30,7 @@ use std::panic::Location;
 
 use lisle_runtime::internal::attached;
 
+use crate::explore::points::pass;
 use crate::park::Place;
 use crate::post::Request;
 use crate::task::{CancelledBy, Control, Share, Shielding, Whereabouts};
@@ -75,10 +76,12 @@ use crate::worker::{self, Worker};
 #[inline]
 #[track_caller]
 pub fn check_cancelled() {
+    pass();
     check_cancelled_at(Location::caller());
 }
 
-/// As [`check_cancelled`], for an operation at a place that is not the caller's.
+/// As [`check_cancelled`], for an operation at a place that is not the caller's, and that has come
+/// to a point of an explored program by itself.
 #[inline]
 pub fn check_cancelled_at(place: Place) {
     worker::with_current(|worker| {
@@ -115,7 +118,9 @@ pub fn check_cancelled_at(place: Place) {
 ///     println!("{lines} lines");
 /// });
 /// ```
+#[track_caller]
 pub fn is_cancelled() -> bool {
+    pass();
     worker::with_current(|worker| match worker {
         Some(worker) => worker.running_task().is_some_and(|task| {
             task.look_for_cancel();

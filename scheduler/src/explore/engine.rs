@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::failure::{Cause, Event, History, What};
 use super::fault::{Fault, Faults};
-use super::points::Passage;
+use super::points::{self, Passage};
 use super::strategy::Plan;
 use crate::deadlock::{Deadlock, TaskReport};
 use crate::park::{Place, Reason};
@@ -16,9 +16,11 @@ use crate::task::{Cancelled, TaskId};
 /// A choice that was made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Choice {
-    pub(super) chosen: usize,
+    pub(super) chosen: u32,
     /// How many answers there were.
-    pub(super) of: usize,
+    pub(super) of: u32,
+    /// Whether all but the first answer interrupt a task that could go on.
+    pub(super) interrupts: bool,
 }
 
 /// What a choice is about.
@@ -32,6 +34,22 @@ pub(crate) enum Kind {
     Thing,
     /// Whether a fault strikes. The first answer is no.
     Fault,
+}
+
+impl Choice {
+    fn new(kind: Kind, chosen: usize, of: usize) -> Self {
+        let interrupts = matches!(kind, Kind::MayPreempt | Kind::Fault);
+        Self { chosen: chosen as u32, of: of as u32, interrupts }
+    }
+}
+
+/// Whether tasks come to a point before they release a lock: see
+/// [`pass_before_release`](super::points::pass_before_release).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Releases {
+    #[default]
+    Unseen,
+    Seen,
 }
 
 /// Makes the choices of an execution after the other.
@@ -48,6 +66,7 @@ pub(super) struct State {
     plan: Plan,
     pub(super) choices: Vec<Choice>,
     pub(super) extent: Extent,
+    pub(super) releases: Releases,
     /// What has happened since that was wanted.
     history: History,
     /// Whether faults can strike: not before and after the program.
@@ -64,6 +83,8 @@ pub(super) struct Extent {
     pub(super) turns: usize,
     /// How often a fault could have struck.
     pub(super) hazards: usize,
+    /// Whether it was looked at whether a lock is held.
+    pub(super) looks: bool,
 }
 
 impl Engine {
@@ -72,6 +93,7 @@ impl Engine {
             plan: Plan::Given(Default::default()),
             choices: Vec::new(),
             extent: Extent::default(),
+            releases: Releases::default(),
             history: History::new(),
             runs: false,
             cause: None,
@@ -86,9 +108,13 @@ impl Engine {
     }
 
     /// An execution begins, whose choices are made by `plan`.
-    pub(super) fn begin(&self, plan: Plan) {
+    pub(super) fn begin(&self, plan: Plan, releases: Releases) {
+        if releases == Releases::Seen {
+            points::begin_use_at_releases();
+        }
         let mut state = self.state();
         state.plan = plan;
+        state.releases = releases;
         state.choices.clear();
         state.extent = Extent::default();
         state.runs = true;
@@ -135,15 +161,23 @@ impl Engine {
             return Some(0);
         }
         let State { plan, choices, extent, .. } = &mut *state;
-        let (chosen, of) = match plan {
-            Plan::Pct(pct) => {
-                (pct.choose(extent.turns, of, parting.map(TaskId::number), number), of)
-            }
+        let chosen = match plan {
+            Plan::Pct(pct) => pct.choose(extent.turns, of, parting.map(TaskId::number), number),
             plan => plan.choose(kind, choices.len(), of),
         };
         extent.turns += 1;
-        choices.push(Choice { chosen, of });
+        choices.push(Choice::new(kind, chosen, of));
         Some(chosen)
+    }
+
+    /// Whether a task comes to a point before it releases a lock.
+    #[inline]
+    pub(crate) fn sees_releases(&self) -> bool {
+        self.state().releases == Releases::Seen
+    }
+
+    pub(super) fn note_look_at_lock(&self) {
+        self.state().extent.looks = true;
     }
 
     /// A task asks for others to run.
@@ -180,6 +214,10 @@ impl Engine {
                 self.note(task, What::Operation, Some(place));
             }
             Passage::Aside(what, place) => self.note(task, What::Aside(what), place),
+            Passage::Release(place @ Some(_)) => {
+                self.note(task, What::Aside("unlocks what it has locked here"), place);
+            }
+            Passage::Release(None) => self.note(task, What::Aside("unlocks"), None),
         }
     }
 
@@ -236,8 +274,8 @@ impl Engine {
 
 impl State {
     fn choose(&mut self, kind: Kind, of: usize) -> usize {
-        let (chosen, of) = self.plan.choose(kind, self.choices.len(), of);
-        self.choices.push(Choice { chosen, of });
+        let chosen = self.plan.choose(kind, self.choices.len(), of);
+        self.choices.push(Choice::new(kind, chosen, of));
         chosen
     }
 }

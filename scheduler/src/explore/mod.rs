@@ -6,6 +6,7 @@
 //! | `mod.rs` | [`explore`] and [`Explorer`], which run a program again and again |
 //! | `engine.rs` | what the scheduler asks at each choice, and what it tells |
 //! | `strategy.rs` | how the answers are found |
+//! | `exhaustive.rs` | all the answers that there are, in the order of their interruptions |
 //! | `points.rs` | what operations ask that end no turn elsewhere |
 //! | `fault.rs` | what else can go wrong around a program |
 //! | `shrink.rs` | the fewest answers out of turn with which the program still fails |
@@ -23,6 +24,7 @@
 
 pub mod atomic;
 mod engine;
+mod exhaustive;
 mod failure;
 mod fault;
 #[doc(hidden)]
@@ -407,7 +409,7 @@ impl Explorer {
         let ended = runtime(&engine).run(|| {
             while executions < most && search.has_more() {
                 executions += 1;
-                engine.begin(search.next());
+                engine.begin(search.next(), search.releases());
                 let is_clean = self.execute(program, &engine);
                 let state = engine.state();
                 search.learn(&state.choices, state.extent);
@@ -417,7 +419,7 @@ impl Explorer {
             }
         });
         let cause = engine.cause_of(ended);
-        let failed = cause.map(|cause| (cause, shrink::Schedule::of(&engine.state().choices)));
+        let failed = cause.map(|cause| (cause, shrink::Schedule::of(&engine.state())));
         (executions, failed)
     }
 
@@ -428,7 +430,7 @@ impl Explorer {
         schedule: &shrink::Schedule,
     ) -> (Option<Cause>, failure::History) {
         let engine = Arc::new(Engine::new(self.max_steps, self.faults));
-        engine.begin(Plan::Given(schedule.clone()));
+        engine.begin(Plan::Given(schedule.clone()), schedule.releases());
         engine.record();
         let ended = runtime(&engine).run(|| _ = self.execute(program, &engine));
         (engine.cause_of(ended), engine.take_history())

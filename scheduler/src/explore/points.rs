@@ -13,9 +13,15 @@ use crate::worker;
 
 /// Whether this process has explored a program.
 static ARE_IN_USE: AtomicBool = AtomicBool::new(false);
+/// Whether it has explored one that looks whether a lock is held.
+static ARE_AT_RELEASES: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn begin_use() {
     ARE_IN_USE.store(true, Ordering::Relaxed);
+}
+
+pub(super) fn begin_use_at_releases() {
+    ARE_AT_RELEASES.store(true, Ordering::Relaxed);
 }
 
 #[inline(always)]
@@ -32,6 +38,8 @@ pub(crate) enum Passage {
     Quick(Place),
     /// What a destructor does, or another that cannot be unwound, and what its line does not say.
     Aside(&'static str, Option<Place>),
+    /// The release of a lock that was taken at this place, if that is known.
+    Release(Option<Place>),
 }
 
 /// Another task may go first, in a program that is explored.
@@ -61,6 +69,33 @@ pub fn pass_aside(what: &'static str, place: Option<Place>) {
     if are_in_use() {
         pass_by(Passage::Aside(what, place));
     }
+}
+
+/// Whether tasks come to a point before they release a lock: in a program that looks whether locks
+/// are held.
+///
+/// In others it would make no difference. What is done under a lock, and its release after that,
+/// are the same as both at once for those that lock it, too: they wait, and get it, in either case.
+/// And each point that makes no difference makes what there is to find rarer.
+#[inline(always)]
+pub fn are_at_releases() -> bool {
+    ARE_AT_RELEASES.load(Ordering::Relaxed)
+}
+
+/// As [`pass_aside`], before a lock is released that was taken at `place`, if
+/// [that is a point](are_at_releases).
+#[cold]
+pub fn pass_before_release(place: Option<Place>) {
+    pass_by(Passage::Release(place));
+}
+
+/// The caller is about to look whether a lock is held, or takes it only if it is not.
+#[cold]
+pub fn note_look_at_lock() {
+    worker::with_current(|worker| {
+        let engine = worker.and_then(|worker| worker.team().settings.engine.as_ref());
+        engine.inspect(|engine| engine.note_look_at_lock());
+    });
 }
 
 #[cold]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::engine::Choice;
+use super::engine::{Releases, State};
 use super::failure::{Cause, Failure};
 use super::{Explorer, quiet};
 
@@ -12,49 +12,60 @@ const TRIALS: usize = 500;
 
 /// The choices that are not the first one that there is: by the number of the choice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Schedule(BTreeMap<usize, usize>);
+pub(crate) struct Schedule {
+    choices: BTreeMap<usize, usize>,
+    releases: Releases,
+}
+
+/// In the text of a schedule: that releases of locks are seen.
+const RELEASES: &str = "unlocks";
 
 impl Schedule {
-    pub(super) fn of(choices: &[Choice]) -> Self {
-        let choices = choices.iter().map(|choice| choice.chosen).enumerate();
-        Self(choices.filter(|&(_, chosen)| chosen > 0).collect())
+    pub(super) fn of(state: &State) -> Self {
+        let choices = state.choices.iter().map(|choice| choice.chosen as usize).enumerate();
+        let choices = choices.filter(|&(_, chosen)| chosen > 0).collect();
+        Self { choices, releases: state.releases }
     }
 
     pub(super) fn at(&self, step: usize) -> usize {
-        self.0.get(&step).copied().unwrap_or(0)
+        self.choices.get(&step).copied().unwrap_or(0)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.choices.len()
+    }
+
+    pub(super) fn releases(&self) -> Releases {
+        self.releases
     }
 
     fn without(&self, range: std::ops::Range<usize>) -> Self {
-        let kept = self.0.iter().enumerate().filter(|(place, _)| !range.contains(place));
-        Self(kept.map(|(_, (&step, &chosen))| (step, chosen)).collect())
+        let kept = self.choices.iter().enumerate().filter(|(place, _)| !range.contains(place));
+        let choices = kept.map(|(_, (&step, &chosen))| (step, chosen)).collect();
+        Self { choices, releases: self.releases }
     }
 }
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "@";
-        if self.0.is_empty() {
-            return write!(f, "@");
-        }
-        for (step, chosen) in &self.0 {
-            write!(f, "{separator}{step}:{chosen}")?;
-            separator = ",";
-        }
-        Ok(())
+        let releases = (self.releases == Releases::Seen).then(|| RELEASES.to_owned());
+        let choices = self.choices.iter().map(|(step, chosen)| format!("{step}:{chosen}"));
+        let parts: Vec<_> = releases.into_iter().chain(choices).collect();
+        write!(f, "@{}", parts.join(","))
     }
 }
 
 pub(super) fn parse(text: &str) -> Option<Schedule> {
-    let parts = text.split(',').filter(|part| !part.is_empty());
-    let choice = |part: &str| {
+    let mut schedule = Schedule::default();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        if part == RELEASES {
+            schedule.releases = Releases::Seen;
+            continue;
+        }
         let (step, chosen) = part.split_once(':')?;
-        Some((step.parse().ok()?, chosen.parse().ok()?))
-    };
-    parts.map(choice).collect::<Option<_>>().map(Schedule)
+        schedule.choices.insert(step.parse().ok()?, chosen.parse().ok()?);
+    }
+    Some(schedule)
 }
 
 /// Leaves choices out as long as the program fails without them: halves at first, and single ones

@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use super::engine::{Choice, Extent, Kind};
+use super::engine::{Choice, Extent, Kind, Releases};
+use super::exhaustive::Exhaustive;
 use super::shrink::Schedule;
 
 /// How an [`Explorer`](super::Explorer) makes its choices.
@@ -23,7 +24,8 @@ pub enum Strategy {
         depth: usize,
     },
     /// One schedule after the other, all of those in which tasks that could go on are interrupted
-    /// this many times at most. A [fault](super::Fault) counts as an interruption.
+    /// this many times at most, and those with the fewest interruptions first. A
+    /// [fault](super::Fault) counts as an interruption.
     Exhaustive {
         /// How many times.
         preemptions: usize,
@@ -55,18 +57,30 @@ pub(super) struct Search {
     executions: u64,
     /// How much there was to choose in the longest execution so far.
     most: Extent,
-    /// For an exhaustive search: the choices with which the next execution begins. `None` if there
-    /// are no more.
-    prefix: Option<Vec<usize>>,
+    /// For an exhaustive search.
+    exhaustive: Option<Exhaustive>,
 }
 
 impl Search {
     pub(super) fn new(strategy: Strategy, seed: u64) -> Self {
-        Self { strategy, seed, executions: 0, most: Extent::default(), prefix: Some(Vec::new()) }
+        let exhaustive = Self::exhaustive(strategy);
+        Self { strategy, seed, executions: 0, most: Extent::default(), exhaustive }
+    }
+
+    fn exhaustive(strategy: Strategy) -> Option<Exhaustive> {
+        match strategy {
+            Strategy::Exhaustive { preemptions } => Some(Exhaustive::new(preemptions)),
+            _ => None,
+        }
+    }
+
+    /// Whether releases of locks are seen in the next execution: if it was looked at locks in one.
+    pub(super) fn releases(&self) -> Releases {
+        if self.most.looks { Releases::Seen } else { Releases::Unseen }
     }
 
     pub(super) fn has_more(&self) -> bool {
-        self.prefix.is_some()
+        self.exhaustive.as_ref().is_none_or(Exhaustive::has_more)
     }
 
     pub(super) fn next(&mut self) -> Plan {
@@ -82,8 +96,8 @@ impl Search {
             },
             Strategy::Random => Plan::Random(chance),
             Strategy::Pct { depth } => pct(chance, depth),
-            Strategy::Exhaustive { preemptions } => {
-                Plan::Exhaustive { prefix: self.prefix.clone().unwrap_or_default(), preemptions }
+            Strategy::Exhaustive { .. } => {
+                Plan::Exhaustive(self.exhaustive.as_ref().map(Exhaustive::next).unwrap_or_default())
             }
         }
     }
@@ -92,13 +106,12 @@ impl Search {
     pub(super) fn learn(&mut self, choices: &[Choice], extent: Extent) {
         self.most.turns = self.most.turns.max(extent.turns);
         self.most.hazards = self.most.hazards.max(extent.hazards);
-        if let Strategy::Exhaustive { .. } = self.strategy {
-            // The last choice for which there is another answer gets the next one.
-            let next = choices.iter().rposition(|choice| choice.chosen + 1 < choice.of);
-            self.prefix = next.map(|place| {
-                let before = choices[..place].iter().map(|choice| choice.chosen);
-                before.chain([choices[place].chosen + 1]).collect()
-            });
+        if extent.looks && !self.most.looks {
+            // There are more choices from now on.
+            self.most.looks = true;
+            self.exhaustive = Self::exhaustive(self.strategy);
+        } else if let Some(exhaustive) = &mut self.exhaustive {
+            exhaustive.learn(choices);
         }
     }
 }
@@ -107,28 +120,23 @@ impl Search {
 pub(crate) enum Plan {
     Random(Chance),
     Pct(Pct),
-    Exhaustive { prefix: Vec<usize>, preemptions: usize },
+    /// Answers to begin with. Those that follow are the first ones.
+    Exhaustive(Vec<u32>),
     Given(Schedule),
 }
 
 impl Plan {
-    /// Which of `of` answers is chosen, and how many there are. `number` is that of the choice.
-    pub(super) fn choose(&mut self, kind: Kind, number: usize, of: usize) -> (usize, usize) {
+    /// Which of `of` answers is chosen. `number` is that of the choice.
+    pub(super) fn choose(&mut self, kind: Kind, number: usize, of: usize) -> usize {
         match self {
             Self::Random(chance) | Self::Pct(Pct { chance, .. }) if kind == Kind::Fault => {
-                (usize::from(chance.strikes()), of)
+                usize::from(chance.strikes())
             }
-            Self::Random(chance) | Self::Pct(Pct { chance, .. }) => (chance.below(of), of),
-            Self::Exhaustive { prefix, preemptions } => {
-                let interrupts = matches!(kind, Kind::MayPreempt | Kind::Fault);
-                let answers = if interrupts && *preemptions == 0 { 1 } else { of };
-                let chosen = prefix.get(number).copied().unwrap_or(0).min(answers - 1);
-                if interrupts && chosen > 0 {
-                    *preemptions -= 1;
-                }
-                (chosen, answers)
+            Self::Random(chance) | Self::Pct(Pct { chance, .. }) => chance.below(of),
+            Self::Exhaustive(prefix) => {
+                prefix.get(number).map_or(0, |&chosen| (chosen as usize).min(of - 1))
             }
-            Self::Given(schedule) => (schedule.at(number).min(of - 1), of),
+            Self::Given(schedule) => schedule.at(number).min(of - 1),
         }
     }
 

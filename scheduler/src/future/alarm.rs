@@ -9,7 +9,7 @@ use std::task::{Wake, Waker};
 
 use lisle_runtime::internal::last_words::abort_with;
 
-use crate::cancel::{check_cancelled, shield_unwinding};
+use crate::cancel::{check_cancelled_at, shield_unwinding};
 use crate::park::{Place, Reason, Wait, Wake as Ending, in_task, park};
 use crate::wait_cell::{Event, WaitCell};
 use crate::worker::yield_now;
@@ -55,7 +55,7 @@ impl Alarm {
         if cell.event().is_some() {
             return match in_task() {
                 true => shield_unwinding(yield_now),
-                false => check_cancelled(),
+                false => check_cancelled_at(place),
             };
         }
         let ending = shield_unwinding(|| {

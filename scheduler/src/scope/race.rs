@@ -3,6 +3,7 @@
 use lisle_runtime::internal::primitive::BriefMutex;
 
 use super::{Scope, scope};
+use crate::explore::points::pass_aside;
 
 /// Runs all contenders, each as a task, and returns the first value. The others are cancelled then,
 /// and waited for: when this returns, none of them runs any more.
@@ -64,6 +65,7 @@ struct CancelOnDrop<'a, 'scope, 'env>(&'a Scope<'scope, 'env>);
 
 impl Drop for CancelOnDrop<'_, '_, '_> {
     fn drop(&mut self) {
-        self.0.cancel();
+        pass_aside("cancels the tasks of a race", None);
+        self.0.bonds.cancel();
     }
 }

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use lisle_runtime::internal::primitive::BriefMutex;
 
 use super::{Bonds, ScopedJoinHandle, expect};
-use crate::cancel::{CancelToken, check_cancelled, in_region_of};
+use crate::cancel::{CancelToken, check_cancelled_at, in_region_of};
 use crate::spawn::Builder;
 use crate::task::{AnyHandle, Cancelled, Sign};
 
@@ -164,7 +164,7 @@ impl<T> TryJoinHandle<'_, T> {
         let value = self.0.join().ok().flatten();
         if value.is_none() {
             bonds.cancel_caller();
-            check_cancelled();
+            check_cancelled_at(Location::caller());
         }
         value
     }

@@ -147,11 +147,14 @@ impl Worker {
         let Some(engine) = &self.team.settings.engine else { return };
         // No current task: main's result is being dropped on the base stack.
         let Some(me) = self.running_task() else { return };
+        // Also for the task that goes first, and comes to an operation of its own.
+        with_allowance(Allowance::end_at_each_operation);
         if in_section() || panics::under_way() {
             return;
         }
-        // Also for the task that goes first, and comes to an operation of its own.
-        with_allowance(Allowance::end_at_each_operation);
+        if matches!(passage, Passage::Release(_)) && !engine.sees_releases() {
+            return;
+        }
         if self.starting.take() != Some(self.queue.pushes()) {
             self.let_others_go_first(engine, me);
         }

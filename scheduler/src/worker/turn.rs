@@ -1,5 +1,6 @@
 //! Taking turns: picking the next task and switching to it.
 
+use std::panic::Location;
 use std::ptr::{self, NonNull};
 
 use lisle_runtime::internal::{in_section, panics, prefetch};
@@ -7,7 +8,7 @@ use lisle_runtime::switch::{Context, switch, switch_for_good};
 
 use super::waits::may_suspend;
 use super::{Worker, with_allowance};
-use crate::cancel::check_cancelled;
+use crate::cancel::check_cancelled_at;
 use crate::explore::Passage;
 use crate::park::Place;
 use crate::task::{Control, Runnable};
@@ -35,7 +36,7 @@ impl Worker {
         self.give_way(me);
         if me.is_exposed() {
             // Not by `self`, which would have to be kept across the switch.
-            check_cancelled();
+            check_cancelled_at(Location::caller());
         }
     }
 

@@ -50,7 +50,7 @@ use crate::ends::{Ends, State};
 /// If the capacity is 0.
 pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let sender = Sender::new(capacity);
-    let receiver = sender.subscribe();
+    let receiver = sender.first_receiver();
     (sender, receiver)
 }
 

@@ -27,11 +27,14 @@ impl<T> Receiver<T> {
     }
 
     /// How many messages wait for this receiver, with those that are gone.
+    #[track_caller]
     pub fn len(&self) -> usize {
+        pass();
         (self.shared.ends.lock().more.sent - self.place) as usize
     }
 
     /// Whether no message waits for this receiver.
+    #[track_caller]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -50,12 +53,16 @@ impl<T> Receiver<T> {
     /// assert_eq!((first.len(), second.len()), (2, 1));
     /// assert_eq!((first.recv(), second.recv()), (Ok("early"), Ok("late")));
     /// ```
+    #[track_caller]
     pub fn resubscribe(&self) -> Self {
+        pass();
         Self::subscribe(&self.shared)
     }
 
     /// Whether no sender is left. There may still be messages.
+    #[track_caller]
     pub fn is_closed(&self) -> bool {
+        pass();
         self.shared.ends.lock().senders() == 0
     }
 

@@ -9,7 +9,7 @@ use lisle_scheduler::internal::points::pass_and_find_receivers_gone;
 use lisle_scheduler::park::Place;
 
 use super::{Message, Receiver, SendError, Shared};
-use crate::waiting::deadline_in;
+use crate::waiting::{deadline_in, pass};
 
 /// The end of a [broadcast channel](super) that sends. Clones send to the same receivers.
 pub struct Sender<T>(Arc<Shared<T>>);
@@ -55,17 +55,28 @@ impl<T> Sender<T> {
     }
 
     /// Another receiver, which gets what is sent from now on.
+    #[track_caller]
     pub fn subscribe(&self) -> Receiver<T> {
+        pass();
+        self.first_receiver()
+    }
+
+    /// As [`subscribe`](Self::subscribe), where nobody else has seen the sender.
+    pub(super) fn first_receiver(&self) -> Receiver<T> {
         Receiver::subscribe(&self.0)
     }
 
     /// How many messages are kept that not all receivers have got.
+    #[track_caller]
     pub fn len(&self) -> usize {
+        pass();
         self.0.ends.lock().more.kept.iter().filter(|message| message.value.is_some()).count()
     }
 
     /// Whether all receivers have got all messages.
+    #[track_caller]
     pub fn is_empty(&self) -> bool {
+        pass();
         self.0.ends.lock().more.kept.is_empty()
     }
 
@@ -121,12 +132,16 @@ impl<T> Sender<T> {
     }
 
     /// How many receivers there are.
+    #[track_caller]
     pub fn receiver_count(&self) -> usize {
+        pass();
         self.0.ends.lock().receivers()
     }
 
     /// How many senders there are.
+    #[track_caller]
     pub fn sender_count(&self) -> usize {
+        pass();
         self.0.ends.lock().senders()
     }
 

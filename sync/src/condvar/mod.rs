@@ -271,7 +271,7 @@ impl Condvar {
                     self.has_waiters.store(true, Ordering::Relaxed);
                     drop(queue);
                     // SAFETY: the caller of the wait has the lock, and gets it back.
-                    unsafe { mutex.unlock() };
+                    unsafe { mutex.unlock_at_once() };
                     relock.released.set(true);
                 },
                 || {

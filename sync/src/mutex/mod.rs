@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub use self::guard::{MappedMutexGuard, MutexGuard};
 pub use self::owned::OwnedMutexGuard;
 pub(crate) use self::raw::RawMutex;
-use crate::waiting::{deadline_in, pass};
+use crate::waiting::deadline_in;
 
 /// A lock for a value that one task or thread at a time may use.
 ///
@@ -181,7 +181,6 @@ impl<T: ?Sized> Mutex<T> {
     /// Whether somebody holds the lock at this moment.
     #[track_caller]
     pub fn is_locked(&self) -> bool {
-        pass();
         self.raw.is_locked()
     }
 

@@ -45,6 +45,7 @@ impl<T, F> LazyLock<T, F> {
     }
 
     /// The value, if it was made by now. Never waits.
+    #[track_caller]
     pub fn get(this: &Self) -> Option<&T> {
         this.value.get()
     }

@@ -5,6 +5,7 @@ use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 
 use super::RwLock;
+use crate::waiting::pass;
 
 /// The right to read what an [`RwLock`] guards, until it is dropped. It stays on its thread.
 #[must_use = "the lock is released at once if the guard is dropped"]
@@ -40,7 +41,9 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     /// let reader = RwLockWriteGuard::downgrade(writer);
     /// assert_eq!(*lock.read() + *reader, 4);
     /// ```
+    #[track_caller]
     pub fn downgrade(this: Self) -> RwLockReadGuard<'a, T> {
+        pass();
         let this = ManuallyDrop::new(this);
         // SAFETY: the guard has the lock as a writer, and is not dropped.
         unsafe { this.lock.raw.downgrade() };

@@ -219,8 +219,9 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// Whether somebody has the lock at this moment.
+    #[track_caller]
     pub fn is_locked(&self) -> bool {
-        self.raw.holders() != (false, 0)
+        self.raw.look_for_holders() != (false, 0)
     }
 
     /// The caller has just taken the lock for reading.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::RwLock;
 use super::raw::{Reading, Writing};
-use crate::waiting::deadline_in;
+use crate::waiting::{deadline_in, pass};
 
 /// The right to read what an [`RwLock`] in an [`Arc`] guards, until it is dropped. It stays on its
 /// thread.
@@ -173,7 +173,9 @@ impl<T: ?Sized> OwnedRwLockWriteGuard<T> {
 
     /// Makes the writer a reader, as
     /// [`RwLockWriteGuard::downgrade`](super::RwLockWriteGuard::downgrade) does.
+    #[track_caller]
     pub fn downgrade(this: Self) -> OwnedRwLockReadGuard<T> {
+        pass();
         let this = ManuallyDrop::new(this);
         // SAFETY: the guard has the lock as a writer, and is not dropped.
         unsafe { this.lock.raw.downgrade() };

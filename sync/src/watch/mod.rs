@@ -62,7 +62,7 @@ use crate::waiting::spend_at;
 /// ```
 pub fn channel<T>(init: T) -> (Sender<T>, Receiver<T>) {
     let sender = Sender::new(init);
-    let receiver = sender.subscribe();
+    let receiver = sender.first_receiver();
     (sender, receiver)
 }
 

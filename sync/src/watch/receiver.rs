@@ -201,12 +201,16 @@ impl<T> Receiver<T> {
     ///     assert_eq!(seen, [1]);
     /// });
     /// ```
+    #[track_caller]
     pub fn mark_changed(&mut self) {
+        pass();
         self.seen = self.shared.version().wrapping_sub(1);
     }
 
     /// Counts the present value as seen.
+    #[track_caller]
     pub fn mark_unchanged(&mut self) {
+        pass();
         self.seen = self.shared.version();
     }
 

@@ -121,7 +121,14 @@ impl<T> Sender<T> {
     }
 
     /// Another receiver, which counts the present value as seen.
+    #[track_caller]
     pub fn subscribe(&self) -> Receiver<T> {
+        pass();
+        self.first_receiver()
+    }
+
+    /// As [`subscribe`](Self::subscribe), where nobody else has seen the sender.
+    pub(super) fn first_receiver(&self) -> Receiver<T> {
         Receiver::new(self.0.clone(), self.0.version())
     }
 
@@ -178,17 +185,20 @@ impl<T> Sender<T> {
     /// Whether no receiver is left.
     #[track_caller]
     pub fn is_closed(&self) -> bool {
-        pass();
         self.receiver_count() == 0
     }
 
     /// How many receivers there are.
+    #[track_caller]
     pub fn receiver_count(&self) -> usize {
+        pass();
         self.0.ends.lock().receivers()
     }
 
     /// How many senders there are.
+    #[track_caller]
     pub fn sender_count(&self) -> usize {
+        pass();
         self.0.ends.lock().senders()
     }
 

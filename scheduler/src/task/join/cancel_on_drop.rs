@@ -79,7 +79,7 @@ impl<T> Deref for CancelOnDrop<T> {
 impl<T> Drop for CancelOnDrop<T> {
     fn drop(&mut self) {
         if let Some(handle) = &self.0 {
-            handle.cancel();
+            handle.cancel_aside();
         }
     }
 }

@@ -4,14 +4,15 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{CancelOnDrop, LEFT, finish, free};
-use crate::cancel::{self, check_cancelled};
+use crate::cancel::{self, check_cancelled_at};
 use crate::clock::now;
-use crate::explore::points::pass;
+use crate::explore::points::{pass, pass_aside};
 use crate::park::{Awaited, Object, Reason, Wait, Wake};
 use crate::task::end_sign::EndSign;
 use crate::task::payload::Payload;
@@ -144,7 +145,7 @@ impl<T> JoinHandle<T> {
         // SAFETY: the event has come.
         let result = unsafe { self.into_result() };
         if result.is_err() {
-            check_cancelled();
+            check_cancelled_at(Location::caller());
         }
         Ok(result)
     }
@@ -204,6 +205,12 @@ impl<T> JoinHandle<T> {
     #[track_caller]
     pub fn cancel(&self) {
         pass();
+        cancel::cancel(self.control(), CancelledBy::Handle);
+    }
+
+    /// As [`cancel`](Self::cancel), in a destructor.
+    pub(crate) fn cancel_aside(&self) {
+        pass_aside("cancels a task", None);
         cancel::cancel(self.control(), CancelledBy::Handle);
     }
 

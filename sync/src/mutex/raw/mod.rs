@@ -4,7 +4,8 @@
 //!
 //! - `LOCKED`: a party has the lock.
 //! - `QUEUED`: parties stand in the queue, or did until they left it by themselves: the next
-//!   release looks. Changed under the queue's lock.
+//!   release looks. Changed under the queue's lock; set by the holder, too, where a release is a
+//!   point of an explored program, so that it takes the slow path.
 //! - `WOKEN`: a party was taken out of the queue to try again, and has not yet tried. As long as it
 //!   is on its way no other one is woken.
 //!
@@ -14,16 +15,20 @@
 #[cfg(all(test, lisle_loom))]
 mod models;
 
+use std::panic::Location;
 use std::time::Instant;
 
 use lisle_runtime::internal::primitive::atomic::{AtomicU8, Ordering};
 use lisle_runtime::internal::primitive::{BriefMutex, hint};
-use lisle_scheduler::internal::{WaitQueue, Waiter, uninterrupted};
+use lisle_scheduler::internal::{WaitQueue, Waiter, next_on_lock_at, uninterrupted};
 use lisle_scheduler::park::{Awaited, Object, Place, Reason, Unparker, Wait, Wake, park};
 use lisle_scheduler::{shield, turn};
 
 use crate::holder::Holder;
-use crate::waiting::{SPINS, cannot_wait, pass_at, spend_on_lock};
+use crate::waiting::{
+    SPINS, are_at_releases, are_in_use, cannot_wait, look_at, look_in_next_turn,
+    pass_before_release,
+};
 
 const LOCKED: u8 = 1;
 const QUEUED: u8 = 2;
@@ -59,7 +64,22 @@ impl RawMutex {
     /// Takes the lock. Waits for it if need be.
     #[inline]
     pub(crate) fn lock(&self, place: Place) {
-        spend_on_lock(place);
+        if turn::spend() {
+            return self.lock_in_next_turn(place);
+        }
+        self.take(place);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lock_in_next_turn(&self, place: Place) {
+        next_on_lock_at(place);
+        self.take(place);
+        self.have_release_seen();
+    }
+
+    #[inline(always)]
+    fn take(&self, place: Place) {
         if !self.take_free() {
             self.lock_contended(place);
         }
@@ -74,7 +94,19 @@ impl RawMutex {
         deadline: impl FnOnce() -> Option<Instant>,
         place: Place,
     ) -> bool {
-        spend_on_lock(place);
+        if turn::spend() {
+            look_in_next_turn(place);
+            let locked = self.take_until(deadline, place);
+            if locked {
+                self.have_release_seen();
+            }
+            return locked;
+        }
+        self.take_until(deadline, place)
+    }
+
+    #[inline]
+    fn take_until(&self, deadline: impl FnOnce() -> Option<Instant>, place: Place) -> bool {
         let locked = self.take_free()
             || uninterrupted(|| self.lock_slowly(deadline(), place) == Wake::Unparked);
         if locked {
@@ -86,7 +118,25 @@ impl RawMutex {
     /// Takes the lock if it is free.
     #[inline]
     pub(crate) fn try_lock(&self, place: Place) -> bool {
-        pass_at(place);
+        if are_in_use() {
+            return self.look_and_take(place);
+        }
+        self.try_take(place)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_and_take(&self, place: Place) -> bool {
+        look_at(place);
+        let locked = self.try_take(place);
+        if locked {
+            self.have_release_seen();
+        }
+        locked
+    }
+
+    #[inline(always)]
+    fn try_take(&self, place: Place) -> bool {
         let locked = self.take_free() || self.take_unlocked(0).is_ok();
         if locked {
             self.holder.set(place);
@@ -102,6 +152,18 @@ impl RawMutex {
             cannot_wait("a mutex");
         }
         self.holder.set(place);
+        if are_in_use() {
+            self.have_release_seen();
+        }
+    }
+
+    /// Has the release of the lock, which the caller has, take the slow path, if that is a point of
+    /// an explored program.
+    #[cold]
+    fn have_release_seen(&self) {
+        if are_at_releases() {
+            self.state.fetch_or(QUEUED, Ordering::Relaxed);
+        }
     }
 
     /// Releases the lock.
@@ -114,12 +176,33 @@ impl RawMutex {
         // Release: the next holder sees what was written under the lock.
         let (release, relaxed) = (Ordering::Release, Ordering::Relaxed);
         if self.state.compare_exchange(LOCKED, 0, release, relaxed).is_err() {
+            self.unlock_slowly();
+        }
+    }
+
+    /// Releases the lock where nobody can come first: amid the beginning of a wait.
+    ///
+    /// # Safety
+    ///
+    /// As for [`unlock`](Self::unlock).
+    #[inline]
+    pub(crate) unsafe fn unlock_at_once(&self) {
+        let (release, relaxed) = (Ordering::Release, Ordering::Relaxed);
+        if self.state.compare_exchange(LOCKED, 0, release, relaxed).is_err() {
             self.unlock_contended();
         }
     }
 
     /// Whether a party has it now.
+    #[track_caller]
     pub(crate) fn is_locked(&self) -> bool {
+        if are_in_use() {
+            look_at(Location::caller());
+        }
+        self.has_holder()
+    }
+
+    fn has_holder(&self) -> bool {
         self.state.load(Ordering::Relaxed) & LOCKED != 0
     }
 
@@ -228,6 +311,14 @@ impl RawMutex {
 
     #[cold]
     #[inline(never)]
+    fn unlock_slowly(&self) {
+        if are_at_releases() {
+            pass_before_release(self.holder.place());
+        }
+        self.unlock_contended();
+    }
+
+    #[cold]
     fn unlock_contended(&self) {
         let mut queue = self.queue.lock();
         let late = queue.pop_if(|_, party| {
@@ -265,7 +356,7 @@ impl Object for RawMutex {
     }
 
     fn describe(&self, say: &mut dyn FnMut(Awaited)) {
-        if self.is_locked()
+        if self.has_holder()
             && let Some(release) = self.holder.release(1)
         {
             say(release);

@@ -4,22 +4,28 @@
 //!
 //! - `WRITER`: a writer has the lock.
 //! - `QUEUED`: somebody waits. Then a writer has the lock or waits for it, and nobody takes the
-//!   lock but those to which it is left. Changed under the queues' lock.
+//!   lock but those to which it is left. Changed under the queues' lock; set by a writer that has
+//!   the lock, too, where a release is a point of an explored program, so that it takes the slow
+//!   path.
 //! - the rest is the number of readers that have the lock, in steps of `READER`.
 
 #[cfg(all(test, lisle_loom))]
 mod models;
 
+use std::panic::Location;
 use std::time::Instant;
 
 use lisle_runtime::internal::primitive::atomic::{AtomicU32, Ordering};
 use lisle_runtime::internal::primitive::{BriefMutex, hint};
-use lisle_scheduler::internal::{Chain, WaitQueue, Waiter, uninterrupted};
+use lisle_scheduler::internal::{Chain, WaitQueue, Waiter, next_on_lock_at, uninterrupted};
 use lisle_scheduler::park::{Awaited, Object, Place, Reason, Unparker, Wait, Wake, park};
 use lisle_scheduler::turn;
 
 use crate::holder::Holder;
-use crate::waiting::{SPINS, cannot_wait, pass_at, spend_on_lock};
+use crate::waiting::{
+    SPINS, are_at_releases, are_in_use, cannot_wait, look_at, look_in_next_turn,
+    pass_before_release,
+};
 
 const WRITER: u32 = 1;
 const QUEUED: u32 = 2;
@@ -168,7 +174,22 @@ impl RawRwLock {
     /// Takes the lock. Waits for it if need be.
     #[inline]
     pub(crate) fn lock<A: Access>(&self, place: Place) {
-        spend_on_lock(place);
+        if turn::spend() {
+            return self.lock_in_next_turn::<A>(place);
+        }
+        self.take_or_wait::<A>(place);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lock_in_next_turn<A: Access>(&self, place: Place) {
+        next_on_lock_at(place);
+        self.take_or_wait::<A>(place);
+        self.have_release_seen();
+    }
+
+    #[inline(always)]
+    fn take_or_wait<A: Access>(&self, place: Place) {
         if !self.take::<A>() {
             self.lock_contended::<A>(place);
         }
@@ -183,7 +204,23 @@ impl RawRwLock {
         deadline: impl FnOnce() -> Option<Instant>,
         place: Place,
     ) -> bool {
-        spend_on_lock(place);
+        if turn::spend() {
+            look_in_next_turn(place);
+            let locked = self.take_until::<A>(deadline, place);
+            if locked {
+                self.have_release_seen();
+            }
+            return locked;
+        }
+        self.take_until::<A>(deadline, place)
+    }
+
+    #[inline]
+    fn take_until<A: Access>(
+        &self,
+        deadline: impl FnOnce() -> Option<Instant>,
+        place: Place,
+    ) -> bool {
         let locked = self.take::<A>()
             || uninterrupted(|| self.lock_slowly::<A>(deadline(), place)) == Wake::Unparked;
         if locked {
@@ -195,7 +232,25 @@ impl RawRwLock {
     /// Takes the lock if that is possible now.
     #[inline]
     pub(crate) fn try_lock<A: Access>(&self, place: Place) -> bool {
-        pass_at(place);
+        if are_in_use() {
+            return self.look_and_take::<A>(place);
+        }
+        self.try_take::<A>(place)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_and_take<A: Access>(&self, place: Place) -> bool {
+        look_at(place);
+        let locked = self.try_take::<A>(place);
+        if locked {
+            self.have_release_seen();
+        }
+        locked
+    }
+
+    #[inline(always)]
+    fn try_take<A: Access>(&self, place: Place) -> bool {
         let locked = self.take::<A>();
         if locked {
             self.holder.set(place);
@@ -205,6 +260,16 @@ impl RawRwLock {
         locked
     }
 
+    /// Has the release of the lock, which the caller has as a writer or a reader, take the slow
+    /// path, if that is a point of an explored program. A reader's comes to it by the fast path.
+    #[cold]
+    fn have_release_seen(&self) {
+        if are_at_releases() {
+            let marked = |state| (state & WRITER != 0).then_some(state | QUEUED);
+            let _ = self.state.fetch_update(Ordering::Relaxed, Ordering::Relaxed, marked);
+        }
+    }
+
     /// Releases the lock.
     ///
     /// # Safety
@@ -212,6 +277,10 @@ impl RawRwLock {
     /// The caller has it as a reader, and does without it from now on.
     #[inline]
     pub(crate) unsafe fn unlock_shared(&self) {
+        if are_at_releases() {
+            // Another reader may have come later, from another place.
+            pass_before_release(None);
+        }
         // Release: the next writer comes after what this reader has read.
         let before = self.state.fetch_sub(READER, Ordering::Release);
         if before == READER | QUEUED {
@@ -248,7 +317,15 @@ impl RawRwLock {
     }
 
     /// Whether a writer has the lock, and how many readers have it.
-    pub(crate) fn holders(&self) -> (bool, usize) {
+    #[track_caller]
+    pub(crate) fn look_for_holders(&self) -> (bool, usize) {
+        if are_in_use() {
+            look_at(Location::caller());
+        }
+        self.holders()
+    }
+
+    fn holders(&self) -> (bool, usize) {
         let state = self.state.load(Ordering::Relaxed);
         (state & WRITER != 0, (state / READER) as usize)
     }
@@ -345,6 +422,9 @@ impl RawRwLock {
     #[cold]
     #[inline(never)]
     fn leave_to_waiting(&self) {
+        if are_at_releases() {
+            pass_before_release(self.holder.place());
+        }
         let mut waiting = self.waiting.lock();
         let (readers, count) = waiting.take_readers();
         let writer = if count == 0 { waiting.writers.pop() } else { None };
