@@ -22,7 +22,7 @@ pub(crate) struct Tracer {
     until_poll: Cell<u32>,
     /// The task whose turn was noted last, if it is not over; 0 for none.
     open: Cell<u64>,
-    /// Whether the worker polls, so that it is not the current task which wakes others.
+    /// Whether the worker polls, so that it is not the task which wakes others.
     polls: Cell<bool>,
 }
 
@@ -113,7 +113,9 @@ impl Tracer {
         self.polls.set(polls);
     }
 
-    pub(crate) fn polls(&self) -> bool {
-        self.polls.get()
+    /// The task that does what is done now, perhaps in its end, when it is no current task any more;
+    /// 0 if the worker does it.
+    pub(crate) fn acting_task(&self) -> u64 {
+        if self.polls.get() { 0 } else { self.open.get() }
     }
 }

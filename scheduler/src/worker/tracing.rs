@@ -137,19 +137,19 @@ impl Worker {
         }
     }
 
-    /// Notes that a task becomes runnable. It is woken by the current task, unless the worker
-    /// itself does that.
+    /// Notes that a task becomes runnable. It is woken or cancelled by the task whose turn it is,
+    /// unless the worker itself does that.
     pub(super) fn note_wake(&self, task: NonNull<Control>, otherwise: Cause) {
         if !self.tracer.is_on() {
             return;
         }
         // SAFETY: a task that is being woken has not finished.
         let task = unsafe { task.as_ref() }.id.number();
-        let waker = self.running_task().filter(|_| !self.tracer.polls());
-        let (by, cause) = match waker {
-            Some(waker) => (waker.id.number(), Cause::Task),
-            None if self.driver.delivers() => (0, Cause::Descriptor),
-            None => (0, otherwise),
+        let (by, cause) = match self.tracer.acting_task() {
+            0 if self.driver.delivers() => (0, Cause::Descriptor),
+            0 => (0, otherwise),
+            by if otherwise == Cause::Cancel => (by, Cause::Cancel),
+            by => (by, Cause::Task),
         };
         self.tracer.note_now(What::Wake { task, by, cause });
     }
@@ -171,8 +171,7 @@ impl Worker {
         if self.tracer.is_on() {
             // SAFETY: the caller has just made the task, or taken it.
             let task = unsafe { task.as_ref() };
-            let by = self.running_task().filter(|_| !self.tracer.polls());
-            let by = by.map_or(0, |by| by.id.number());
+            let by = self.tracer.acting_task();
             self.note(What::Spawn { task: task.id.number(), by, spawned_at: task.spawned_at });
         }
     }

@@ -19,19 +19,23 @@ fn assert_whole(copied: Copied) {
     }
 }
 
-/// The writer overwrites what the reader copies. Seen to fail without either of the fences, and
-/// when the reader does not leave out the event that may be about to be overwritten.
+/// The writer overwrites what the reader copies. Seen to fail without either of the fences, when
+/// the count is written or read without an ordering, and when the reader does not leave out the
+/// event that may be about to be overwritten.
+///
+/// The reader is the new thread: loom then also has it begin after some of the events. It looks for
+/// another order at the last access to a word, and the writer reads the count before it writes it.
 #[test]
 fn a_copy_has_whole_events_only() {
     loom::model(|| {
         let ring = Arc::new(Ring::of(2));
         write(&ring, 0, 2);
-        let writer = {
+        let reader = {
             let ring = ring.clone();
-            thread::spawn(move || write(&ring, 2, 2))
+            thread::spawn(move || assert_whole(ring.copy()))
         };
-        assert_whole(ring.copy());
-        writer.join().unwrap();
+        write(&ring, 2, 2);
+        reader.join().unwrap();
         let copied = ring.copy();
         assert_eq!((copied.events.len(), copied.lost), (1, 3));
         assert_whole(copied);

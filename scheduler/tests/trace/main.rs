@@ -1,6 +1,8 @@
 //! Traces: what is recorded, and how it is written.
 #![cfg(not(lisle_loom))]
 
+mod events;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::HashMap;
@@ -90,7 +92,7 @@ fn turns_say_why_they_end_and_who_has_woken() {
     assert!(
         turns[0].contains(r#""end":"waits","for":"waiting for a bell","at":"scheduler/tests/"#)
     );
-    assert!(turns[0].contains(r#""spawned at":"scheduler/tests/trace.rs:"#), "{json}");
+    assert!(turns[0].contains(r#""spawned at":"scheduler/tests/trace/main.rs:"#), "{json}");
     assert!(turns[1].contains(r#""end":"ends""#), "{json}");
     assert!(turns[1].contains(r#""woken by":""#) && turns[1].contains("'main'"), "{json}");
     assert!(!lines(&json, &[r#""end":"lets others run""#]).is_empty(), "{json}");
@@ -314,7 +316,7 @@ fn what_goes_on_between_workers_is_told() {
     let steals = lines(&json, &[r#""name":"steals""#, r#""ph":"i""#, r#""of worker":0"#]);
     assert!(!steals.is_empty(), "{json}");
     assert_slices_are_nested(&json);
-    let far = lines(&json, &["'far'", r#""ph":"E""#]);
+    let far = lines(&json, &[r#"'far'","cat":"turn","ph":"E""#]);
     assert_eq!(far.len(), 2, "{json}");
     assert!(far[1].contains(r#""woken by":""#) && far[1].contains("'main'"), "{json}");
     // The arrow from the one lane to the other.
