@@ -6,6 +6,7 @@ mod object;
 mod settings;
 mod standard;
 mod system;
+mod traits;
 
 #[cfg(feature = "futures-io")]
 pub use asynchronous::{Async, Stream};

@@ -1,16 +1,18 @@
 //! [`File`]: an open file.
 
+mod locks;
+mod streams;
+
 use std::fs;
-use std::io::{self, IoSlice, IoSliceMut, IsTerminal, Read, Seek, SeekFrom, Write};
+use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::SystemTime;
 
 use lisle_scheduler::blocking;
 
-use super::{FileTimes, Metadata, OpenOptions, Permissions, TryLockError};
+use super::{FileTimes, Metadata, OpenOptions, Permissions};
 
 /// An open file: [`std::fs::File`], whose calls let other tasks run.
 ///
@@ -291,116 +293,6 @@ impl File {
         blocking(|| self.0.set_modified(time))
     }
 
-    /// Waits until no other handle has a lock on the file, and takes one. See
-    /// [`std::fs::File::lock`]. A thread of the pool waits meanwhile.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use lisle::fs::{self, File};
-    ///
-    /// lisle::run(|| {
-    ///     let path = std::env::temp_dir().join(format!("lisle-lock-{}", std::process::id()));
-    ///     let file = File::create(&path)?;
-    ///     file.lock()?; // other tasks run meanwhile
-    ///     assert!(File::open(&path)?.try_lock().is_err());
-    ///     file.unlock()?;
-    ///     fs::remove_file(&path)
-    /// })
-    /// # .unwrap();
-    /// ```
-    #[track_caller]
-    pub fn lock(&self) -> io::Result<()> {
-        blocking(|| self.0.lock())
-    }
-
-    /// Waits until no other handle has an exclusive lock, and takes a shared one. A thread of the
-    /// pool waits meanwhile.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use lisle::fs::{self, File};
-    ///
-    /// lisle::run(|| {
-    ///     let path = std::env::temp_dir().join(format!("lisle-shared-{}", std::process::id()));
-    ///     let (one, other) = (File::create(&path)?, File::open(&path)?);
-    ///     one.lock_shared()?;
-    ///     other.lock_shared()?;
-    ///     fs::remove_file(&path)
-    /// })
-    /// # .unwrap();
-    /// ```
-    #[track_caller]
-    pub fn lock_shared(&self) -> io::Result<()> {
-        blocking(|| self.0.lock_shared())
-    }
-
-    /// Takes a lock if no other handle has one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use lisle::fs::{self, File, TryLockError};
-    ///
-    /// lisle::run(|| {
-    ///     let path = std::env::temp_dir().join(format!("lisle-try-lock-{}", std::process::id()));
-    ///     let (one, other) = (File::create(&path)?, File::open(&path)?);
-    ///     one.try_lock()?;
-    ///     assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
-    ///     fs::remove_file(&path)
-    /// })
-    /// # .unwrap();
-    /// ```
-    #[track_caller]
-    pub fn try_lock(&self) -> Result<(), TryLockError> {
-        blocking(|| self.0.try_lock())
-    }
-
-    /// Takes a shared lock if no other handle has an exclusive one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use lisle::fs::{self, File};
-    ///
-    /// lisle::run(|| {
-    ///     let path = std::env::temp_dir().join(format!("lisle-trying-{}", std::process::id()));
-    ///     let (one, other) = (File::create(&path)?, File::open(&path)?);
-    ///     one.try_lock_shared()?;
-    ///     other.try_lock_shared()?;
-    ///     assert!(other.try_lock().is_err());
-    ///     fs::remove_file(&path)
-    /// })
-    /// # .unwrap();
-    /// ```
-    #[track_caller]
-    pub fn try_lock_shared(&self) -> Result<(), TryLockError> {
-        blocking(|| self.0.try_lock_shared())
-    }
-
-    /// Gives the lock back.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use lisle::fs::{self, File};
-    ///
-    /// lisle::run(|| {
-    ///     let path = std::env::temp_dir().join(format!("lisle-unlock-{}", std::process::id()));
-    ///     let (one, other) = (File::create(&path)?, File::open(&path)?);
-    ///     one.lock()?;
-    ///     one.unlock()?;
-    ///     other.lock()?;
-    ///     fs::remove_file(&path)
-    /// })
-    /// # .unwrap();
-    /// ```
-    #[track_caller]
-    pub fn unlock(&self) -> io::Result<()> {
-        blocking(|| self.0.unlock())
-    }
-
     /// Whether the file is a terminal.
     pub fn is_terminal(&self) -> bool {
         self.0.is_terminal()
@@ -425,141 +317,6 @@ impl File {
         &self.0
     }
 }
-
-impl Read for &File {
-    #[track_caller]
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        blocking(|| (&self.0).read(buffer))
-    }
-
-    #[track_caller]
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        blocking(|| (&self.0).read_vectored(buffers))
-    }
-
-    #[track_caller]
-    fn read_to_end(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
-        blocking(|| (&self.0).read_to_end(bytes))
-    }
-
-    #[track_caller]
-    fn read_to_string(&mut self, text: &mut String) -> io::Result<usize> {
-        blocking(|| (&self.0).read_to_string(text))
-    }
-
-    #[track_caller]
-    fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        blocking(|| (&self.0).read_exact(buffer))
-    }
-}
-
-impl Write for &File {
-    #[track_caller]
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        blocking(|| (&self.0).write(buffer))
-    }
-
-    #[track_caller]
-    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        blocking(|| (&self.0).write_vectored(buffers))
-    }
-
-    #[track_caller]
-    fn write_all(&mut self, buffer: &[u8]) -> io::Result<()> {
-        blocking(|| (&self.0).write_all(buffer))
-    }
-
-    /// Does nothing: what was written is with the system. See [`File::sync_all`].
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Seek for &File {
-    #[track_caller]
-    fn seek(&mut self, place: SeekFrom) -> io::Result<u64> {
-        blocking(|| (&self.0).seek(place))
-    }
-}
-
-impl Read for File {
-    #[track_caller]
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self).read(buffer)
-    }
-
-    #[track_caller]
-    fn read_vectored(&mut self, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&*self).read_vectored(buffers)
-    }
-
-    #[track_caller]
-    fn read_to_end(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
-        (&*self).read_to_end(bytes)
-    }
-
-    #[track_caller]
-    fn read_to_string(&mut self, text: &mut String) -> io::Result<usize> {
-        (&*self).read_to_string(text)
-    }
-
-    #[track_caller]
-    fn read_exact(&mut self, buffer: &mut [u8]) -> io::Result<()> {
-        (&*self).read_exact(buffer)
-    }
-}
-
-impl Write for File {
-    #[track_caller]
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        (&*self).write(buffer)
-    }
-
-    #[track_caller]
-    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&*self).write_vectored(buffers)
-    }
-
-    #[track_caller]
-    fn write_all(&mut self, buffer: &[u8]) -> io::Result<()> {
-        (&*self).write_all(buffer)
-    }
-
-    /// Does nothing: what was written is with the system. See [`File::sync_all`].
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Seek for File {
-    #[track_caller]
-    fn seek(&mut self, place: SeekFrom) -> io::Result<u64> {
-        (&*self).seek(place)
-    }
-}
-
-impl FileExt for File {
-    #[track_caller]
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        blocking(|| self.0.read_at(buffer, offset))
-    }
-
-    #[track_caller]
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        blocking(|| self.0.read_exact_at(buffer, offset))
-    }
-
-    #[track_caller]
-    fn write_at(&self, buffer: &[u8], offset: u64) -> io::Result<usize> {
-        blocking(|| self.0.write_at(buffer, offset))
-    }
-
-    #[track_caller]
-    fn write_all_at(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
-        blocking(|| self.0.write_all_at(buffer, offset))
-    }
-}
-
 impl From<fs::File> for File {
     fn from(file: fs::File) -> Self {
         Self(file)
