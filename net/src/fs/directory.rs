@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::os::unix::fs::{DirBuilderExt, DirEntryExt};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -55,6 +56,11 @@ impl ReadDir {
     }
 }
 
+/// As std's are. What stands in the way is the payload of an error, of which there is none in those
+/// of the system.
+impl UnwindSafe for ReadDir {}
+impl RefUnwindSafe for ReadDir {}
+
 impl Iterator for ReadDir {
     type Item = io::Result<DirEntry>;
 
@@ -72,12 +78,12 @@ impl Iterator for ReadDir {
 pub struct DirEntry {
     entry: fs::DirEntry,
     /// Most often known from the directory itself.
-    kind: io::Result<FileType>,
+    kind: Option<FileType>,
 }
 
 impl DirEntry {
     fn of(entry: fs::DirEntry) -> Self {
-        Self { kind: entry.file_type(), entry }
+        Self { kind: entry.file_type().ok(), entry }
     }
 
     /// The path: that which was given to [`read_dir`], and the name.
@@ -99,9 +105,9 @@ impl DirEntry {
     /// Whether it is a file, a directory or a symbolic link.
     #[track_caller]
     pub fn file_type(&self) -> io::Result<FileType> {
-        match &self.kind {
-            Ok(kind) => Ok(*kind),
-            Err(_) => blocking(|| self.entry.file_type()),
+        match self.kind {
+            Some(kind) => Ok(kind),
+            None => blocking(|| self.entry.file_type()),
         }
     }
 }

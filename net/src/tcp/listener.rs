@@ -1,6 +1,7 @@
 //! [`TcpListener`].
 
 use std::io;
+use std::iter::FusedIterator;
 use std::net::{self, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd};
 
@@ -174,6 +175,8 @@ impl Iterator for Incoming<'_> {
         (usize::MAX, None)
     }
 }
+
+impl FusedIterator for Incoming<'_> {}
 
 impl<'a> IntoIterator for &'a TcpListener {
     type Item = io::Result<TcpStream>;

@@ -10,6 +10,7 @@ mod servers;
 mod streams;
 mod stress;
 mod support;
+mod surface;
 mod tcp;
 mod traps;
 mod udp;

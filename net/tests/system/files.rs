@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, ErrorKind, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,6 +66,11 @@ fn the_functions_do_what_those_of_std_do() {
         let owner = fs::metadata(&one).unwrap().uid();
         fs::chown(&one, Some(owner), None).unwrap();
         fs::lchown(&soft, None, None).unwrap();
+        let open = File::open(&one).unwrap();
+        fs::fchown(&open, Some(owner), None).unwrap();
+        let by_link = format!("/proc/self/fd/{}", open.as_raw_fd());
+        assert_eq!(fs::metadata(by_link).unwrap().uid(), owner);
+        assert_eq!(fs::chroot(two.join("no")).unwrap_err().kind(), ErrorKind::NotADirectory);
         assert_eq!(fs::chown(two.join("no"), None, None).unwrap_err().kind(), {
             ErrorKind::NotADirectory
         });

@@ -5,6 +5,7 @@ mod files;
 mod programs;
 mod signals;
 mod standard;
+mod surface;
 
 use std::env;
 

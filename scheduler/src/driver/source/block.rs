@@ -1,6 +1,7 @@
 //! What is known about one descriptor: its edges, its waiters, and where it is registered.
 
 use std::io;
+use std::panic::RefUnwindSafe;
 use std::ptr;
 
 use lisle_runtime::internal::primitive::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -33,6 +34,10 @@ pub(super) struct Block {
     pub(super) home: Mutex<Option<Arc<Poller>>>,
     state: BriefMutex<State>,
 }
+
+/// An operation that panics leaves nothing half done: no user code runs while a lock is held, and
+/// the baton is handed on as it unwinds. So sockets are as safe to use after that as std's.
+impl RefUnwindSafe for Block {}
 
 /// No number of edges.
 const UNKNOWN: u32 = u32::MAX;
