@@ -11,7 +11,7 @@ pub use crate::stack_pointer::stack_pointer;
 
 /// How much the stacks of the process take.
 pub mod stacks {
-    pub use crate::stack::{Usage, usage};
+    pub use crate::stack::pool::{Usage, usage};
 }
 
 /// Messages where a panic is not allowed, and before an abort.

@@ -85,14 +85,17 @@ pub mod internal {
     pub use crate::cancel::{cannot_wait, check_cancelled_at, shield_unwinding, uninterrupted};
     pub use crate::deadlock::never_wakes_a_task;
     pub use crate::driver::{Direction, Patience, Source};
-    pub use crate::explore::points;
     pub use crate::future::FutureWait;
     pub use crate::sleep::park_until;
     pub use crate::task::{AnyHandle, Sign};
-    pub use crate::turn::{next_at as next_turn_at, next_on_lock_at};
     pub use crate::wait_cell::{Event, WaitCell};
     pub use crate::wait_queue::{Chain, Taken, WaitQueue, Waiter};
-    pub use crate::worker::{current_number, note_accept};
+    pub use crate::worker::{current_number, next_turn_at, next_turn_on_lock_at, note_accept};
+
+    /// Where operations come by that end no turn, for programs that are explored.
+    pub mod points {
+        pub use crate::explore::points::*;
+    }
 }
 
 pub use blocking::{JobHandle, blocking, spawn_blocking};

@@ -70,9 +70,6 @@ use std::cell::Cell;
 use std::hint::cold_path;
 use std::panic::Location;
 
-use crate::cancel::uninterrupted;
-use crate::explore::Passage;
-use crate::park::Place;
 use crate::worker::{self, with_allowance};
 
 /// How many operations that could wait a task carries out in one turn.
@@ -285,26 +282,7 @@ pub fn fail() {
 #[inline(never)]
 #[track_caller]
 pub fn next() {
-    next_at(Location::caller());
-}
-
-/// Does the same for an operation at this place.
-#[doc(hidden)]
-pub fn next_at(place: Place) {
-    worker::with_current(|worker| match worker {
-        Some(worker) => worker.next_turn(place),
-        None => with_allowance(Allowance::renew),
-    });
-}
-
-/// Does the same for the taking of a lock, which unwinds the task only if its runtime ends.
-#[doc(hidden)]
-#[cold]
-pub fn next_on_lock_at(place: Place) {
-    worker::with_current(|worker| match worker {
-        Some(worker) if worker.is_explored() => worker.pass(Passage::Quick(place)),
-        _ => uninterrupted(|| next_at(place)),
-    });
+    worker::next_turn_at(Location::caller());
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use lisle_runtime::internal::primitive::BriefMutex;
 pub(crate) use lisle_scheduler::internal::points::{
     are_at_releases, are_in_use, note_look_at_lock, pass, pass_aside, pass_at, pass_before_release,
 };
-use lisle_scheduler::internal::{WaitQueue, Waiter, next_on_lock_at, next_turn_at};
+use lisle_scheduler::internal::{WaitQueue, Waiter, next_turn_at, next_turn_on_lock_at};
 use lisle_scheduler::park::{Place, Wait, Wake, park};
 use lisle_scheduler::{now, turn};
 
@@ -31,7 +31,7 @@ pub(crate) fn look_at(place: Place) {
 #[cold]
 pub(crate) fn look_in_next_turn(place: Place) {
     note_look_at_lock();
-    next_on_lock_at(place);
+    next_turn_on_lock_at(place);
 }
 
 /// Counts an operation at this place that could wait, other than the taking of a lock, and lets

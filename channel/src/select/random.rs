@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use lisle_runtime::internal::primitive::thread_local;
-use lisle_scheduler::explore::choose;
+use lisle_scheduler::internal::points::choose;
 
 thread_local! {
     static STATE: Cell<u32> = Cell::new(0)

@@ -33,7 +33,7 @@ pub(crate) mod fork;
 mod guard;
 mod limits;
 mod overflow;
-mod pool;
+pub(crate) mod pool;
 mod regions;
 pub(crate) mod signal_stack;
 mod size;
@@ -45,8 +45,6 @@ use std::ops::Range;
 
 pub use self::cache::{StackCache, StockUse};
 pub use self::guard::GuardKind;
-#[doc(hidden)]
-pub use self::pool::{Usage, usage};
 pub(crate) use self::signal_stack::prepare_thread;
 pub use self::size::StackSize;
 use self::slab::Slot;

@@ -27,8 +27,7 @@ mod engine;
 mod exhaustive;
 mod failure;
 mod fault;
-#[doc(hidden)]
-pub mod points;
+pub(crate) mod points;
 mod quiet;
 mod shrink;
 mod strategy;
@@ -98,15 +97,6 @@ pub fn point() {
     if turn::spend() {
         turn::next();
     }
-}
-
-/// Which of `len` things comes first, if the calling task is explored.
-#[doc(hidden)]
-pub fn choose(len: usize) -> Option<usize> {
-    worker::with_current(|worker| {
-        let engine = worker.and_then(|worker| worker.team().settings.engine.as_ref());
-        engine.map(|engine| engine.choose_thing(len))
-    })
 }
 
 /// How a program is explored.

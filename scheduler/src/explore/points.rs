@@ -11,9 +11,8 @@ use super::Fault;
 use crate::park::Place;
 use crate::worker;
 
-/// Whether this process has explored a program.
 static ARE_IN_USE: AtomicBool = AtomicBool::new(false);
-/// Whether it has explored one that looks whether a lock is held.
+/// Whether this process has explored a program that looks whether a lock is held.
 static ARE_AT_RELEASES: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn begin_use() {
@@ -24,6 +23,7 @@ pub(super) fn begin_use_at_releases() {
     ARE_AT_RELEASES.store(true, Ordering::Relaxed);
 }
 
+/// Whether this process has explored a program.
 #[inline(always)]
 pub fn are_in_use() -> bool {
     ARE_IN_USE.load(Ordering::Relaxed)
@@ -140,5 +140,13 @@ pub(super) fn strikes_at(fault: Fault, place: Option<Place>) -> bool {
             let task = worker.running_task().map(|task| task.id);
             engine.is_some_and(|engine| engine.strikes(fault, task, place))
         })
+    })
+}
+
+/// Which of `len` things comes first, if the calling task is explored.
+pub fn choose(len: usize) -> Option<usize> {
+    worker::with_current(|worker| {
+        let engine = worker.and_then(|worker| worker.team().settings.engine.as_ref());
+        engine.map(|engine| engine.choose_thing(len))
     })
 }

@@ -6,8 +6,10 @@ use std::ptr::{self, NonNull};
 use lisle_runtime::internal::primitive;
 
 use super::Worker;
-use crate::cancel::check_thread;
+use crate::cancel::{check_thread, uninterrupted};
+use crate::explore::Passage;
 use crate::metrics::Metrics;
+use crate::park::Place;
 use crate::post::{Notice, Post, Request, directory};
 use crate::task::{Control, Task};
 use crate::team::Team;
@@ -148,6 +150,23 @@ pub fn yield_now() {
 fn yield_thread() {
     primitive::thread::yield_now();
     check_thread();
+}
+
+/// As [`turn::next`](crate::turn::next), for an operation at this place.
+pub fn next_turn_at(place: Place) {
+    with_current(|worker| match worker {
+        Some(worker) => worker.next_turn(place),
+        None => with_allowance(Allowance::renew),
+    });
+}
+
+/// The same for the taking of a lock, which unwinds the task only if its runtime ends.
+#[cold]
+pub fn next_turn_on_lock_at(place: Place) {
+    with_current(|worker| match worker {
+        Some(worker) if worker.is_explored() => worker.pass(Passage::Quick(place)),
+        _ => uninterrupted(|| next_turn_at(place)),
+    });
 }
 
 /// What the workers of the calling task's runtime have done until now, and what they have to do.

@@ -45,7 +45,10 @@ pub(crate) use current::{
     Enter, abandon, ask, current, current_team_is, metrics_of, note_end_of_accepted,
     note_unwinding_below, unpark, with_allowance, with_current, with_panicking_task,
 };
-pub use current::{current_number, current_task, metrics, note_accept, yield_now};
+pub use current::{
+    current_number, current_task, metrics, next_turn_at, next_turn_on_lock_at, note_accept,
+    yield_now,
+};
 pub(crate) use layout::LAYOUT;
 pub(crate) use leaving::MOST_STRIKES;
 use locals::Occasions;

@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use lisle_runtime::internal::primitive::atomic::{AtomicU8, Ordering};
 use lisle_runtime::internal::primitive::{BriefMutex, hint};
-use lisle_scheduler::internal::{WaitQueue, Waiter, next_on_lock_at, uninterrupted};
+use lisle_scheduler::internal::{WaitQueue, Waiter, next_turn_on_lock_at, uninterrupted};
 use lisle_scheduler::park::{Awaited, Object, Place, Reason, Unparker, Wait, Wake, park};
 use lisle_scheduler::{shield, turn};
 
@@ -73,7 +73,7 @@ impl RawMutex {
     #[cold]
     #[inline(never)]
     fn lock_in_next_turn(&self, place: Place) {
-        next_on_lock_at(place);
+        next_turn_on_lock_at(place);
         self.take(place);
         self.have_release_seen();
     }

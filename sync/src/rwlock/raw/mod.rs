@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use lisle_runtime::internal::primitive::atomic::{AtomicU32, Ordering};
 use lisle_runtime::internal::primitive::{BriefMutex, hint};
-use lisle_scheduler::internal::{Chain, WaitQueue, Waiter, next_on_lock_at, uninterrupted};
+use lisle_scheduler::internal::{Chain, WaitQueue, Waiter, next_turn_on_lock_at, uninterrupted};
 use lisle_scheduler::park::{Awaited, Object, Place, Reason, Unparker, Wait, Wake, park};
 use lisle_scheduler::turn;
 
@@ -183,7 +183,7 @@ impl RawRwLock {
     #[cold]
     #[inline(never)]
     fn lock_in_next_turn<A: Access>(&self, place: Place) {
-        next_on_lock_at(place);
+        next_turn_on_lock_at(place);
         self.take_or_wait::<A>(place);
         self.have_release_seen();
     }
