@@ -23,7 +23,7 @@ use support::sys::{self, SIGURG, in_fork_child};
 use support::{Bell, Said, block_until, in_child, on_each_worker};
 
 /// The notice ends so.
-const LAST_WORDS: &str = "so again are not told of\n";
+const LAST_WORDS: &str = "that do so are not reported\n";
 
 /// It does if the worker has not answered.
 const UNANSWERED: &str = "the signal SIGURG does not reach the thread\n";
@@ -190,6 +190,35 @@ fn a_read_that_is_told_of_goes_on() {
             });
             done.unwrap();
         });
+    });
+    ended.assert_success();
+}
+
+/// Also where long turns are looked for: the time that it waits does not count as one.
+#[test]
+fn a_task_that_is_blocked_is_not_taken_for_one_that_computes() {
+    let name = "a_task_that_is_blocked_is_not_taken_for_one_that_computes";
+    let ended = in_child(name, &[], || {
+        let said = Said::begin(name);
+        let (mut reader, mut writer) = pipe().unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                block_until(|| said.text().ends_with(LAST_WORDS));
+                // Not for the sake of this test, which then only proves less: for the watch to look
+                // a few times more.
+                thread::sleep(10 * PATIENCE);
+                writer.write_all(b"late").unwrap();
+            });
+            let done = Runtime::builder().workers(1).watch(PATIENCE).run(move || {
+                let other = spawn(|| 7);
+                assert_eq!(reader.read(&mut [0; 4]).unwrap(), 4);
+                assert_eq!(other.join().unwrap(), 7);
+            });
+            done.unwrap();
+        });
+        let text = said.text();
+        assert_eq!(text.matches(LAST_WORDS).count(), 1, "{text}");
+        assert!(!text.contains("in one turn"), "{text}");
     });
     ended.assert_success();
 }

@@ -318,7 +318,7 @@ impl RuntimeBuilder {
     /// 2 other tasks cannot go on: they wait for this worker's thread
     /// the thread waits in the kernel, in a sleep. Likely reason:
     /// - std::thread::sleep: use lisle::sleep
-    /// tasks from there that do so again are not told of
+    /// other tasks spawned there that do so are not reported
     /// lisle: task 3 'job' has let its worker go on after 52.3ms: it is receiving from a channel
     ///     at src/main.rs:15:30
     /// ```

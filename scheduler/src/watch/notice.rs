@@ -32,7 +32,7 @@ pub(super) struct Unanswered<'a> {
     pub(super) worker: WorkerTitle<'a>,
 }
 
-/// The end of a turn that was told of.
+/// The end of a turn that was reported.
 pub(super) struct Ending<'a> {
     pub(super) task: &'a str,
     pub(super) after: Duration,
@@ -60,7 +60,7 @@ impl Display for Notice<'_> {
         let (s, it_waits) = if others == 1 { ("", "it waits") } else { ("s", "they wait") };
         write!(f, "\n{others} other task{s} cannot go on: {it_waits} for this worker's thread")?;
         write!(f, "\n{}", Remedy(keeping))?;
-        write!(f, "\ntasks from there that do so again are not told of")
+        write!(f, "\nother tasks spawned there that do so are not reported")
     }
 }
 
@@ -70,7 +70,7 @@ impl Display for Unanswered<'_> {
         write!(f, "a task ")?;
         keeping.write_of(worker, f)?;
         write!(f, ", and no other task of this worker can go on\n{}", Remedy(keeping))?;
-        write!(f, "\nwhich task it is cannot be told: the signal SIGURG does not reach the thread")
+        write!(f, "\nwhich task it is is unknown: the signal SIGURG does not reach the thread")
     }
 }
 

@@ -70,6 +70,16 @@ struct Run {
     patience: Duration,
 }
 
+/// What a thread does, by one look and the one before.
+enum Found {
+    /// It runs, or has run since it was seen to wait.
+    Running,
+    /// It waits, and did not before: perhaps for a moment.
+    Resting,
+    /// It has waited since an earlier look.
+    Waiting,
+}
+
 struct Asked {
     keeping: Keeping,
     since: Instant,
@@ -108,19 +118,23 @@ impl<'a> Sight<'a> {
             (self.wait, self.run) = (None, None);
             return;
         };
-        // A task that blocks its worker has a long turn, too, but there is more to say.
-        if !self.look_for_wait(thread, settings)
-            && let Some(longest) = self.patience.turn
-        {
-            self.look_for_long_turn(thread, longest, settings);
+        match self.look_for_wait(thread, settings) {
+            // It has a long turn, too, but there is more to say; and the time for which it waits is
+            // none in which it computes.
+            Found::Waiting => self.run = None,
+            Found::Resting => {}
+            Found::Running => {
+                if let Some(longest) = self.patience.turn {
+                    self.look_for_long_turn(thread, longest, settings);
+                }
+            }
         }
     }
 
-    /// Whether the thread waits since an earlier look.
-    fn look_for_wait(&mut self, thread: libc::pid_t, settings: &Settings) -> bool {
+    fn look_for_wait(&mut self, thread: libc::pid_t, settings: &Settings) -> Found {
         let Some(switches) = kernel::switches_of_waiting(thread) else {
             self.wait = None;
-            return false;
+            return Found::Running;
         };
         match &self.wait {
             Some(wait) if wait.switches == switches => {
@@ -132,7 +146,7 @@ impl<'a> Sight<'a> {
                     let keeping = Keeping::Blocks(self.patience.blocked, kernel::call_of(thread));
                     self.ask(thread, turn, Asked { keeping, since }, settings);
                 }
-                true
+                Found::Waiting
             }
             _ => {
                 let turns = self.post.metrics().switches;
@@ -141,8 +155,10 @@ impl<'a> Sight<'a> {
                     self.wait_patience = self.patience.blocked;
                 }
                 let (since, turn) = (Instant::now(), self.seat().turn());
-                self.wait = Some(ThreadWait { since, switches, turn });
-                false
+                match self.wait.replace(ThreadWait { since, switches, turn }) {
+                    None => Found::Resting,
+                    Some(_) => Found::Running,
+                }
             }
         }
     }
@@ -189,7 +205,7 @@ impl<'a> Sight<'a> {
         self.asked = Some(asked);
     }
 
-    /// Says what the worker has answered, and how a turn has ended that was told of. If an answer
+    /// Says what the worker has answered, and how a turn that was reported has ended. If an answer
     /// cannot be written now, the next look tries again: the watch, for which its runtime waits, is
     /// not to wait for a reader.
     pub(super) fn say(&mut self, settings: &Settings) {
