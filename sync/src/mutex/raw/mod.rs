@@ -1,6 +1,6 @@
 //! The lock of a mutex, without what it guards. The crate's README has the argument.
 //!
-//! One word says how it stands, by three bits:
+//! One word says how it stands, by four bits:
 //!
 //! - `LOCKED`: a party has the lock.
 //! - `QUEUED`: parties stand in the queue, or did until they left it by themselves: the next
@@ -8,6 +8,8 @@
 //!   point of an explored program, so that it takes the slow path.
 //! - `WOKEN`: a party was taken out of the queue to try again, and has not yet tried. As long as it
 //!   is on its way no other one is woken.
+//! - `LATE`: the first one in the queue came too late, or there was such a one: the next release
+//!   looks, although a party may be on its way. Changed under the queue's lock.
 //!
 //! Any party that finds the lock free takes it, also while others wait. A party that was woken and
 //! comes too late goes back to the head of the queue, and the next release leaves it the lock.
@@ -33,6 +35,7 @@ use crate::waiting::{
 const LOCKED: u8 = 1;
 const QUEUED: u8 = 2;
 const WOKEN: u8 = 4;
+const LATE: u8 = 8;
 
 #[derive(Debug)]
 pub(crate) struct RawMutex {
@@ -108,6 +111,7 @@ impl RawMutex {
     #[inline]
     fn take_until(&self, deadline: impl FnOnce() -> Option<Instant>, place: Place) -> bool {
         let locked = self.take_free()
+            || self.spin()
             || uninterrupted(|| self.lock_slowly(deadline(), place) == Wake::Unparked);
         if locked {
             self.holder.set(place);
@@ -148,7 +152,10 @@ impl RawMutex {
 
     /// Takes the lock, as the calling task must do before it goes on, cancelled or not.
     pub(crate) fn lock_again(&self, place: Place) {
-        if !self.take_free() && shield(|| self.lock_slowly(None, place)) != Wake::Unparked {
+        if !self.take_free()
+            && !self.spin()
+            && shield(|| self.lock_slowly(None, place)) != Wake::Unparked
+        {
             cannot_wait("a mutex");
         }
         self.holder.set(place);
@@ -173,10 +180,8 @@ impl RawMutex {
     /// The caller has it, and does without it from now on.
     #[inline]
     pub(crate) unsafe fn unlock(&self) {
-        // Release: the next holder sees what was written under the lock.
-        let (release, relaxed) = (Ordering::Release, Ordering::Relaxed);
-        if self.state.compare_exchange(LOCKED, 0, release, relaxed).is_err() {
-            self.unlock_slowly();
+        if let Err(state) = self.release(LOCKED) {
+            self.unlock_slowly(state);
         }
     }
 
@@ -187,10 +192,17 @@ impl RawMutex {
     /// As for [`unlock`](Self::unlock).
     #[inline]
     pub(crate) unsafe fn unlock_at_once(&self) {
-        let (release, relaxed) = (Ordering::Release, Ordering::Relaxed);
-        if self.state.compare_exchange(LOCKED, 0, release, relaxed).is_err() {
-            self.unlock_contended();
+        if let Err(state) = self.release(LOCKED) {
+            self.unlock_contended(state);
         }
+    }
+
+    /// Releases the lock if this is the state. If it is not, gives back what it is.
+    #[inline(always)]
+    fn release(&self, state: u8) -> Result<u8, u8> {
+        // Release: the next holder sees what was written under the lock.
+        let (release, relaxed) = (Ordering::Release, Ordering::Relaxed);
+        self.state.compare_exchange(state, state & !LOCKED, release, relaxed)
     }
 
     /// Whether a party has it now.
@@ -228,6 +240,9 @@ impl RawMutex {
     #[cold]
     #[inline(never)]
     fn lock_contended(&self, place: Place) {
+        if self.spin() {
+            return;
+        }
         if uninterrupted(|| self.lock_slowly(None, place)) != Wake::Unparked {
             cannot_wait("a mutex");
         }
@@ -236,9 +251,6 @@ impl RawMutex {
     /// [`Wake::Unparked`] if the lock was taken.
     #[cold]
     fn lock_slowly(&self, deadline: Option<Instant>, place: Place) -> Wake {
-        if self.spin() {
-            return Wake::Unparked;
-        }
         let mut waiter = Waiter::new(Party::default());
         loop {
             let wake = park(
@@ -282,8 +294,11 @@ impl RawMutex {
     /// Puts a party into the queue. If the lock is free by now, it gets that instead.
     fn enter_queue(&self, waiter: &Waiter<Party>, unparker: Unparker) {
         let mut queue = self.queue.lock();
+        // SAFETY: the waiter is in no queue.
+        let is_late = unsafe { waiter.look(|party| party.came_too_late) };
+        let queued = if is_late { QUEUED | LATE } else { QUEUED };
         let before = self
-            .update(|state| Some(state | if state & LOCKED == 0 { LOCKED } else { QUEUED }))
+            .update(|state| Some(state | if state & LOCKED == 0 { LOCKED } else { queued }))
             .expect("there is always a next state");
         if before & LOCKED == 0 {
             drop(queue);
@@ -295,7 +310,7 @@ impl RawMutex {
         // SAFETY: the waiter is in no queue. It stays until `park` has returned, after which the
         // unparker is used up or was taken back.
         unsafe {
-            if waiter.look(|party| party.came_too_late) {
+            if is_late {
                 queue.push_front(waiter, unparker);
             } else {
                 queue.push(waiter, unparker);
@@ -311,15 +326,27 @@ impl RawMutex {
 
     #[cold]
     #[inline(never)]
-    fn unlock_slowly(&self) {
+    fn unlock_slowly(&self, state: u8) {
         if are_at_releases() {
             pass_before_release(self.holder.place());
         }
-        self.unlock_contended();
+        self.unlock_contended(state);
     }
 
     #[cold]
-    fn unlock_contended(&self) {
+    fn unlock_contended(&self, mut state: u8) {
+        // A party is on its way, and none is to be left the lock.
+        while state & (WOKEN | LATE) == WOKEN {
+            match self.release(state) {
+                Ok(_) => return,
+                Err(other) => state = other,
+            }
+        }
+        self.unlock_to_next();
+    }
+
+    /// Leaves the lock to the first in the queue, or releases it and wakes that one.
+    fn unlock_to_next(&self) {
         let mut queue = self.queue.lock();
         let late = queue.pop_if(|_, party| {
             party.has_lock = party.came_too_late;
@@ -327,14 +354,15 @@ impl RawMutex {
         });
         if let Some(late) = late {
             if queue.is_empty() {
-                self.state.fetch_and(!QUEUED, Ordering::Relaxed);
+                self.state.fetch_and(!(QUEUED | LATE), Ordering::Relaxed);
             }
             drop(queue);
             return late.wake();
         }
         // One step: a party that says before it that it has not found the lock free is on its way
         // no longer, and may never come back.
-        if self.update(|state| (state & WOKEN != 0).then_some(state & !LOCKED)).is_ok() {
+        let released = |state| (state & WOKEN != 0).then_some(state & !(LOCKED | LATE));
+        if self.update(released).is_ok() {
             return;
         }
         let first = queue.pop();

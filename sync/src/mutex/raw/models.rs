@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use lisle_runtime::internal::primitive::Arc;
 use lisle_runtime::internal::primitive::atomic::Ordering;
+use lisle_scheduler::internal::Waiter;
+use lisle_scheduler::park::{Wait, Wake, park};
 use loom::thread;
 
-use super::{RawMutex, WOKEN};
+use super::{Party, RawMutex, WOKEN};
 use crate::models::{Number, here, in_a_thread};
 
 /// A number that only the holder of the lock may touch.
@@ -125,6 +127,36 @@ fn model_of_a_woken_party_that_does_not_come_back() {
         patient.join().unwrap();
         woken.join().unwrap();
         assert!(guarded.end() >= 2);
+    });
+}
+
+/// A party that came too late is queued again while another one is on its way: the next release
+/// leaves it the lock.
+///
+/// Seen to fail: with an `enter_queue` that does not set LATE, or an `unlock_contended` that does
+/// not look at it, loom reports a deadlock.
+#[test]
+fn model_of_a_late_party_while_another_one_is_on_its_way() {
+    loom::model(|| {
+        let guarded = Guarded::new();
+        guarded.mutex.lock(here());
+        guarded.mutex.state.fetch_or(WOKEN, Ordering::Relaxed);
+        let late = in_a_thread(&guarded, |guarded| {
+            let mut waiter = Waiter::new(Party { came_too_late: true, has_lock: false });
+            let wake = park(
+                Wait::on(&guarded.mutex),
+                None,
+                |unparker| guarded.mutex.enter_queue(&waiter, unparker),
+                || guarded.mutex.leave_queue(&waiter),
+            );
+            assert!(wake == Wake::Unparked && waiter.payload().has_lock);
+            guarded.add_and_unlock();
+        });
+        guarded.add_and_unlock();
+        late.join().unwrap();
+        assert!(guarded.mutex.try_when_woken());
+        guarded.add_and_unlock();
+        assert_eq!(guarded.end(), 3);
     });
 }
 
