@@ -8,20 +8,25 @@
 //! Invariants:
 //!
 //! - `front` is empty only if `rest` is.
-//! - `rest` is empty in a bounded buffer, and all its blocks but the last are full.
+//! - `rest` has blocks or is `None`, as always in a bounded buffer. All of them but the last are full.
 
 use std::collections::{LinkedList, VecDeque};
 use std::hint::cold_path;
+use std::mem;
 
 use lisle_runtime::internal::last_words::abort_with;
 use lisle_scheduler::internal::points;
+
+/// Messages in order, so many in each but the last that none is moved when there are more.
+pub(crate) type Blocks<T> = LinkedList<VecDeque<T>>;
 
 #[derive(Debug)]
 pub(crate) struct Buffer<T> {
     /// The oldest messages.
     front: VecDeque<T>,
-    /// What does not fit into `front`, in blocks of [`Buffer::BLOCK`] messages.
-    rest: LinkedList<VecDeque<T>>,
+    /// What does not fit into `front`, in blocks of [`Buffer::BLOCK`] messages. Boxed, so that
+    /// channels that never need it are smaller.
+    rest: Option<Box<Blocks<T>>>,
     /// How many messages fit, without the places that are set aside. Without any, `usize::MAX`
     /// stands for no limit.
     limit: usize,
@@ -63,9 +68,9 @@ impl<T> Buffer<T> {
     }
 
     fn new(front: VecDeque<T>, limit: usize) -> Self {
-        let rest = LinkedList::new();
         let (counts_sends, has_preliminaries) = (false, false);
-        let mut buffer = Self { front, rest, limit, reserved: 0, counts_sends, has_preliminaries };
+        let mut buffer =
+            Self { front, rest: None, limit, reserved: 0, counts_sends, has_preliminaries };
         // Known from the beginning: in a program that is explored, each operation of this channel
         // is a point at which others may go first, and others need not ask.
         let is_explored = points::is_explored();
@@ -105,8 +110,9 @@ impl<T> Buffer<T> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        let rest = match self.rest.back() {
-            Some(last) => (self.rest.len() - 1) * Self::BLOCK + last.len(),
+        let blocks = self.rest.as_deref();
+        let rest = match blocks.and_then(|blocks| Some((blocks.len() - 1, blocks.back()?.len()))) {
+            Some((full, last)) => full * Self::BLOCK + last,
             None => 0,
         };
         self.front.len() + rest
@@ -135,7 +141,7 @@ impl<T> Buffer<T> {
     #[inline]
     pub(crate) fn push(&mut self, message: T) {
         debug_assert!(!self.is_full());
-        if self.front.len() < self.front.capacity() && self.rest.is_empty() {
+        if self.front.len() < self.front.capacity() && self.rest.is_none() {
             self.front.push_back(message);
         } else {
             self.push_rest(message);
@@ -148,12 +154,13 @@ impl<T> Buffer<T> {
             self.front.reserve_exact(Self::BLOCK);
             return self.front.push_back(message);
         }
-        match self.rest.back_mut() {
+        let blocks = self.rest.get_or_insert_default();
+        match blocks.back_mut() {
             Some(last) if last.len() < Self::BLOCK => last.push_back(message),
             _ => {
                 let mut block = VecDeque::with_capacity(Self::BLOCK);
                 block.push_back(message);
-                self.rest.push_back(block);
+                blocks.push_back(block);
             }
         }
     }
@@ -164,8 +171,8 @@ impl<T> Buffer<T> {
         let message = self.front.pop_front().expect("the buffer was seen not to be empty");
         if self.front.is_empty() {
             cold_path();
-            if !self.rest.is_empty() {
-                self.replace_front();
+            if let Some(blocks) = self.rest.take() {
+                self.replace_front(blocks);
             }
         }
         message
@@ -174,13 +181,14 @@ impl<T> Buffer<T> {
     /// Replaces `front`, which is empty, by the next block.
     #[cold]
     #[inline(never)]
-    fn replace_front(&mut self) {
-        self.front = self.rest.pop_front().unwrap_or_default();
+    fn replace_front(&mut self, mut blocks: Box<Blocks<T>>) {
+        self.front = blocks.pop_front().unwrap_or_default();
+        self.rest = (!blocks.is_empty()).then_some(blocks);
     }
 
     /// Takes all messages out, with their memory: first the oldest ones, then the rest in blocks.
-    pub(crate) fn drain(&mut self) -> (VecDeque<T>, LinkedList<VecDeque<T>>) {
-        (std::mem::take(&mut self.front), std::mem::take(&mut self.rest))
+    pub(crate) fn drain(&mut self) -> (VecDeque<T>, Blocks<T>) {
+        (mem::take(&mut self.front), *self.rest.take().unwrap_or_default())
     }
 }
 

@@ -41,7 +41,6 @@ impl Worker {
             Some(deadline) => self.wait_until(me, deadline),
         };
         if wake != Wake::Unparked {
-            cold_path();
             wake = self.end_early(me, wake, retract);
         }
         me.end_park();
@@ -87,8 +86,10 @@ impl Worker {
 
     /// Ends a wait whose unparker was not used, and makes sure that it will not be used later. Then
     /// unwinds the task, if its wait ends by a cancellation.
-    // Inlined, so that what `retract` has borrowed need not lie in memory at each wait.
-    #[inline(always)]
+    // Not inlined: what it keeps would make the stack frame of each wait larger, and the frames of
+    // a chain of tasks that wait for each other have to fit into the nearest cache.
+    #[cold]
+    #[inline(never)]
     fn end_early(
         &self,
         me: &Control,
