@@ -120,7 +120,8 @@ impl RuntimeBuilder {
     }
 
     /// Sets how long a worker without work looks for some before it sleeps; 50 µs by default. It
-    /// stops doing so while it finds none.
+    /// stops doing so while it finds none and, unless this is 50 ms or more, for a while if
+    /// the processor is taken from it meanwhile.
     ///
     /// ```
     /// use std::time::Duration;

@@ -1,6 +1,7 @@
 //! The base: what the thread's own stack does while no task is runnable.
 
 use std::hint;
+use std::mem;
 use std::ptr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -26,6 +27,9 @@ const BUNDLE: Duration = Duration::from_micros(350);
 /// pause, and then after ever longer ones.
 const FIRST_RECHECK: Duration = Duration::from_millis(1);
 const LAST_RECHECK: Duration = Duration::from_secs(1);
+
+/// Spins that the builder sets to this length or a longer one never pause.
+const LONG_SPIN: Duration = Duration::from_millis(50);
 
 impl Worker {
     /// Runs tasks until the team stops and all tasks of this worker have finished.
@@ -112,7 +116,8 @@ impl Worker {
         let (sights, start, idle_since) = (self.sight_backlogs(), Instant::now(), self.clock.get());
         // The other side of an exchange is to find this worker at rest, and to carry it. And a
         // model does not spin.
-        let spins = !cfg!(lisle_loom) && self.spins.are_worthwhile() && !self.calls.alternate();
+        let spins =
+            !cfg!(lisle_loom) && self.spins.are_worthwhile(start) && !self.calls.alternate();
         if spins && self.driver.look_unless_just_done(idle_since) {
             // No spin was needed for that.
         } else if spins && self.spin() {
@@ -276,12 +281,13 @@ impl Worker {
         self.spins.skip_next();
     }
 
-    /// Spins for a moment until something is posted, but not beyond the next timer. True if
-    /// something was posted.
+    /// Spins for a moment until something is posted, but not beyond the next timer, nor when the
+    /// processor was taken from it meanwhile. True if something was posted.
     fn spin(&self) -> bool {
         let timer = self.until_next_timer().unwrap_or(Duration::MAX);
         let (start, spin) = (Instant::now(), self.team.settings.spin.min(timer));
-        while start.elapsed() < spin {
+        let mut now = start;
+        while now.duration_since(start) < spin {
             for _ in 0..16 {
                 if self.has_arrivals() {
                     return true;
@@ -291,8 +297,17 @@ impl Worker {
             if self.driver.look() {
                 return true;
             }
+            let before = mem::replace(&mut now, Instant::now());
+            if self.may_pause_spinning() && self.spins.are_preempted(before, now) {
+                return false;
+            }
         }
         false
+    }
+
+    /// A program that asks for spins of this length wants them in any case.
+    fn may_pause_spinning(&self) -> bool {
+        self.team.settings.spin < LONG_SPIN
     }
 
     pub(super) fn until_next_timer(&self) -> Option<Duration> {

@@ -1,12 +1,23 @@
 //! Whether it is worthwhile to spin before a sleep.
 
 use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 /// After this many spins in a row that were in vain, a worker sleeps at once.
 const MOST_VAIN_SPINS: u32 = 4;
 
 /// At most this many sleeps have to end soon before spinning is tried again.
 const MOST_PATIENCE: u32 = 1024;
+
+/// When this much is missing between two looks at the clock, the processor was taken from a thread
+/// that span: it has run for so long that the system prefers others, and again and again would
+/// have to wait for them when its work comes. A thread that sleeps gets its processor at once.
+const PREEMPTED: Duration = Duration::from_micros(200);
+
+/// So long a worker then does without spinning at first, and at most. It is the other's time slices
+/// that it would otherwise lose against.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// What a worker knows of its idle moments.
 pub(super) struct Spins {
@@ -22,6 +33,8 @@ pub(super) struct Spins {
     patience: Cell<u32>,
     /// The next idle moment is known to be long.
     skips_next: Cell<bool>,
+    /// Since when, and for how long, it does without, because its processor was taken from it.
+    pause: Cell<Option<(Instant, Duration)>>,
 }
 
 impl Spins {
@@ -31,12 +44,34 @@ impl Spins {
             soon: Cell::new(0),
             patience: Cell::new(1),
             skips_next: Cell::new(false),
+            pause: Cell::new(None),
         }
     }
 
     /// Whether to spin now.
-    pub(super) fn are_worthwhile(&self) -> bool {
-        !self.skips_next.take() && !self.are_given_up()
+    pub(super) fn are_worthwhile(&self, now: Instant) -> bool {
+        !self.skips_next.take() && !self.are_given_up() && !self.are_paused(now)
+    }
+
+    fn are_paused(&self, now: Instant) -> bool {
+        self.pause.get().is_some_and(|(since, length)| now.duration_since(since) < length)
+    }
+
+    /// A spin has lasted from `before` to `now` between two looks at the clock. True if it ends
+    /// here, because the processor was taken from it: it is done without for a while, and for twice
+    /// as long if that came soon after the last such pause.
+    pub(super) fn are_preempted(&self, before: Instant, now: Instant) -> bool {
+        if now.duration_since(before) < PREEMPTED {
+            return false;
+        }
+        let length = match self.pause.get() {
+            Some((since, length)) if now.duration_since(since) < length * 3 => {
+                LONGEST_PAUSE.min(length * 2)
+            }
+            _ => FIRST_PAUSE,
+        };
+        self.pause.set(Some((now, length)));
+        true
     }
 
     fn are_given_up(&self) -> bool {
@@ -81,9 +116,9 @@ mod tests {
     /// How many of `moments` begin with a spin, all of which are in vain, if something always comes
     /// soon after the worker has fallen asleep.
     fn vain_spins(spins: &Spins, moments: u32) -> u32 {
-        let mut spun = 0;
+        let (mut spun, now) = (0, Instant::now());
         for _ in 0..moments {
-            if spins.are_worthwhile() {
+            if spins.are_worthwhile(now) {
                 spun += 1;
                 spins.note_vain_spin();
             } else {
@@ -102,17 +137,43 @@ mod tests {
 
     #[test]
     fn a_catch_makes_it_worthwhile_again() {
-        let spins = Spins::new();
+        let (spins, now) = (Spins::new(), Instant::now());
         vain_spins(&spins, 10_000);
-        while !spins.are_worthwhile() {
+        while !spins.are_worthwhile(now) {
             spins.note_short_sleep();
         }
         spins.note_catch();
-        assert!(spins.are_worthwhile());
+        assert!(spins.are_worthwhile(now));
         assert!(vain_spins(&spins, 1_000) <= 8, "one catch does not say much");
         (0..MOST_PATIENCE.ilog2()).for_each(|_| spins.note_catch());
         assert_eq!(vain_spins(&spins, 4), 4);
         spins.note_short_sleep();
-        assert!(spins.are_worthwhile(), "one short sleep is enough after many");
+        assert!(spins.are_worthwhile(now), "one short sleep is enough after many");
+    }
+
+    #[test]
+    fn a_worker_whose_processor_was_taken_does_without() {
+        let (spins, start) = (Spins::new(), Instant::now());
+        assert!(!spins.are_preempted(start, start + PREEMPTED / 2));
+        assert!(spins.are_worthwhile(start));
+
+        // It tries again after 50, 100, 200 ms and so on, always in vain.
+        let (mut now, mut tries) = (start, 0);
+        while now < start + Duration::from_secs(60) {
+            if spins.are_worthwhile(now) {
+                tries += 1;
+                now += PREEMPTED;
+                assert!(spins.are_preempted(now - PREEMPTED, now));
+                assert!(!spins.are_worthwhile(now));
+            }
+            now += Duration::from_millis(1);
+        }
+        assert!((15..25).contains(&tries), "{tries}");
+
+        // What was long ago says nothing of this one.
+        now += 3 * LONGEST_PAUSE;
+        assert!(spins.are_preempted(now - PREEMPTED, now));
+        assert!(!spins.are_worthwhile(now + FIRST_PAUSE - PREEMPTED));
+        assert!(spins.are_worthwhile(now + FIRST_PAUSE));
     }
 }
