@@ -5,14 +5,17 @@
 mod servers;
 #[path = "../examples/support/mod.rs"]
 mod support;
+#[path = "support/mod.rs"]
+mod testing;
 
 use std::env;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use support::Progress;
+use testing::command;
 
 /// How an example ended, and what it wrote.
 struct Run {
@@ -61,19 +64,6 @@ fn start(example: &str, args: &[&str]) -> Run {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-/// Runs a program, through an emulator if it is of a foreign architecture, whose programs the
-/// kernel cannot start itself.
-fn command(program: PathBuf) -> Command {
-    match env::var("LISLE_TEST_RUNNER") {
-        Ok(runner) => {
-            let mut command = Command::new(runner);
-            command.arg(program);
-            command
-        }
-        Err(_) => Command::new(program),
     }
 }
 

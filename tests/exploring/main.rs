@@ -3,6 +3,8 @@
 
 mod faults;
 mod points;
+#[path = "../support/mod.rs"]
+mod support;
 mod twins;
 mod variables;
 

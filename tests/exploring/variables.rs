@@ -2,11 +2,13 @@
 
 use std::env;
 use std::panic::catch_unwind;
-use std::process::{Command, exit};
+use std::process::exit;
 
 use lisle::explore::{Explorer, Strategy};
 use lisle::scope;
 use lisle::sync::Mutex;
+
+use super::support::command;
 
 const CHILD: &str = "LISLE_TEST_CHILD";
 const BEGIN: &str = "<said ";
@@ -19,7 +21,7 @@ fn in_child(name: &str, variable: (&str, &str), body: impl FnOnce() -> String) -
         println!("{BEGIN}{}{END}", body());
         exit(0);
     }
-    let output = Command::new(env::current_exe().unwrap())
+    let output = command(env::current_exe().unwrap())
         .args([&format!("variables::{name}"), "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, name)
         .env(variable.0, variable.1)
