@@ -259,6 +259,14 @@ impl Mate {
         self.0.ring()
     }
 
+    /// The kernel's number of the thread that runs the mate, or ran it last, as another thread sees
+    /// it: the next moment it may be a different one.
+    pub(crate) fn kernel_thread(self) -> Option<libc::pid_t> {
+        // SAFETY: seats are never freed, and an identity has had a runner since it was made.
+        let runner = unsafe { &*self.0.own.runner.load(Ordering::Relaxed) };
+        Some(runner.own.number.load(Ordering::Relaxed)).filter(|&number| number != 0)
+    }
+
     /// Its worker has ended, and no other of its team knows it any more. (A bell that is still
     /// about rings in vain, or once too often for the next worker that gets the seat.)
     pub(crate) fn retire(self) {

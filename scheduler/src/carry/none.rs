@@ -48,6 +48,10 @@ impl Mate {
         match self {}
     }
 
+    pub(crate) fn kernel_thread(self) -> Option<libc::pid_t> {
+        match self {}
+    }
+
     pub(crate) fn retire(self) {
         match self {}
     }

@@ -217,12 +217,9 @@ fn busy_workers(member: &Member, missing: Vec<usize>) -> Vec<BusyWorker> {
     if missing.is_empty() {
         return Vec::new();
     }
-    // A carried worker does not run on its own thread.
-    let asks = !member.settings.carry;
     let _one_at_a_time = GLIMPSES.lock().unwrap_or_else(PoisonError::into_inner);
-    let seat = |&worker: &usize| member.posts.all()[worker].seat();
     let glimpses: Vec<_> =
-        missing.iter().map(|worker| asks.then(|| Glimpse::begin(seat(worker))).flatten()).collect();
+        missing.iter().map(|&worker| Glimpse::begin(&member.posts, worker)).collect();
     let deadline = Instant::now() + GLIMPSE;
     iter::zip(missing, glimpses)
         .map(|(worker, glimpse)| {

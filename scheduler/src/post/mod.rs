@@ -173,6 +173,13 @@ impl Post {
         &self.seat
     }
 
+    /// The kernel's number of the thread that runs the owner, while there is one: its own or, if it
+    /// is carried, another worker's. By the time that it is used it may be a different one.
+    pub(crate) fn kernel_thread(&self) -> Option<libc::pid_t> {
+        let own = self.seat.thread()?;
+        self.mate().and_then(Mate::kernel_thread).or(Some(own))
+    }
+
     /// Asks the owner for something. False if it reads no more.
     pub(crate) fn ask(&self, request: Request) -> bool {
         let mut slot = self.mailbox.open();
@@ -347,6 +354,12 @@ impl Posts {
         let range = self.0.as_ptr_range();
         // SAFETY: both point into the same slice, or past nothing of it.
         range.contains(&post).then(|| unsafe { post.offset_from_unsigned(range.start) })
+    }
+
+    /// Has the kernel's thread of this number, on which one of the owners was born, say what was
+    /// asked of the worker that it runs. Nothing happens if that owner has ended meanwhile.
+    pub(crate) fn interrupt(&self, thread: libc::pid_t) {
+        self.0.iter().any(|post| post.seat().interrupt(thread));
     }
 
     /// Makes sure that all owners look around once more.

@@ -151,8 +151,7 @@ impl RuntimeBuilder {
     /// Carrying needs x86_64 with glibc, a kernel that lets programs write the `fs` base, and more
     /// than one worker. Workers of two runtimes do not carry each other. A worker takes no part
     /// once one of its tasks has waited for a descriptor, such as a socket. Carrying is off under
-    /// sanitizers and valgrind, where the allocator uses restartable sequences, and in a runtime
-    /// that has a [`stall_notice`](Self::stall_notice) or a [`watch`](Self::watch).
+    /// sanitizers and valgrind, and where the allocator uses restartable sequences.
     ///
     /// # Examples
     ///
@@ -338,8 +337,7 @@ impl RuntimeBuilder {
     /// handler of this signal asks for that. The handler is set when the first such runtime starts;
     /// it calls the one that was there for other signals, on the stack and with the flags that this
     /// has asked for. If the program replaces it, or blocks the signal, the task is not named. A
-    /// switch between tasks costs some nanoseconds more, and the runtime does not
-    /// [carry](Self::carry).
+    /// switch between tasks costs some nanoseconds more.
     ///
     /// # Examples
     ///
@@ -486,11 +484,8 @@ impl RuntimeBuilder {
             main_stack_size: self.main_stack_size,
             // Nothing is to be expected from outside.
             spin: if self.virtual_time { Duration::ZERO } else { self.spin.unwrap_or(SPIN) },
-            // The watch takes a worker for blocked whose own thread sleeps.
             carry: self.carry.map_or_else(carry::is_wanted, Ok)?
                 && workers.get() > 1
-                && self.stall_notice.is_none()
-                && watch.is_none()
                 && !self.virtual_time,
             virtual_time: self.virtual_time,
             engine: self.engine,

@@ -17,7 +17,7 @@
 //! the worker of a watched runtime counts its switches at each, and not when it polls.
 //!
 //! **What is said.** Which task it is lies in the worker, where no other thread may look. So the
-//! worker's thread is sent a signal, whose [handler](signal) answers a [`question`]; the watch says
+//! thread that runs the worker is sent a signal, whose [handler](signal) answers a [`question`]; the watch says
 //! what it has heard, and when the worker has told how the turn has ended, that as well. If there
 //! is no answer, it says what it knows.
 
@@ -110,9 +110,9 @@ impl Watch {
     fn serve(&self) {
         self.serves.store(true, Ordering::Release);
         let pause = (self.patience.blocked / 4).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        let posts = self.posts.all().iter().enumerate();
-        let mut sights: Vec<_> =
-            posts.map(|(index, post)| Sight::new(post, index, self.patience)).collect();
+        let mut sights: Vec<_> = (0..self.posts.all().len())
+            .map(|index| Sight::new(&self.posts, index, self.patience))
+            .collect();
         let mut is_over = lock(&self.is_over);
         while !(*is_over && sights.iter().all(|sight| sight.seat().is_vacant())) {
             let waited = self.ended.wait_timeout(is_over, pause);

@@ -12,12 +12,13 @@ use lisle_runtime::internal::fork::generation;
 use super::question::{Answer, Asked, Before, Question, Turn};
 use super::{lock, signal};
 use crate::park::{Place, Reason};
+use crate::post::Posts;
 use crate::worker::Worker;
 
 /// What a worker and those have in common that may ask it.
 pub(crate) struct Seat {
-    /// Where the worker runs, while it does. A signal is sent with the lock held, so that the
-    /// number is not another thread's by then.
+    /// Where the worker was born, while it is there. A signal is sent with the lock held, so that
+    /// the number is not another thread's by then.
     presence: Mutex<Option<Present>>,
     /// What the watch asks.
     of_watch: Question,
@@ -37,10 +38,10 @@ pub(crate) struct EndOfTurn {
     pub(crate) backtrace: Option<Backtrace>,
 }
 
-/// A worker on its thread.
+/// A worker on its thread, or [carried](crate::carry) by another one's.
 #[derive(Clone, Copy)]
 struct Present {
-    /// The kernel's number of the thread.
+    /// The kernel's number of its own.
     thread: libc::pid_t,
     worker: NonNull<Worker>,
 }
@@ -73,8 +74,8 @@ impl Seat {
         lock(&self.presence).is_none()
     }
 
-    /// The thread of the worker.
-    pub(super) fn thread(&self) -> Option<libc::pid_t> {
+    /// The worker's own thread.
+    pub(crate) fn thread(&self) -> Option<libc::pid_t> {
         lock(&self.presence).map(|present| present.thread)
     }
 
@@ -85,14 +86,20 @@ impl Seat {
         unsafe { Worker::turn_from_outside((*presence)?.worker) }
     }
 
-    /// Asks the worker, on this thread, which task is in a turn. For the watch.
-    pub(super) fn ask(&self, thread: libc::pid_t, turn: Turn) -> Before {
-        let before = self.of_watch.ask(turn);
+    /// Asks the worker which task is in a turn. It answers when its thread is
+    /// [interrupted](crate::post::Posts::interrupt). For the watch.
+    pub(super) fn ask(&self, turn: Turn) -> Before {
+        self.of_watch.ask(turn)
+    }
+
+    /// Sends the signal to this thread, if it is the worker's own.
+    pub(crate) fn interrupt(&self, thread: libc::pid_t) -> bool {
         let presence = lock(&self.presence);
-        if presence.is_some_and(|present| present.thread == thread) {
+        let is_own = presence.is_some_and(|present| present.thread == thread);
+        if is_own {
             signal::send(thread);
         }
-        before
+        is_own
     }
 
     /// What the worker has answered the watch.
@@ -131,8 +138,8 @@ impl Seat {
         }
     }
 
-    /// Answers what was asked. Called in a signal handler on the worker's thread. False if nothing
-    /// was.
+    /// Answers what was asked. Called in a signal handler on the thread that runs the worker. False
+    /// if nothing was.
     pub(super) fn hear(&self, worker: &Worker) -> bool {
         let of_watch = self.of_watch.hear(worker.turn(), || worker.task_that_holds_up());
         let of_dump = self.of_dump.hear(worker.turn(), || worker.running_task_from_outside());
@@ -160,19 +167,18 @@ impl Drop for Presence<'_> {
 pub(crate) struct Glimpse<'a>(&'a Seat);
 
 impl<'a> Glimpse<'a> {
-    /// Asks the worker, if it runs a task.
-    pub(crate) fn begin(seat: &'a Seat) -> Option<Self> {
+    /// Asks the worker of this index, if it runs a task.
+    pub(crate) fn begin(posts: &'a Posts, index: usize) -> Option<Self> {
         signal::install();
+        let post = &posts.all()[index];
+        let seat = post.seat();
         let turn = seat.turn()?;
         // An answer that came too late for the one before.
         if seat.of_dump.answer().is_some() {
             seat.of_dump.clear();
         }
         let _ = seat.of_dump.ask(turn);
-        let presence = lock(&seat.presence);
-        if let Some(present) = *presence {
-            signal::send(present.thread);
-        }
+        posts.interrupt(post.kernel_thread()?);
         Some(Self(seat))
     }
 

@@ -10,7 +10,7 @@ use super::notice::{Ending, Keeping, Notice, Unanswered, WorkerTitle, title};
 use super::question::{Before, Turn};
 use super::seat::Seat;
 use crate::park::Place;
-use crate::post::Post;
+use crate::post::{Post, Posts};
 use crate::settings::Settings;
 
 /// What the watch puts up with.
@@ -31,7 +31,7 @@ impl Patience {
 }
 
 pub(super) struct Sight<'a> {
-    post: &'a Post,
+    posts: &'a Posts,
     index: usize,
     patience: Patience,
     wait: Option<ThreadWait>,
@@ -51,6 +51,7 @@ pub(super) struct Sight<'a> {
 
 /// A thread that has waited in the kernel since an earlier look.
 struct ThreadWait {
+    thread: libc::pid_t,
     since: Instant,
     /// What was counted then, and is still, or it has run.
     switches: Switches,
@@ -60,6 +61,8 @@ struct ThreadWait {
 
 /// A turn that has lasted since an earlier look.
 struct Run {
+    /// On which thread. A turn stays on one, but the first look may have come too early for it.
+    thread: libc::pid_t,
     turn: Turn,
     /// What the worker had counted. Two turns of one task differ in that.
     turns: u64,
@@ -92,9 +95,9 @@ enum Kind {
 }
 
 impl<'a> Sight<'a> {
-    pub(super) fn new(post: &'a Post, index: usize, patience: Patience) -> Self {
+    pub(super) fn new(posts: &'a Posts, index: usize, patience: Patience) -> Self {
         Self {
-            post,
+            posts,
             index,
             patience,
             wait: None,
@@ -108,13 +111,18 @@ impl<'a> Sight<'a> {
         }
     }
 
+    fn post(&self) -> &'a Post {
+        &self.posts.all()[self.index]
+    }
+
     pub(super) fn seat(&self) -> &'a Seat {
-        self.post.seat()
+        self.post().seat()
     }
 
     pub(super) fn look(&mut self, settings: &Settings) {
         self.say(settings);
-        let Some(thread) = self.seat().thread().filter(|_| !self.post.is_asleep()) else {
+        let post = self.post();
+        let Some(thread) = post.kernel_thread().filter(|_| !post.is_asleep()) else {
             (self.wait, self.run) = (None, None);
             return;
         };
@@ -137,7 +145,7 @@ impl<'a> Sight<'a> {
             return Found::Running;
         };
         match &self.wait {
-            Some(wait) if wait.switches == switches => {
+            Some(wait) if (wait.thread, wait.switches) == (thread, switches) => {
                 if wait.since.elapsed() >= self.wait_patience {
                     let ThreadWait { turn, since, .. } = *wait;
                     self.wait = None;
@@ -149,13 +157,13 @@ impl<'a> Sight<'a> {
                 Found::Waiting
             }
             _ => {
-                let turns = self.post.metrics().switches;
+                let turns = self.post().metrics().switches;
                 if turns != self.turns {
                     self.turns = turns;
                     self.wait_patience = self.patience.blocked;
                 }
                 let (since, turn) = (Instant::now(), self.seat().turn());
-                match self.wait.replace(ThreadWait { since, switches, turn }) {
+                match self.wait.replace(ThreadWait { thread, since, switches, turn }) {
                     None => Found::Resting,
                     Some(_) => Found::Running,
                 }
@@ -168,10 +176,10 @@ impl<'a> Sight<'a> {
             self.run = None;
             return;
         };
-        let turns = self.post.metrics().switches;
+        let turns = self.post().metrics().switches;
         let starved = kernel::starved_for(thread).unwrap_or_default();
         match &mut self.run {
-            Some(run) if run.turn == turn && run.turns == turns => {
+            Some(run) if (run.thread, run.turn, run.turns) == (thread, turn, turns) => {
                 let since = run.since;
                 let time = since.elapsed().saturating_sub(starved.saturating_sub(run.starved));
                 if time >= run.patience {
@@ -182,7 +190,7 @@ impl<'a> Sight<'a> {
             }
             _ => {
                 let since = Instant::now();
-                self.run = Some(Run { turn, turns, since, starved, patience: longest });
+                self.run = Some(Run { thread, turn, turns, since, starved, patience: longest });
             }
         }
     }
@@ -196,7 +204,8 @@ impl<'a> Sight<'a> {
             return;
         }
         self.seat().await_end(turn);
-        let before = self.seat().ask(thread, turn);
+        let before = self.seat().ask(turn);
+        self.posts.interrupt(thread);
         if before == Before::Unheard && !self.has_given_up && kernel::takes_messages() {
             self.has_given_up = true;
             let worker = WorkerTitle::new(self.index, settings, thread);

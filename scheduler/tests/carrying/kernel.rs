@@ -13,29 +13,6 @@ use super::support::sys::in_fork_child;
 use super::support::{in_child, sys};
 use super::*;
 
-/// Calls `body` as a task that another thread runs than the one that it was born on, `times`
-/// times.
-fn while_away(times: usize, body: impl Fn()) {
-    two_workers()
-        .run(|| {
-            let (home, start) = (kernel_thread(), Instant::now());
-            let (ask, hear, _task) = exchange();
-            let mut called = 0;
-            while called < times {
-                assert!(start.elapsed() < Duration::from_secs(60), "nothing was carried");
-                for n in 0..20 {
-                    ask.send(n).unwrap();
-                    assert_eq!(hear.recv(), Ok(n));
-                }
-                if kernel_thread() != home {
-                    body();
-                    called += 1;
-                }
-            }
-        })
-        .unwrap();
-}
-
 /// Changes the group to which all threads could go back, as far as that is allowed, and finds that
 /// all have obeyed.
 fn change_credentials() {
@@ -64,7 +41,7 @@ fn change_credentials() {
 #[test]
 fn all_threads_obey_when_a_task_changes_the_credentials_of_the_process() {
     if carries() {
-        while_away(20, change_credentials);
+        while_away(two_workers(), 20, change_credentials);
     }
 }
 
@@ -105,7 +82,7 @@ fn the_kernel_of_a_fork_child_writes_to_the_identity_that_forked() {
     if !carries() {
         return;
     }
-    while_away(3, || {
+    while_away(two_workers(), 3, || {
         let ended = in_fork_child(|| {
             for processor in processors() {
                 // SAFETY: a set is plain data.
@@ -139,7 +116,7 @@ fn a_signal_that_a_task_raises_strikes_at_once_and_finds_its_thread_locals() {
         assert_eq!(RAISED_HERE.load(Ordering::SeqCst), here);
     };
     if carries() {
-        while_away(50, raise);
+        while_away(two_workers(), 50, raise);
     }
 }
 
@@ -186,7 +163,7 @@ fn a_task_that_is_carried_and_overflows_its_stack_is_named() {
     }
     let name = "kernel::a_task_that_is_carried_and_overflows_its_stack_is_named";
     let ended = in_child(name, &[], || {
-        while_away(1, || {
+        while_away(two_workers(), 1, || {
             let deep = Builder::new().name("deep").spawn_local(|| {
                 black_box(recurse(0));
             });

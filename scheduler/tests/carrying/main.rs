@@ -6,6 +6,8 @@
 #[cfg(target_arch = "x86_64")]
 mod kernel;
 #[cfg(target_arch = "x86_64")]
+mod seen;
+#[cfg(target_arch = "x86_64")]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -78,6 +80,29 @@ fn exchange() -> (Sender<u64>, Receiver<u64>, JoinHandle<()>) {
     let (answers, hear) = bounded(0);
     let task = spawn_elsewhere(move || echo(requests, answers));
     (ask, hear, task)
+}
+
+/// Calls `body` in the first task of a runtime, while another thread runs that than the one on
+/// which it was born, `times` times.
+#[cfg(target_arch = "x86_64")]
+fn while_away(builder: RuntimeBuilder, times: usize, body: impl Fn()) {
+    let main = || {
+        let (home, start) = (kernel_thread(), Instant::now());
+        let (ask, hear, _task) = exchange();
+        let mut called = 0;
+        while called < times {
+            assert!(start.elapsed() < Duration::from_secs(60), "nothing was carried");
+            for n in 0..20 {
+                ask.send(n).unwrap();
+                assert_eq!(hear.recv(), Ok(n));
+            }
+            if kernel_thread() != home {
+                body();
+                called += 1;
+            }
+        }
+    };
+    builder.run(main).unwrap();
 }
 
 thread_local! {
