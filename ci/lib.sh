@@ -16,8 +16,8 @@ if in_ci; then
     export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
 fi
 
-# The tests of a variant of the build, without the documentation, which is the same in all. Some tests
-# run the examples. `test_variant [+TOOLCHAIN] ARGUMENT... -- ARGUMENT...`
+# The tests of a variant of the build, without the documentation, which is the same in all. Some
+# tests run the examples. `test_variant [+TOOLCHAIN] ARGUMENT... -- ARGUMENT...`
 test_variant() {
     local cargo=(cargo) build=()
     [[ ${1:-} != +* ]] || { cargo+=("$1") && shift; }

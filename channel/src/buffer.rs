@@ -8,7 +8,8 @@
 //! Invariants:
 //!
 //! - `front` is empty only if `rest` is.
-//! - `rest` has blocks or is `None`, as always in a bounded buffer. All of them but the last are full.
+//! - `rest` has blocks or is `None`, as always in a bounded buffer. All of them but the last are
+//!   full.
 
 use std::collections::{LinkedList, VecDeque};
 use std::hint::cold_path;

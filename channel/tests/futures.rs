@@ -1,5 +1,5 @@
-//! The ends of a channel for `async` code, among tasks and threads: who is woken, who is served,
-//! and that nothing is lost with a future that is dropped.
+//! The ends of a channel for `async` code, among tasks and threads: which of them is woken and
+//! served, and that nothing is lost with a future that is dropped.
 #![cfg(not(lisle_loom))]
 
 #[path = "../../scheduler/tests/support/polled.rs"]

@@ -30,9 +30,9 @@ fn many_to_many_loses_and_doubles_nothing() {
             })
             .collect();
         let sending: Vec<_> = (0..SENDERS)
-            .map(|who| {
+            .map(|number| {
                 let sender = sender.clone();
-                ground.spawn(move || (0..EACH).for_each(|n| sender.send((who, n)).unwrap()))
+                ground.spawn(move || (0..EACH).for_each(|n| sender.send((number, n)).unwrap()))
             })
             .collect();
         drop((sender, receiver));
@@ -40,14 +40,16 @@ fn many_to_many_loses_and_doubles_nothing() {
         let mut all = Vec::new();
         for received in receiving {
             let received = received.join();
-            for who in 0..SENDERS {
-                let from_one = received.iter().filter(|message| message.0 == who);
+            for number in 0..SENDERS {
+                let from_one = received.iter().filter(|message| message.0 == number);
                 assert!(from_one.is_sorted(), "each receiver sees each sender's order");
             }
             all.extend(received);
         }
         all.sort_unstable();
-        assert!(all.into_iter().eq((0..SENDERS).flat_map(|who| (0..EACH).map(move |n| (who, n)))));
+        assert!(
+            all.into_iter().eq((0..SENDERS).flat_map(|number| (0..EACH).map(move |n| (number, n))))
+        );
     });
 }
 
@@ -55,11 +57,11 @@ fn many_to_many_loses_and_doubles_nothing() {
 fn many_to_many_with_impatient_parties() {
     everywhere_with(|ground, sender: Sender<u64>, receiver| {
         let mut parties = Vec::new();
-        for who in 0..3 {
+        for number in 0..3 {
             let sender = sender.clone();
             parties.push(ground.spawn(move || {
                 for n in 0..200 {
-                    let mut message = who * 1000 + n;
+                    let mut message = number * 1000 + n;
                     let mut timeout = Duration::from_micros(n % 3);
                     while let Err(error) = sender.send_timeout(message, timeout) {
                         assert!(error.is_timeout());
@@ -87,7 +89,7 @@ fn many_to_many_with_impatient_parties() {
         }
         drop((sender, receiver));
         let sum: u64 = parties.into_iter().map(|party| party.join()).sum();
-        assert_eq!(sum, (0..3).flat_map(|who| (0..200).map(move |n| who * 1000 + n)).sum());
+        assert_eq!(sum, (0..3).flat_map(|number| (0..200).map(move |n| number * 1000 + n)).sum());
     });
 }
 

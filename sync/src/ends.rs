@@ -1,4 +1,4 @@
-//! The two ends of a channel that has many of each: how many handles there are, and who waits for
+//! The two ends of a channel that has many of each: how many handles there are, and what waits for
 //! the other end. What else the channel has lies behind the same lock.
 
 use std::time::Instant;

@@ -327,8 +327,8 @@ fn those_of_tasks_and_the_rest() {
     });
 }
 
-/// The end of a set, which waits for its tasks, is told of by lines of the library: a destructor has
-/// none.
+/// The end of a set, which waits for its tasks, is told of by lines of the library: a destructor
+/// has none.
 #[test]
 fn the_end_of_a_set() {
     assert!(is_point(|is_under_way| {

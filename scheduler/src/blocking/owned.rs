@@ -1,8 +1,8 @@
 //! Jobs that own what they need, and that nobody has to wait for.
 //!
-//! One word says who may touch the closure: the party that has *claimed* it, a thread of the pool
-//! or one that cancels the job. The queue keeps a job that was cancelled until a thread comes to
-//! it, and passes over it.
+//! One word says which party may touch the closure: the one that has *claimed* it, a thread of the
+//! pool or one that cancels the job. The queue keeps a job that was cancelled until a thread comes
+//! to it, and passes over it.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};

@@ -115,8 +115,8 @@ mod tests {
 
     use super::*;
 
-    /// A program: for the choices made so far, whether the next one interrupts, and how many answers
-    /// it has.
+    /// A program: for the choices made so far, whether the next one interrupts, and how many
+    /// answers it has.
     type Next = fn(&[Choice]) -> Option<(bool, u32)>;
 
     fn executions(most: usize, next: Next) -> Vec<Vec<Choice>> {

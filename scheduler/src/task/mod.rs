@@ -250,8 +250,8 @@ impl Control {
         }
     }
 
-    /// Gives a task that no worker knows yet a stack of its own size. Not as a part of its birth: the
-    /// compiler would copy what most tasks do not have.
+    /// Gives a task that no worker knows yet a stack of its own size. Not as a part of its birth:
+    /// the compiler would copy what most tasks do not have.
     pub(crate) fn bring_stack(&self, stack: Stack) {
         self.stack.set(Some(stack));
     }

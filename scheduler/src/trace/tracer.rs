@@ -113,8 +113,8 @@ impl Tracer {
         self.polls.set(polls);
     }
 
-    /// The task that does what is done now, perhaps in its end, when it is no current task any more;
-    /// 0 if the worker does it.
+    /// The task that does what is done now, perhaps in its end, when it is no current task any
+    /// more; 0 if the worker does it.
     pub(crate) fn acting_task(&self) -> u64 {
         if self.polls.get() { 0 } else { self.open.get() }
     }

@@ -17,9 +17,9 @@
 //! the worker of a watched runtime counts its switches at each, and not when it polls.
 //!
 //! **What is said.** Which task it is lies in the worker, where no other thread may look. So the
-//! thread that runs the worker is sent a signal, whose [handler](signal) answers a [`question`]; the watch says
-//! what it has heard, and when the worker has told how the turn has ended, that as well. If there
-//! is no answer, it says what it knows.
+//! thread that runs the worker is sent a signal, whose [handler](signal) answers a [`question`];
+//! the watch says what it has heard, and when the worker has told how the turn has ended, that as
+//! well. If there is no answer, it says what it knows.
 
 mod kernel;
 mod notice;

@@ -166,7 +166,8 @@ impl Worker {
     ///
     /// # Safety
     ///
-    /// As for [`drop_result`](Self::drop_result); a panic is that of the task, whose result is gone.
+    /// As for [`drop_result`](Self::drop_result); a panic is that of the task, whose result is
+    /// gone.
     #[inline(never)]
     unsafe fn drop_result_as_task(
         &self,

@@ -1,4 +1,4 @@
-//! Scopes: what borrows, who awaits whom, and what panics and cancellations do.
+//! Scopes: what borrows, what waits for what, and what panics and cancellations do.
 
 use std::cell::Cell;
 use std::panic::{catch_unwind, panic_any};
