@@ -20,6 +20,7 @@ pub(super) use thread::{ThreadBell, Waited};
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lisle_runtime::internal::fork::{generation, watched_generation};
@@ -47,6 +48,8 @@ pub(super) enum Distance {
 
 pub(super) struct Poller {
     queue: Queue,
+    /// No other one has had it, in this process. Its lowest bit is zero, the others are not.
+    number: usize,
     /// The process whose worker it serves, as it is known by its forks.
     process: u32,
     /// The tokens of what is registered, or `None` once the owner has ended.
@@ -56,8 +59,17 @@ pub(super) struct Poller {
 impl Poller {
     /// The poller of the calling thread.
     pub(super) fn new() -> io::Result<Self> {
+        // Not modelled: nothing but the number itself depends on it.
+        static NEXT: AtomicUsize = AtomicUsize::new(2);
+        let number = NEXT.fetch_add(2, Ordering::Relaxed);
         let registered = Mutex::new(Some(BTreeSet::new()));
-        Ok(Self { queue: Queue::new()?, process: watched_generation(), registered })
+        Ok(Self { queue: Queue::new()?, number, process: watched_generation(), registered })
+    }
+
+    /// What tells it from all others, also from those that are gone, whose memory it may have.
+    #[inline]
+    pub(super) fn number(&self) -> usize {
+        self.number
     }
 
     /// Whether this is the copy that a fork child has of its parent's. The system's part is not

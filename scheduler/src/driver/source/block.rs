@@ -26,7 +26,7 @@ pub(super) struct Block {
     /// This and `closed` change before the edges that tell of them, and never back.
     is_irregular: AtomicBool,
     is_closed: AtomicBool,
-    /// The address of the poller whose worker has waited last, and [`SETTLED`] if it is also the
+    /// The number of the poller whose worker has waited last, and [`SETTLED`] if it is also the
     /// one with which the descriptor is registered. Changed under the lock of `home`.
     suitor: AtomicUsize,
     /// Where the descriptor is registered. Held for the calls that register. Never taken while
@@ -42,7 +42,7 @@ impl RefUnwindSafe for Block {}
 /// No number of edges.
 const UNKNOWN: u32 = u32::MAX;
 
-/// Pollers lie at addresses whose lowest bit is zero.
+/// Pollers have numbers whose lowest bit is zero.
 const SETTLED: usize = 1;
 
 impl Block {
@@ -105,8 +105,8 @@ impl Block {
         poller: &Arc<Poller>,
         descriptor: &T,
     ) -> io::Result<()> {
-        let address = Arc::as_ptr(poller).addr();
-        if self.suitor.load(Ordering::Relaxed) == address | SETTLED {
+        let number = poller.number();
+        if self.suitor.load(Ordering::Relaxed) == number | SETTLED {
             return Ok(());
         }
         let mut home = self.home.lock();
@@ -115,11 +115,11 @@ impl Block {
         }
         let last_suitor = self.suitor.load(Ordering::Relaxed) & !SETTLED;
         if home.as_ref().is_some_and(|home| Arc::ptr_eq(home, poller)) {
-            self.suitor.store(address | SETTLED, Ordering::Relaxed);
+            self.suitor.store(number | SETTLED, Ordering::Relaxed);
             return Ok(());
         }
-        self.suitor.store(address, Ordering::Relaxed);
-        if home.is_some() && (last_suitor != address || self.lock().has_waiters()) {
+        self.suitor.store(number, Ordering::Relaxed);
+        if home.is_some() && (last_suitor != number || self.lock().has_waiters()) {
             return Ok(());
         }
         // Before the old home is left: somebody may have found it here and be about to wait. What
@@ -129,7 +129,7 @@ impl Block {
                 if let Some(left) = home.replace(poller.clone()) {
                     left.remove(descriptor.fd(), self.token());
                 }
-                self.suitor.store(address | SETTLED, Ordering::Relaxed);
+                self.suitor.store(number | SETTLED, Ordering::Relaxed);
                 Ok(())
             }
             Err(error) if home.is_none() => Err(error),
