@@ -430,3 +430,51 @@ fn locks_whose_holders_wait_or_are_gone_are_hinted_at() {
         assert!(abandoned.contains(&words), "{abandoned}");
     });
 }
+
+#[test]
+fn a_busy_worker_shows_where_its_other_tasks_are() {
+    let runtime = Runtime::builder().workers(1).name("shows").start().unwrap();
+    let (begun, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (began, until) = (begun.clone(), over.clone());
+    let bell = Bell::new();
+    let task = named("computes").spawn_on(runtime.handle(), {
+        let bell = bell.clone();
+        move || {
+            let waits = named("waits").spawn_local(move || bell.wait()).unwrap();
+            let many = [(); 3].map(|()| spawn_local(|| sleep(Duration::from_secs(3600))));
+            let yields = named("yields").spawn_local(yield_now).unwrap();
+            yield_now();
+            let later = [(); 2].map(|()| spawn(|| ()));
+            began.store(true, Ordering::Release);
+            block_until(|| until.load(Ordering::Acquire));
+            waits.join().unwrap();
+            many.into_iter().for_each(|task| task.cancel());
+            yields.join().unwrap();
+            later.into_iter().for_each(|task| task.join().unwrap());
+        }
+    });
+    block_until(|| begun.load(Ordering::Acquire));
+    let stop = OnDrop(|| over.store(true, Ordering::Release));
+    let shows = |dump: &Dump| of(dump, "shows").busy_workers().iter().any(|b| b.described() > 0);
+    let dump = iter::repeat_with(dump).find(shows).unwrap();
+    let dump = of(&dump, "shows");
+    let [busy] = dump.busy_workers() else { panic!("{dump}") };
+    assert_eq!(busy.running().unwrap().name(), Some("computes"));
+    assert_eq!((busy.described(), dump.task_count()), (5, 5), "{dump}");
+
+    let one = |name| dump.tasks().find(|task| task.task().name() == Some(name)).unwrap();
+    let waits = one("waits").wait().unwrap();
+    assert_eq!(one("waits").state(), TaskState::Waiting);
+    assert!(waits.parked_at().file().ends_with("dump.rs"), "{dump}");
+    assert_eq!(one("yields").state(), TaskState::Ready);
+    assert!(dump.tasks().all(|task| task.worker() == Some(0)));
+    let sleeping = dump.groups().iter().find(|group| group.task_count() == 3).unwrap();
+    assert!(sleeping.parked_at().unwrap().file().ends_with("dump.rs"), "{dump}");
+    let text = dump.to_string();
+    let shown = "\n    and shows where 5 other tasks are that have started; 2 have not\n";
+    assert!(text.contains(shown), "{text}");
+    assert!(text.contains("3 tasks: waiting, or woken since its worker is busy for "), "{text}");
+    drop(stop);
+    bell.ring_until_heard();
+    task.unwrap().join().unwrap();
+}

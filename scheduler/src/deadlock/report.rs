@@ -200,6 +200,18 @@ pub(crate) fn describe_wait(task: &Control, now: Instant) -> Option<TaskReport> 
     })
 }
 
+impl TaskReport {
+    /// A wait of which no more is known.
+    pub(crate) fn bare(
+        task: Task,
+        spawned_at: Place,
+        (reason, parked_at): (Reason, Place),
+        parked_for: Duration,
+    ) -> Self {
+        Self { task, spawned_at, reason, parked_at, parked_for, awaited: Vec::new() }
+    }
+}
+
 /// Notes what some of the tasks have to do with what others wait for.
 pub(crate) fn relate(tasks: &mut [&mut TaskReport]) {
     find_holders(tasks);

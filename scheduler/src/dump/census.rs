@@ -13,14 +13,14 @@ use super::{
     BusyWorker, Dump, DumpOptions, Roll, RuntimeDump, TaskDump, TaskGroup, TaskState, hints,
 };
 use crate::cancel::shield;
-use crate::deadlock::{TaskReport, relate};
+use crate::deadlock::{Tally, TaskReport, relate};
 use crate::injector::Injector;
 use crate::park::{Reason, Unparker, park};
 use crate::post::{Posts, Request, directory};
 use crate::settings::Settings;
-use crate::task::{Control, Task};
+use crate::task::{Control, Task, TaskId};
 use crate::team::Team;
-use crate::watch::Glimpse;
+use crate::watch::{Glimpse, Name, Sighted};
 use crate::worker;
 
 /// How long the workers have to answer.
@@ -30,6 +30,14 @@ const PATIENCE: Duration = Duration::from_millis(250);
 const GLIMPSE: Duration = Duration::from_millis(100);
 
 const REASON: Reason = Reason::new("asking the workers for a dump");
+
+/// Of how many tasks a busy worker tells, the newest. The handler that does holds up the worker for
+/// some 50 ns for each.
+const MOST_SIGHTED: usize = 10_000;
+
+/// Why a task of a busy worker waits. What it waits for would have to be asked, and could wait
+/// itself.
+const UNKNOWN: Reason = Reason::new("waiting, or woken since its worker is busy");
 
 /// A team, as a dump needs it.
 #[derive(Clone)]
@@ -104,11 +112,14 @@ fn of(members: &[Member], options: DumpOptions) -> Dump {
         let of_team = answers.given.iter_mut().filter(|(of, _)| *of == team);
         let groups = of_team.flat_map(|(_, groups)| mem::take(groups));
         let missing = answers.missing.iter().filter(|(of, _)| *of == team);
+        let missing = missing.map(|&(_, worker)| worker).collect();
+        let (busy, of_busy): (Vec<_>, Vec<_>) =
+            busy_workers(member, missing, options.most).into_iter().unzip();
         RuntimeDump {
             name: member.settings.title().into(),
             workers: member.settings.workers.get(),
-            groups: super::roll::merge(groups, options.most),
-            busy: busy_workers(member, missing.map(|&(_, worker)| worker).collect()),
+            groups: super::roll::merge(groups.chain(of_busy.into_iter().flatten()), options.most),
+            busy,
         }
     });
     let mut dump = Dump { runtimes: runtimes.collect(), hints: Vec::new() };
@@ -210,8 +221,12 @@ impl Census {
     }
 }
 
-/// Describes the workers that have not answered.
-fn busy_workers(member: &Member, missing: Vec<usize>) -> Vec<BusyWorker> {
+/// Describes the workers that have not answered, with those of their tasks that they show.
+fn busy_workers(
+    member: &Member,
+    missing: Vec<usize>,
+    most: usize,
+) -> Vec<(BusyWorker, Vec<TaskGroup>)> {
     /// A thread answers one dump at a time.
     static GLIMPSES: StdMutex<()> = StdMutex::new(());
     if missing.is_empty() {
@@ -219,22 +234,47 @@ fn busy_workers(member: &Member, missing: Vec<usize>) -> Vec<BusyWorker> {
     }
     let _one_at_a_time = GLIMPSES.lock().unwrap_or_else(PoisonError::into_inner);
     let glimpses: Vec<_> =
-        missing.iter().map(|&worker| Glimpse::begin(&member.posts, worker)).collect();
+        missing.iter().map(|&worker| Glimpse::begin(&member.posts, worker, MOST_SIGHTED)).collect();
     let deadline = Instant::now() + GLIMPSE;
     iter::zip(missing, glimpses)
         .map(|(worker, glimpse)| {
-            let answer = glimpse.and_then(|glimpse| glimpse.end(deadline));
-            BusyWorker {
+            let post = &member.posts.all()[worker];
+            let glimpsed = glimpse.and_then(|glimpse| glimpse.end(deadline)).unwrap_or_default();
+            let busy = BusyWorker {
                 worker,
                 thread: format!("{}-{worker}", member.settings.thread_name),
-                running: answer.map(|answer| {
-                    let name = answer.name.map(|name| name.as_str().into());
-                    (Task { id: answer.id, name }, answer.spawned_at)
-                }),
-                tasks: member.posts.all()[worker].metrics().live_tasks,
-            }
+                running: glimpsed
+                    .running
+                    .map(|answer| (task(answer.id, answer.name), answer.spawned_at)),
+                tasks: post.metrics().live_tasks,
+                described: glimpsed.others.len(),
+                not_started: post.backlog.len(),
+            };
+            (busy, super::roll::merge(groups_of(worker, glimpsed.others), most))
         })
         .collect()
+}
+
+/// A group for each task that a busy worker shows.
+fn groups_of(worker: usize, sighted: Vec<Sighted>) -> impl Iterator<Item = TaskGroup> {
+    let now = Instant::now();
+    sighted.into_iter().map(move |sighted| {
+        let identity = task(sighted.id, sighted.name);
+        let (spawned_at, wait) = (sighted.spawned_at, sighted.wait);
+        let time = wait.map_or(Duration::ZERO, |(_, since)| now.saturating_duration_since(since));
+        let wait = wait.map(|(place, _)| (UNKNOWN, place));
+        let state = if wait.is_some() { TaskState::Waiting } else { TaskState::Ready };
+        let report = wait.map(|wait| TaskReport::bare(identity.clone(), spawned_at, wait, time));
+        let worker = Some(worker);
+        let described =
+            TaskDump { task: identity, spawned_at, state, worker, wait: report, backtrace: None };
+        let tally = Tally { tasks: 1, least: time, most: time };
+        TaskGroup { state, spawned_at, wait, tally, tasks: vec![described] }
+    })
+}
+
+fn task(id: TaskId, name: Option<Name>) -> Task {
+    Task { id, name: name.map(|name| name.as_str().into()) }
 }
 
 impl TaskDump {

@@ -27,6 +27,8 @@ impl Dump {
             for (place, busy) in runtime.busy.iter().enumerate() {
                 write!(out, r#"{}{{"worker":{}"#, comma(place), busy.worker)?;
                 write!(out, r#","thread":{},"tasks":{}"#, Text(&busy.thread), busy.tasks)?;
+                write!(out, r#","described":{}"#, busy.described)?;
+                write!(out, r#","not_started":{}"#, busy.not_started)?;
                 if let Some((task, spawned_at)) = &busy.running {
                     write!(out, r#","id":{},"name":{}"#, task.id(), Name(task.name()))?;
                     write!(out, r#","spawned_at":{}"#, Text(spawned_at))?;

@@ -32,7 +32,8 @@ const MOST_TASKS: usize = 1000;
 /// between two turns of its tasks, at a moment of its own: a task that another worker takes
 /// meanwhile may be listed twice or be missing. A worker that computes, or blocks in a call that is
 /// not Lisle's, cannot answer: after 250 ms it is listed as [busy](Dump::busy_workers), with the
-/// task that runs there. A sleeping worker is woken for it.
+/// task that runs there and with the places where its others wait. A sleeping worker is woken for
+/// it.
 ///
 /// The calling task parks meanwhile, in a shield; inside
 /// [`no_suspend`](fn@lisle_runtime::no_suspend) its thread blocks. On a plain thread it blocks. In
@@ -181,13 +182,16 @@ pub enum TaskState {
 }
 
 /// A worker in a [`Dump`] that did not answer in time: one of its tasks computes, or blocks in a
-/// call that is not Lisle's. What its other tasks do is not known.
+/// call that is not Lisle's. A signal handler on its thread shows where its other tasks wait that
+/// have started; those that have not are counted only.
 #[derive(Clone, Debug)]
 pub struct BusyWorker {
     pub(crate) worker: usize,
     pub(crate) thread: String,
     pub(crate) running: Option<(Task, Place)>,
     pub(crate) tasks: u64,
+    pub(crate) described: usize,
+    pub(crate) not_started: usize,
 }
 
 impl Dump {
@@ -359,6 +363,19 @@ impl BusyWorker {
     /// The task that ran when it was asked, if it could be learnt.
     pub fn running(&self) -> Option<&Task> {
         self.running.as_ref().map(|(task, _)| task)
+    }
+
+    /// How many of its started tasks it shows, which are in the groups: the newest 10,000. What they
+    /// wait for is not known, but where and since when; and one that has been woken meanwhile seems
+    /// to wait.
+    pub fn described(&self) -> usize {
+        self.described
+    }
+
+    /// How many of its tasks have not started, without those of
+    /// [`spawn_local`](crate::spawn_local).
+    pub fn not_started(&self) -> usize {
+        self.not_started
     }
 
     /// How many tasks it had when it last counted them: each 64 switches.

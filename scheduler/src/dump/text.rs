@@ -46,8 +46,25 @@ impl Display for BusyWorker {
             write!(f, " with task {}", task.title())?;
             write!(f, "\n    spawned at {spawned_at}")?;
         }
-        write!(f, "\n    and does not say what its tasks do: ")?;
+        match self.described {
+            0 => write!(f, "\n    and does not say what its tasks do: ")?,
+            1 => return self.write_shown(f, "where another task is that has started"),
+            count => {
+                let what = format_args!("where {} other tasks are that have started", Count(count));
+                return self.write_shown(f, what);
+            }
+        }
         write!(f, "{} when it last counted them", Count(self.tasks as usize))
+    }
+}
+
+impl BusyWorker {
+    fn write_shown(&self, f: &mut Formatter<'_>, what: impl Display) -> fmt::Result {
+        write!(f, "\n    and shows {what}")?;
+        match self.not_started {
+            0 => Ok(()),
+            count => write!(f, "; {} have not", Count(count)),
+        }
     }
 }
 

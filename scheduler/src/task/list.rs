@@ -4,19 +4,21 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::Control;
+use super::{Control, Shown};
 
 /// The place of a task in its home's list.
 #[derive(Default)]
 pub(super) struct Links {
     previous: Cell<Option<NonNull<Control>>>,
-    next: Cell<Option<NonNull<Control>>>,
+    next: Shown<Control>,
 }
 
-/// A doubly linked list through the control blocks, newest first.
+/// A doubly linked list through the control blocks, newest first. At each instruction of the owner
+/// a signal handler on its thread finds all tasks by way of `first` and `next`, but for one that is
+/// just inserted or removed.
 #[derive(Default)]
 pub(crate) struct TaskList {
-    first: Cell<Option<NonNull<Control>>>,
+    first: Shown<Control>,
     /// How many tasks were inserted, and removed, since the beginning. Atomic for signal handlers
     /// of the owner's thread and for other threads, which may read them.
     inserted: AtomicUsize,
@@ -47,15 +49,16 @@ impl TaskList {
     /// The task is in no list and stays alive until it is removed from this one.
     pub(crate) unsafe fn insert(&self, task: NonNull<Control>) {
         self.inserted.store(self.inserted().wrapping_add(1), Ordering::Relaxed);
-        let second = self.first.replace(Some(task));
+        let second = self.first.get();
         // SAFETY: the caller's task is alive, and so is every task that is in the list.
         unsafe {
-            task.as_ref().links.next.set(second);
+            task.as_ref().links.next.replace(second);
             task.as_ref().links.previous.set(None);
             if let Some(second) = second {
                 second.as_ref().links.previous.set(Some(task));
             }
         }
+        self.first.set(task);
     }
 
     /// # Safety
@@ -67,10 +70,10 @@ impl TaskList {
         // SAFETY: the task and its neighbours are in the list and hence alive.
         unsafe {
             let (previous, next) =
-                (task.as_ref().links.previous.take(), task.as_ref().links.next.take());
+                (task.as_ref().links.previous.get(), task.as_ref().links.next.get());
             match previous {
-                Some(previous) => previous.as_ref().links.next.set(next),
-                None => self.first.set(next),
+                Some(previous) => previous.as_ref().links.next.replace(next),
+                None => self.first.replace(next),
             }
             if let Some(next) = next {
                 next.as_ref().links.previous.set(previous);
@@ -92,6 +95,21 @@ impl TaskList {
             let task = unsafe { task.as_ref() };
             visit(task);
             next = task.links.next.get();
+        }
+    }
+
+    /// Calls `visit` with each task, the newest first, until it returns false. For a signal handler
+    /// on the owner's thread.
+    pub(crate) fn visit_from_handler(&self, mut visit: impl FnMut(&Control) -> bool) {
+        let mut next = self.first.get_from_outside();
+        while let Some(task) = next {
+            // SAFETY: a task is removed from the list before it is freed, by this thread, which
+            // does nothing else meanwhile.
+            let task = unsafe { task.as_ref() };
+            if !visit(task) {
+                return;
+            }
+            next = task.links.next.get_from_outside();
         }
     }
 }

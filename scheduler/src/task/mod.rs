@@ -18,6 +18,7 @@ mod list;
 mod models;
 mod payload;
 mod share;
+mod shown;
 mod slab;
 
 use cancelled::Cause;
@@ -33,6 +34,7 @@ pub(crate) use list::TaskList;
 pub(crate) use payload::discard_panic;
 pub use share::CancelHandle;
 pub(crate) use share::Share;
+pub(crate) use shown::Shown;
 pub(crate) use slab::{CHUNK, Slab};
 
 use std::cell::{Cell, UnsafeCell};
@@ -65,7 +67,7 @@ pub(crate) struct Control {
     /// The link of the inbox. Belongs to the thread that pushes, then to the home.
     pub(crate) inbox_next: primitive::cell::UnsafeCell<*mut Control>,
     /// What the task waits for, on its own stack, while it is parked. Home.
-    parked: Cell<Option<NonNull<ParkRecord<'static>>>>,
+    parked: Shown<ParkRecord<'static>>,
     /// Home.
     pub(crate) phase: Cell<Phase>,
     /// Whether a cancellation point unwinds the task: what is cancelled, it or a region that it is
@@ -223,7 +225,7 @@ impl Control {
             context: Cell::new(Context::NONE),
             home: home::kept_by(birth.keeper),
             inbox_next: primitive::cell::UnsafeCell::new(std::ptr::null_mut()),
-            parked: Cell::new(None),
+            parked: Shown::none(),
             phase: Cell::new(Phase::Running),
             exposed: Cell::new(false),
             strikes: Cell::new(0),
@@ -464,12 +466,12 @@ impl Control {
     /// Notes what the task waits for. The record stays valid until `end_park`.
     #[inline]
     pub(crate) fn begin_park(&self, record: &ParkRecord<'_>) {
-        self.parked.set(Some(NonNull::from(record).cast()));
+        self.parked.set(NonNull::from(record).cast());
     }
 
     #[inline]
     pub(crate) fn end_park(&self) {
-        self.parked.set(None);
+        self.parked.clear();
     }
 
     #[inline]
@@ -482,6 +484,19 @@ impl Control {
         // SAFETY: the record is on the stack of a task between `begin_park` and `end_park`, hence
         // suspended in `park`, and this is its home thread. What it refers to was lent to `park`.
         self.parked.get().map(|record| unsafe { record.as_ref() })
+    }
+
+    /// Where the task waits and since when, if it is parked or has been and was not run since.
+    ///
+    /// # Safety
+    ///
+    /// The caller is a handler on the home thread, and another task has its turn.
+    pub(crate) unsafe fn wait_from_handler(&self) -> Option<(Place, Instant)> {
+        let record = self.parked.get_from_outside()?;
+        // SAFETY: only the task itself ends what it has begun by `begin_park`, in a turn of its
+        // own. So the record is on its suspended stack, and complete.
+        let record = unsafe { record.as_ref() };
+        Some((record.place, record.since))
     }
 }
 

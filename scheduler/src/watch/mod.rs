@@ -29,7 +29,7 @@ mod setting;
 mod sight;
 mod signal;
 
-pub(crate) use question::{Answer, Name, Turn};
+pub(crate) use question::{Answer, Name, Sighted, Turn};
 pub(crate) use seat::{EndOfTurn, Glimpse, Seat};
 pub(crate) use setting::from_env;
 

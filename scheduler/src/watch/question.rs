@@ -1,6 +1,6 @@
 //! What the watch asks a worker, and what the handler on the worker's thread answers.
 //!
-//! The watch asks about one [`Turn`]: of the task that the thread was running when it began to wait
+//! The watch, or a dump, asks about one [`Turn`]: of the task that the thread was running when it began to wait
 //! in the kernel, or when the turn was first seen. The handler answers if it has interrupted that
 //! turn and no other, so a signal that comes late, when the thread has gone on, names no innocent
 //! task. It prints nothing by itself: standard error may be a pipe that nobody reads. It leaves its
@@ -17,12 +17,16 @@
 //!    +------------------------------- watch has said it ----------------------------------+
 //! ```
 //!
-//! The answer belongs to the handler in ANSWERING, and to the watch in ANSWERED.
+//! The answer belongs to the handler in ANSWERING, and to the watch in ANSWERED, and in NONE, where
+//! it can make room for the next one: a handler allocates nothing.
 
 use std::cell::UnsafeCell;
+use std::mem;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
+use crate::park::Place;
 use crate::task::TaskId;
 
 /// A turn of a task on one worker. Two turns that follow each other differ, unless they are the
@@ -49,13 +53,13 @@ const NONE: u64 = 0;
 const ANSWERING: u64 = 1;
 const ANSWERED: u64 = 2;
 
-pub(super) struct Question {
+pub(super) struct Question<A> {
     state: AtomicU64,
-    answer: UnsafeCell<Option<Answer>>,
+    answer: UnsafeCell<A>,
 }
 
 // SAFETY: the state says which of the two parties has access to the answer.
-unsafe impl Sync for Question {}
+unsafe impl<A: Send> Sync for Question<A> {}
 
 /// What a handler says of the turn that it has interrupted.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +70,16 @@ pub(crate) struct Answer {
     pub(crate) spawned_at: &'static Location<'static>,
     /// How many tasks cannot go on meanwhile.
     pub(crate) others: usize,
+}
+
+/// What a handler sees of a task that does not run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sighted {
+    pub(crate) id: TaskId,
+    pub(crate) name: Option<Name>,
+    pub(crate) spawned_at: Place,
+    /// Where it waits, and since when, unless it has been woken and has run.
+    pub(crate) wait: Option<(Place, Instant)>,
 }
 
 /// The name of a task, or its beginning.
@@ -93,12 +107,30 @@ pub(super) enum Before {
     Unheard,
 }
 
-impl Question {
-    pub(super) const fn new() -> Self {
-        Self { state: AtomicU64::new(NONE), answer: UnsafeCell::new(None) }
+impl<A: Default> Question<A> {
+    pub(super) fn new() -> Self {
+        Self { state: AtomicU64::new(NONE), answer: UnsafeCell::default() }
     }
 
-    /// Asks about a turn, unless an answer is there or on its way. Called by the watch.
+    /// Makes room for the answer to the next question, and takes back the one that was asked
+    /// before. False if a handler is about to answer that. Called by the one that asks.
+    pub(super) fn prepare(&self, room: A) -> bool {
+        let before = self.state.load(Ordering::Relaxed);
+        // Acquire: a handler that has answered is done with the answer.
+        if before == ANSWERING
+            || self
+                .state
+                .compare_exchange(before, NONE, Ordering::Acquire, Ordering::Relaxed)
+                .is_err()
+        {
+            return false;
+        }
+        // SAFETY: in NONE there is nothing for a handler to answer, and nobody else asks.
+        unsafe { *self.answer.get() = room };
+        true
+    }
+
+    /// Asks about a turn, unless an answer is there or on its way. Called by the one that asks.
     pub(super) fn ask(&self, turn: Turn) -> Before {
         let before = self.state.load(Ordering::Relaxed);
         if matches!(before, ANSWERING | ANSWERED) {
@@ -109,12 +141,9 @@ impl Question {
         if before == NONE { Before::Heard } else { Before::Unheard }
     }
 
-    /// Answers if the question is about the present turn. Called by the handler.
-    pub(super) fn hear(
-        &self,
-        present: Option<Turn>,
-        answer: impl FnOnce() -> Option<Answer>,
-    ) -> Asked {
+    /// Answers if the question is about the present turn: `answer` returns whether there is anything
+    /// to say. Called by the handler.
+    pub(super) fn hear(&self, present: Option<Turn>, answer: impl FnOnce(&mut A) -> bool) -> Asked {
         let asked = self.state.load(Ordering::Acquire);
         if matches!(asked, NONE | ANSWERING | ANSWERED) {
             return Asked::Nothing;
@@ -124,25 +153,34 @@ impl Question {
         let heard =
             self.state.compare_exchange(asked, next, Ordering::Acquire, Ordering::Relaxed).is_ok();
         if heard && is_present {
-            let answer = answer();
-            let state = if answer.is_some() { ANSWERED } else { NONE };
             // SAFETY: in ANSWERING the answer is the handler's.
-            unsafe { *self.answer.get() = answer };
-            self.state.store(state, Ordering::Release);
+            let says = answer(unsafe { &mut *self.answer.get() });
+            self.state.store(if says { ANSWERED } else { NONE }, Ordering::Release);
         }
         Asked::Something
     }
 
-    /// The answer, until it is [said](Self::clear). Called by the watch.
-    pub(super) fn answer(&self) -> Option<Answer> {
+    /// The answer, until it is [said](Self::clear). Called by the one that asks.
+    pub(super) fn answer(&self) -> Option<A>
+    where
+        A: Copy,
+    {
+        // SAFETY: in ANSWERED the answer is the caller's.
+        (self.state.load(Ordering::Acquire) == ANSWERED).then(|| unsafe { *self.answer.get() })
+    }
+
+    /// The answer, which is gone then. Called by the one that asks.
+    pub(super) fn take(&self) -> Option<A> {
         if self.state.load(Ordering::Acquire) != ANSWERED {
             return None;
         }
-        // SAFETY: in ANSWERED the answer is the watch's.
-        unsafe { *self.answer.get() }
+        // SAFETY: as above.
+        let answer = mem::take(unsafe { &mut *self.answer.get() });
+        self.clear();
+        Some(answer)
     }
 
-    /// The answer was said. Called by the watch.
+    /// The answer was said. Called by the one that asks.
     pub(super) fn clear(&self) {
         self.state.store(NONE, Ordering::Release);
     }
@@ -169,10 +207,11 @@ mod tests {
 
     use super::*;
 
-    fn answer() -> Option<Answer> {
+    fn answer(answer: &mut Option<Answer>) -> bool {
         let id = TaskId(NonZeroU64::MIN);
         let name = Some(Name::new("näme"));
-        Some(Answer { thread: 1, id, name, spawned_at: Location::caller(), others: 3 })
+        *answer = Some(Answer { thread: 1, id, name, spawned_at: Location::caller(), others: 3 });
+        true
     }
 
     #[test]
@@ -183,11 +222,11 @@ mod tests {
         assert_eq!(question.ask(turn), Before::Heard);
         assert!(question.answer().is_none());
         assert_eq!(question.hear(Some(turn), answer), Asked::Something);
-        assert_eq!(question.answer().map(|answer| answer.others), Some(3));
+        assert_eq!(question.answer().flatten().map(|answer| answer.others), Some(3));
         // Neither party gets ahead.
         assert_eq!(question.hear(Some(turn), answer), Asked::Nothing);
         assert_eq!(question.ask(turn), Before::Heard);
-        assert_eq!(question.answer().unwrap().name.unwrap().as_str(), "näme");
+        assert_eq!(question.answer().flatten().unwrap().name.unwrap().as_str(), "näme");
         question.clear();
         assert!(question.answer().is_none());
         assert_eq!(question.hear(Some(turn), answer), Asked::Nothing);
@@ -219,6 +258,35 @@ mod tests {
         assert_eq!(question.ask(second), Before::Heard);
         assert_eq!(question.hear(Some(second), answer), Asked::Something);
         assert!(question.answer().is_some());
+    }
+
+    #[test]
+    fn room_is_made_before_a_question_and_not_amid_an_answer() {
+        let question = Question::<Vec<u32>>::new();
+        let (first, second) = (Turn::new(0x1000, 1), Turn::new(0x2000, 2));
+        let tell = |number| {
+            move |answer: &mut Vec<u32>| {
+                answer.push(number);
+                true
+            }
+        };
+        assert!(question.prepare(Vec::with_capacity(4)));
+        assert_eq!(question.ask(first), Before::Heard);
+        // Nobody has heard it, and it is taken back.
+        assert!(question.prepare(Vec::with_capacity(4)));
+        assert_eq!(question.hear(Some(first), tell(1)), Asked::Nothing);
+        assert_eq!(question.ask(second), Before::Heard);
+        question.hear(Some(second), |answer| {
+            assert!(!question.prepare(Vec::new()), "the handler has it");
+            tell(2)(answer)
+        });
+        assert_eq!(question.take(), Some(vec![2]));
+        assert_eq!(question.take(), None);
+        // An answer that came too late for the one that has asked.
+        assert_eq!(question.ask(first), Before::Heard);
+        question.hear(Some(first), tell(3));
+        assert!(question.prepare(Vec::new()));
+        assert_eq!(question.take(), None);
     }
 
     #[test]

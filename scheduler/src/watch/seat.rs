@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use lisle_runtime::internal::fork::generation;
 
-use super::question::{Answer, Asked, Before, Question, Turn};
+use super::question::{Answer, Asked, Before, Question, Sighted, Turn};
 use super::{lock, signal};
 use crate::park::{Place, Reason};
 use crate::post::Posts;
@@ -21,9 +21,9 @@ pub(crate) struct Seat {
     /// the number is not another thread's by then.
     presence: Mutex<Option<Present>>,
     /// What the watch asks.
-    of_watch: Question,
+    of_watch: Question<Option<Answer>>,
     /// What those ask, one at a time, that make a dump.
-    of_dump: Question,
+    of_dump: Question<Glimpsed>,
     /// The turn whose end the watch wants to know, 0 for none.
     long_turn: AtomicU64,
     end_of_turn: Mutex<Option<EndOfTurn>>,
@@ -46,7 +46,7 @@ struct Present {
     worker: NonNull<Worker>,
 }
 
-// SAFETY: of the worker, others read nothing but what `Worker::turn_from_outside` says.
+// SAFETY: of the worker, others read nothing but what its methods that are named so let them.
 unsafe impl Send for Present {}
 
 impl Seat {
@@ -86,6 +86,13 @@ impl Seat {
         unsafe { Worker::turn_from_outside((*presence)?.worker) }
     }
 
+    /// How many tasks of the worker have started and not ended.
+    fn started(&self) -> usize {
+        let presence = lock(&self.presence);
+        // SAFETY: as in `turn`.
+        presence.map_or(0, |present| unsafe { Worker::started_from_outside(present.worker) })
+    }
+
     /// Asks the worker which task is in a turn. It answers when its thread is
     /// [interrupted](crate::post::Posts::interrupt). For the watch.
     pub(super) fn ask(&self, turn: Turn) -> Before {
@@ -104,7 +111,7 @@ impl Seat {
 
     /// What the worker has answered the watch.
     pub(super) fn answer(&self) -> Option<Answer> {
-        self.of_watch.answer()
+        self.of_watch.answer().flatten()
     }
 
     /// The watch has said what the worker has answered.
@@ -141,8 +148,15 @@ impl Seat {
     /// Answers what was asked. Called in a signal handler on the thread that runs the worker. False
     /// if nothing was.
     pub(super) fn hear(&self, worker: &Worker) -> bool {
-        let of_watch = self.of_watch.hear(worker.turn(), || worker.task_that_holds_up());
-        let of_dump = self.of_dump.hear(worker.turn(), || worker.running_task_from_outside());
+        let of_watch = self.of_watch.hear(worker.turn(), |answer| {
+            *answer = worker.task_that_holds_up();
+            answer.is_some()
+        });
+        let of_dump = self.of_dump.hear(worker.turn(), |glimpsed| {
+            glimpsed.running = worker.running_task_from_outside();
+            worker.sight_others(&mut glimpsed.others);
+            glimpsed.running.is_some()
+        });
         of_watch == Asked::Something || of_dump == Asked::Something
     }
 }
@@ -163,19 +177,28 @@ impl Drop for Presence<'_> {
     }
 }
 
-/// A look at the task that a busy worker runs. There is one at a time.
+/// A look at the tasks of a busy worker. There is one at a time.
 pub(crate) struct Glimpse<'a>(&'a Seat);
 
+/// What a busy worker shows of its tasks.
+#[derive(Default)]
+pub(crate) struct Glimpsed {
+    pub(crate) running: Option<Answer>,
+    /// The others that have started, the newest first, as far as there is room.
+    pub(crate) others: Vec<Sighted>,
+}
+
 impl<'a> Glimpse<'a> {
-    /// Asks the worker of this index, if it runs a task.
-    pub(crate) fn begin(posts: &'a Posts, index: usize) -> Option<Self> {
+    /// Asks the worker of this index, if it runs a task, of which it is to tell at `most`.
+    pub(crate) fn begin(posts: &'a Posts, index: usize, most: usize) -> Option<Self> {
         signal::install();
         let post = &posts.all()[index];
         let seat = post.seat();
         let turn = seat.turn()?;
-        // An answer that came too late for the one before.
-        if seat.of_dump.answer().is_some() {
-            seat.of_dump.clear();
+        // Some may start before the signal comes.
+        let room = most.min(seat.started() + 64).max(1);
+        if !seat.of_dump.prepare(Glimpsed { running: None, others: Vec::with_capacity(room) }) {
+            return None;
         }
         let _ = seat.of_dump.ask(turn);
         posts.interrupt(post.kernel_thread()?);
@@ -184,17 +207,69 @@ impl<'a> Glimpse<'a> {
 
     /// What it has answered. `None` if it has gone on to another task, or does not answer before
     /// the deadline.
-    pub(crate) fn end(self, deadline: Instant) -> Option<Answer> {
+    pub(crate) fn end(self, deadline: Instant) -> Option<Glimpsed> {
         const PAUSE: Duration = Duration::from_micros(200);
         loop {
-            if let Some(answer) = self.0.of_dump.answer() {
-                self.0.of_dump.clear();
-                return Some(answer);
+            if let Some(glimpsed) = self.0.of_dump.take() {
+                return Some(glimpsed);
             }
             if Instant::now() >= deadline {
                 return None;
             }
             thread::sleep(PAUSE);
         }
+    }
+}
+
+#[cfg(all(test, not(lisle_loom)))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::post::directory;
+    use crate::{Runtime, sleep, spawn_local, yield_now};
+
+    /// The signal comes at any moment of tasks that start, wait, are woken and end.
+    #[test]
+    fn tasks_are_seen_while_they_come_and_go() {
+        let runtime = Runtime::builder().workers(2).name("come and go").start().unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let bodies = [(); 4].map(|()| {
+            let over = over.clone();
+            runtime.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    let tasks = [(); 20].map(|()| {
+                        spawn_local(|| {
+                            yield_now();
+                            sleep(Duration::from_micros(20));
+                        })
+                    });
+                    yield_now();
+                    tasks.into_iter().for_each(|task| task.join().unwrap());
+                }
+            })
+        });
+        let teams = directory::all();
+        let team = teams.iter().find(|team| team.settings.title() == "come and go").unwrap();
+        let (mut seen, mut waiting) = (0, 0);
+        while seen < 500 || waiting == 0 {
+            for worker in 0..2 {
+                let Some(glimpse) = Glimpse::begin(&team.posts, worker, 1_000) else { continue };
+                let deadline = Instant::now() + Duration::from_millis(2);
+                let Some(glimpsed) = glimpse.end(deadline) else { continue };
+                let running = glimpsed.running.unwrap();
+                seen += glimpsed.others.len();
+                for task in &glimpsed.others {
+                    assert_ne!(task.id, running.id);
+                    assert!(task.spawned_at.file().ends_with("seat.rs"));
+                    let place = task.wait.map(|(place, _)| place.file());
+                    assert!(place.is_none_or(|file| file.ends_with("seat.rs")), "{place:?}");
+                    waiting += usize::from(place.is_some());
+                }
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        bodies.into_iter().for_each(|task| task.join().unwrap());
     }
 }

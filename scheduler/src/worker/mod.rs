@@ -29,7 +29,6 @@ mod overflow;
 mod polling;
 mod probing;
 mod resting;
-mod running;
 mod spinning;
 mod stalling;
 mod stealing;
@@ -55,7 +54,6 @@ use locals::Occasions;
 pub(crate) use overflow::describe_current;
 use probing::Probe;
 use resting::Stock;
-use running::Running;
 use spinning::Spins;
 use stalling::Quiet;
 
@@ -76,7 +74,7 @@ use crate::injector::NewTask;
 use crate::post::{Notice, Post, PostOwner};
 use crate::run_queue::{Counts, RunQueue};
 use crate::scope::Bonds;
-use crate::task::{Control, Numbers, Slab, TaskId, TaskList};
+use crate::task::{Control, Numbers, Shown, Slab, TaskId, TaskList};
 use crate::team::{Balance, Team};
 use crate::timer::Timers;
 use crate::trace::{Cause, Tracer};
@@ -107,7 +105,7 @@ pub(crate) struct Worker {
     /// The worker's place in the team.
     index: usize,
     post: PostOwner,
-    current: Running,
+    current: Shown<Control>,
     /// Where the thread's own stack continues while a task runs.
     base: Cell<Context>,
 
@@ -192,7 +190,7 @@ impl Worker {
         Self {
             id: WorkerId::next(),
             index,
-            current: Running::none(),
+            current: Shown::none(),
             base: Cell::new(Context::NONE),
             queue: RunQueue::new(post.backlog.clone()),
             wakes_fast: Cell::new(&raw const *post),

@@ -2,14 +2,14 @@
 //! keeps its thread for long.
 
 use std::backtrace::Backtrace;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::time::Instant;
 
 use lisle_runtime::internal::stack_pointer;
 
 use super::Worker;
 use crate::task::{Control, Phase};
-use crate::watch::{Answer, EndOfTurn, Name, Turn};
+use crate::watch::{Answer, EndOfTurn, Name, Sighted, Turn};
 
 impl Worker {
     /// The turn that the worker is in, if it runs a task. Fit for a handler on its thread.
@@ -53,6 +53,39 @@ impl Worker {
             spawned_at: task.spawned_at,
             others: self.held_up(),
         })
+    }
+
+    /// Describes the started tasks of the worker but the running one, the newest first, as far as
+    /// there is room. Called as the former, in a turn of the running task.
+    pub(crate) fn sight_others(&self, sighted: &mut Vec<Sighted>) {
+        let current = self.current.get_from_outside().map_or(ptr::null(), |task| task.as_ptr());
+        self.started.visit_from_handler(|task| {
+            if ptr::eq(task, current) {
+                return true;
+            }
+            // There may be no allocation here.
+            let has_room = sighted.len() < sighted.capacity();
+            if has_room {
+                sighted.push(Sighted {
+                    id: task.id,
+                    name: task.name().map(Name::new),
+                    spawned_at: task.spawned_at,
+                    // SAFETY: it has its home here, and another one has its turn.
+                    wait: unsafe { task.wait_from_handler() },
+                });
+            }
+            has_room
+        });
+    }
+
+    /// How many tasks have started here and not ended, for any thread.
+    ///
+    /// # Safety
+    ///
+    /// The worker is alive.
+    pub(crate) unsafe fn started_from_outside(worker: NonNull<Self>) -> usize {
+        // SAFETY: alive, says the caller. The count is atomic.
+        unsafe { &(*worker.as_ptr()).started }.len()
     }
 
     /// How many tasks cannot go on while the running one blocks the thread: those that have started
