@@ -365,9 +365,9 @@ impl BusyWorker {
         self.running.as_ref().map(|(task, _)| task)
     }
 
-    /// How many of its started tasks it shows, which are in the groups: the newest 10,000. What they
-    /// wait for is not known, but where and since when; and one that has been woken meanwhile seems
-    /// to wait.
+    /// How many of its started tasks it shows, which are in the groups: the newest 10,000. What
+    /// they wait for is not known, but where and since when; and one that has been woken meanwhile
+    /// seems to wait.
     pub fn described(&self) -> usize {
         self.described
     }

@@ -1,10 +1,10 @@
 //! What the watch asks a worker, and what the handler on the worker's thread answers.
 //!
-//! The watch, or a dump, asks about one [`Turn`]: of the task that the thread was running when it began to wait
-//! in the kernel, or when the turn was first seen. The handler answers if it has interrupted that
-//! turn and no other, so a signal that comes late, when the thread has gone on, names no innocent
-//! task. It prints nothing by itself: standard error may be a pipe that nobody reads. It leaves its
-//! answer here, and the watch says it.
+//! The watch, or a dump, asks about one [`Turn`]: of the task that the thread was running when it
+//! began to wait in the kernel, or when the turn was first seen. The handler answers if it has
+//! interrupted that turn and no other, so a signal that comes late, when the thread has gone on,
+//! names no innocent task. It prints nothing by itself: standard error may be a pipe that nobody
+//! reads. It leaves its answer here, and the watch says it.
 //!
 //! One word has the state:
 //!
@@ -141,8 +141,8 @@ impl<A: Default> Question<A> {
         if before == NONE { Before::Heard } else { Before::Unheard }
     }
 
-    /// Answers if the question is about the present turn: `answer` returns whether there is anything
-    /// to say. Called by the handler.
+    /// Answers if the question is about the present turn: `answer` returns whether there is
+    /// anything to say. Called by the handler.
     pub(super) fn hear(&self, present: Option<Turn>, answer: impl FnOnce(&mut A) -> bool) -> Asked {
         let asked = self.state.load(Ordering::Acquire);
         if matches!(asked, NONE | ANSWERING | ANSWERED) {
