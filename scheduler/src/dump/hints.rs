@@ -19,6 +19,9 @@ use crate::task::{Task, TaskId};
 ///
 /// It is known that they wait so. A time-out or a cancellation may yet end the wait, or a guard
 /// that another task of the same worker was given.
+///
+/// Waits at channels, and for what a program shares by an `Arc`, are in none: which tasks hold the
+/// other ends is not known.
 #[derive(Clone, Debug)]
 pub struct Hint {
     tasks: Vec<Task>,

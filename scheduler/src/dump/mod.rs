@@ -98,7 +98,8 @@ impl DumpOptions {
     }
 
     /// How many tasks of each group are described one by one, the oldest ones. The others are
-    /// counted. At least one is described.
+    /// counted. At least one is described. Of a worker that is busy only the newest 10,000 are
+    /// known.
     pub fn tasks_per_group(mut self, most: usize) -> Self {
         self.most = most.max(1);
         self
