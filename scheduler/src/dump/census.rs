@@ -31,8 +31,7 @@ const GLIMPSE: Duration = Duration::from_millis(100);
 
 const REASON: Reason = Reason::new("asking the workers for a dump");
 
-/// Of how many tasks a busy worker tells, the newest. The handler that does holds up the worker for
-/// some 50 ns for each.
+/// How many tasks a busy worker shows, the newest: the handler that does holds up the worker.
 const MOST_SIGHTED: usize = 10_000;
 
 /// Why a task of a busy worker waits. What it waits for would have to be asked, and could wait
@@ -113,8 +112,7 @@ fn of(members: &[Member], options: DumpOptions) -> Dump {
         let groups = of_team.flat_map(|(_, groups)| mem::take(groups));
         let missing = answers.missing.iter().filter(|(of, _)| *of == team);
         let missing = missing.map(|&(_, worker)| worker).collect();
-        let (busy, of_busy): (Vec<_>, Vec<_>) =
-            busy_workers(member, missing, options.most).into_iter().unzip();
+        let (busy, of_busy): (Vec<_>, Vec<_>) = busy_workers(member, missing).into_iter().unzip();
         RuntimeDump {
             name: member.settings.title().into(),
             workers: member.settings.workers.get(),
@@ -222,11 +220,7 @@ impl Census {
 }
 
 /// Describes the workers that have not answered, with those of their tasks that they show.
-fn busy_workers(
-    member: &Member,
-    missing: Vec<usize>,
-    most: usize,
-) -> Vec<(BusyWorker, Vec<TaskGroup>)> {
+fn busy_workers(member: &Member, missing: Vec<usize>) -> Vec<(BusyWorker, Vec<TaskGroup>)> {
     /// A thread answers one dump at a time.
     static GLIMPSES: StdMutex<()> = StdMutex::new(());
     if missing.is_empty() {
@@ -250,7 +244,7 @@ fn busy_workers(
                 described: glimpsed.others.len(),
                 not_started: post.backlog.len(),
             };
-            (busy, super::roll::merge(groups_of(worker, glimpsed.others), most))
+            (busy, groups_of(worker, glimpsed.others).collect())
         })
         .collect()
 }

@@ -63,6 +63,7 @@ impl BusyWorker {
         write!(f, "\n    and shows {what}")?;
         match self.not_started {
             0 => Ok(()),
+            1 => write!(f, "; 1 has not"),
             count => write!(f, "; {} have not", Count(count)),
         }
     }

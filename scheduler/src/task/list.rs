@@ -98,9 +98,12 @@ impl TaskList {
         }
     }
 
-    /// Calls `visit` with each task, the newest first, until it returns false. For a signal handler
-    /// on the owner's thread.
-    pub(crate) fn visit_from_handler(&self, mut visit: impl FnMut(&Control) -> bool) {
+    /// Calls `visit` with each task, the newest first, until it returns false.
+    ///
+    /// # Safety
+    ///
+    /// The caller is a signal handler on the owner's thread, and `visit` changes nothing.
+    pub(crate) unsafe fn visit_from_handler(&self, mut visit: impl FnMut(&Control) -> bool) {
         let mut next = self.first.get_from_outside();
         while let Some(task) = next {
             // SAFETY: a task is removed from the list before it is freed, by this thread, which

@@ -1,5 +1,7 @@
 //! Pointers of a thread that handlers of signals on that thread may follow.
 
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering, compiler_fence};
 
@@ -10,11 +12,11 @@ use std::sync::atomic::{AtomicPtr, Ordering, compiler_fence};
 /// atomic are the writes, and those reads; the ones of the thread itself are plain, and the
 /// compiler may merge them.
 #[repr(transparent)]
-pub(crate) struct Shown<T>(AtomicPtr<T>);
+pub(crate) struct Shown<T>(AtomicPtr<T>, PhantomData<Cell<*const T>>);
 
 impl<T> Shown<T> {
     pub(crate) const fn none() -> Self {
-        Self(AtomicPtr::new(ptr::null_mut()))
+        Self(AtomicPtr::new(ptr::null_mut()), PhantomData)
     }
 
     /// For the code of the thread.
@@ -50,10 +52,9 @@ impl<T> Shown<T> {
     /// Shows `shown`, or nothing, instead of what may go from now on.
     #[inline(always)]
     pub(crate) fn replace(&self, shown: Option<NonNull<T>>) {
-        match shown {
-            Some(shown) => self.set(shown),
-            None => self.clear(),
-        }
+        // See `set` and `clear`.
+        compiler_fence(Ordering::Release);
+        self.0.store(shown.map_or(ptr::null_mut(), NonNull::as_ptr), Ordering::Relaxed);
         compiler_fence(Ordering::SeqCst);
     }
 }

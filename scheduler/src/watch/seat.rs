@@ -154,7 +154,8 @@ impl Seat {
         });
         let of_dump = self.of_dump.hear(worker.turn(), |glimpsed| {
             glimpsed.running = worker.running_task_from_outside();
-            worker.sight_others(&mut glimpsed.others);
+            // SAFETY: this is the handler, and the turn that was asked about is the present one.
+            unsafe { worker.sight_others(&mut glimpsed.others) };
             glimpsed.running.is_some()
         });
         of_watch == Asked::Something || of_dump == Asked::Something
@@ -189,7 +190,8 @@ pub(crate) struct Glimpsed {
 }
 
 impl<'a> Glimpse<'a> {
-    /// Asks the worker of this index, if it runs a task, of which it is to tell at `most`.
+    /// Asks the worker of this index, if it runs a task. It is to show `most` of the others at
+    /// most.
     pub(crate) fn begin(posts: &'a Posts, index: usize, most: usize) -> Option<Self> {
         signal::install();
         let post = &posts.all()[index];

@@ -56,10 +56,14 @@ impl Worker {
     }
 
     /// Describes the started tasks of the worker but the running one, the newest first, as far as
-    /// there is room. Called as the former, in a turn of the running task.
-    pub(crate) fn sight_others(&self, sighted: &mut Vec<Sighted>) {
+    /// there is room.
+    ///
+    /// # Safety
+    ///
+    /// The caller is a signal handler on the thread that runs this worker, in a turn of a task.
+    pub(crate) unsafe fn sight_others(&self, sighted: &mut Vec<Sighted>) {
         let current = self.current.get_from_outside().map_or(ptr::null(), |task| task.as_ptr());
-        self.started.visit_from_handler(|task| {
+        let visit = |task: &Control| {
             if ptr::eq(task, current) {
                 return true;
             }
@@ -75,7 +79,9 @@ impl Worker {
                 });
             }
             has_room
-        });
+        };
+        // SAFETY: the caller's promise.
+        unsafe { self.started.visit_from_handler(visit) };
     }
 
     /// How many tasks have started here and not ended, for any thread.

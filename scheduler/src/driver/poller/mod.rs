@@ -48,7 +48,7 @@ pub(super) enum Distance {
 
 pub(super) struct Poller {
     queue: Queue,
-    /// No other one has had it, in this process. Its lowest bit is zero, the others are not.
+    /// Even, not 0, and no other one's in this process, before or after.
     number: usize,
     /// The process whose worker it serves, as it is known by its forks.
     process: u32,
